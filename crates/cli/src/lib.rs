@@ -1,0 +1,1 @@
+//! The workstation plane: every subcommand, its arguments and its output.

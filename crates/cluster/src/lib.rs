@@ -1,0 +1,1 @@
+//! The port to Kubernetes: client, discovery, apply, watch, lease, events, work queue.

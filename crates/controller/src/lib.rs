@@ -1,0 +1,1 @@
+//! The controller plane: reconcilers bound to the cluster, leader election, metrics, probes.

@@ -1,0 +1,1 @@
+//! The deliver path: repo, objects, sync and cluster bound into plan, apply, diff and status.

@@ -1,0 +1,22 @@
+//! The nouns that all planes share.
+//!
+//! Everything here is small, pure and free of I/O: what a [`Finding`] is, how an error explains
+//! itself ([`Explain`], [`Hint`], [`Retry`], [`report`]), how sizes and durations are written
+//! ([`ByteSize`], [`Span`]), how a reader is told about a typing error ([`nearest`]), where the
+//! time comes from ([`Clock`]) and which exit codes exist ([`Exit`]).
+//!
+//! A type belongs here only when two planes need the same word. It is not a place for helpers.
+
+mod clock;
+mod error;
+mod exit;
+mod finding;
+mod nearest;
+mod units;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{Explain, Hint, Report, Retry, report};
+pub use exit::Exit;
+pub use finding::{Evidence, Finding, Severity, Subject};
+pub use nearest::nearest;
+pub use units::{ByteSize, Span, UnitError};

@@ -1,0 +1,13 @@
+//! Kubernetes objects as documents, never as typed round trips.
+//!
+//! Bytes ↔ documents without I/O, async or a clock: an [`Object`] is the JSON that the API server
+//! would see, a [`Manifest`] is an object with the place in the tree it came from, an
+//! [`ObjectRef`] is its identity.
+
+mod identity;
+mod manifest;
+mod object;
+
+pub use identity::{GroupKind, GroupVersionKind, ObjectRef};
+pub use manifest::{Manifest, Origin};
+pub use object::{Object, ShapeError};

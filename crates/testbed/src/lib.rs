@@ -1,0 +1,1 @@
+//! The single-host Kubernetes for tests and demos: components, images, nodes, clean-up.

@@ -1,0 +1,1 @@
+//! Test fixtures: clusters, namespaces, request recorder, fault proxy, Git server. Dev only.
