@@ -4,6 +4,7 @@
 //! would see, a [`Manifest`] is an object with the place in the tree it came from, an
 //! [`ObjectRef`] is its identity.
 
+pub mod emit;
 mod identity;
 mod manifest;
 mod object;
