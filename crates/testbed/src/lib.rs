@@ -1,1 +1,3 @@
 //! The single-host Kubernetes for tests and demos: components, images, nodes, clean-up.
+
+pub mod packages;
