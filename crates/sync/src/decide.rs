@@ -1,0 +1,254 @@
+//! The decision about one object: pure, so that the plan and the execution cannot disagree.
+
+use crate::digest::Digest;
+use crate::guard::PruneGuards;
+use crate::inventory::Entry;
+use crate::name::{DELIVERY_LABEL, DeliveryName, PRUNE_ANNOTATION};
+use objects::{Object, ObjectRef};
+
+/// What the engine needs to know of a live object; the rest of it is dropped at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Live {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// The delivery that its label names.
+    pub delivery: Option<String>,
+    /// Whether deletion has begun.
+    pub terminating: bool,
+    /// Whether its annotation keeps it from being pruned.
+    pub prune_disabled: bool,
+    /// What keeps it from going away, when deletion has begun.
+    pub finalizers: Vec<String>,
+}
+
+impl Live {
+    /// Reads the facts from a live object.
+    #[must_use]
+    pub fn of(object: &Object) -> Self {
+        let finalizers = object.at(&["metadata", "finalizers"]).and_then(|list| list.as_array());
+        Self {
+            uid: object.uid().unwrap_or_default().to_owned(),
+            resource_version: object.resource_version().unwrap_or_default().to_owned(),
+            delivery: object.label(DELIVERY_LABEL).map(str::to_owned),
+            terminating: object.is_terminating(),
+            prune_disabled: object.annotation(PRUNE_ANNOTATION) == Some("disabled"),
+            finalizers: finalizers
+                .into_iter()
+                .flatten()
+                .filter_map(|value| value.as_str().map(str::to_owned))
+                .collect(),
+        }
+    }
+}
+
+/// Whether a run looks or acts. Looking asks the server for every field; acting asks only when
+/// that saves a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// For `plan` and `diff`.
+    Look,
+    /// For `apply`.
+    Act,
+}
+
+/// What to do next about a desired object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: proven equal.
+    Unchanged,
+    /// Ask the server with a dry run; write only if that shows a difference.
+    DryRun,
+    /// Write: Git changed it, so a difference is certain.
+    Write,
+    /// It is absent: make it.
+    Create,
+    /// It is being deleted: wait for that.
+    Hold,
+}
+
+/// The next step for a desired object.
+///
+/// `proven` is the verdict from managedFields ([`objects::proof`]); `recorded` the inventory's
+/// line; `take_over` whether a client's field ownership has to be rewritten first.
+#[must_use]
+pub fn step(
+    mode: Mode,
+    desired: Digest,
+    recorded: Option<&Entry>,
+    live: Option<&Live>,
+    proven: bool,
+    take_over: bool,
+) -> Step {
+    let Some(live) = live else { return Step::Create };
+    if live.terminating {
+        return Step::Hold;
+    }
+    if proven {
+        return Step::Unchanged;
+    }
+    let known = recorded
+        .filter(|entry| entry.uid.as_ref() == Some(&live.uid))
+        .and_then(|entry| entry.digest);
+    match mode {
+        Mode::Look => Step::DryRun,
+        Mode::Act if take_over || known != Some(desired) => Step::Write,
+        Mode::Act => Step::DryRun,
+    }
+}
+
+/// What happens to an object that left the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// It may be deleted, with this uid as precondition.
+    Prune,
+    /// It is being deleted already; the finalizers that hold it are named.
+    Going(Vec<String>),
+    /// Another delivery has it now.
+    HandOver(String),
+    /// It stays and stays recorded, for this reason.
+    Keep(String),
+    /// It is gone, or another object has its name: only the record goes, for this reason.
+    Forget(String),
+}
+
+/// Decides about an object that is recorded and no longer desired.
+#[must_use]
+pub fn candidate(
+    name: &DeliveryName,
+    id: &ObjectRef,
+    entry: &Entry,
+    live: Option<&Live>,
+    prune: bool,
+    guards: &PruneGuards,
+) -> Candidate {
+    let Some(live) = live else { return Candidate::Forget("it is gone".to_owned()) };
+    match (&entry.uid, &live.delivery) {
+        (Some(uid), _) if *uid != live.uid => {
+            return Candidate::Forget("another object has its name now".to_owned());
+        }
+        (_, Some(other)) if other != name.as_str() => return Candidate::HandOver(other.clone()),
+        // Recorded before it was made, and the run was cut: only the label tells ours from one
+        // that was there before.
+        (None, None) => {
+            return Candidate::Forget("this delivery never applied it".to_owned());
+        }
+        _ => {}
+    }
+    if live.terminating {
+        return Candidate::Going(live.finalizers.clone());
+    }
+    if !prune {
+        return Candidate::Keep("left alone: prune is off".to_owned());
+    }
+    if live.prune_disabled {
+        return Candidate::Keep(format!("left alone: it has {PRUNE_ANNOTATION}: disabled"));
+    }
+    let kind = id.group_kind();
+    if guards.holds_back(&kind) {
+        return Candidate::Keep(format!("left alone: a {kind} is pruned only when named"));
+    }
+    Candidate::Prune
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use objects::GroupKind;
+    use serde_json::json;
+
+    fn live() -> Live {
+        Live { uid: "u1".into(), delivery: Some("shop".into()), ..Live::default() }
+    }
+
+    fn entry(uid: &str) -> Entry {
+        Entry { uid: (!uid.is_empty()).then(|| uid.to_owned()), digest: Some(digest("a")) }
+    }
+
+    fn digest(text: &str) -> Digest {
+        Digest::of(&json!(text))
+    }
+
+    fn decide(entry: &Entry, live: Option<&Live>, prune: bool) -> Candidate {
+        let id = ObjectRef::new(GroupKind::new("", "ConfigMap"), "a", "b");
+        let name = "shop".parse().unwrap();
+        candidate(&name, &id, entry, live, prune, &PruneGuards::default())
+    }
+
+    #[test]
+    fn gitops_1_a_proven_object_needs_nothing_in_either_mode() {
+        for mode in [Mode::Look, Mode::Act] {
+            let next = step(mode, digest("b"), None, Some(&live()), true, false);
+            assert_eq!(next, Step::Unchanged);
+        }
+    }
+
+    #[test]
+    fn gitops_5_an_unproven_object_that_git_did_not_change_is_asked_for_before_it_is_written() {
+        let act = |desired, entry: &Entry, take_over| {
+            step(Mode::Act, digest(desired), Some(entry), Some(&live()), false, take_over)
+        };
+        assert_eq!(act("a", &entry("u1"), false), Step::DryRun);
+        assert_eq!(act("b", &entry("u1"), false), Step::Write);
+        assert_eq!(act("a", &entry("other"), false), Step::Write, "made again by someone");
+        assert_eq!(act("a", &entry("u1"), true), Step::Write);
+        let look = step(Mode::Look, digest("b"), None, Some(&live()), false, true);
+        assert_eq!(look, Step::DryRun, "a plan never writes");
+    }
+
+    #[test]
+    fn an_object_that_is_going_away_is_waited_for() {
+        let going = Live { terminating: true, ..live() };
+        assert_eq!(step(Mode::Act, digest("a"), None, Some(&going), true, false), Step::Hold);
+        assert_eq!(step(Mode::Act, digest("a"), None, None, false, false), Step::Create);
+    }
+
+    #[test]
+    fn gitops_8_only_an_object_that_this_delivery_made_is_pruned() {
+        assert_eq!(decide(&entry("u1"), Some(&live()), true), Candidate::Prune);
+        assert!(matches!(decide(&entry("u1"), None, true), Candidate::Forget(_)));
+        assert!(matches!(decide(&entry("u2"), Some(&live()), true), Candidate::Forget(_)));
+        let unlabelled = Live { delivery: None, ..live() };
+        assert_eq!(decide(&entry("u1"), Some(&unlabelled), true), Candidate::Prune);
+        assert!(matches!(decide(&entry(""), Some(&unlabelled), true), Candidate::Forget(_)));
+        assert_eq!(decide(&entry(""), Some(&live()), true), Candidate::Prune);
+    }
+
+    #[test]
+    fn gitops_8_a_moved_object_is_handed_over_and_a_protected_one_is_kept() {
+        let moved = Live { delivery: Some("other".into()), ..live() };
+        assert_eq!(
+            decide(&entry("u1"), Some(&moved), true),
+            Candidate::HandOver("other".to_owned())
+        );
+        let protected = Live { prune_disabled: true, ..live() };
+        assert!(matches!(decide(&entry("u1"), Some(&protected), true), Candidate::Keep(_)));
+        assert!(matches!(decide(&entry("u1"), Some(&live()), false), Candidate::Keep(_)));
+        let going = Live { terminating: true, finalizers: vec!["example.com/x".into()], ..live() };
+        assert_eq!(
+            decide(&entry("u1"), Some(&going), true),
+            Candidate::Going(vec!["example.com/x".to_owned()])
+        );
+    }
+
+    #[test]
+    fn the_facts_of_a_live_object_are_read_from_its_metadata() {
+        let object = Object::from_value(json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "a", "uid": "u", "resourceVersion": "7",
+                "labels": {DELIVERY_LABEL: "shop"}, "annotations": {PRUNE_ANNOTATION: "disabled"},
+                "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
+        }))
+        .unwrap();
+        let expected = Live {
+            uid: "u".into(),
+            resource_version: "7".into(),
+            delivery: Some("shop".into()),
+            terminating: true,
+            prune_disabled: true,
+            finalizers: vec!["x/y".into()],
+        };
+        assert_eq!(Live::of(&object), expected);
+    }
+}
