@@ -1,0 +1,63 @@
+//! What bounds a fetch and a tree. Every figure is a named constant; a caller may set lower ones.
+
+use std::time::Duration;
+
+/// Bytes of one file that is read; a manifest beyond this is a mistake (the API server refuses
+/// requests of 3 MiB).
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of all files read from one tree.
+pub const TREE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Files, links and submodules below the path, before the caller chooses by name.
+pub const TREE_FILES_MAX: usize = 100_000;
+
+/// Folders inside each other.
+pub const TREE_DEPTH_MAX: usize = 64;
+
+/// Bytes of a path inside the tree (`PATH_MAX` of Linux).
+pub const PATH_BYTES_MAX: usize = 4096;
+
+/// Bytes of one pack that a server may send.
+pub const PACK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of one object that is held in memory while a pack is indexed.
+pub const OBJECT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Time to reach a server, its TLS handshake included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time without a byte from the server, after which it counts as stalled. Servers that count
+/// objects send keep-alive packets every few seconds.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The bounds of one fetch and of the tree that it gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// See [`FILE_BYTES_MAX`].
+    pub file_bytes: u64,
+    /// See [`TREE_BYTES_MAX`].
+    pub tree_bytes: u64,
+    /// See [`TREE_FILES_MAX`].
+    pub tree_files: usize,
+    /// See [`PACK_BYTES_MAX`].
+    pub pack_bytes: u64,
+    /// See [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
+    /// See [`STALL_TIMEOUT`].
+    pub stall_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes: FILE_BYTES_MAX,
+            tree_bytes: TREE_BYTES_MAX,
+            tree_files: TREE_FILES_MAX,
+            pack_bytes: PACK_BYTES_MAX,
+            connect_timeout: CONNECT_TIMEOUT,
+            stall_timeout: STALL_TIMEOUT,
+        }
+    }
+}
