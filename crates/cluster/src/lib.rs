@@ -1,1 +1,36 @@
 //! The port to Kubernetes: client, discovery, apply, watch, lease, events, work queue.
+//!
+//! The only crate with kube and k8s-openapi, and none of their types leaves it: the public API
+//! speaks [`objects::Object`], [`objects::GroupVersionKind`] and types of its own.
+
+mod backoff;
+mod client;
+mod config;
+mod discovery;
+mod error;
+mod list;
+mod metrics;
+mod operations;
+mod request;
+mod resource;
+mod status;
+mod transport;
+
+pub use backoff::{Backoff, Jitter};
+pub use client::{Client, ServerVersion};
+pub use config::{
+    CONNECT_TIMEOUT_SECONDS, ConnectOptions, IN_FLIGHT_MAX, Impersonate, REQUEST_TIMEOUT_SECONDS,
+    TRIES_MAX, TRIES_TOTAL_SECONDS, USER_AGENT,
+};
+pub use discovery::{DISCOVERY_REFRESH_MILLISECONDS, UnavailableApi};
+pub use error::{
+    Cause, CertificateProblem, ClusterError, FieldCause, FieldConflict, Forbidden,
+    KubeconfigProblem,
+};
+pub use list::{Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, Pages};
+pub use metrics::{Metrics, OPENMETRICS_CONTENT_TYPE, RequestCount};
+pub use operations::{
+    Applied, ApplyOptions, DeleteOptions, Deleted, FIELD_MANAGER_CHARS_MAX, FieldValidation,
+    PatchOptions, Propagation,
+};
+pub use resource::Resource;

@@ -1,0 +1,203 @@
+//! Which cluster, and as whom: kubeconfig files, a context, or the service account of a Pod.
+//!
+//! A kubeconfig may name a credential plugin, which is run as a program of this user: only use
+//! kubeconfigs that you trust. Messages from here name files and places in them, never content.
+
+use crate::backoff::Jitter;
+use crate::error::{ClusterError, KubeconfigProblem};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError as KubeError, LoadDataError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one request may take, from sending it to the end of its answer.
+pub const REQUEST_TIMEOUT_SECONDS: u64 = 30;
+/// How long making a connection may take, TLS included.
+pub const CONNECT_TIMEOUT_SECONDS: u64 = 10;
+/// Requests under way at once; the server's priority and fairness gives one client about as many.
+pub const IN_FLIGHT_MAX: usize = 16;
+/// Tries of one request, the first included.
+pub const TRIES_MAX: u32 = 6;
+/// Time for all tries of one request and the pauses between them.
+pub const TRIES_TOTAL_SECONDS: u64 = 60;
+/// What we call ourselves.
+pub const USER_AGENT: &str = concat!("orlop/", env!("CARGO_PKG_VERSION"));
+
+const KUBECONFIG: &str = "KUBECONFIG";
+const SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
+
+/// Another identity to act as; the configured user needs the verb `impersonate`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Impersonate {
+    /// User name: `system:serviceaccount:shop:deployer`.
+    pub user: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// One kubeconfig. `None`: the files of `KUBECONFIG`, else `~/.kube/config`, else the service
+    /// account of the Pod this runs in.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context other than the current one.
+    pub context: Option<String>,
+    /// Act as somebody else.
+    pub impersonate: Option<Impersonate>,
+    /// Time for one request, watches excepted.
+    pub request_timeout: Duration,
+    /// Time for one connection.
+    pub connect_timeout: Duration,
+    /// Requests under way at once.
+    pub in_flight_max: usize,
+    /// Tries of one request, the first included; 1 turns repetition off.
+    pub tries_max: u32,
+    /// Time for all tries of one request.
+    pub tries_total: Duration,
+    /// Where the chance in pauses comes from.
+    pub seed: u64,
+    /// What we call ourselves in the server's logs.
+    pub user_agent: String,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            impersonate: None,
+            request_timeout: Duration::from_secs(REQUEST_TIMEOUT_SECONDS),
+            connect_timeout: Duration::from_secs(CONNECT_TIMEOUT_SECONDS),
+            in_flight_max: IN_FLIGHT_MAX,
+            tries_max: TRIES_MAX,
+            tries_total: Duration::from_secs(TRIES_TOTAL_SECONDS),
+            seed: Jitter::process_seed(),
+            user_agent: USER_AGENT.to_owned(),
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// The defaults with one kubeconfig.
+    pub fn from_kubeconfig(path: impl Into<PathBuf>) -> Self {
+        Self { kubeconfig: Some(path.into()), ..Self::default() }
+    }
+}
+
+/// Reads what `options` points to.
+pub(crate) async fn load(options: &ConnectOptions) -> Result<kube::Config, ClusterError> {
+    let mut config = match files(options)? {
+        Source::Files(files) => from_files(&files, options.context.as_deref()).await?,
+        Source::ServiceAccount => {
+            kube::Config::incluster().map_err(|error| ClusterError::Credentials {
+                address: "the cluster of this Pod".to_owned(),
+                message: error.to_string(),
+            })?
+        }
+    };
+    config.connect_timeout = Some(options.connect_timeout);
+    // Our own deadlines are per request; a read timeout here would also cut quiet watches.
+    config.read_timeout = None;
+    config.default_retry = false;
+    if let Some(Impersonate { user, groups }) = &options.impersonate {
+        config.auth_info.impersonate = Some(user.clone());
+        config.auth_info.impersonate_groups = (!groups.is_empty()).then(|| groups.clone());
+    }
+    Ok(config)
+}
+
+enum Source {
+    Files(Vec<PathBuf>),
+    ServiceAccount,
+}
+
+fn files(options: &ConnectOptions) -> Result<Source, ClusterError> {
+    if let Some(file) = &options.kubeconfig {
+        return Ok(Source::Files(vec![file.clone()]));
+    }
+    if let Some(list) = std::env::var_os(KUBECONFIG) {
+        let all: Vec<PathBuf> =
+            std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+        // As kubectl: files that do not exist are passed over unless none does.
+        let present: Vec<PathBuf> = all.iter().filter(|path| path.exists()).cloned().collect();
+        if !all.is_empty() {
+            return Ok(Source::Files(if present.is_empty() { all } else { present }));
+        }
+    }
+    let home = std::env::home_dir().map(|home| home.join(".kube/config"));
+    if let Some(file) = home.as_ref().filter(|file| file.exists()) {
+        return Ok(Source::Files(vec![file.clone()]));
+    }
+    if std::env::var_os(SERVICE_HOST).is_some() {
+        return Ok(Source::ServiceAccount);
+    }
+    let home = home.map_or_else(|| "~/.kube/config".to_owned(), |file| file.display().to_string());
+    Err(ClusterError::NoConfiguration {
+        looked_for: vec![KUBECONFIG.to_owned(), home, "a Pod's service account".to_owned()],
+    })
+}
+
+async fn from_files(
+    files: &[PathBuf],
+    context: Option<&str>,
+) -> Result<kube::Config, ClusterError> {
+    let mut merged = Kubeconfig::default();
+    for file in files {
+        let next = Kubeconfig::read_from(file).map_err(|error| in_file(file, &error))?;
+        merged = merged.merge(next).map_err(|error| in_file(file, &error))?;
+    }
+    let known: Vec<String> = merged.contexts.iter().map(|named| named.name.clone()).collect();
+    let options =
+        KubeConfigOptions { context: context.map(str::to_owned), cluster: None, user: None };
+    kube::Config::from_custom_kubeconfig(merged, &options).await.map_err(|error| {
+        let problem = match error {
+            KubeError::LoadContext(context) => KubeconfigProblem::UnknownContext { context, known },
+            other => problem(&other),
+        };
+        ClusterError::Kubeconfig { files: files.to_vec(), problem }
+    })
+}
+
+fn in_file(file: &Path, error: &KubeError) -> ClusterError {
+    ClusterError::Kubeconfig { files: vec![file.to_owned()], problem: problem(error) }
+}
+
+/// What is wrong, without a word of the file's content.
+fn problem(error: &KubeError) -> KubeconfigProblem {
+    match error {
+        KubeError::ReadConfig(source, _) => KubeconfigProblem::Unreadable(source.to_string()),
+        KubeError::Parse(yaml) => KubeconfigProblem::Malformed(match yaml.location() {
+            Some(at) => format!("line {}, column {}", at.line(), at.column()),
+            None => "its YAML cannot be read".to_owned(),
+        }),
+        KubeError::KindMismatch | KubeError::ApiVersionMismatch => {
+            KubeconfigProblem::Malformed("it is of another kind or version than the first".into())
+        }
+        KubeError::CurrentContextNotSet => KubeconfigProblem::NoCurrentContext,
+        KubeError::LoadClusterOfContext(cluster) => {
+            KubeconfigProblem::UnknownCluster(cluster.clone())
+        }
+        KubeError::MissingClusterUrl => KubeconfigProblem::BadServer("there is none".to_owned()),
+        KubeError::ParseClusterUrl(source) => KubeconfigProblem::BadServer(source.to_string()),
+        KubeError::ParseProxyUrl(source) => {
+            KubeconfigProblem::UnsupportedProxy(format!("({source})"))
+        }
+        KubeError::LoadCertificateAuthority(source) => data("certificate-authority", source),
+        KubeError::LoadClientCertificate(source) => data("client-certificate", source),
+        KubeError::LoadClientKey(source) => data("client-key", source),
+        KubeError::ParseCertificates(_) => {
+            KubeconfigProblem::BadCredentials("certificate-authority is not PEM".to_owned())
+        }
+        _ => KubeconfigProblem::Malformed("it cannot be used".to_owned()),
+    }
+}
+
+fn data(field: &str, error: &LoadDataError) -> KubeconfigProblem {
+    KubeconfigProblem::BadCredentials(match error {
+        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
+        LoadDataError::ReadFile(source, path) => {
+            format!("{field}: {}: {source}", path.display())
+        }
+        LoadDataError::NoBase64DataOrFile => format!("{field} is missing"),
+    })
+}
