@@ -4,10 +4,17 @@
 //! would see, a [`Manifest`] is an object with the place in the tree it came from, an
 //! [`ObjectRef`] is its identity.
 
+mod builtin;
+pub mod diff;
 pub mod emit;
+pub mod fields;
 mod identity;
 mod manifest;
+pub mod mask;
 mod object;
+pub mod order;
+pub mod proof;
+pub mod yaml;
 
 pub use identity::{GroupKind, GroupVersionKind, ObjectRef};
 pub use manifest::{Manifest, Origin};
