@@ -8,6 +8,7 @@ mod builtin;
 pub mod diff;
 pub mod emit;
 pub mod fields;
+pub mod health;
 mod identity;
 mod manifest;
 pub mod mask;
