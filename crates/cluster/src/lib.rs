@@ -11,10 +11,12 @@ mod error;
 mod list;
 mod metrics;
 mod operations;
+mod queue;
 mod request;
 mod resource;
 mod status;
 mod transport;
+mod watch;
 
 pub use backoff::{Backoff, Jitter};
 pub use client::{Client, ServerVersion};
@@ -33,4 +35,11 @@ pub use operations::{
     Applied, ApplyOptions, DeleteOptions, Deleted, FIELD_MANAGER_CHARS_MAX, FieldValidation,
     PatchOptions, Propagation,
 };
+pub use queue::{
+    Outcome, QUEUE_BACKOFF_BASE_MILLISECONDS, QUEUE_BACKOFF_CAP_SECONDS, Queue, QueueOptions, Work,
+};
 pub use resource::Resource;
+pub use watch::{
+    Deletion, WATCH_EVENT_BYTES_MAX, WATCH_FAILURES_SILENT, WATCH_IDLE_SECONDS,
+    WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,
+};
