@@ -12,6 +12,8 @@ pub mod guard;
 pub mod inventory;
 pub mod name;
 pub mod plan;
+pub mod reference;
+pub mod schedule;
 
 pub use digest::Digest;
 pub use guard::PruneGuards;
