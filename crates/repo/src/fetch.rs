@@ -4,16 +4,32 @@
 //! deep) into a bare cache of its own, which a second fetch uses; the cache can be deleted at any
 //! time.
 
+mod cache;
+mod conversation;
+mod http;
 mod local;
+mod ssh;
+mod watch;
 
 use crate::error::Cause;
 use crate::limits::Limits;
 use crate::names::tree_path;
-use crate::tree::Tree;
+use crate::tree::{GitTree, Tree};
 use crate::url::Place;
 use crate::{Credentials, Reference, RepoError, RepoUrl, Ssh};
+use cache::{Cache, Generation};
+use conversation::Conversation;
+use gix::ObjectId;
+use gix::protocol::transport::Protocol;
+use gix::protocol::transport::client::blocking_io::{Transport, http::Transport as HttpTransport};
+use gix::protocol::transport::client::git::ConnectMode;
+use gix::protocol::transport::client::git::blocking_io::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use watch::{Failure, Watch};
+
+/// Names that are shown beside one that was not found.
+const NEAR_NAMES_MAX: usize = 3;
 
 /// What to fetch, and with what.
 #[derive(Debug, Clone)]
@@ -89,18 +105,120 @@ pub fn fetch(
     let git = match &spec.url.place {
         Place::Local { path } => local::open(path, spec)?,
         Place::Http { .. } | Place::Ssh { .. } => {
-            let _ = (cache_dir, cancel, progress);
-            return Err(RepoError::Connect {
+            let watch = Watch {
+                cancel,
+                stall_timeout: spec.limits.stall_timeout,
                 url: spec.url.to_string(),
-                source: Cause::new("only local repositories are read yet"),
-            });
+                failure: Failure::default(),
+            };
+            Remote { spec, watch, progress }.fetch(cache_dir)?
         }
     };
     Ok(Tree::git(git, from, path, spec.limits.clone()))
 }
 
-/// Names that are shown beside one that was not found.
-const NEAR_NAMES_MAX: usize = 3;
+/// A fetch from another machine.
+struct Remote<'a> {
+    spec: &'a Fetch,
+    watch: Watch<'a>,
+    progress: &'a (dyn Fn(Step) + Sync),
+}
+
+impl Remote<'_> {
+    fn fetch(&self, cache_dir: &Path) -> Result<GitTree, RepoError> {
+        (self.progress)(Step::Lock);
+        let cache = Cache::lock(cache_dir, self.spec, &self.watch)?;
+        let generation = cache.generation()?;
+        let fresh = generation.state.tips.is_empty();
+        match self.fetch_into(generation) {
+            // What is here may be the reason: damaged, or half of it deleted.
+            Err(error) if !fresh && may_be_the_cache(&error) => {
+                tracing::debug!(%error, "the Git cache is made afresh");
+                self.fetch_into(cache.new_generation()?)
+            }
+            result => result,
+        }
+    }
+
+    fn fetch_into(&self, mut generation: Generation) -> Result<GitTree, RepoError> {
+        let tip = match &self.spec.url.place {
+            Place::Http { url } => {
+                let http = http::Conversation::new(url, self.spec, self.watch.clone())?;
+                let address = gix::Url::try_from(url.as_str());
+                let address = address.map_err(|e| RepoError::ListReferences {
+                    url: self.watch.url.clone(),
+                    source: Cause::of(&gix::Error::from(e)),
+                })?;
+                let transport = HttpTransport::new_http(http, address, Protocol::V2, false);
+                self.converse(transport, &mut generation)?
+            }
+            Place::Ssh { user, host, port, path } => {
+                let (user, port) = (user.as_deref(), *port);
+                self.over_ssh((user, host, port, path), &mut generation)?
+            }
+            Place::Local { path } => {
+                return Err(RepoError::RepositoryNotFound {
+                    url: path.display().to_string(),
+                    source: Cause::new("it is on this machine and not fetched"),
+                });
+            }
+        };
+        (self.progress)(Step::Check);
+        let failed = |source| RepoError::ReadTree {
+            what: format!("the commit {tip}"),
+            from: self.watch.url.clone(),
+            source,
+        };
+        let (filtered, sound) = (generation.state.filtered, generation.state_path());
+        let tree = GitTree::open(&generation.objects(), tip, filtered).map_err(failed)?;
+        tree.check().map_err(failed)?;
+        Ok(tree.in_cache(generation.into_lock(), sound))
+    }
+
+    fn over_ssh(
+        &self,
+        (user, host, port, path): (Option<&str>, &str, Option<u16>, &str),
+        generation: &mut Generation,
+    ) -> Result<ObjectId, RepoError> {
+        let server = ssh::connect(self.spec, user, host, port, path, self.watch.clone())?;
+        let mut process = server.process;
+        let transport = Connection::new(
+            server.reading,
+            server.writing,
+            Protocol::V2,
+            path,
+            None::<(&str, _)>,
+            ConnectMode::Process,
+            false,
+        );
+        self.converse(transport, generation).map_err(|error| match error {
+            RepoError::ListReferences { .. } | RepoError::Negotiate { .. } => {
+                process.explain(self.spec, &self.watch.failure).unwrap_or(error)
+            }
+            error => error,
+        })
+    }
+
+    fn converse<T: Transport>(
+        &self,
+        transport: T,
+        generation: &mut Generation,
+    ) -> Result<ObjectId, RepoError> {
+        let (spec, watch, progress) = (self.spec, self.watch.clone(), self.progress);
+        Conversation { transport, spec, watch, progress }.run(generation)
+    }
+}
+
+/// Whether a fetch into an empty cache could succeed where this one failed.
+fn may_be_the_cache(error: &RepoError) -> bool {
+    matches!(
+        error,
+        RepoError::ReadTree { .. }
+            | RepoError::ReceivePack { .. }
+            | RepoError::Negotiate { .. }
+            | RepoError::Cache { .. }
+    )
+}
 
 /// The short names that are nearest to the wanted one, for a hint.
 fn near_names(wanted: &Reference, names: Vec<String>) -> Vec<String> {

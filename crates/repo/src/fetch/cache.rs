@@ -1,0 +1,280 @@
+//! The bare cache of one repository: only objects, and a note of what is whole.
+//!
+//! ```text
+//! CACHE/KEY/fetch.lock     held by the one process that fetches
+//! CACHE/KEY/g1/objects/    packs
+//! CACHE/KEY/g1/shallow     commits whose parents are not here, as Git writes it
+//! CACHE/KEY/g1/state       which commits are here with all their trees; its absence means
+//!                          that nothing in this generation can be relied on
+//! CACHE/KEY/g1/use.lock    held shared by every tree that reads from here
+//! ```
+//!
+//! KEY is a digest of the URL without credentials. A damaged or overgrown cache is not mended: a
+//! new generation is made beside it, and the old one is deleted when nobody reads from it. A
+//! crash at any moment leaves either the old state or the new one.
+
+use super::watch::Watch;
+use crate::error::Cause;
+use crate::{Fetch, RepoError};
+use gix::ObjectId;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+
+/// Packs in one generation before a new one is made from a single pack.
+pub(super) const PACKS_MAX: usize = 16;
+
+/// Commits that are remembered; only the newest are told to the server.
+pub(super) const TIPS_MAX: usize = 8;
+
+/// The first line of a state file; another line is another format.
+const FORMAT: &str = "orlop git cache 1";
+
+/// The cache of one repository, locked for fetching.
+pub(super) struct Cache {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// One generation of it.
+pub(super) struct Generation {
+    pub(super) dir: PathBuf,
+    pub(super) state: State,
+    /// Held while the generation is in use.
+    in_use: File,
+}
+
+/// What is known to be whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// Large files may be missing, because the server was asked to leave them out.
+    pub(super) filtered: bool,
+    /// Commits that are here, the newest last.
+    pub(super) tips: Vec<ObjectId>,
+}
+
+impl Cache {
+    /// Waits until no other process fetches the same repository.
+    pub(super) fn lock(root: &Path, spec: &Fetch, watch: &Watch<'_>) -> Result<Self, RepoError> {
+        let dir = root.join(key(spec));
+        let failed = |error: &io::Error| cache_error(&dir, error);
+        fs::create_dir_all(&dir).map_err(|e| failed(&e))?;
+        private(&dir).map_err(|e| failed(&e))?;
+        let file = open_lock(&dir.join("fetch.lock")).map_err(|e| failed(&e))?;
+        let (sender, locked) = channel();
+        // A lock cannot be waited for and given up in one thread. When we give up, this thread
+        // lets the lock go as soon as it has it.
+        std::thread::spawn(move || {
+            let result = file.lock();
+            let _ = sender.send(result.map(|()| file));
+        });
+        let patient = Watch { stall_timeout: std::time::Duration::MAX, ..watch.clone() };
+        match patient.next(&locked) {
+            Ok(Some(Ok(lock))) => Ok(Self { dir, _lock: lock }),
+            Ok(Some(Err(error))) => Err(failed(&error)),
+            Ok(None) | Err(_) => Err(watch.failure.take().unwrap_or_else(|| RepoError::Cache {
+                path: dir.clone(),
+                source: Cause::new("the lock cannot be had"),
+            })),
+        }
+    }
+
+    /// The generation to fetch into: the newest whole one, or a new one.
+    pub(super) fn generation(&self) -> Result<Generation, RepoError> {
+        let failed = |error: io::Error| cache_error(&self.dir, &error);
+        let mut whole = None;
+        for (_, dir) in self.generations().map_err(failed)? {
+            let usable = state(&dir).filter(|_| packs(&dir) <= PACKS_MAX);
+            if let (None, Some(state)) = (&whole, usable) {
+                whole = Some((dir, state));
+            } else {
+                delete_unused(&dir);
+            }
+        }
+        let Some((dir, state)) = whole else { return self.new_generation() };
+        clean(&dir).map_err(failed)?;
+        let in_use = use_lock(&dir).map_err(failed)?;
+        Ok(Generation { dir, state, in_use })
+    }
+
+    /// An empty generation, newer than all others.
+    pub(super) fn new_generation(&self) -> Result<Generation, RepoError> {
+        let failed = |error: io::Error| cache_error(&self.dir, &error);
+        let newest = self.generations().map_err(failed)?.first().map_or(0, |(number, _)| *number);
+        let dir = self.dir.join(format!("g{}", newest.saturating_add(1)));
+        fs::create_dir_all(dir.join("objects").join("pack")).map_err(failed)?;
+        let in_use = use_lock(&dir).map_err(failed)?;
+        Ok(Generation { dir, state: State::default(), in_use })
+    }
+
+    /// All generations, the newest first.
+    fn generations(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|n| n.strip_prefix('g')?.parse().ok());
+            if let Some(number) = number {
+                found.push((number, entry.path()));
+            }
+        }
+        found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        Ok(found)
+    }
+}
+
+impl Generation {
+    pub(super) fn objects(&self) -> PathBuf {
+        self.dir.join("objects")
+    }
+
+    pub(super) fn state_path(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// Notes that a commit is here.
+    pub(super) fn add_tip(&mut self, tip: ObjectId, filtered: bool) -> Result<(), RepoError> {
+        self.state.filtered |= filtered;
+        self.state.tips.retain(|other| *other != tip);
+        self.state.tips.push(tip);
+        let surplus = self.state.tips.len().saturating_sub(TIPS_MAX);
+        self.state.tips.drain(..surplus);
+        write_state(&self.dir, &self.state).map_err(|e| cache_error(&self.dir, &e))
+    }
+
+    /// What a tree holds while it reads from here.
+    pub(super) fn into_lock(self) -> File {
+        self.in_use
+    }
+}
+
+/// An error of the cache, or of a full disk.
+pub(super) fn cache_error(path: &Path, error: &io::Error) -> RepoError {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return RepoError::DiskFull { path: path.to_owned() };
+    }
+    RepoError::Cache { path: path.to_owned(), source: Cause::of(error) }
+}
+
+/// The digest of what a cache depends on. Another limit on files is another cache, because what
+/// the server left out depends on it.
+fn key(spec: &Fetch) -> String {
+    let mut digest = Sha256::new();
+    digest.update(format!("{FORMAT}\n{}\n{}\n", spec.limits.file_bytes, spec.url));
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Private repositories are cached here: others have no business in it.
+fn private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+fn use_lock(dir: &Path) -> io::Result<File> {
+    let file = open_lock(&dir.join("use.lock"))?;
+    file.lock_shared()?;
+    Ok(file)
+}
+
+/// Deletes a generation unless somebody reads from it; what is left is deleted by a later fetch.
+fn delete_unused(dir: &Path) {
+    let Ok(lock) = open_lock(&dir.join("use.lock")) else { return };
+    match lock.try_lock() {
+        Ok(()) => {
+            let _ = fs::remove_dir_all(dir);
+        }
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+    }
+}
+
+fn packs(dir: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(dir.join("objects").join("pack")) else { return 0 };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "pack"))
+        .count()
+}
+
+/// Deletes what a crash left behind; the fetch lock is ours.
+fn clean(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir.join("objects").join("pack"))? {
+        let path = entry?.path();
+        let kept = path.extension().is_some_and(|e| e == "pack" || e == "idx");
+        if !kept {
+            fs::remove_file(path)?;
+        }
+    }
+    for name in ["shallow.lock", "state.new"] {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn state(dir: &Path) -> Option<State> {
+    parse_state(&fs::read_to_string(dir.join("state")).ok()?)
+}
+
+fn parse_state(text: &str) -> Option<State> {
+    let mut lines = text.lines();
+    if lines.next()? != FORMAT {
+        return None;
+    }
+    let mut state = State::default();
+    for line in lines {
+        match line.split_once(' ')? {
+            ("filtered", value) => state.filtered = value.parse().ok()?,
+            ("tip", id) => state.tips.push(ObjectId::from_hex(id.as_bytes()).ok()?),
+            _ => return None,
+        }
+    }
+    Some(state)
+}
+
+fn print_state(state: &State) -> String {
+    let mut text = format!("{FORMAT}\nfiltered {}\n", state.filtered);
+    for tip in &state.tips {
+        text.push_str(&format!("tip {tip}\n"));
+    }
+    text
+}
+
+fn write_state(dir: &Path, state: &State) -> io::Result<()> {
+    let new = dir.join("state.new");
+    let mut file = File::create(&new)?;
+    file.write_all(print_state(state).as_bytes())?;
+    file.sync_all()?;
+    fs::rename(new, dir.join("state"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_state_survives_its_file_and_another_format_is_no_state() {
+        let tip = ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap();
+        let state = State { filtered: true, tips: vec![tip] };
+        assert_eq!(parse_state(&print_state(&state)), Some(state));
+        assert_eq!(parse_state("orlop git cache 0\n"), None);
+        assert_eq!(parse_state(""), None);
+        assert_eq!(parse_state(&format!("{FORMAT}\ntip 012\n")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_state_file_is_a_state_or_none(text in "\\PC{0,200}") {
+            let _ = parse_state(&text);
+            let _ = parse_state(&format!("{FORMAT}\n{text}"));
+        }
+    }
+}

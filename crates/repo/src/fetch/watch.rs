@@ -1,0 +1,113 @@
+//! Waiting for a server without waiting for ever: every wait ends when the caller cancels or when
+//! nothing came for too long.
+
+use crate::RepoError;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a wait looks at the caller's wish to stop.
+const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// The first failure of a conversation, kept here because the protocol code in between flattens
+/// what it is told.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<RepoError>>>);
+
+impl Failure {
+    /// Keeps the first failure, and gives an error for the code in between.
+    pub(super) fn keep(&self, error: RepoError) -> io::Error {
+        let text = error.to_string();
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+        io::Error::other(text)
+    }
+
+    pub(super) fn take(&self) -> Option<RepoError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What ends a wait.
+#[derive(Clone)]
+pub(super) struct Watch<'a> {
+    pub(super) cancel: &'a AtomicBool,
+    pub(super) stall_timeout: Duration,
+    /// The URL without credentials.
+    pub(super) url: String,
+    pub(super) failure: Failure,
+}
+
+impl Watch<'_> {
+    /// The next value; `None` when the other side is done.
+    pub(super) fn next<T>(&self, values: &Receiver<T>) -> io::Result<Option<T>> {
+        let start = Instant::now();
+        loop {
+            match values.recv_timeout(LOOK_INTERVAL) {
+                Ok(value) => return Ok(Some(value)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.check_cancel()?;
+            if start.elapsed() >= self.stall_timeout {
+                let after = self.stall_timeout;
+                return Err(self.failure.keep(RepoError::Stalled { url: self.url.clone(), after }));
+            }
+        }
+    }
+
+    pub(super) fn check_cancel(&self) -> io::Result<()> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(self.failure.keep(RepoError::Cancelled { url: self.url.clone() }));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that come from another thread.
+pub(super) struct Incoming<'a> {
+    watch: Watch<'a>,
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    current: Vec<u8>,
+    at: usize,
+    /// Dropped with this reader; the other thread sees that and stops.
+    _alive: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn new(
+        watch: Watch<'a>,
+        chunks: Receiver<io::Result<Vec<u8>>>,
+        alive: Option<tokio::sync::oneshot::Sender<()>>,
+    ) -> Self {
+        Self { watch, chunks, current: Vec::new(), at: 0, _alive: alive }
+    }
+}
+
+impl io::BufRead for Incoming<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at >= self.current.len() {
+            self.at = 0;
+            self.current = self.watch.next(&self.chunks)?.transpose()?.unwrap_or_default();
+        }
+        Ok(self.current.get(self.at..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at += amount;
+    }
+}
+
+impl io::Read for Incoming<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = io::BufRead::fill_buf(self)?;
+        let count = available.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), available.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        io::BufRead::consume(self, count);
+        Ok(count)
+    }
+}
