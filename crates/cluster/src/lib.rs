@@ -5,9 +5,12 @@
 
 mod backoff;
 mod client;
+mod conditions;
 mod config;
 mod discovery;
 mod error;
+mod events;
+mod lease;
 mod list;
 mod metrics;
 mod operations;
@@ -15,11 +18,13 @@ mod queue;
 mod request;
 mod resource;
 mod status;
+mod timestamp;
 mod transport;
 mod watch;
 
 pub use backoff::{Backoff, Jitter};
 pub use client::{Client, ServerVersion};
+pub use conditions::{CONDITION_MESSAGE_BYTES_MAX, Condition, conditions_of, set_condition};
 pub use config::{
     CONNECT_TIMEOUT_SECONDS, ConnectOptions, IN_FLIGHT_MAX, Impersonate, REQUEST_TIMEOUT_SECONDS,
     TRIES_MAX, TRIES_TOTAL_SECONDS, USER_AGENT,
@@ -29,6 +34,11 @@ pub use error::{
     Cause, CertificateProblem, ClusterError, FieldCause, FieldConflict, Forbidden,
     KubeconfigProblem,
 };
+pub use events::{
+    EVENT_BURST, EVENT_MEMORY_SECONDS, EVENT_NOTE_BYTES_MAX, EVENT_REFILL_SECONDS,
+    EVENTS_REMEMBERED_MAX, EventType, Events, News,
+};
+pub use lease::{Leadership, LeaseOptions, LeaseTimes, LeaseTimesError};
 pub use list::{Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, Pages};
 pub use metrics::{Metrics, OPENMETRICS_CONTENT_TYPE, RequestCount};
 pub use operations::{
