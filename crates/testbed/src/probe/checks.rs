@@ -42,7 +42,7 @@ pub(super) const PROBES: &[Probe] = &[
         iptables("-t nat -A POSTROUTING -j MASQUERADE")
     }),
     tried(Piece::IptablesStatistic, "tests that drop some packets", || {
-        iptables("-A INPUT -m statistic --mode nth --every 3 -j DROP")
+        iptables("-A INPUT -m statistic --mode nth --every 3 --packet 0 -j DROP")
     }),
     tried(Piece::IptablesQueue, "tests that hold packets", || {
         iptables("-A INPUT -j NFQUEUE --queue-bypass")
@@ -56,7 +56,7 @@ pub(super) const PROBES: &[Probe] = &[
     configured(Piece::BpfCgroup, "traffic by pod", || option("CONFIG_CGROUP_BPF")),
     configured(Piece::BpfTc, "traffic by interface", || option("CONFIG_NET_CLS_BPF")),
     configured(Piece::BpfXdp, "dropping packets early", || option("CONFIG_BPF_JIT")),
-    configured(Piece::BpfLsm, "security hooks", bpf_lsm),
+    tried(Piece::BpfLsm, "security hooks", bpf_lsm),
     tried(Piece::NoLockdown, "BPF programs that read kernel memory", no_lockdown),
     read(Piece::Kmsg, "kubelet's OOM watcher", kmsg),
 ];
@@ -220,21 +220,27 @@ fn btf() -> Answer {
 
 /// Lockdown refuses these programs even where the kernel was built with them.
 fn bpf_fentry() -> Answer {
-    let (state, detail) = option("CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS");
-    match (state, no_lockdown()) {
-        (State::Present, (State::Missing, lockdown)) => {
-            (State::Unknown, format!("built in, but may be refused: {lockdown}"))
-        }
-        _ => (state, detail),
-    }
+    unless_locked_down(option("CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"))
 }
 
 /// Built in is not enough: `bpf` must be among the active security modules.
 fn bpf_lsm() -> Answer {
     match security_file("lsm") {
-        Ok(active) if active.split(',').any(|name| name == "bpf") => (State::Present, active),
+        Ok(active) if active.split(',').any(|name| name == "bpf") => {
+            unless_locked_down((State::Present, format!("active security modules: {active}")))
+        }
         Ok(active) => (State::Missing, format!("active security modules: {active}")),
         Err(reason) => (State::Unknown, reason),
+    }
+}
+
+/// What is present becomes unknown on a kernel that is locked down.
+fn unless_locked_down(answer: Answer) -> Answer {
+    match (answer, no_lockdown()) {
+        ((State::Present, detail), (State::Missing, lockdown)) => {
+            (State::Unknown, format!("{detail}; may be refused: {lockdown}"))
+        }
+        (answer, _) => answer,
     }
 }
 
