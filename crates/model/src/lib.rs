@@ -3,10 +3,12 @@
 //! Everything here is small, pure and free of I/O: what a [`Finding`] is, how an error explains
 //! itself ([`Explain`], [`Hint`], [`Retry`], [`report`]), how sizes and durations are written
 //! ([`ByteSize`], [`Span`]), how a reader is told about a typing error ([`nearest`]), where the
-//! time comes from ([`Clock`]) and which exit codes exist ([`Exit`]).
+//! time comes from ([`Clock`]), which exit codes exist ([`Exit`]) and what a binary was built from
+//! ([`Build`]).
 //!
 //! A type belongs here only when two planes need the same word. It is not a place for helpers.
 
+mod build;
 mod clock;
 mod error;
 mod exit;
@@ -14,6 +16,7 @@ mod finding;
 mod nearest;
 mod units;
 
+pub use build::Build;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Explain, Hint, Report, Retry, report};
 pub use exit::Exit;

@@ -1,0 +1,134 @@
+//! What can stop a command, and the exit code of each: the only place where the two meet.
+
+use crate::config::ConfigError;
+use delivery::DeliveryError;
+use model::{Exit, Explain, Hint, Retry};
+use std::path::PathBuf;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The command line is wrong in a way that its grammar cannot express.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong; never repeats a value that may hold a secret.
+        message: String,
+        /// What to write instead.
+        hint: Option<Hint>,
+    },
+    /// The config file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Stdout(#[source] std::io::Error),
+    /// A file that was named cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or folder that was named cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A saved plan cannot be used.
+    #[error("cannot use the plan {}", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: sync::PlanError,
+    },
+    /// The runtime for network work cannot be started.
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// A value cannot be written as JSON: a defect.
+    #[error("cannot write the result as JSON")]
+    Json(#[source] serde_json::Error),
+    /// A credential for Git cannot be read.
+    #[error(transparent)]
+    Credential(Box<repo::RepoError>),
+    /// The delivery failed as a whole.
+    #[error(transparent)]
+    Delivery(Box<DeliveryError>),
+}
+
+impl CliError {
+    /// A usage error with advice.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(Hint::new(hint.into())) }
+    }
+
+    /// The exit code of this failure.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
+            Self::Stdout(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
+            Self::Stdout(_)
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Plan { .. }
+            | Self::Runtime(_)
+            | Self::Json(_)
+            | Self::Credential(_)
+            | Self::Delivery(_) => Exit::CouldNot,
+        }
+    }
+
+    /// Whether there is anything to tell: a reader that went away is not a failure.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.exit() == Exit::Clean
+    }
+}
+
+impl From<DeliveryError> for CliError {
+    fn from(error: DeliveryError) -> Self {
+        Self::Delivery(Box::new(error))
+    }
+}
+
+impl Explain for CliError {
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Config(error) => error.hint(),
+            Self::Read { source, .. } | Self::Write { source, .. } => io_hint(source),
+            Self::Plan { source, .. } => source.hint(),
+            Self::Credential(error) => error.hint(),
+            Self::Delivery(error) => error.hint(),
+            Self::Stdout(source) => io_hint(source),
+            Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
+            Self::Json(_) => None,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Credential(error) => error.retry(),
+            Self::Delivery(error) => error.retry(),
+            _ => Retry::Never,
+        }
+    }
+}
+
+/// Advice for the file errors that people meet.
+fn io_hint(error: &std::io::Error) -> Option<Hint> {
+    use std::io::ErrorKind;
+    Some(Hint::new(match error.kind() {
+        ErrorKind::NotFound => "check the path; it is relative to the current folder",
+        ErrorKind::PermissionDenied => "run as a user that may do this, or choose another path",
+        ErrorKind::StorageFull => "free some space, or choose another file system",
+        ErrorKind::ReadOnlyFilesystem => "choose a path on a writable file system",
+        _ => return None,
+    }))
+}
