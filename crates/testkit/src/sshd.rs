@@ -1,0 +1,154 @@
+//! A real OpenSSH server for tests of Git over ssh, with a host key and an authorised key of its
+//! own. It listens on loopback only.
+//!
+//! The listener is ours, on a port that nobody else can take, and hands each connection to an
+//! `sshd -i`. As an ordinary user sshd lets in that user only, which is what the tests use.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Where Debian and others install the server.
+const PROGRAMS: [&str; 2] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"];
+
+/// Where sshd, run by root, wants an empty folder.
+const SEPARATION_DIR: &str = "/run/sshd";
+
+/// A running server.
+#[derive(Debug)]
+pub struct Sshd {
+    root: TempDir,
+    port: u16,
+    user: String,
+}
+
+impl Sshd {
+    /// Starts a server; `Ok(Err(reason))` says why this machine cannot.
+    ///
+    /// # Errors
+    /// When keys cannot be made or no port can be listened on.
+    pub fn start() -> io::Result<Result<Self, String>> {
+        let Some(program) = PROGRAMS.iter().map(Path::new).find(|path| path.exists()) else {
+            return Ok(Err("sshd is not installed (Debian: openssh-server)".into()));
+        };
+        let root = tempfile::tempdir()?;
+        for name in ["host_key", "other_host_key", "user_key", "stranger_key"] {
+            make_key(&root.path().join(name))?;
+        }
+        let authorized = std::fs::read_to_string(root.path().join("user_key.pub"))?;
+        std::fs::write(root.path().join("authorized_keys"), authorized)?;
+        let user = Command::new("id").arg("-un").output()?;
+        let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
+        if user == "root" {
+            std::fs::create_dir_all(SEPARATION_DIR)?;
+        }
+        let config = root.path().join("sshd_config");
+        std::fs::write(&config, settings(root.path()))?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let sshd = Self { root, port, user };
+        for (file, key) in [("known_hosts", "host_key"), ("wrong_hosts", "other_host_key")] {
+            sshd.write_known_hosts(file, key)?;
+        }
+        std::fs::write(sshd.root.path().join("no_hosts"), "")?;
+        let (program, log) = (program.to_owned(), sshd.root.path().join("sshd.log"));
+        // The thread ends with the test process; it holds nothing but the port.
+        std::thread::spawn(move || serve(&listener, &program, &config, &log));
+        Ok(Ok(sshd))
+    }
+
+    /// The URL of a repository on this machine.
+    #[must_use]
+    pub fn url(&self, repository: &Path) -> String {
+        format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, repository.display())
+    }
+
+    /// The key that is let in.
+    #[must_use]
+    pub fn user_key(&self) -> PathBuf {
+        self.root.path().join("user_key")
+    }
+
+    /// A key that is not let in.
+    #[must_use]
+    pub fn stranger_key(&self) -> PathBuf {
+        self.root.path().join("stranger_key")
+    }
+
+    /// Known hosts that have the server's key.
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.root.path().join("known_hosts")
+    }
+
+    /// Known hosts that have another key for the server.
+    #[must_use]
+    pub fn wrong_hosts(&self) -> PathBuf {
+        self.root.path().join("wrong_hosts")
+    }
+
+    /// Known hosts that do not have the server.
+    #[must_use]
+    pub fn no_hosts(&self) -> PathBuf {
+        self.root.path().join("no_hosts")
+    }
+
+    /// What the server said; for the message of a failing test.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.root.path().join("sshd.log")).unwrap_or_default()
+    }
+
+    fn write_known_hosts(&self, file: &str, key: &str) -> io::Result<()> {
+        let key = std::fs::read_to_string(self.root.path().join(format!("{key}.pub")))?;
+        let line = format!("[127.0.0.1]:{} {key}", self.port);
+        std::fs::write(self.root.path().join(file), line)
+    }
+}
+
+fn settings(root: &Path) -> String {
+    let root = root.display();
+    format!(
+        "HostKey {root}/host_key\n\
+         AuthorizedKeysFile {root}/authorized_keys\n\
+         PidFile none\n\
+         PasswordAuthentication no\n\
+         KbdInteractiveAuthentication no\n\
+         PermitRootLogin prohibit-password\n\
+         StrictModes no\n\
+         UsePAM no\n\
+         AcceptEnv GIT_PROTOCOL\n"
+    )
+}
+
+fn make_key(path: &Path) -> io::Result<()> {
+    let output = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+        .arg(path)
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(())
+}
+
+fn serve(listener: &TcpListener, program: &Path, config: &Path, log: &Path) {
+    while let Ok((stream, _)) = listener.accept() {
+        let Ok(copy) = stream.try_clone() else { continue };
+        let child = Command::new(program)
+            .args(["-i", "-E"])
+            .arg(log)
+            .arg("-f")
+            .arg(config)
+            .stdin(Stdio::from(OwnedFd::from(stream)))
+            .stdout(Stdio::from(OwnedFd::from(copy)))
+            .stderr(Stdio::null())
+            .spawn();
+        if let Ok(mut child) = child {
+            std::thread::spawn(move || child.wait());
+        }
+    }
+}
