@@ -8,6 +8,7 @@ mod builtin;
 pub mod diff;
 pub mod emit;
 pub mod fields;
+pub mod fuzzing;
 pub mod health;
 mod identity;
 mod manifest;
@@ -15,6 +16,7 @@ pub mod mask;
 mod object;
 pub mod order;
 pub mod proof;
+pub mod quantity;
 pub mod yaml;
 
 pub use identity::{GroupKind, GroupVersionKind, ObjectRef};

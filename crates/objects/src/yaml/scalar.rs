@@ -13,8 +13,8 @@ use serde_json::Value;
 /// Prefix of the tags that YAML itself defines; `!!int` is short for it.
 const YAML_TAG: &str = "tag:yaml.org,2002:";
 
-/// From here on a whole number is no longer an `i64` (2^63).
-const I64_END: f64 = 9_223_372_036_854_775_808.0;
+/// No whole number from here on is an `i64`.
+const I64_DIGITS_END: f64 = 1e19;
 
 /// Standard alphabet, padding required, as Go's `base64.StdEncoding`.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -45,9 +45,10 @@ impl Scalar {
             Self::Int(value) => Value::from(value),
             Self::Uint(value) => Value::from(value as f64),
             Self::Float(value) if !value.is_finite() => return Err(Fault::NotFinite),
-            // Go writes 8.0 as `8`, and the reader of that text sees an integer.
-            Self::Float(value) if value.fract() == 0.0 && (-I64_END..I64_END).contains(&value) => {
-                Value::from(value as i64)
+            // Go writes 8.0 as `8`, and the reader of that text sees an integer. The text has
+            // the fewest digits that tell the float from its neighbours, as in Rust.
+            Self::Float(value) if value.fract() == 0.0 && value.abs() < I64_DIGITS_END => {
+                value.to_string().parse().map_or(Value::from(value), |whole: i64| whole.into())
             }
             Self::Float(value) => Value::from(value),
             Self::Text(value) => Value::String(value),
@@ -72,10 +73,6 @@ pub(super) fn resolve(text: String, plain: bool, tag: Option<&str>) -> Result<Sc
     let Some(tag) = tag else {
         return Ok(if plain { resolve_plain(text) } else { Scalar::Text(text) });
     };
-    if tag == "!" {
-        // The Go library takes the tag `!` for "resolve it", even on a quoted scalar.
-        return Ok(resolve_plain(text));
-    }
     match tag.strip_prefix(YAML_TAG) {
         Some("binary") => binary(&text),
         Some(kind @ ("bool" | "int" | "float" | "null" | "timestamp")) => tagged(text, kind),
@@ -94,7 +91,7 @@ fn resolve_plain(text: String) -> Scalar {
         None => Some(Scalar::Null),
         Some(b'+' | b'-') => word(&text).or_else(|| number(&text)),
         Some(b'0'..=b'9') => number(&text),
-        Some(b'.') => word(&text).or_else(|| finite(&text)),
+        Some(b'.') => word(&text).or_else(|| fraction(&text)),
         Some(_) => word(&text),
     };
     resolved.unwrap_or(Scalar::Text(text))
@@ -183,6 +180,19 @@ fn is_float(plain: &str) -> bool {
     });
     // `.5` and `5.` are floats, a lone point is not.
     digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_ok
+}
+
+/// A float that begins with its point; an underscore may stand between two digits.
+fn fraction(text: &str) -> Option<Scalar> {
+    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    let misplaced = |(index, byte): (usize, &u8)| {
+        *byte == b'_' && !(digit(bytes.get(index.wrapping_sub(1))) && digit(bytes.get(index + 1)))
+    };
+    if bytes.iter().enumerate().any(misplaced) {
+        return None;
+    }
+    finite(&text.replace('_', ""))
 }
 
 /// A float in range. Out of range (`1e400`) it stays a string, as with kubectl.
