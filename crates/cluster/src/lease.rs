@@ -199,10 +199,10 @@ impl Candidate {
         // Read before the request leaves: the lease cannot begin earlier than this.
         let started = reading(&*self.clock);
         match next {
-            Next::Stand => return Ok(()),
+            Next::Stand => Ok(()),
             Next::Create(spec) => self
                 .client
-                .create(&self.resource, &self.object(spec)?, &ApplyOptions::new(FIELD_MANAGER))
+                .create(&self.resource, &self.object(&spec)?, &ApplyOptions::new(FIELD_MANAGER))
                 .await
                 .map(|applied| self.written(started, &applied.object)),
             Next::Update { spec, version } => {
@@ -213,7 +213,7 @@ impl Candidate {
 
     /// Gives the Lease back so that the next leader need not wait.
     async fn release(&self) {
-        let Some((spec, version)) = self.with(|state, now| state.release(now)) else { return };
+        let Some((spec, version)) = self.with(Election::release) else { return };
         let limit = self.options.times.retry_period;
         match tokio::time::timeout(limit, self.write(spec, version)).await {
             Ok(Ok(_)) => {}
@@ -237,7 +237,7 @@ impl Candidate {
         self.with(|state, now| state.written(started, now, &record));
     }
 
-    fn object(&self, spec: Value) -> Result<Object, ClusterError> {
+    fn object(&self, spec: &Value) -> Result<Object, ClusterError> {
         let LeaseOptions { namespace, name, .. } = &self.options;
         Object::from_value(json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",

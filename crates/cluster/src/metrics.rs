@@ -24,6 +24,8 @@ pub const OPENMETRICS_CONTENT_TYPE: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type QueueLabels = Vec<(String, String)>;
+type Durations = Family<Vec<(&'static str, &'static str)>, Histogram, fn() -> Histogram>;
+type Counts = BTreeMap<(&'static str, String, u16), u64>;
 
 /// How often one verb on one resource ended with one code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +47,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Mutex<Registry>,
     requests: RequestTable,
-    durations: Family<Vec<(&'static str, &'static str)>, Histogram, fn() -> Histogram>,
+    durations: Durations,
     in_flight: Gauge,
     retries: Counter,
     watch_restarts: Counter,
@@ -54,7 +56,7 @@ struct Inner {
 }
 
 #[derive(Debug, Clone, Default)]
-struct RequestTable(Arc<Mutex<BTreeMap<(&'static str, String, u16), u64>>>);
+struct RequestTable(Arc<Mutex<Counts>>);
 
 impl Collector for RequestTable {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -93,7 +95,7 @@ impl Metrics {
         let mut registry = Registry::default();
         let requests = RequestTable::default();
         registry.register_collector(Box::new(requests.clone()));
-        let durations: Family<_, _, fn() -> Histogram> =
+        let durations: Durations =
             Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS_SECONDS));
         registry.register(
             "orlop_api_request_duration_seconds",

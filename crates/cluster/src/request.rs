@@ -182,7 +182,7 @@ impl Inner {
     ) -> (u16, Result<Answer, Failure>) {
         let response = match self.http.send(request).await {
             Ok(response) => response,
-            Err(error) => return (0, Err(self.broken(error))),
+            Err(error) => return (0, Err(self.broken(&error))),
         };
         let (parts, body) = response.into_parts();
         let code = parts.status.as_u16();
@@ -198,7 +198,7 @@ impl Inner {
     }
 
     /// No answer at all.
-    fn broken(&self, error: kube::Error) -> Failure {
+    fn broken(&self, error: &kube::Error) -> Failure {
         let error = transport::error(&self.address, error);
         let refused = matches!(error, ClusterError::Unreachable { before_send: true, .. });
         let passing = matches!(error, ClusterError::Unreachable { .. });
@@ -233,7 +233,7 @@ impl Inner {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
                 done(0);
-                return Err(transport::error(&self.address, error));
+                return Err(transport::error(&self.address, &error));
             }
             Err(_) => {
                 done(0);

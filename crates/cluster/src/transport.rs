@@ -7,9 +7,9 @@ use std::error::Error;
 
 /// Turns the library's error into ours. Texts are taken only from network and TLS errors, never
 /// from credential plugins, because their output may hold tokens.
-pub(crate) fn error(address: &str, error: kube::Error) -> ClusterError {
+pub(crate) fn error(address: &str, error: &kube::Error) -> ClusterError {
     let address = address.to_owned();
-    let chain = || links(&error);
+    let chain = || links(error);
     if let Some(auth) = chain().find_map(|link| link.downcast_ref::<AuthError>()) {
         return ClusterError::Credentials { address, message: credentials(auth) };
     }

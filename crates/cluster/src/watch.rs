@@ -252,10 +252,7 @@ impl Follower {
         };
         let mut lines = Lines::default();
         loop {
-            let chunk = match next_chunk(&mut body).await {
-                Some(chunk) => chunk,
-                None => return Ok(End::Closed),
-            };
+            let Some(chunk) = next_chunk(&mut body).await else { return Ok(End::Closed) };
             lines.push(&chunk);
             while let Some(line) = lines.next() {
                 if let Some(end) = self.event(&line, version, &call).await? {
