@@ -132,6 +132,10 @@ fn without_user(text: &str) -> String {
 }
 
 fn http(text: &str) -> Result<RepoUrl, &'static str> {
+    // A URL parser for browsers would take the next part of the path for the host.
+    if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
+        return Err("it has no host");
+    }
     let mut url = reqwest::Url::parse(text).map_err(|_| "it is not a valid URL")?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err("it has no host");
@@ -173,6 +177,10 @@ fn scp(host: &str, path: &str) -> Result<RepoUrl, &'static str> {
         Some((user, host)) => (Some(user), host),
         None => (None, host),
     };
+    // `user:password@host:path`: the colon that was found stands before a password.
+    if path.split('/').next().is_some_and(|first| first.contains('@')) {
+        return Err("ssh takes no password in a URL");
+    }
     let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     ssh_place(user, host, None, path.strip_prefix("~/").unwrap_or(path).to_owned())
 }

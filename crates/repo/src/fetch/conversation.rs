@@ -76,11 +76,18 @@ impl<T: Transport> Conversation<'_, T> {
 
     /// The object that the wanted reference names.
     fn resolve(&mut self, handshake: &mut Handshake) -> Result<ObjectId, RepoError> {
-        if let Reference::Commit(id) = &self.spec.reference {
-            return ObjectId::from_hex(id.as_bytes()).map_err(|_| RepoError::InvalidReference {
-                reference: id.clone(),
+        if let Reference::Commit(commit) = &self.spec.reference {
+            let invalid = |_| RepoError::InvalidReference {
+                reference: commit.clone(),
                 reason: "it is not a commit id",
-            });
+            };
+            let id = ObjectId::from_hex(commit.as_bytes()).map_err(invalid)?;
+            if !gives_out(handshake, id) {
+                let source = Cause::new("the server gives out only the tips of branches and tags");
+                let commit = commit.clone();
+                return Err(RepoError::CommitNotFound { url: self.url(), commit, source });
+            }
+            return Ok(id);
         }
         let wanted = self.spec.reference.candidates();
         let refs = self.list(handshake, &wanted)?;
@@ -176,7 +183,8 @@ impl<T: Transport> Conversation<'_, T> {
         }
         let source = Cause::of(error);
         let text = source.to_string();
-        let refused = ["not our ref", "unadvertised object", "no such remote ref"];
+        // The last one is how an old server's refusal looks where a pack is expected.
+        let refused = ["not our ref", "unadvertised object", "non-side channel line"];
         if refused.iter().any(|words| text.contains(words)) {
             return match &self.spec.reference {
                 Reference::Commit(commit) => {
@@ -192,6 +200,17 @@ impl<T: Transport> Conversation<'_, T> {
             RepoError::ReceivePack { url, source }
         }
     }
+}
+
+/// Whether the server can be asked for an object by its id; with protocol 2, always.
+fn gives_out(handshake: &Handshake, id: ObjectId) -> bool {
+    let Some(refs) = &handshake.refs else { return true };
+    let offers = ["allow-reachable-sha1-in-want", "allow-any-sha1-in-want"];
+    offers.iter().any(|offer| handshake.capabilities.contains(offer))
+        || refs.iter().any(|r| {
+            let (_, target, tag) = r.unpack();
+            [target, tag].into_iter().flatten().any(|known| known == id)
+        })
 }
 
 /// Asks for one commit and tells which ones are here. One round is enough: with a depth of one

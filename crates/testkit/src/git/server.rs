@@ -21,6 +21,8 @@ pub struct GitServerOptions {
     pub credentials: Option<(String, String)>,
     /// Whether it speaks TLS, with an authority of its own.
     pub tls: bool,
+    /// Whether it knows only the first protocol of Git, as servers before 2018 did.
+    pub old_protocol: bool,
 }
 
 /// One request as the server saw it.
@@ -49,7 +51,7 @@ pub enum GitFault {
     Stall(usize),
     /// A redirect to this base, with the rest of the target appended.
     Redirect(String),
-    /// One byte of the body, counted from its end, is another one.
+    /// One byte of the body, counted from the start of the pack in it, is another one.
     Corrupt(usize),
 }
 
@@ -66,8 +68,9 @@ pub struct GitServer {
 struct Shared {
     root: PathBuf,
     authorization: Option<String>,
+    old_protocol: bool,
     requests: Mutex<Vec<GitRequest>>,
-    /// Part of the target, and what goes wrong once.
+    /// Part of the target or the body, and what goes wrong once.
     faults: Mutex<VecDeque<(String, GitFault)>>,
 }
 
@@ -93,6 +96,7 @@ impl GitServer {
         let shared = Arc::new(Shared {
             root: root.path().to_owned(),
             authorization: options.credentials.as_ref().map(encode),
+            old_protocol: options.old_protocol,
             ..Shared::default()
         });
         let server_tls = options.tls.then(tls::server).transpose()?;
@@ -140,8 +144,8 @@ impl GitServer {
         self.ca_file.as_deref()
     }
 
-    /// What goes wrong with the next request whose target contains `part`; used once. Rules wait
-    /// in the order they are given.
+    /// What goes wrong with the next request whose target or body contains `part`; used once.
+    /// Rules wait in the order they are given.
     pub fn fault(&self, part: &str, fault: GitFault) {
         lock(&self.shared.faults).push_back((part.to_owned(), fault));
     }
@@ -176,7 +180,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
         protocol: protocol.clone(),
         body: String::from_utf8_lossy(&body).into_owned(),
     });
-    let fault = take_fault(shared, &target);
+    let fault = take_fault(shared, &target, &String::from_utf8_lossy(&body));
     match &fault {
         Some(GitFault::Status(status, pause)) => return Ok(refusal(*status, *pause)),
         Some(GitFault::Redirect(base)) => return Ok(redirect(&format!("{base}{target}"))),
@@ -191,7 +195,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     let mut backend = backend(&shared.root, &method, &target);
     backend.env("CONTENT_TYPE", content_type.unwrap_or_default());
     backend.env("CONTENT_LENGTH", body.len().to_string());
-    if let Some(protocol) = protocol {
+    if let Some(protocol) = protocol.filter(|_| !shared.old_protocol) {
         backend.env("GIT_PROTOCOL", protocol);
     }
     let output = tokio::task::spawn_blocking(move || run(backend, &body)).await;
@@ -199,9 +203,11 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     Ok(cgi_answer(&output, fault))
 }
 
-fn take_fault(shared: &Shared, target: &str) -> Option<GitFault> {
+fn take_fault(shared: &Shared, target: &str, body: &str) -> Option<GitFault> {
     let mut faults = lock(&shared.faults);
-    let at = faults.iter().position(|(part, _)| target.contains(part.as_str()))?;
+    let at = faults
+        .iter()
+        .position(|(part, _)| target.contains(part.as_str()) || body.contains(part.as_str()))?;
     faults.remove(at).map(|(_, fault)| fault)
 }
 
@@ -274,10 +280,10 @@ fn cgi_answer(output: &[u8], fault: Option<GitFault>) -> Response<AnswerBody> {
 
 fn faulty_body(body: Bytes, fault: Option<GitFault>) -> AnswerBody {
     let (bytes, stays_open) = match fault {
-        Some(GitFault::Corrupt(from_end)) => {
+        Some(GitFault::Corrupt(offset)) => {
             let mut bytes = body.to_vec();
-            let at = bytes.len().saturating_sub(from_end);
-            if let Some(byte) = bytes.get_mut(at) {
+            let pack = bytes.windows(4).position(|four| four == b"PACK").unwrap_or(0);
+            if let Some(byte) = bytes.get_mut(pack + offset) {
                 *byte ^= 0xff;
             }
             return full_body(bytes);

@@ -31,7 +31,8 @@ fn git_itself_lists_what_was_pushed() {
 #[test]
 fn authentication_and_tls_are_asked_for() {
     let credentials = Some(("me".to_owned(), "secret".to_owned()));
-    let server = GitServer::start_with(&GitServerOptions { credentials, tls: true }).unwrap();
+    let options = GitServerOptions { credentials, tls: true, ..GitServerOptions::default() };
+    let server = GitServer::start_with(&options).unwrap();
     server.repository("a.git").unwrap().push(&[("a", b"")], "first").unwrap();
     let url = server.url("a.git");
     let ca = server.ca_file().unwrap().display().to_string();
