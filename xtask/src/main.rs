@@ -9,6 +9,7 @@
 
 mod commands;
 mod terminal;
+mod tidy;
 mod workspace;
 
 use commands::{COMMANDS, Command, UsageError};

@@ -24,3 +24,11 @@ pub(crate) fn cargo() -> anyhow::Result<Command> {
     command.current_dir(root()?);
     Ok(command)
 }
+
+/// The platform that this tool runs on, as rustc names it.
+pub(crate) fn host_triple() -> anyhow::Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("cannot run rustc -vV")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
+}
