@@ -1,6 +1,7 @@
 //! Test fixtures: clusters, namespaces, request recorder, fault proxy, Git server. Dev only.
 
 pub mod git;
+pub mod proxy;
 mod serve;
 pub mod sshd;
 mod tls;

@@ -19,6 +19,9 @@ use tokio_rustls::TlsAcceptor;
 /// Frames of an answer that wait for the connection.
 const FRAMES_WAITING_MAX: usize = 16;
 
+/// Turns that other tasks get to write what they were given.
+const YIELDS_PER_FLUSH: usize = 4;
+
 /// What a handler gives back; an error closes the connection without an answer.
 pub(crate) type Answer = Result<Response<AnswerBody>, Cut>;
 
@@ -108,6 +111,19 @@ pub(crate) struct ChannelBody(mpsc::Receiver<Result<Bytes, Cut>>);
 pub(crate) fn channel_body() -> (mpsc::Sender<Result<Bytes, Cut>>, AnswerBody) {
     let (sender, receiver) = mpsc::channel(FRAMES_WAITING_MAX);
     (sender, ChannelBody(receiver).boxed())
+}
+
+/// Cuts the connection after all that was sent before has left; an error that comes together with
+/// bytes would make the server throw them away.
+pub(crate) async fn cut(body: &mpsc::Sender<Result<Bytes, Cut>>) {
+    while body.capacity() < body.max_capacity() && !body.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    // The connection's task, on this same thread, writes when it finds nothing more to take.
+    for _ in 0..YIELDS_PER_FLUSH {
+        tokio::task::yield_now().await;
+    }
+    let _ = body.send(Err(Cut)).await;
 }
 
 impl Body for ChannelBody {

@@ -2,7 +2,7 @@
 
 use super::{Repository, git};
 use crate::serve::{Answer, AnswerBody, Cut, Handler, Serve, channel_body, full_body, plain};
-use crate::tls;
+use crate::{serve, tls};
 use base64::Engine;
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
@@ -298,7 +298,7 @@ fn faulty_body(body: Bytes, fault: Option<GitFault>) -> AnswerBody {
         if stays_open {
             sender.closed().await;
         } else {
-            let _ = sender.send(Err(Cut)).await;
+            serve::cut(&sender).await;
         }
     });
     answer
