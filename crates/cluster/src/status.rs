@@ -9,6 +9,8 @@ use objects::GroupVersionKind;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// The server's sentence for a Server-Side Apply document that does not fit the schema.
+const UNTYPED: &str = "failed to create typed patch object";
 /// A message that is not a `Status` is cut here.
 const FOREIGN_MESSAGE_CHARS_MAX: usize = 200;
 
@@ -93,6 +95,11 @@ impl Status {
             429 => {
                 let after = retry_after.or_else(|| self.retry_after());
                 ClusterError::Busy { subject, message, after }
+            }
+            // A patch that does not fit the schema is the document's fault, although it arrives
+            // as 500 and would be tried again.
+            400 | 500 if message.contains(UNTYPED) => {
+                ClusterError::Invalid { subject, causes: untyped_causes(&message), message }
             }
             // The API server's own limits are refusals, although they arrive as 500.
             500 if message.contains("request is too large") || message.contains("too large") => {
@@ -181,8 +188,18 @@ fn decoding_failed(message: &str) -> bool {
     ["strict decoding error", "unknown field", "cannot be handled as", "json: cannot unmarshal"]
         .iter()
         .any(|sentence| message.contains(sentence))
-        || message.contains("failed to create typed patch object")
         || message.contains("does not match the")
+}
+
+/// Reads `... typed patch object (ns/name; apps/v1, Kind=X): .spec.a: field not declared in schema`,
+/// or `...): errors:` with one such line for each field.
+fn untyped_causes(message: &str) -> Vec<FieldCause> {
+    let (_, faults) = message.split_once("): ").unwrap_or_default();
+    let lines = faults.strip_prefix("errors:").unwrap_or(faults).lines();
+    lines
+        .filter_map(|line| line.trim().split_once(": "))
+        .map(|(field, message)| FieldCause { field: field.into(), message: message.into() })
+        .collect()
 }
 
 /// Reads `User "u" cannot VERB resource "r" in API group "g" in the namespace "n"`.
@@ -219,3 +236,6 @@ fn quoted(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once('"')?;
     rest.split_once('"').map(|(inside, _)| inside)
 }
+
+#[cfg(test)]
+mod tests;
