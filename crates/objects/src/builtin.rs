@@ -7,6 +7,7 @@
 //! which are stored as they are sent.
 
 use crate::fields::PathElement;
+use crate::quantity::Quantity;
 use crate::{GroupKind, order};
 use base64::Engine as _;
 use serde_json::Value;
@@ -16,7 +17,7 @@ const MAX_QUANTITY_BYTES: usize = 64;
 
 /// Fields that the server drops when they hold the zero value (`false`, `0`, `""`), because
 /// their Go type is not a pointer and says `omitempty`.
-const DROPPED_WHEN_ZERO: [&str; 27] = [
+const DROPPED_WHEN_ZERO: [&str; 29] = [
     "apiGroup",
     "description",
     "generateName",
@@ -35,10 +36,12 @@ const DROPPED_WHEN_ZERO: [&str; 27] = [
     "nodeName",
     "nodePort",
     "paused",
+    "prefix",
     "preserveUnknownFields",
     "priorityClassName",
     "publishNotReadyAddresses",
     "readOnly",
+    "serviceAccountName",
     "stdin",
     "stdinOnce",
     "subPath",
@@ -46,47 +49,70 @@ const DROPPED_WHEN_ZERO: [&str; 27] = [
     "value",
 ];
 
-/// Maps that are owned as a whole, by the field that holds them. Names are specific enough that
-/// a custom resource that uses one of them embeds the type of that name.
-const ATOMIC_MAPS: [&str; 38] = [
+/// Maps that the server drops when they are empty: maps of strings. An empty struct, such as
+/// `securityContext: {}`, is kept, so its absence is a difference.
+const DROPPED_WHEN_EMPTY: [&str; 13] = [
+    "annotations",
+    "binaryData",
+    "capacity",
+    "data",
+    "hard",
+    "labels",
+    "limits",
+    "matchLabels",
+    "nodeSelector",
+    "overhead",
+    "parameters",
+    "requests",
+    "stringData",
+];
+
+/// Maps that are owned as a whole, by the field that holds them: every field of the OpenAPI
+/// document of Kubernetes 1.37 whose type says `x-kubernetes-map-type: atomic`. The names are
+/// specific enough that a custom resource that uses one of them embeds the type of that name.
+const ATOMIC_MAPS: [&str; 33] = [
     "claimRef",
-    "clusterRoleSelector",
     "configMapKeyRef",
-    "configMapRef",
     "controllerExpandSecretRef",
     "controllerPublishSecretRef",
     "dataSource",
-    "defaultBackendResource",
     "fieldRef",
     "fileKeyRef",
-    "imagePullSecret",
     "involvedObject",
     "labelSelector",
-    "localObjectReference",
+    "matchConstraints",
+    "matchResources",
     "namespaceSelector",
-    "nodePublishSecretRef",
     "nodeExpandSecretRef",
+    "nodePublishSecretRef",
     "nodeSelector",
     "nodeStageSecretRef",
-    "objectRef",
+    "nodeTopology",
     "objectSelector",
+    "paramKind",
     "paramRef",
     "podSelector",
-    "providerRef",
+    "preference",
+    "regarding",
     "related",
+    "required",
     "requiredDuringSchedulingIgnoredDuringExecution",
-    "resource",
     "resourceFieldRef",
     "roleRef",
     "scopeSelector",
     "secretKeyRef",
     "secretRef",
     "selector",
-    "serviceMonitorSelector",
     "targetRef",
-    "valueFromSecretKeyRef",
-    "volumeSelector",
-    "required",
+];
+
+/// As [`ATOMIC_MAPS`], for names that are merged field by field elsewhere: the field that holds
+/// the map and the one above it.
+const ATOMIC_MAPS_BELOW: [(&str, &str); 4] = [
+    ("service", "port"),
+    ("backend", "resource"),
+    ("defaultBackend", "resource"),
+    ("metric", "selector"),
 ];
 
 /// Lists that the API merges item by item, so that an empty one owns nothing. Only for kinds
@@ -109,7 +135,7 @@ const MERGED_LISTS: [&str; 14] = [
 ];
 
 /// Kinds to which [`MERGED_LISTS`] and the granular maps of a pod apply.
-const POD_KINDS: [(&str, &str); 12] = [
+const POD_KINDS: [(&str, &str); 11] = [
     ("", "Pod"),
     ("", "PodTemplate"),
     ("", "ReplicationController"),
@@ -121,7 +147,6 @@ const POD_KINDS: [(&str, &str); 12] = [
     ("apps", "StatefulSet"),
     ("batch", "CronJob"),
     ("batch", "Job"),
-    ("", "PodPreset"),
 ];
 
 /// What the server fills in inside a field that is owned as a whole: the map's field, the
@@ -164,10 +189,11 @@ impl<'a> Place<'a> {
         POD_KINDS.iter().any(|(group, kind)| *group == self.kind.group && *kind == self.kind.kind)
     }
 
-    /// Inside `labels` or `annotations`, where names are the user's.
+    /// Inside `labels`, `annotations` or `data`, where names are the user's.
     fn is_free_text(&self) -> bool {
-        self.names.iter().any(|name| matches!(*name, "labels" | "annotations" | "matchLabels"))
-            || self.names.first().is_some_and(|name| matches!(*name, "data" | "stringData"))
+        let Some((_, above)) = self.names.split_last() else { return false };
+        above.iter().any(|name| matches!(*name, "labels" | "annotations" | "matchLabels"))
+            || above.first().is_some_and(|name| matches!(*name, "data" | "stringData"))
     }
 
     /// Whether the server stores both values in the same way.
@@ -229,7 +255,9 @@ impl<'a> Place<'a> {
         let zero = match desired {
             Value::Null => return true,
             Value::Array(items) => return items.is_empty(),
-            Value::Object(map) => return map.is_empty(),
+            Value::Object(map) => {
+                return map.is_empty() && DROPPED_WHEN_EMPTY.contains(&self.last());
+            }
             Value::Bool(on) => !on,
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::String(text) => text.is_empty(),
@@ -261,13 +289,18 @@ impl<'a> Place<'a> {
 
     /// Whether a map in this place is owned as a whole when its only owned path is itself.
     pub(crate) fn is_atomic_map(&self) -> bool {
-        !self.is_free_text() && ATOMIC_MAPS.contains(&self.last())
+        let is_below = match self.names {
+            [.., above, last] => self.built_in && ATOMIC_MAPS_BELOW.contains(&(*above, *last)),
+            _ => false,
+        };
+        !self.is_free_text() && (is_below || ATOMIC_MAPS.contains(&self.last()))
     }
 
     /// Whether a list in this place is merged item by item.
     pub(crate) fn is_merged_list(&self) -> bool {
         match self.names {
             ["metadata", "finalizers" | "ownerReferences"] => true,
+            ["imagePullSecrets"] => false,
             _ => self.has_pods() && !self.is_free_text() && MERGED_LISTS.contains(&self.last()),
         }
     }
@@ -320,7 +353,7 @@ fn same_quantity(a: &Value, b: &Value) -> bool {
         if text.len() > MAX_QUANTITY_BYTES {
             return None;
         }
-        Some(text)
+        Quantity::parse(&text).ok()
     };
     matches!((parse(a), parse(b)), (Some(a), Some(b)) if a == b)
 }

@@ -318,6 +318,7 @@ impl<'a> Walk<'a> {
         let is_leaf = children.is_empty();
         let live = live.filter(|value| !value.is_null());
         match (desired, live) {
+            (Value::Null, Some(Value::Object(_))) if is_leaf && self.place().is_merged_map() => {}
             (Value::Object(map), _) if map.is_empty() => self.empty_map(children, live),
             (Value::Array(items), _) if items.is_empty() && !is_leaf => {
                 self.removed_from_list(&[], children);

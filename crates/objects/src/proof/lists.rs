@@ -103,6 +103,8 @@ impl<'a> Walk<'a> {
             (Value::Object(desired), Some(Value::Object(live))) if owned.contains_key(".") => {
                 self.map(desired, owned, Some(live));
             }
+            // An item that is owned as a whole, such as a reference to a Secret.
+            (Value::Object(_), Some(_)) if owned.is_empty() => self.same(desired, live),
             (Value::Object(_) | Value::Array(_), _) => self.doubt(ReasonKind::Structure),
             // The element names the value, and it was found in the live list.
             _ if owned.is_empty() => {}
