@@ -2,16 +2,18 @@
 //!
 //! Both planes call the same functions: the workstation with a person's terminal as
 //! [`Progress`], the controller with its log.
-//!
-//! ```text
-//! load(source, cancel)                          -> Tree            files to documents
-//! plan(client, tree, options, progress, cancel) -> sync::Plan      looks, never writes
-//! apply(client, tree, options, saved, progress, cancel) -> Report  writes; `saved`: only as planned
-//! status(client, name, namespace)               -> Status          inventory with health
-//! list(client)                                  -> Vec<DeliverySummary>
-//! delete(client, options, policy, progress, cancel) -> Report      prune all, or orphan all
-//! ```
 
+mod error;
 mod options;
+mod progress;
+mod report;
+mod source;
 
+pub use error::DeliveryError;
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
+pub use progress::{Event, Progress, Silent};
+pub use report::{
+    DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
+    Status,
+};
+pub use source::{Source, Tree, load};

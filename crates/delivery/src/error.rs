@@ -1,0 +1,119 @@
+//! Why a delivery could not be planned, made or looked at, by phase.
+//!
+//! What is wrong with single documents or objects is no error of the delivery: it stands in the
+//! plan and in the report, so that everything else goes on.
+
+use cluster::ClusterError;
+use model::{Explain, Hint, Retry};
+use repo::RepoError;
+use sync::inventory::InventoryError;
+
+/// Why an operation on a whole delivery failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliveryError {
+    /// The source could not be read.
+    #[error("cannot read the source")]
+    Source(#[source] RepoError),
+    /// The source holds files that have to be rendered, and nothing here renders yet.
+    #[error("{file} has to be rendered, which this release does not do")]
+    NeedsRender {
+        /// The first such file.
+        file: String,
+    },
+    /// The cluster could not be asked or told something that everything else needs.
+    #[error("cannot {operation}")]
+    Cluster {
+        /// What was tried, as an infinitive: `list ConfigMaps in shop`.
+        operation: String,
+        /// The cluster's answer.
+        #[source]
+        source: ClusterError,
+    },
+    /// The inventory in the cluster cannot be used.
+    #[error("cannot use the inventory {namespace}/{object}")]
+    Inventory {
+        /// Its namespace.
+        namespace: String,
+        /// Its ConfigMap.
+        object: String,
+        /// Why.
+        #[source]
+        source: InventoryError,
+    },
+    /// Another run of the same delivery wrote the inventory meanwhile.
+    #[error("another run of the delivery {name} is writing to this cluster")]
+    Concurrent {
+        /// The delivery.
+        name: String,
+        /// The cluster's answer.
+        #[source]
+        source: ClusterError,
+    },
+    /// There is no such delivery.
+    #[error("there is no delivery {name} with an inventory in namespace {namespace}")]
+    NotFound {
+        /// The delivery.
+        name: String,
+        /// Where its inventory was looked for.
+        namespace: String,
+        /// Deliveries that exist, as `namespace/name`.
+        known: Vec<String>,
+    },
+    /// The cluster or the source is no longer as the saved plan says.
+    #[error("the plan is out of date:\n{}", moved.join("\n"))]
+    PlanMoved {
+        /// What moved, one sentence each.
+        moved: Vec<String>,
+    },
+    /// It was stopped before anything was written.
+    #[error("stopped before anything was written")]
+    Stopped,
+    /// A task of ours ended without an answer.
+    #[error("an internal task failed: {0}")]
+    Internal(String),
+}
+
+impl DeliveryError {
+    /// For `map_err`: the cluster failed on this operation.
+    pub(crate) fn cluster(operation: impl Into<String>) -> impl FnOnce(ClusterError) -> Self {
+        let operation = operation.into();
+        move |source| Self::Cluster { operation, source }
+    }
+}
+
+impl Explain for DeliveryError {
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Source(source) => source.hint(),
+            Self::Cluster { source, .. } => source.hint(),
+            Self::Inventory { source, .. } => source.hint(),
+            Self::NeedsRender { .. } => Some(Hint::new(
+                "render it first (`kustomize build`, `helm template`) and deliver the output",
+            )),
+            Self::Concurrent { .. } => Some(Hint::new(
+                "wait for the other run to end, then run this again; two runs must not share a name",
+            )),
+            Self::NotFound { known, .. } if known.is_empty() => {
+                Some(Hint::new("nothing has been delivered to this cluster yet"))
+            }
+            Self::NotFound { known, .. } => {
+                Some(Hint::new(format!("deliveries of this cluster: {}", known.join(", "))))
+            }
+            Self::PlanMoved { .. } => {
+                Some(Hint::new("make a new plan, look at it, and apply that one"))
+            }
+            Self::Stopped => Some(Hint::new("run it again: nothing has to be cleaned up")),
+            Self::Internal(_) => None,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Source(source) => source.retry(),
+            Self::Cluster { source, .. } => source.retry(),
+            Self::Concurrent { .. } | Self::Stopped => Retry::Now,
+            _ => Retry::Never,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! From a folder or a repository to documents.
+//!
+//! Every `*.yaml`, `*.yml` and `*.json` file below the path is read; other files are ignored. A
+//! document that cannot be read becomes a [`Problem`] and the others go on. Documents are kept as
+//! compact JSON text, because ten thousand parsed trees would take a tenth of a gigabyte.
+
+use crate::error::DeliveryError;
+use model::Explain;
+use objects::{GroupKind, Object, Origin, yaml};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use sync::Problem;
+use sync::plan::PlanSource;
+use tokio_util::sync::CancellationToken;
+
+/// File names that mean: this folder is the input of another tool, not a set of objects.
+const RENDERED_BY_OTHERS: [&str; 4] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization", "Chart.yaml"];
+/// Endings of files that are read.
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
+
+/// Where a tree comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A folder or a single file of this machine.
+    Directory(PathBuf),
+    /// One revision of a repository.
+    Git {
+        /// Which.
+        fetch: Box<repo::Fetch>,
+        /// Where fetched objects are kept between runs.
+        cache: PathBuf,
+    },
+}
+
+/// One document of the tree, as compact JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    pub(crate) json: Box<[u8]>,
+    pub(crate) origin: Origin,
+}
+
+/// A tree that was read: what every verb needs, and nothing of a cluster.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub(crate) source: PlanSource,
+    pub(crate) documents: Vec<Document>,
+    /// The kinds that the tree's CustomResourceDefinitions define, with their scope.
+    pub(crate) defined: Vec<Defined>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+    pub(crate) partial: bool,
+}
+
+/// A kind that a CustomResourceDefinition of the tree defines.
+#[derive(Debug, Clone)]
+pub(crate) struct Defined {
+    pub(crate) kind: GroupKind,
+    pub(crate) namespaced: bool,
+    pub(crate) versions: Vec<String>,
+}
+
+impl Tree {
+    /// What was read.
+    #[must_use]
+    pub fn source(&self) -> &PlanSource {
+        &self.source
+    }
+
+    /// How many objects were read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Whether nothing was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// Documents that could not be read.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// Reads the source. Blocking work runs on a thread of its own; `cancel` ends it soon.
+///
+/// # Errors
+/// [`DeliveryError::Source`], [`DeliveryError::NeedsRender`], [`DeliveryError::Stopped`].
+pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, DeliveryError> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let (source, seen) = (source.clone(), flag.clone());
+    let mut work = tokio::task::spawn_blocking(move || read(&source, &seen));
+    let joined = tokio::select! {
+        joined = &mut work => joined,
+        () = cancel.cancelled() => {
+            flag.store(true, Ordering::Relaxed);
+            work.await
+        }
+    };
+    match joined {
+        Ok(Err(DeliveryError::Source(repo::RepoError::Cancelled { .. }))) => {
+            Err(DeliveryError::Stopped)
+        }
+        Ok(result) => result,
+        Err(error) => Err(DeliveryError::Internal(error.to_string())),
+    }
+}
+
+fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
+    let (files, location, path) = match source {
+        Source::Directory(path) => {
+            let files = repo::Tree::directory(path, repo::Limits::default())
+                .map_err(DeliveryError::Source)?;
+            (files, path.display().to_string(), String::new())
+        }
+        Source::Git { fetch, cache } => {
+            let progress = |step: repo::Step| tracing::debug!(?step, "fetching");
+            let files =
+                repo::fetch(fetch, cache, cancel, &progress).map_err(DeliveryError::Source)?;
+            (files, fetch.url.to_string(), fetch.path.clone())
+        }
+    };
+    let commit = files.commit().map(|commit| commit.id.clone());
+    let mut tree = Tree {
+        source: PlanSource { location, path, commit, digest: String::new() },
+        documents: Vec::new(),
+        defined: Vec::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        partial: false,
+    };
+    tree.read_files(&files, cancel)?;
+    Ok(tree)
+}
+
+impl Tree {
+    fn read_files(&mut self, files: &repo::Tree, cancel: &AtomicBool) -> Result<(), DeliveryError> {
+        let listing = files.list(cancel).map_err(DeliveryError::Source)?;
+        self.partial = !listing.complete;
+        for finding in &listing.findings {
+            self.warnings.push(Problem {
+                origin: Some(finding.subject.to_string()),
+                message: finding.message.clone(),
+                hint: finding.hint.clone(),
+            });
+        }
+        let mut digest = repo::ContentDigest::default();
+        for entry in &listing.entries {
+            let name = entry.path.rsplit('/').next().unwrap_or_default();
+            if RENDERED_BY_OTHERS.contains(&name) {
+                return Err(DeliveryError::NeedsRender { file: entry.path.clone() });
+            }
+            if !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+                continue;
+            }
+            if cancel.load(Ordering::Relaxed) {
+                return Err(DeliveryError::Stopped);
+            }
+            match files.read(entry) {
+                Ok(bytes) => {
+                    digest.add(&entry.path, &bytes);
+                    self.add_file(&entry.path, &bytes);
+                }
+                Err(error @ repo::RepoError::FileRefused { .. }) => {
+                    self.problems.push(problem(Some(entry.path.clone()), &error));
+                }
+                Err(error) => return Err(DeliveryError::Source(error)),
+            }
+        }
+        self.source.digest = digest.finish();
+        Ok(())
+    }
+
+    pub(crate) fn add_file(&mut self, path: &str, bytes: &[u8]) {
+        let parsed = yaml::parse(path, bytes);
+        for diagnostic in &parsed.diagnostics {
+            self.problems.push(Problem {
+                origin: None,
+                message: diagnostic.to_string(),
+                hint: diagnostic.hint().map(|hint| hint.as_str().to_owned()),
+            });
+        }
+        for manifest in parsed.manifests {
+            self.defined.extend(Defined::of(&manifest.object));
+            match serde_json::to_vec(manifest.object.as_map()) {
+                Ok(json) => {
+                    let json = json.into_boxed_slice();
+                    self.documents.push(Document { json, origin: manifest.origin });
+                }
+                Err(error) => self.problems.push(Problem {
+                    origin: Some(manifest.origin.to_string()),
+                    message: format!("the document cannot be written as JSON: {error}"),
+                    hint: None,
+                }),
+            }
+        }
+    }
+}
+
+impl Defined {
+    /// The kind that a CustomResourceDefinition defines.
+    fn of(object: &Object) -> Option<Self> {
+        if object.kind() != "CustomResourceDefinition" {
+            return None;
+        }
+        let versions = object.at(&["spec", "versions"])?.as_array()?;
+        Some(Self {
+            kind: GroupKind::new(
+                object.str_at(&["spec", "group"])?,
+                object.str_at(&["spec", "names", "kind"])?,
+            ),
+            namespaced: object.str_at(&["spec", "scope"]) == Some("Namespaced"),
+            versions: versions
+                .iter()
+                .filter(|version| version.get("served").and_then(|v| v.as_bool()) != Some(false))
+                .filter_map(|version| Some(version.get("name")?.as_str()?.to_owned()))
+                .collect(),
+        })
+    }
+}
+
+/// An error as a line of a plan, with its causes.
+pub(crate) fn problem(origin: Option<String>, error: &dyn Explain) -> Problem {
+    Problem { origin, message: chain(error), hint: error.hint().map(|hint| hint.to_string()) }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
