@@ -147,7 +147,7 @@ impl Remote<'_> {
                 let address = gix::Url::try_from(url.as_str());
                 let address = address.map_err(|e| RepoError::ListReferences {
                     url: self.watch.url.clone(),
-                    source: Cause::of(&gix::Error::from(e)),
+                    source: Cause::of(&e),
                 })?;
                 let transport = HttpTransport::new_http(http, address, Protocol::V2, false);
                 self.converse(transport, &mut generation)?
@@ -221,7 +221,7 @@ fn may_be_the_cache(error: &RepoError) -> bool {
 }
 
 /// The short names that are nearest to the wanted one, for a hint.
-fn near_names(wanted: &Reference, names: Vec<String>) -> Vec<String> {
+fn near_names(wanted: &Reference, names: &[String]) -> Vec<String> {
     let short = |name: &str| {
         ["refs/heads/", "refs/tags/"].iter().find_map(|p| name.strip_prefix(p)).map(str::to_owned)
     };

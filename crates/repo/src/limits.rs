@@ -43,6 +43,8 @@ pub struct Limits {
     pub tree_files: usize,
     /// See [`PACK_BYTES_MAX`].
     pub pack_bytes: u64,
+    /// See [`OBJECT_BYTES_MAX`].
+    pub object_bytes: usize,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`STALL_TIMEOUT`].
@@ -56,6 +58,7 @@ impl Default for Limits {
             tree_bytes: TREE_BYTES_MAX,
             tree_files: TREE_FILES_MAX,
             pack_bytes: PACK_BYTES_MAX,
+            object_bytes: OBJECT_BYTES_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use testkit::git::Repository;
 use testkit::sshd::Sshd;
 
-const GO: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
 
 struct Fixture {
     sshd: Sshd,

@@ -5,7 +5,6 @@ use super::cache::Generation;
 use super::watch::Watch;
 use super::{Step, near_names};
 use crate::error::Cause;
-use crate::limits::OBJECT_BYTES_MAX;
 use crate::{Fetch, Reference, RepoError};
 use gix::ObjectId;
 use gix::bstr::BString;
@@ -107,9 +106,9 @@ impl<T: Transport> Conversation<'_, T> {
             _ => {
                 let all = ["refs/heads/".to_owned(), "refs/tags/".to_owned()];
                 let names = self.list(handshake, &all).unwrap_or_default();
-                let names = names.iter().map(|r| r.unpack().0.to_string()).collect();
+                let names: Vec<String> = names.iter().map(|r| r.unpack().0.to_string()).collect();
                 let reference = self.spec.reference.clone();
-                let near = near_names(&reference, names);
+                let near = near_names(&reference, &names);
                 Err(RepoError::ReferenceNotFound { url: self.url(), reference, near })
             }
         }
@@ -289,7 +288,7 @@ fn write_pack(
 ) -> gix::Result<()> {
     let bases = gix::odb::at(objects, gix::hash::Kind::Sha1).map_err(gix::Error::from_error)?;
     let options = pack::bundle::write::Options {
-        alloc_limit_bytes: Some(OBJECT_BYTES_MAX),
+        alloc_limit_bytes: Some(pack.spec.limits.object_bytes),
         ..pack::bundle::write::Options::default()
     };
     let outcome = pack::Bundle::write_to_directory(

@@ -52,7 +52,7 @@ fn resolve(repository: &gix::Repository, spec: &Fetch) -> Result<ObjectId, RepoE
         _ => Err(RepoError::ReferenceNotFound {
             url: url(),
             reference: spec.reference.clone(),
-            near: super::near_names(&spec.reference, names(repository)),
+            near: super::near_names(&spec.reference, &names(repository)),
         }),
     }
 }

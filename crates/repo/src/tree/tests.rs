@@ -5,7 +5,7 @@ use model::Explain;
 use std::os::unix::fs::symlink;
 use testkit::git::{Change, Repository};
 
-const GO: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
 const SOME_COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -186,8 +186,7 @@ fn gitops_15_names_that_no_honest_tree_has_are_left_out_and_told() {
 
 #[test]
 fn a_file_is_read_up_to_the_limit_and_not_beyond() {
-    let mut limits = Limits::default();
-    limits.file_bytes = 4;
+    let limits = Limits { file_bytes: 4, ..Limits::default() };
     let changes = [Change::File("at", b"1234"), Change::File("beyond", b"12345")];
     for tree in both(&changes, "", &limits) {
         expect![[r#"
@@ -201,8 +200,7 @@ fn a_file_is_read_up_to_the_limit_and_not_beyond() {
 
 #[test]
 fn all_files_together_are_read_up_to_the_limit_and_not_beyond() {
-    let mut limits = Limits::default();
-    limits.tree_bytes = 4;
+    let limits = Limits { tree_bytes: 4, ..Limits::default() };
     let changes = [Change::File("a", b"12"), Change::File("b", b"34"), Change::File("c", b"5")];
     for tree in both(&changes, "", &limits) {
         assert!(show(&tree).contains("refusing to read c: with it, more than 4 B would be read"));
@@ -213,8 +211,7 @@ fn all_files_together_are_read_up_to_the_limit_and_not_beyond() {
 #[test]
 fn files_are_listed_up_to_the_limit_and_not_beyond() {
     let changes = [Change::File("a", b"1"), Change::File("b", b"2"), Change::File("c", b"3")];
-    let mut limits = Limits::default();
-    limits.tree_files = 3;
+    let mut limits = Limits { tree_files: 3, ..Limits::default() };
     for tree in both(&changes, "", &limits) {
         assert_eq!(tree.list(&GO).unwrap().entries.len(), 3);
     }

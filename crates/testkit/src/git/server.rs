@@ -200,7 +200,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     }
     let output = tokio::task::spawn_blocking(move || run(backend, &body)).await;
     let output = output.map_err(|_| Cut)?.map_err(|_| Cut)?;
-    Ok(cgi_answer(&output, fault))
+    Ok(cgi_answer(&output, fault.as_ref()))
 }
 
 fn take_fault(shared: &Shared, target: &str, body: &str) -> Option<GitFault> {
@@ -253,7 +253,7 @@ fn run(mut command: Command, input: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Turns a CGI answer (headers, empty line, body) into one of HTTP.
-fn cgi_answer(output: &[u8], fault: Option<GitFault>) -> Response<AnswerBody> {
+fn cgi_answer(output: &[u8], fault: Option<&GitFault>) -> Response<AnswerBody> {
     let end = output.windows(4).position(|four| four == b"\r\n\r\n");
     let Some((head, body)) = end.and_then(|end| output.split_at_checked(end)) else {
         return plain(500, "git http-backend gave no answer");
@@ -278,7 +278,7 @@ fn cgi_answer(output: &[u8], fault: Option<GitFault>) -> Response<AnswerBody> {
     response
 }
 
-fn faulty_body(body: Bytes, fault: Option<GitFault>) -> AnswerBody {
+fn faulty_body(body: Bytes, fault: Option<&GitFault>) -> AnswerBody {
     let (bytes, stays_open) = match fault {
         Some(GitFault::Corrupt(offset)) => {
             let mut bytes = body.to_vec();
@@ -288,8 +288,8 @@ fn faulty_body(body: Bytes, fault: Option<GitFault>) -> AnswerBody {
             }
             return full_body(bytes);
         }
-        Some(GitFault::Truncate(bytes)) => (bytes, false),
-        Some(GitFault::Stall(bytes)) => (bytes, true),
+        Some(GitFault::Truncate(bytes)) => (*bytes, false),
+        Some(GitFault::Stall(bytes)) => (*bytes, true),
         _ => return full_body(body),
     };
     let (sender, answer) = channel_body();

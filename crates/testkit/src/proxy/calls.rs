@@ -94,10 +94,9 @@ fn resource(path: &str) -> (String, bool) {
     let (plural, name, sub) = match rest {
         [] => return (path.to_owned(), false),
         ["namespaces", _, plural @ ("finalize" | "status")] => ("namespaces", true, Some(*plural)),
-        ["namespaces", _, plural] => (*plural, false, None),
         ["namespaces", _, plural, _name] => (*plural, true, None),
         ["namespaces", _, plural, _name, sub, ..] => (*plural, true, Some(*sub)),
-        [plural] => (*plural, false, None),
+        ["namespaces", _, plural] | [plural] => (*plural, false, None),
         [plural, _name] => (*plural, true, None),
         [plural, _name, sub, ..] => (*plural, true, Some(*sub)),
     };

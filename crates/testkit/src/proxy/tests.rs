@@ -8,16 +8,19 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(30);
 
+/// A target and its authorization.
+type Seen = (String, Option<String>);
+
 /// An API server of our own: it tells what it was asked, and its watches give three events and
 /// then stay open.
 struct Server {
     serve: Serve,
     dir: TempDir,
-    seen: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 fn server() -> Server {
-    let seen: Arc<Mutex<Vec<_>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let log = seen.clone();
     let handler: Handler = Arc::new(move |request: Request<Incoming>| {
         let token = request.headers().get("authorization");

@@ -1,0 +1,183 @@
+//! The cache: incremental, shared by processes, and never trusted more than it deserves.
+
+use super::*;
+
+#[test]
+fn only_one_commit_is_fetched_however_long_the_history_is() {
+    let f = fixture();
+    let mut commits = Vec::new();
+    for number in 0..5 {
+        let text = format!("{number}");
+        commits.push(f.repository.push(&[("a", text.as_bytes())], "change").unwrap());
+    }
+    f.fetch("main").unwrap();
+    let request = f.server.requests().pop().unwrap();
+    assert!(request.body.contains("deepen 1\n"), "{}", request.body);
+    assert_eq!(packed_objects(f.cache.path()), 3, "one commit, one tree, one file");
+}
+
+#[test]
+fn a_second_fetch_receives_only_what_is_new_and_none_when_nothing_is() {
+    let f = fixture();
+    let files: Vec<_> = (0..20).map(|n| (format!("f{n}"), format!("text {n}"))).collect();
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    f.repository.push(&files, "first").unwrap();
+    f.fetch("main").unwrap();
+    assert_eq!(packed_objects(f.cache.path()), 22);
+    f.server.forget_requests();
+    f.fetch("main").unwrap();
+    assert!(f.server.requests().iter().all(|r| !r.body.contains("command=fetch")));
+    f.repository.push(&[("f3", b"changed")], "second").unwrap();
+    let tree = f.fetch("main").unwrap();
+    assert!(content(&tree).contains(&("f3".into(), "changed".into())));
+    assert!(content(&tree).contains(&("f4".into(), "text 4".into())));
+    assert!(packed_objects(f.cache.path()) <= 22 + 4, "{}", packed_objects(f.cache.path()));
+}
+
+#[test]
+fn many_at_once_share_one_cache() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    std::thread::scope(|scope| {
+        let all: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| content(&f.fetch("main").unwrap()))).collect();
+        for one in all {
+            assert_eq!(one.join().unwrap(), [("a".into(), "1".into())]);
+        }
+    });
+    assert_eq!(packed_objects(f.cache.path()), 3, "fetched once");
+}
+
+#[test]
+fn a_damaged_cache_is_made_afresh() {
+    for ending in [".pack", ".idx", "/state", "/shallow"] {
+        let f = fixture();
+        f.repository.push(&[("d/a", b"1")], "first").unwrap();
+        f.fetch("main").unwrap();
+        for path in files(f.cache.path(), ending) {
+            overwrite(&path, b"garbage");
+        }
+        f.repository.push(&[("d/a", b"2")], "second").unwrap();
+        let tree = f.fetch("main").unwrap();
+        assert_eq!(content(&tree), [("d/a".into(), "2".into())], "{ending}");
+        drop(tree);
+        assert_eq!(content(&f.fetch("main").unwrap()), [("d/a".into(), "2".into())]);
+    }
+}
+
+#[test]
+fn what_a_crash_leaves_behind_does_not_matter() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    f.fetch("main").unwrap();
+    let shallow = files(f.cache.path(), "/state").remove(0);
+    let generation = shallow.parent().unwrap();
+    for name in ["shallow.lock", "state.new", "objects/pack/.tmp123", "objects/pack/tmp_pack"] {
+        std::fs::write(generation.join(name), "half").unwrap();
+    }
+    f.repository.push(&[("a", b"2")], "second").unwrap();
+    assert_eq!(content(&f.fetch("main").unwrap()), [("a".into(), "2".into())]);
+    assert!(files(f.cache.path(), "tmp_pack").is_empty());
+}
+
+#[test]
+fn a_tree_is_readable_while_another_fetch_makes_the_cache_afresh() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    let tree = f.fetch("main").unwrap();
+    std::fs::remove_file(files(f.cache.path(), "/state").remove(0)).unwrap();
+    f.repository.push(&[("a", b"2")], "second").unwrap();
+    let second = f.fetch("main").unwrap();
+    assert_eq!(content(&tree), [("a".into(), "1".into())]);
+    assert_eq!(content(&second), [("a".into(), "2".into())]);
+    drop(tree);
+    f.fetch("main").unwrap();
+    assert_eq!(files(f.cache.path(), "/use.lock").len(), 1, "the old generation is gone");
+}
+
+#[test]
+fn packs_are_gathered_up_to_the_limit_and_then_made_into_one() {
+    let f = fixture();
+    for number in 0..19 {
+        let text = format!("{number}");
+        f.repository.push(&[("a", text.as_bytes())], "change").unwrap();
+        assert_eq!(content(&f.fetch("main").unwrap()), [("a".into(), text)]);
+        assert!(files(f.cache.path(), ".pack").len() <= 17);
+    }
+    assert!(files(f.cache.path(), ".pack").len() < 5);
+}
+
+#[test]
+fn a_local_repository_is_read_in_place_without_a_cache() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1")], "first").unwrap();
+    f.repository.annotated_tag("v1", &first).unwrap();
+    for url in [
+        f.repository.path().display().to_string(),
+        format!("file://{}", f.repository.path().display()),
+    ] {
+        for reference in ["", "main", "v1", &first] {
+            let spec =
+                Fetch::new(RepoUrl::parse(&url).unwrap(), Reference::parse(reference).unwrap());
+            let tree = f.run(&spec).unwrap();
+            assert_eq!(content(&tree), [("a".into(), "1".into())]);
+        }
+    }
+    assert_eq!(std::fs::read_dir(f.cache.path()).unwrap().count(), 0);
+    let run = |url: &str, reference: &str| {
+        let reference = Reference::parse(reference).unwrap();
+        f.run(&Fetch::new(RepoUrl::parse(url).unwrap(), reference)).unwrap_err()
+    };
+    let path = f.repository.path().display().to_string();
+    assert!(matches!(run("/nonexistent", ""), RepoError::RepositoryNotFound { .. }));
+    assert!(matches!(run(&path, "mian"), RepoError::ReferenceNotFound { .. }));
+    assert!(matches!(run(&path, &"ab".repeat(20)), RepoError::CommitNotFound { .. }));
+    f.repository.tag("main", &first).unwrap();
+    assert!(matches!(run(&path, "main"), RepoError::AmbiguousReference { .. }));
+}
+
+/// A small file system of its own, which only root can have.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Result<Self, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Ok(Self(dir)),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_that_is_taken_for_whole() {
+    let disk = match SmallDisk::mount() {
+        Ok(disk) => disk,
+        Err(reason) => {
+            eprintln!("SKIP a_full_disk_is_told: no file system of its own: {reason}");
+            return;
+        }
+    };
+    let f = fixture();
+    let noise: Vec<u8> =
+        (0..200_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_be_bytes()).collect();
+    f.repository.push(&[("noise", &noise)], "first").unwrap();
+    let error = fetch(&f.spec("main"), disk.0.path(), &GO, &|_| {}).unwrap_err();
+    assert!(matches!(error, RepoError::DiskFull { .. }), "{error:?}");
+    assert!(files(disk.0.path(), "/state").is_empty());
+    f.repository.force_push(&[("a", b"1")], "small").unwrap();
+    let tree = fetch(&f.spec("main"), disk.0.path(), &GO, &|_| {}).unwrap();
+    assert_eq!(content(&tree), [("a".into(), "1".into())]);
+}
