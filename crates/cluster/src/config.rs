@@ -87,7 +87,16 @@ impl ConnectOptions {
 /// Reads what `options` points to.
 pub(crate) async fn load(options: &ConnectOptions) -> Result<kube::Config, ClusterError> {
     let mut config = match files(options)? {
-        Source::Files(files) => from_files(&files, options.context.as_deref()).await?,
+        Source::Files(files) => {
+            let mut config = from_files(&files, options.context.as_deref()).await?;
+            without_needless_proxy(&mut config);
+            if let Some(proxy) = &config.proxy_url {
+                let scheme = proxy.scheme_str().unwrap_or("unknown").to_owned();
+                let problem = KubeconfigProblem::UnsupportedProxy(scheme);
+                return Err(ClusterError::Kubeconfig { files, problem });
+            }
+            config
+        }
         Source::ServiceAccount => {
             kube::Config::incluster().map_err(|error| ClusterError::Credentials {
                 address: "the cluster of this Pod".to_owned(),
@@ -158,6 +167,34 @@ async fn from_files(
     })
 }
 
+/// A proxy from the environment is for the world outside: not for this machine, and not for what
+/// `NO_PROXY` names.
+fn without_needless_proxy(config: &mut kube::Config) {
+    let variable = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+    let from_environment =
+        variable(["HTTPS_PROXY", "https_proxy"]).and_then(|url| url.parse().ok());
+    if config.proxy_url.is_none() || config.proxy_url != from_environment {
+        return;
+    }
+    let no_proxy = variable(["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    if goes_direct(config.cluster_url.host().unwrap_or_default(), &no_proxy) {
+        config.proxy_url = None;
+    }
+}
+
+/// Whether a host is reached without a proxy: loopback, `*`, the host itself, or a parent domain.
+fn goes_direct(host: &str, no_proxy: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_lowercase();
+    let loopback = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    loopback
+        || no_proxy.split(',').map(|entry| entry.trim().to_lowercase()).any(|entry| {
+            let domain = entry.trim_start_matches("*.").trim_start_matches('.');
+            entry == "*"
+                || !domain.is_empty() && (host == domain || host.ends_with(&format!(".{domain}")))
+        })
+}
+
 fn in_file(file: &Path, error: &KubeError) -> ClusterError {
     ClusterError::Kubeconfig { files: vec![file.to_owned()], problem: problem(error) }
 }
@@ -179,9 +216,7 @@ fn problem(error: &KubeError) -> KubeconfigProblem {
         }
         KubeError::MissingClusterUrl => KubeconfigProblem::BadServer("there is none".to_owned()),
         KubeError::ParseClusterUrl(source) => KubeconfigProblem::BadServer(source.to_string()),
-        KubeError::ParseProxyUrl(source) => {
-            KubeconfigProblem::UnsupportedProxy(format!("({source})"))
-        }
+        KubeError::ParseProxyUrl(_) => KubeconfigProblem::UnsupportedProxy("unknown".to_owned()),
         KubeError::LoadCertificateAuthority(source) => data("certificate-authority", source),
         KubeError::LoadClientCertificate(source) => data("client-certificate", source),
         KubeError::LoadClientKey(source) => data("client-key", source),
@@ -200,4 +235,40 @@ fn data(field: &str, error: &LoadDataError) -> KubeconfigProblem {
         }
         LoadDataError::NoBase64DataOrFile => format!("{field} is missing"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_and_what_no_proxy_names_are_reached_directly() {
+        for (host, no_proxy, direct) in [
+            ("127.0.0.1", "", true),
+            ("[::1]", "", true),
+            ("localhost", "", true),
+            ("api.example.com", "", false),
+            ("api.example.com", "other, .example.com", true),
+            ("api.example.com", "EXAMPLE.com", true),
+            ("badexample.com", "example.com", false),
+            ("10.0.0.1", "10.0.0.1", true),
+            ("api.example.com", "*", true),
+            ("api.example.com", ",", false),
+        ] {
+            assert_eq!(goes_direct(host, no_proxy), direct, "{host} {no_proxy}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_is_asked_for_is_refused_and_never_passed_by() {
+        use std::io::Write;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let text = "{apiVersion: v1, kind: Config, current-context: x,
+            contexts: [{name: x, context: {cluster: c}}],
+            clusters: [{name: c, cluster: {server: 'https://h', proxy-url: 'http://u:CANARY@p'}}]}";
+        file.write_all(text.as_bytes()).unwrap();
+        let error = load(&ConnectOptions::from_kubeconfig(file.path())).await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("unsupported http proxy") && !shown.contains("CANARY"), "{shown}");
+    }
 }

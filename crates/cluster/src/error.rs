@@ -116,7 +116,7 @@ pub enum KubeconfigProblem {
     BadServer(String),
     /// A certificate or key in it, or a file that it names, cannot be used.
     BadCredentials(String),
-    /// The proxy it asks for is of a kind that is not supported.
+    /// It, or the environment, asks for a proxy, and proxies are not supported; the URL's scheme.
     UnsupportedProxy(String),
 }
 
@@ -130,7 +130,9 @@ impl fmt::Display for KubeconfigProblem {
             Self::UnknownCluster(cluster) => write!(f, "has no cluster `{cluster}`"),
             Self::BadServer(why) => write!(f, "has no usable server address: {why}"),
             Self::BadCredentials(why) => write!(f, "has unusable credentials: {why}"),
-            Self::UnsupportedProxy(url) => write!(f, "asks for the unsupported proxy {url}"),
+            Self::UnsupportedProxy(scheme) => {
+                write!(f, "or HTTPS_PROXY asks for an unsupported {scheme} proxy")
+            }
         }
     }
 }
@@ -399,9 +401,9 @@ impl ClusterError {
             KubeconfigProblem::Unreadable(_) => {
                 Hint::new("check --kubeconfig or the KUBECONFIG variable")
             }
-            KubeconfigProblem::UnsupportedProxy(_) => {
-                Hint::new("unset HTTPS_PROXY or proxy-url, or add the server to a direct route")
-            }
+            KubeconfigProblem::UnsupportedProxy(_) => Hint::new(
+                "remove proxy-url, or name the server in NO_PROXY, if it can be reached directly",
+            ),
             _ => return None,
         })
     }

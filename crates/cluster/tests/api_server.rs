@@ -3,9 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use cluster::{
     ApplyOptions, CertificateProblem, Client, ClusterError, ConnectOptions, DeleteOptions, Deleted,
@@ -22,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The administrator's client and a namespace of its own; `None` skips the test.
-async fn cluster(test: &str) -> Option<(Client, String)> {
+async fn cluster(test: &str) -> Option<(Client, Namespace)> {
     let Some(path) = std::env::var_os("ORLOP_TEST_KUBECONFIG") else {
         eprintln!("SKIP {test}: ORLOP_TEST_KUBECONFIG is not set");
         return None;
@@ -38,7 +36,46 @@ async fn cluster(test: &str) -> Option<(Client, String)> {
         "metadata": {"name": namespace}}),
     )
     .await;
-    Some((client, namespace))
+    Some((client, Namespace(namespace)))
+}
+
+/// A namespace of one test; deleted when the test ends, however it ends.
+#[derive(serde::Serialize)]
+struct Namespace(String);
+
+impl std::ops::Deref for Namespace {
+    type Target = String;
+
+    fn deref(&self) -> &String {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let name = self.0.clone();
+        // The test's own runtime cannot be waited for here.
+        let deletion = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(
+                async {
+                    let path = std::env::var_os("ORLOP_TEST_KUBECONFIG").unwrap();
+                    let options = ConnectOptions::from_kubeconfig(path);
+                    let client = Client::connect(&options).await.unwrap();
+                    let resource = kind(&client, "v1", "Namespace").await;
+                    client.delete(&resource, "", &name, &DeleteOptions::default()).await.unwrap();
+                },
+            );
+        });
+        if deletion.join().is_err() {
+            eprintln!("namespace {self} could not be deleted");
+        }
+    }
 }
 
 async fn kind(client: &Client, api_version: &str, kind: &str) -> Arc<Resource> {
@@ -60,7 +97,7 @@ async fn try_apply(client: &Client, manager: &str, value: Value) -> Result<Objec
     applied.map(|applied| applied.object)
 }
 
-fn config_map(namespace: &str, name: &str, data: Value) -> Value {
+fn config_map(namespace: &str, name: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
            "metadata": {"namespace": namespace, "name": name, "labels": {"t": "1"}}})
 }
@@ -91,7 +128,7 @@ async fn client_of(change: impl FnOnce(&mut Value)) -> Client {
 #[tokio::test]
 async fn operator_20_writers_keep_their_fields_and_conflicts_name_field_and_owner() {
     let Some((client, ns)) = cluster("writers").await else { return };
-    apply(&client, "first", config_map(&ns, "c", json!({"a": "1", "b": "1"}))).await;
+    apply(&client, "first", config_map(&ns, "c", &json!({"a": "1", "b": "1"}))).await;
     apply(
         &client,
         "second",
@@ -106,7 +143,7 @@ async fn operator_20_writers_keep_their_fields_and_conflicts_name_field_and_owne
     let owned = |field: &str| FieldConflict { manager: "first".into(), field: field.into() };
     assert_eq!(*conflicts, [owned(".data.a"), owned(".data.b")]);
     // A field that its writer no longer names goes away; the other writer's stays.
-    let after = apply(&client, "first", config_map(&ns, "c", json!({"b": "1"}))).await;
+    let after = apply(&client, "first", config_map(&ns, "c", &json!({"b": "1"}))).await;
     assert_eq!(after.at(&["data"]), Some(&json!({"b": "1", "c": "2"})));
     let resource = kind(&client, "v1", "ConfigMap").await;
     let options = ApplyOptions::new("second").force();
@@ -120,7 +157,7 @@ async fn operator_20_writers_keep_their_fields_and_conflicts_name_field_and_owne
 async fn gitops_8_a_delete_with_the_uid_of_another_object_is_refused() {
     let Some((client, ns)) = cluster("delete").await else { return };
     let resource = kind(&client, "v1", "ConfigMap").await;
-    let live = apply(&client, "t", config_map(&ns, "c", json!({}))).await;
+    let live = apply(&client, "t", config_map(&ns, "c", &json!({}))).await;
     let with_uid = |uid: &str| DeleteOptions { uid: Some(uid.into()), ..DeleteOptions::default() };
     let error = client.delete(&resource, &ns, "c", &with_uid("other")).await.unwrap_err();
     assert!(matches!(error, ClusterError::Changed { .. }), "{error}");
@@ -129,7 +166,7 @@ async fn gitops_8_a_delete_with_the_uid_of_another_object_is_refused() {
     assert_eq!(client.delete(&resource, &ns, "c", &right).await.unwrap(), Deleted::Gone);
     assert_eq!(client.delete(&resource, &ns, "c", &right).await.unwrap(), Deleted::Absent);
 
-    let mut held = config_map(&ns, "held", json!({}));
+    let mut held = config_map(&ns, "held", &json!({}));
     held["metadata"]["finalizers"] = json!(["orlop.dev/test"]);
     let live = apply(&client, "t", held).await;
     let options =
@@ -146,7 +183,7 @@ async fn gitops_8_a_delete_with_the_uid_of_another_object_is_refused() {
 async fn a_patch_of_an_object_that_moved_on_is_refused() {
     let Some((client, ns)) = cluster("patch").await else { return };
     let resource = kind(&client, "v1", "ConfigMap").await;
-    let old = apply(&client, "t", config_map(&ns, "c", json!({"a": "1"}))).await;
+    let old = apply(&client, "t", config_map(&ns, "c", &json!({"a": "1"}))).await;
     let options = PatchOptions {
         field_manager: "t".into(),
         resource_version: old.resource_version().map(str::to_owned),
@@ -167,14 +204,14 @@ async fn a_patch_of_an_object_that_moved_on_is_refused() {
 #[tokio::test]
 async fn refusals_of_bad_objects_name_their_fields() {
     let Some((client, ns)) = cluster("refusals").await else { return };
-    let error = try_apply(&client, "t", config_map(&ns, "Not_A_Name", json!({}))).await;
+    let error = try_apply(&client, "t", config_map(&ns, "Not_A_Name", &json!({}))).await;
     let error = error.unwrap_err();
     assert!(
         matches!(&error, ClusterError::Invalid { causes, .. } if causes[0].field == "metadata.name"),
         "{error}"
     );
 
-    let error = try_apply(&client, "t", config_map("missing", "c", json!({}))).await.unwrap_err();
+    let error = try_apply(&client, "t", config_map("missing", "c", &json!({}))).await.unwrap_err();
     assert_eq!(error.to_string(), "namespace missing of ConfigMap missing/c does not exist");
 
     apply(&client, "t", deployment(&ns, 0, "a")).await;
@@ -195,12 +232,12 @@ async fn refusals_of_bad_objects_name_their_fields() {
     assert!(matches!(error, ClusterError::Invalid { .. }), "{error:?}");
 
     let resource = kind(&client, "v1", "ConfigMap").await;
-    let small = object(config_map(&ns, "small", json!({"a": "1"})));
+    let small = object(config_map(&ns, "small", &json!({"a": "1"})));
     let options = ApplyOptions::new("t");
     assert!(client.create(&resource, &small, &options).await.unwrap().created);
     let error = client.create(&resource, &small, &options).await.unwrap_err();
     assert!(matches!(error, ClusterError::AlreadyExists { .. }), "{error}");
-    let big = config_map(&ns, "big", json!({"a": "x".repeat(4 << 20)}));
+    let big = config_map(&ns, "big", &json!({"a": "x".repeat(4 << 20)}));
     let error = try_apply(&client, "t", big).await.unwrap_err();
     assert!(
         matches!(error, ClusterError::TooLarge { .. } | ClusterError::Invalid { .. }),
@@ -288,6 +325,72 @@ async fn a_forbidden_verb_is_told_with_verb_resource_namespace_and_subject() {
     assert!(!format!("{error:?} {poor:?}").contains(&token));
     let counted = poor.metrics().requests();
     assert!(counted.iter().any(|c| (c.verb, c.code, c.count) == ("apply", 403, 1)), "{counted:?}");
+
+    // A token that was good and is not any more. The server may remember it for a moment.
+    let accounts = kind(&client, "v1", "ServiceAccount").await;
+    client.delete(&accounts, &ns, "poor", &DeleteOptions::default()).await.unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let error = poor.get(&resource, &ns, "web").await.unwrap_err();
+        if let ClusterError::Unauthorized { .. } = &error {
+            assert!(error.hint().unwrap().as_str().contains("expired"), "{error}");
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "the token is still good: {error}");
+    }
+}
+
+#[tokio::test]
+async fn our_request_counts_are_those_of_the_api_server() {
+    let Some((client, ns)) = cluster("counts").await else { return };
+    // A kind that nobody else reads or writes.
+    let plural: String =
+        format!("m{}", ns.chars().filter(char::is_ascii_hexdigit).collect::<String>());
+    let gvk = GroupVersionKind::from_api_version("counts.orlop.test/v1", &format!("K{plural}"));
+    apply(&client, "t", json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.counts.orlop.test")},
+        "spec": {"group": "counts.orlop.test", "scope": "Namespaced",
+            "names": {"plural": plural, "singular": plural, "kind": gvk.kind},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema":
+                {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}
+    }))
+    .await;
+    let resource = client.wait_for_kind(&gvk, Duration::from_secs(20)).await.unwrap();
+    for number in 0..7 {
+        let one = json!({"apiVersion": "counts.orlop.test/v1", "kind": gvk.kind,
+            "metadata": {"namespace": ns, "name": format!("c{number}")}});
+        apply(&client, "t", one).await;
+        client.get(&resource, &ns, "absent").await.unwrap();
+    }
+    client.delete(&resource, &ns, "c0", &DeleteOptions::default()).await.unwrap();
+    let ours: Vec<(&str, u16, u64)> = client
+        .metrics()
+        .requests()
+        .into_iter()
+        .filter(|count| count.resource == resource.name())
+        .map(|count| (count.verb, count.code, count.count))
+        .collect();
+    assert_eq!(ours, [("apply", 201, 7), ("delete", 200, 1), ("get", 404, 7)]);
+
+    let path = std::env::var_os("ORLOP_TEST_KUBECONFIG").unwrap();
+    let config = kube::config::Kubeconfig::read_from(path).unwrap();
+    let raw = kube::Client::try_from(kube::Config::try_from(config).unwrap()).unwrap();
+    let request = http::Request::get("/metrics").body(Vec::new()).unwrap();
+    let text = raw.request_text(request).await.unwrap();
+    for (verb, code, count) in [("APPLY", 201, 7), ("DELETE", 200, 1), ("GET", 404, 7)] {
+        let line = text.lines().find(|line| {
+            line.starts_with("apiserver_request_total{")
+                && line.contains(&format!("resource=\"{plural}\""))
+                && line.contains(&format!("verb=\"{verb}\""))
+                && line.contains(&format!("code=\"{code}\""))
+        });
+        assert_eq!(line.unwrap().rsplit_once(' ').unwrap().1, count.to_string(), "{line:?}");
+    }
+    let definitions = GroupKind::new("apiextensions.k8s.io", "CustomResourceDefinition");
+    let definitions = client.resolve_kind(&definitions).await.unwrap();
+    let name = format!("{plural}.counts.orlop.test");
+    client.delete(&definitions, "", &name, &DeleteOptions::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -355,7 +458,7 @@ async fn a_list_of_two_thousand_objects_comes_in_pages() {
     let resource = kind(&client, "v1", "ConfigMap").await;
     futures_util::stream::iter(0..2_000)
         .map(|number| {
-            let map = object(config_map(&ns, &format!("c{number}"), json!({"n": "1"})));
+            let map = object(config_map(&ns, &format!("c{number}"), &json!({"n": "1"})));
             let (client, resource) = (client.clone(), resource.clone());
             async move { client.apply(&resource, &map, &ApplyOptions::new("t")).await.unwrap() }
         })
@@ -500,7 +603,7 @@ async fn two_candidates_share_a_lease_one_after_the_other() {
 #[tokio::test]
 async fn events_are_written_once_and_repeated_warnings_counted() {
     let Some((client, ns)) = cluster("events").await else { return };
-    let map = apply(&client, "t", config_map(&ns, "c", json!({}))).await;
+    let map = apply(&client, "t", config_map(&ns, "c", &json!({}))).await;
     let clock = Arc::new(model::SystemClock);
     let events = cluster::Events::new(client.clone(), clock, "orlop.dev/test", "one");
     let news = |kind, note: &str| cluster::News {
@@ -516,7 +619,7 @@ async fn events_are_written_once_and_repeated_warnings_counted() {
     }
     assert_eq!(written, [true, true, false, true, false, false, false, true]);
     let resource = kind(&client, "events.k8s.io/v1", "Event").await;
-    let options = ListOptions { namespace: ns, ..ListOptions::default() };
+    let options = ListOptions { namespace: ns.clone(), ..ListOptions::default() };
     let all = client.list(&resource, &options).await.unwrap().objects;
     let bad = all.iter().find(|event| event.str_at(&["note"]) == Some("bad")).unwrap();
     assert_eq!(bad.at(&["series", "count"]), Some(&json!(4)));
@@ -527,7 +630,7 @@ async fn events_are_written_once_and_repeated_warnings_counted() {
 async fn a_watch_tells_what_happens_to_objects() {
     let Some((client, ns)) = cluster("watch").await else { return };
     let resource = kind(&client, "v1", "ConfigMap").await;
-    apply(&client, "t", config_map(&ns, "before", json!({}))).await;
+    apply(&client, "t", config_map(&ns, "before", &json!({}))).await;
     let options = ListOptions {
         namespace: ns.clone(),
         metadata_only: true,
@@ -544,9 +647,9 @@ async fn a_watch_tells_what_happens_to_objects() {
         }
     };
     assert_eq!([next().await, next().await], ["+ConfigMap before", "="]);
-    apply(&client, "t", config_map(&ns, "later", json!({}))).await;
+    apply(&client, "t", config_map(&ns, "later", &json!({}))).await;
     assert_eq!(next().await, "+ConfigMap later");
-    apply(&client, "t", config_map(&ns, "later", json!({"a": "1"}))).await;
+    apply(&client, "t", config_map(&ns, "later", &json!({"a": "1"}))).await;
     assert_eq!(next().await, "~ConfigMap later");
     client.delete(&resource, &ns, "before", &DeleteOptions::default()).await.unwrap();
     assert_eq!(next().await, format!("-ConfigMap {ns}/before"));

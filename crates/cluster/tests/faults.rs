@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(clippy::string_slice, reason = "a test fails by panicking")]
 
 use cluster::{
     ApplyOptions, Client, ClusterError, ConnectOptions, DeleteOptions, Deleted, ListOptions,
@@ -35,22 +33,36 @@ enum Reply {
 struct Server {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Server {
     /// Answers with the script, and with its last line for ever.
     async fn start(script: Vec<Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", script).await
+    }
+
+    async fn start_at(place: &str, script: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind(place).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, next) = (requests.clone(), Arc::new(Mutex::new(0)));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
+            // Dropped with the task: a stopped server cuts its connections.
+            let mut open = tokio::task::JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let (seen, next, script) = (seen.clone(), next.clone(), script.clone());
-                tokio::spawn(async move { answer(socket, &seen, &next, &script).await });
+                open.spawn(async move { answer(socket, &seen, &next, &script).await });
             }
         });
-        Self { address, requests }
+        Self { address, requests, task: Some(task) }
+    }
+
+    /// Stops listening and cuts every connection.
+    async fn stop(mut self) {
+        let task = self.task.take().unwrap();
+        task.abort();
+        let _ = task.await;
     }
 
     /// `METHOD /path?query` of every request so far.
@@ -285,7 +297,7 @@ async fn an_unreachable_server_is_named_and_the_token_is_not() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let server = Server { address: address.clone(), requests: Arc::default() };
+    let server = Server { address: address.clone(), requests: Arc::default(), task: None };
     let client = server.client_with(|options| options.tries_max = 2).await;
     let error = client.server_version().await.unwrap_err();
     let shown = model::report(&error, model::Explain::hint(&error)).to_string();
@@ -476,4 +488,69 @@ async fn a_credential_plugin_that_fails_is_named_without_its_output() {
     assert!(matches!(error, ClusterError::Credentials { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
     assert!(error.to_string().ends_with("exit status: 7"), "{error}");
+}
+
+#[tokio::test]
+async fn gitops_20_a_watch_survives_a_restart_of_the_server_and_loses_no_deletion() {
+    let first = Server::start(vec![
+        list("10", &[pod("a", "1", "1"), pod("b", "2", "2")], ""),
+        Reply::Silence,
+    ])
+    .await;
+    let client = first.client().await;
+    let mut watch = client.watch(&pods(), ListOptions::default());
+    assert_eq!(told(&mut watch, 3).await, "+a +b =");
+    let place = first.address.trim_start_matches("http://").to_owned();
+    first.stop().await;
+    // The new server does not know the old version.
+    let second = Server::start_at(
+        &place,
+        vec![
+            Reply::Json(410, "", status(410, "Expired")),
+            list("90", &[pod("b", "2", "2")], ""),
+            Reply::Silence,
+        ],
+    )
+    .await;
+    assert_eq!(told(&mut watch, 2).await, "-a =");
+    assert!(second.requests()[0].contains("resourceVersion=10"), "{:?}", second.requests());
+}
+
+#[tokio::test]
+async fn discovery_without_aggregation_gives_the_same_and_survives_a_silent_group() {
+    let kinds = |name: &str, kind: &str| {
+        ok(json!({"kind": "APIResourceList", "resources":
+            [{"name": name, "kind": kind, "namespaced": true, "verbs": ["get"]}]}))
+    };
+    let group =
+        |name: &str, version: &str| json!({"name": name, "versions": [{"version": version}]});
+    let server = Server::start(vec![
+        ok(json!({"kind": "APIVersions", "versions": ["v1"]})),
+        kinds("pods", "Pod"),
+        ok(json!({"kind": "APIGroupList",
+            "groups": [group("silent.io", "v1"), group("apps", "v1")]})),
+        Reply::Json(503, "", status(503, "ServiceUnavailable")),
+        kinds("deployments", "Deployment"),
+        ok(json!({"status": {"conditions":
+            [{"type": "Available", "status": "False", "message": "no endpoints"}]}})),
+    ])
+    .await;
+    let client = server.client_with(|options| options.tries_max = 1).await;
+    let resolve = async |api_version, kind| {
+        client.resolve(&GroupVersionKind::from_api_version(api_version, kind)).await
+    };
+    assert_eq!(resolve("apps/v1", "Deployment").await.unwrap().plural, "deployments");
+    assert_eq!(resolve("v1", "Pod").await.unwrap().plural, "pods");
+    let asked = server.requests().len();
+    let error = resolve("silent.io/v1", "Thing").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the API silent.io/v1 is registered but does not answer: no endpoints"
+    );
+    let error = resolve("apps/v1", "Deploymnet").await.unwrap_err();
+    assert_eq!(
+        model::Explain::hint(&error).unwrap().as_str(),
+        "did you mean `apps/v1 Deployment`?"
+    );
+    assert_eq!(server.requests().len(), asked, "misses right after a refresh ask nothing");
 }

@@ -12,7 +12,7 @@ fn about() -> About {
     }
 }
 
-fn error(code: u16, reason: &str, message: &str, details: Value) -> ClusterError {
+fn error(code: u16, reason: &str, message: &str, details: &Value) -> ClusterError {
     let body = json!({"kind": "Status", "code": code, "reason": reason, "message": message,
         "details": details});
     let body = serde_json::to_vec(&body).unwrap();
@@ -21,7 +21,7 @@ fn error(code: u16, reason: &str, message: &str, details: Value) -> ClusterError
 
 #[test]
 fn the_authoriser_and_admission_are_told_apart() {
-    let denied = |message| error(403, "Forbidden", message, json!({})).to_string();
+    let denied = |message| error(403, "Forbidden", message, &json!({})).to_string();
     assert_eq!(
         denied(
             r#"deployments.apps "web" is forbidden: User "u" cannot update resource "deployments/scale" in API group "apps" in the namespace "shop": no"#
@@ -51,7 +51,7 @@ fn conflicts_name_every_field_and_its_owner() {
         409,
         "Conflict",
         "Apply failed",
-        json!({"causes": [
+        &json!({"causes": [
             cause(".spec.template", r#"conflict with "kubectl" using apps/v1"#),
             cause(".spec.replicas", r#"conflict with "kube-controller-manager" with subresource "scale" using apps/v1"#),
         ]}),
@@ -62,18 +62,18 @@ fn conflicts_name_every_field_and_its_owner() {
          .spec.replicas (kube-controller-manager), .spec.template (kubectl)"
     );
     assert!(matches!(
-        error(409, "Conflict", "the UID differs", json!({})),
+        error(409, "Conflict", "the UID differs", &json!({})),
         ClusterError::Changed { .. }
     ));
     assert!(matches!(
-        error(409, "AlreadyExists", "x", json!({})),
+        error(409, "AlreadyExists", "x", &json!({})),
         ClusterError::AlreadyExists { .. }
     ));
 }
 
 #[test]
 fn a_missing_object_namespace_or_kind_are_told_apart() {
-    let missing = |details| error(404, "NotFound", "not found", details).to_string();
+    let missing = |details| error(404, "NotFound", "not found", &details).to_string();
     assert_eq!(
         missing(json!({"name": "web", "kind": "deployments"})),
         "Deployment.apps shop/web does not exist"
@@ -88,7 +88,7 @@ fn a_missing_object_namespace_or_kind_are_told_apart() {
 #[test]
 fn a_document_that_does_not_fit_the_schema_is_invalid_and_never_tried_again() {
     let message = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): errors:\n  .spec.a: field not declared in schema\n  .spec.b: expected string, got &{1}";
-    let invalid = error(500, "", message, json!({}));
+    let invalid = error(500, "", message, &json!({}));
     assert_eq!(invalid.retry(), Retry::Never);
     assert_eq!(
         invalid.to_string(),
@@ -100,7 +100,7 @@ fn a_document_that_does_not_fit_the_schema_is_invalid_and_never_tried_again() {
 #[test]
 fn an_immutable_field_is_named() {
     let details = json!({"causes": [{"field": "spec.selector", "message": "Invalid value: field is immutable"}]});
-    let immutable = error(422, "Invalid", "x is invalid: field is immutable", details);
+    let immutable = error(422, "Invalid", "x is invalid: field is immutable", &details);
     assert_eq!(
         immutable.to_string(),
         "Deployment.apps shop/web cannot be changed in place: \
@@ -120,7 +120,7 @@ fn an_answer_that_is_no_status_is_cut_to_its_first_line() {
 proptest::proptest! {
     #[test]
     fn no_answer_makes_the_reader_panic(code in 400u16..600, message in ".{0,200}", reason in ".{0,20}") {
-        let _ = error(code, &reason, &message, json!({"causes": [{"message": message}]}));
+        let _ = error(code, &reason, &message, &json!({"causes": [{"message": message}]}));
         let _ = Status::read(StatusCode::from_u16(code).unwrap(), message.as_bytes());
     }
 }
