@@ -52,6 +52,15 @@ pub enum TestbedError {
         /// What was tried and how it failed.
         reason: String,
     },
+    /// The sandbox image could not be made.
+    #[error("cannot make the image {image}")]
+    Image {
+        /// Its name.
+        image: &'static str,
+        /// What failed.
+        #[source]
+        source: Box<crate::images::ImageError>,
+    },
     /// The name cannot be a cluster's.
     #[error("`{name}` cannot be a cluster's name")]
     Name {

@@ -1,6 +1,8 @@
 //! The table of commands. A new command is one file here and one line in [`COMMANDS`].
 
+mod cluster;
 mod probe;
+mod test;
 mod tidy;
 
 use std::ffi::OsString;
@@ -8,7 +10,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which `cargo xtask help` prints them.
-pub(crate) const COMMANDS: &[Command] = &[probe::COMMAND, tidy::COMMAND];
+pub(crate) const COMMANDS: &[Command] =
+    &[cluster::COMMAND, probe::COMMAND, test::COMMAND, tidy::COMMAND];
 
 /// One verb of the tool.
 pub(crate) struct Command {

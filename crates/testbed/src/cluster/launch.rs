@@ -176,3 +176,24 @@ fn with_folder(folder: PathBuf) -> std::ffi::OsString {
     let sbin = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
     std::env::join_paths(folders.chain(sbin)).unwrap_or(path)
 }
+
+/// Whether this host lets us make the namespaces and cgroups of a place.
+pub(crate) fn try_namespaces() -> Result<(), String> {
+    for program in ["ip", "nsenter", "setsid"] {
+        if crate::packages::find_program(program).is_none() {
+            return Err(format!("there is no program `{program}`"));
+        }
+    }
+    if Cgroups::of_host().entrances("x").is_empty() {
+        return Err("no cgroup hierarchy is mounted".to_owned());
+    }
+    let [program, flags @ ..] = UNSHARE;
+    let output = Command::new(program)
+        .args(flags)
+        .args(["--", "true"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run unshare: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("unshare said:\n{}", tail(&text, 3))) }
+}
