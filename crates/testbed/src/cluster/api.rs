@@ -71,13 +71,6 @@ impl Api {
         accepted("apply", path, status, body)
     }
 
-    /// Deletes the object at `path`; one that is not there is fine.
-    pub(crate) fn delete(&self, path: &str) -> Result<(), TestbedError> {
-        let answer = self.agent.delete(format!("{}{path}", self.server)).call();
-        let (status, body) = self.answer("delete", path, answer)?;
-        if status == 404 { Ok(()) } else { accepted("delete", path, status, body).map(|_| ()) }
-    }
-
     /// The status and the JSON body of an answer.
     fn answer(
         &self,
