@@ -232,7 +232,11 @@ impl FieldSet {
     }
 
     /// Calls `member(path, is_leaf)` for every member in canonical order.
-    fn visit(&self, path: &mut Vec<PathElement>, member: &mut dyn FnMut(&[PathElement], bool)) {
+    pub(crate) fn visit(
+        &self,
+        path: &mut Vec<PathElement>,
+        member: &mut dyn FnMut(&[PathElement], bool),
+    ) {
         for node in &self.nodes {
             path.push(node.element.clone());
             if node.member {
