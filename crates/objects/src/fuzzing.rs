@@ -4,8 +4,11 @@
 //! fails `cargo test`, not only a fuzzer that nobody has started. Each takes any bytes and
 //! returns; what must not happen is a panic.
 
+use crate::fields::FieldSet;
+use crate::mask::{Masker, SALT_BYTES, mask};
 use crate::quantity::Quantity;
-use crate::yaml;
+use crate::{Object, yaml};
+use serde_json::Value;
 
 /// Reading a file: no panic, and every place it names is in the file.
 ///
@@ -32,4 +35,66 @@ pub fn quantity_parse(bytes: &[u8]) {
     let Ok(quantity) = Quantity::parse(text) else { return };
     assert_eq!(quantity, quantity.clone());
     assert!(Quantity::parse(&quantity.canonical()).is_ok(), "{text}");
+}
+
+/// Reading managed fields: no panic, and a set that was read survives being written.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn fields_v1(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(fields) = FieldSet::from_fields_v1(&value) else { return };
+    assert_eq!(FieldSet::from_fields_v1(&fields.to_fields_v1()).as_ref(), Ok(&fields));
+    assert_eq!(fields.union(&fields), fields);
+    assert!(fields.difference(&fields).is_empty());
+}
+
+/// Masking a Secret whose only value is these bytes as text: the value is nowhere in the result.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn mask_secret(bytes: &[u8]) {
+    // Text that the rest of the object has anyway cannot be told from a leak.
+    let secret = format!("canary-{}", String::from_utf8_lossy(bytes));
+    let inside = serde_json::json!({"stringData": {"k": secret.as_str()}}).to_string();
+    let document = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "a",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": inside},
+        },
+        "data": {"k": secret.as_str()},
+        "stringData": {"k": secret.as_str()},
+    });
+    let Ok(object) = Object::from_value(document) else { return };
+    let masked = mask(&object, &Masker::new([7; SALT_BYTES])).into_value();
+    assert!(!masked.to_string().contains("canary-"), "{masked}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn managed_fields_survive_being_read_and_written(
+            keys in prop::collection::vec(
+                prop_oneof!["f:[a-z]{1,3}", Just(".".into()), "i:[0-9]{1,3}", "v:\"[a-z]\"", "\\PC{0,6}",
+                    Just("k:{\"name\":\"a\"}".to_owned())], 0..8),
+            raw in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let nested = keys.iter().rev().fold(serde_json::json!({}), |below, key: &String| {
+                serde_json::json!({ key: below, "f:z": {} })
+            });
+            fields_v1(nested.to_string().as_bytes());
+            fields_v1(&raw);
+        }
+
+        #[test]
+        fn gitops_13_no_secret_survives_masking(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            mask_secret(&bytes);
+        }
+    }
 }

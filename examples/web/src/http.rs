@@ -88,7 +88,12 @@ impl Connection {
     }
 
     /// Sends a response; without its body for a HEAD request.
-    pub(crate) fn respond(&mut self, response: &Response, body: bool, close: bool) -> io::Result<()> {
+    pub(crate) fn respond(
+        &mut self,
+        response: &Response,
+        body: bool,
+        close: bool,
+    ) -> io::Result<()> {
         let connection = if close { "close" } else { "keep-alive" };
         let mut text = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {connection}\r\n",

@@ -50,7 +50,9 @@ fn timestamp(now: SystemTime) -> String {
 
 /// Year, month and day of a day counted from 1970-01-01.
 fn date(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
@@ -84,9 +86,12 @@ mod tests {
 
     #[test]
     fn dates_are_right_at_the_ends_of_months_and_years() {
-        for (days, expected) in
-            [(0, (1970, 1, 1)), (364, (1970, 12, 31)), (11_016, (2000, 2, 29)), (20_088, (2024, 12, 31))]
-        {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (364, (1970, 12, 31)),
+            (11_016, (2000, 2, 29)),
+            (20_088, (2024, 12, 31)),
+        ] {
             assert_eq!(date(days), expected);
         }
     }

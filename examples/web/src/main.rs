@@ -42,7 +42,11 @@ fn run() -> Result<(), String> {
         Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("cannot take signals: {error}"))?;
     let server = Server::bind(port, Pages::from_environment())
         .map_err(|error| format!("cannot listen on port {port}: {error}"))?;
-    log::line(&[("level", "info"), ("msg", "listening"), ("address", &server.address().to_string())]);
+    log::line(&[
+        ("level", "info"),
+        ("msg", "listening"),
+        ("address", &server.address().to_string()),
+    ]);
     let stop = server.stopper();
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {

@@ -82,7 +82,8 @@ impl Pages {
 
     fn metrics(&self) -> Response {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut body = "# TYPE web_requests counter\n# HELP web_requests Answered requests.\n".to_owned();
+        let mut body =
+            "# TYPE web_requests counter\n# HELP web_requests Answered requests.\n".to_owned();
         for (status, count) in counts.iter() {
             body.push_str(&format!("web_requests_total{{code=\"{status}\"}} {count}\n"));
         }

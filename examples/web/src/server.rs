@@ -5,7 +5,7 @@ use crate::log;
 use crate::pages::Pages;
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv6Addr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};

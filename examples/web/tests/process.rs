@@ -78,8 +78,11 @@ fn pages_answer_and_every_request_is_one_json_line() {
 fn one_connection_carries_several_requests() {
     let web = Web::start();
     let mut stream = web.connect();
-    write!(stream, "GET /healthz HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     assert_eq!(read_all(stream).matches("HTTP/1.1 200 OK").count(), 2);
 }
 

@@ -158,6 +158,12 @@ impl Diagnostic {
         Self { file: file.clone(), line: mark.line, column: mark.column, fault, excerpt, hint }
     }
 
+    /// The same with a better hint than the line alone can give.
+    pub(super) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(Hint::new(hint));
+        self
+    }
+
     /// The same as a finding of CI or admission.
     #[must_use]
     pub fn finding(&self) -> Finding {
@@ -257,8 +263,8 @@ fn syntax_hint(message: &str, line: &str) -> Option<Hint> {
     let content = line.trim_start();
     let value = content.split_once(": ").map(|(_, value)| value.trim_start());
     let starts_badly = |text: &str| text.starts_with(['@', '`', '%', '*', '&', '!', '[', '{']);
-    let text = if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)) {
-        "resolve the Git merge conflict"
+    let text = if message.contains("unknown anchor") {
+        "write the value out: no anchor of that name stands before it in this document"
     } else if indent.contains('\t') || message.contains("tab") {
         "a tab is used for indentation: replace it with spaces"
     } else if line.contains("{{") || line.contains("{%") {

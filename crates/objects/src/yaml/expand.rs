@@ -103,7 +103,8 @@ fn object(value: Value, path: &[String], mark: Mark, sink: &mut impl FnMut(Expan
                 ShapeError::WrongType { field, .. } => below(field),
                 _ => path.to_vec(),
             };
-            return sink(Expanded::Fault { fault: Fault::Shape(shape), path, mark });
+            sink(Expanded::Fault { fault: Fault::Shape(shape), path, mark });
+            return;
         }
     };
     let mut sound = true;

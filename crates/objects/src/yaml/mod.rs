@@ -158,6 +158,11 @@ impl<'a> Reader<'a> {
         let line = split::line_text(chunk.text, mark.line);
         let mark = Mark { line: line_in_file(chunk, mark.line), ..mark };
         self.diagnose(mark, fault, line, may_be_secret(chunk.text));
+        // The parser stumbles over a conflict some lines behind its marker.
+        let conflict = chunk.text.lines().any(|line| line.starts_with("<<<<<<< "));
+        if let Some(last) = self.parsed.diagnostics.pop_if(|_| conflict) {
+            self.parsed.diagnostics.push(last.with_hint("resolve the Git merge conflict"));
+        }
     }
 
     fn diagnose(&mut self, mark: Mark, fault: Fault, line: &str, secret: bool) {

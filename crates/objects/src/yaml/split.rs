@@ -116,10 +116,10 @@ fn position(before: &str) -> Mark {
 /// UTF-16 and UTF-32 by their byte order mark, or by the zero bytes that ASCII has in them.
 fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => Some("UTF-32"),
-        [0, _, 0, _, ..] | [_, 0, _, 0, ..] => Some("UTF-16"),
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] | [_, 0, 0, 0, ..] => {
+            Some("UTF-32")
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, _, ..] | [_, 0, _, 0, ..] => Some("UTF-16"),
         _ => None,
     }
 }
