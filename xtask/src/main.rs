@@ -8,6 +8,8 @@
 //! Exit codes: 0 clean, 1 findings, 2 could not run, 64 usage.
 
 mod commands;
+mod dist;
+mod static_build;
 mod terminal;
 mod tidy;
 mod workspace;

@@ -1,4 +1,4 @@
-//! Where the workspace is, and how cargo is run in it.
+//! Where the workspace is, and how cargo and other programs are run in it.
 
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -31,4 +31,36 @@ pub(crate) fn host_triple() -> anyhow::Result<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")
+}
+
+/// Runs a program with this tool's own terminal; fails when the program does.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let name = spoken(command);
+    let status = command.status().with_context(|| format!("cannot run {name}"))?;
+    anyhow::ensure!(status.success(), "{name}: {status}");
+    Ok(())
+}
+
+/// Runs a program and gives what it wrote to stdout; its errors go to the terminal.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = spoken(command);
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
+    anyhow::ensure!(output.status.success(), "{name}: {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// A command as it would be typed, without its environment.
+pub(crate) fn spoken(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(command.get_program()).to_string_lossy();
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The `orlop` of the profile that tests use, built before.
+pub(crate) fn orlop() -> anyhow::Result<PathBuf> {
+    Ok(target()?.join("debug/orlop"))
 }

@@ -24,6 +24,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// An image's files may take this much, unpacked.
@@ -192,6 +193,35 @@ pub fn of_packages(
         });
         Ok((files, labels.collect()))
     })
+}
+
+/// Packs a folder into a gzip archive under the name `top`: sorted, owned by root, without times.
+///
+/// # Errors
+/// When a file cannot be read or the archive cannot be written.
+pub fn pack(folder: &Path, top: &str, archive: &Path) -> Result<(), ImageError> {
+    let mut files = Files::default();
+    gather(folder, top, &mut files)?;
+    let bytes = layout::packed(&files).map_err(ImageError::file("compose", archive))?;
+    fs::write(archive, bytes).map_err(ImageError::file("write", archive))
+}
+
+fn gather(folder: &Path, name: &str, files: &mut Files) -> Result<(), ImageError> {
+    let entries = fs::read_dir(folder).map_err(ImageError::file("read", folder))?;
+    for entry in entries {
+        let path = entry.map_err(ImageError::file("read", folder))?.path();
+        let own = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{name}/{own}");
+        if path.is_dir() {
+            gather(&path, &name, files)?;
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(ImageError::file("read", &path))?;
+        let about = fs::metadata(&path).map_err(ImageError::file("read", &path))?;
+        let mode = if about.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+        files.file(&name, mode, bytes);
+    }
+    Ok(())
 }
 
 /// The archive of `key`, made by `make` if the cache lacks it.

@@ -1,6 +1,10 @@
 //! The table of commands. A new command is one file here and one line in [`COMMANDS`].
 
+mod budget;
 mod cluster;
+mod codegen;
+mod dist;
+mod image;
 mod probe;
 mod test;
 mod tidy;
@@ -10,8 +14,16 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// Every command, in the order in which `cargo xtask help` prints them.
-pub(crate) const COMMANDS: &[Command] =
-    &[cluster::COMMAND, probe::COMMAND, test::COMMAND, tidy::COMMAND];
+pub(crate) const COMMANDS: &[Command] = &[
+    test::COMMAND,
+    cluster::COMMAND,
+    image::COMMAND,
+    probe::COMMAND,
+    tidy::COMMAND,
+    codegen::COMMAND,
+    budget::COMMAND,
+    dist::COMMAND,
+];
 
 /// One verb of the tool.
 pub(crate) struct Command {

@@ -23,12 +23,7 @@ pub(super) fn archive(
     labels: &BTreeMap<String, String>,
 ) -> io::Result<(Vec<u8>, String)> {
     let layer = layer(files)?;
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .operating_system(GZIP_SYSTEM)
-        .write(Vec::new(), Compression::new(GZIP_LEVEL));
-    gzip.write_all(&layer)?;
-    let packed = gzip.finish()?;
+    let packed = gzip(&layer)?;
     let config = config(spec, labels, &digest(&layer)).to_string().into_bytes();
     let manifest = json!({
         "schemaVersion": 2,
@@ -59,6 +54,21 @@ pub(super) fn archive(
         append(&mut outer, path, 0o644, 0, bytes)?;
     }
     Ok((outer.into_inner()?, name))
+}
+
+/// Files as a gzip tar.
+pub(super) fn packed(files: &Files) -> io::Result<Vec<u8>> {
+    gzip(&layer(files)?)
+}
+
+/// Packed bytes whose header says nothing about when and where.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(GZIP_SYSTEM)
+        .write(Vec::new(), Compression::new(GZIP_LEVEL));
+    gzip.write_all(bytes)?;
+    gzip.finish()
 }
 
 /// The digest of the manifest that an archive's index names; nothing for a damaged archive.

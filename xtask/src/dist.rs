@@ -1,0 +1,31 @@
+//! The binary that ships, built with the `dist` profile, whole or one plane alone.
+
+use crate::workspace;
+use anyhow::Context;
+use std::path::PathBuf;
+
+/// What a binary holds: a name, and the feature that alone is built (none for all planes).
+pub(crate) struct Flavour {
+    /// The key in `budgets.toml`.
+    pub(crate) name: &'static str,
+    /// Cargo's flags.
+    pub(crate) flags: &'static [&'static str],
+}
+
+/// Every flavour with a budget.
+pub(crate) const FLAVOURS: [Flavour; 2] = [
+    Flavour { name: "controller", flags: &["--no-default-features", "--features", "controller"] },
+    Flavour { name: "all", flags: &[] },
+];
+
+/// Builds a flavour and copies it aside, because the next one overwrites it.
+pub(crate) fn build(flavour: &Flavour) -> anyhow::Result<PathBuf> {
+    let mut cargo = workspace::cargo()?;
+    cargo.args(["build", "--locked", "--profile", "dist", "--package", "app"]).args(flavour.flags);
+    workspace::run(&mut cargo)?;
+    let folder = workspace::target()?.join("dist");
+    let own = folder.join(format!("orlop-{}", flavour.name));
+    std::fs::copy(folder.join("orlop"), &own)
+        .with_context(|| format!("cannot copy the binary to {}", own.display()))?;
+    Ok(own)
+}
