@@ -113,9 +113,8 @@ impl Cluster {
     /// When its record cannot be read.
     pub fn attach(name: &str) -> Result<Option<Self>, TestbedError> {
         let record = Record::read(&state_dir().join(name))?;
-        let alive = record.filter(|record| {
-            record.phase == Phase::Ready && Launcher::new(record).control_lives()
-        });
+        let alive = record
+            .filter(|record| record.phase == Phase::Ready && Launcher::new(record).control_lives());
         Ok(alive.map(|record| Self { record }))
     }
 
@@ -406,9 +405,8 @@ fn clear(name: &str, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<(), Testbe
         })?;
         cleared.ok_or_else(|| left("the links and routes"))?;
     }
-    let removed = wait::until(KILL_LIMIT, || {
-        Ok::<_, TestbedError>(cgroups.remove(&group).then_some(()))
-    })?;
+    let removed =
+        wait::until(KILL_LIMIT, || Ok::<_, TestbedError>(cgroups.remove(&group).then_some(())))?;
     removed.ok_or_else(|| left("the cgroups"))?;
     store::empty(dir)
 }

@@ -218,7 +218,8 @@ impl Module {
     /// What makes two builds of the module the same.
     fn key(&self, go: &Go) -> String {
         let mut hash = Sha256::new();
-        for part in [self.go_mod, self.go_sum, self.tools, self.tags, &self.link_flags(), &go.version]
+        for part in
+            [self.go_mod, self.go_sum, self.tools, self.tags, &self.link_flags(), &go.version]
         {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -240,7 +241,8 @@ impl Module {
             return Ok(ready);
         }
         let lock_path = root.join(format!(".{folder}.lock"));
-        let lock = fs::File::create(&lock_path).map_err(TestbedError::file("create", &lock_path))?;
+        let lock =
+            fs::File::create(&lock_path).map_err(TestbedError::file("create", &lock_path))?;
         if lock.try_lock().is_err() {
             say(&format!("{}: another process is building it; waiting", self.name));
             lock.lock().map_err(TestbedError::file("lock", &lock_path))?;
@@ -388,9 +390,7 @@ impl BuildLog {
         let ended = self.child.wait();
         match ended {
             Ok(status) if status.success() => Ok(()),
-            Ok(_) => {
-                Err(TestbedError::Build { component, tail: tail(&self.text, LOG_TAIL_LINES) })
-            }
+            Ok(_) => Err(TestbedError::Build { component, tail: tail(&self.text, LOG_TAIL_LINES) }),
             Err(source) => {
                 Err(TestbedError::Start { program: format!("go for {component}"), source })
             }
@@ -440,7 +440,8 @@ mod tests {
     fn a_failed_build_repeats_the_end_of_its_log_and_leaves_no_folder() {
         let cache = tempfile::tempdir().unwrap();
         let go = cache.path().join("go");
-        files::write(&go, "#!/bin/sh\necho compile: no space left on device >&2\nexit 1\n").unwrap();
+        files::write(&go, "#!/bin/sh\necho compile: no space left on device >&2\nexit 1\n")
+            .unwrap();
         let mut permissions = fs::metadata(&go).unwrap().permissions();
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
         fs::set_permissions(&go, permissions).unwrap();

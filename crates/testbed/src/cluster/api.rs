@@ -27,11 +27,10 @@ impl Api {
             path: record.pki(file),
             source: Box::new(source),
         };
-        let pem = |file: &str| {
-            Certificate::from_pem(&read(file)?).map_err(|source| bad(file, source))
-        };
-        let key = PrivateKey::from_pem(&read("admin.key")?)
-            .map_err(|source| bad("admin.key", source))?;
+        let pem =
+            |file: &str| Certificate::from_pem(&read(file)?).map_err(|source| bad(file, source));
+        let key =
+            PrivateKey::from_pem(&read("admin.key")?).map_err(|source| bad("admin.key", source))?;
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&[pem("ca.crt")?]))
             .client_cert(Some(ClientCert::new_with_certs(&[pem("admin.crt")?], key)))

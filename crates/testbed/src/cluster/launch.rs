@@ -66,9 +66,9 @@ impl<'a> Launcher<'a> {
     /// The number of the first process of `place`, when it runs.
     pub(crate) fn first_process(&self, place: Place) -> Option<i32> {
         let members = self.cgroups.members(&self.system_group(place));
-        members.into_iter().find(|pid| {
-            process::inner_number(*pid) == Some((1, 2)) && process::is_alive(*pid)
-        })
+        members
+            .into_iter()
+            .find(|pid| process::inner_number(*pid) == Some((1, 2)) && process::is_alive(*pid))
     }
 
     /// Starts a component; it goes on when this process ends.
@@ -103,11 +103,15 @@ impl<'a> Launcher<'a> {
     /// The processes of a component, the oldest first.
     pub(crate) fn pids(&self, place: Place, program: &Program) -> Vec<i32> {
         let wanted = program.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        // On its way a component is a shell and then `setsid`.
+        let is_it = |name: Option<String>| {
+            name == wanted || name.as_deref() == Some("setsid") || name.as_deref() == Some("sh")
+        };
         let mut pids: Vec<i32> = self
             .marked(place)
             .into_iter()
             .filter(|pid| process::has_variable(*pid, COMPONENT_MARK, program.component))
-            .filter(|pid| process::program(*pid) == wanted && process::is_alive(*pid))
+            .filter(|pid| is_it(process::program(*pid)) && process::is_alive(*pid))
             .collect();
         pids.sort_by_key(|pid| std::cmp::Reverse(process::uptime(*pid)));
         pids

@@ -55,9 +55,7 @@ pub(crate) fn connect(index: u8, place: Place, pid: i32) -> Result<(), TestbedEr
     batch(
         None,
         &[
-            format!(
-                "link add {link} type veth peer name eth0 address {hardware} netns {pid}"
-            ),
+            format!("link add {link} type veth peer name eth0 address {hardware} netns {pid}"),
             format!("link set {link} master {bridge}"),
             format!("link set {link} up"),
         ],
@@ -120,9 +118,9 @@ pub(crate) fn clear(index: u8, places: &[Place]) -> bool {
             let _ = batch(None, &[guard]);
         }
     }
-    gone && !host_routes().iter().any(|route| {
-        [node_range(index), service_range(index), pod_range(index)].contains(route)
-    })
+    gone && !host_routes()
+        .iter()
+        .any(|route| [node_range(index), service_range(index), pod_range(index)].contains(route))
 }
 
 fn exists(link: &str) -> bool {

@@ -47,9 +47,8 @@ pub(crate) fn write_files(record: &Record, place: Place) -> Result<(), TestbedEr
     let dir = record.place_dir(place);
     files::create_dir(&dir)?;
     files::create_dir(&record.dir.join("logs"))?;
-    let put = |file: &str, template: &str| {
-        files::write(&dir.join(file), fill(record, place, template))
-    };
+    let put =
+        |file: &str, template: &str| files::write(&dir.join(file), fill(record, place, template));
     match place {
         Place::Control => {
             put("audit-policy.yaml", include_str!("../../../../cluster/config/audit-policy.yaml"))?;
@@ -252,8 +251,9 @@ fn kubernetes(record: &Record, component: &'static str, arguments: Vec<String>) 
 
 /// The objects that a cluster with nodes begins with: path and JSON document.
 pub(crate) fn first_objects(record: &Record) -> Vec<(String, String)> {
-    let text = fill(record, Place::Control, include_str!("../../../../cluster/config/objects.json"))
-        .replace("@CONTROL_ADDRESS@", &address(record.index, Place::Control).to_string());
+    let text =
+        fill(record, Place::Control, include_str!("../../../../cluster/config/objects.json"))
+            .replace("@CONTROL_ADDRESS@", &address(record.index, Place::Control).to_string());
     let all: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap_or_default();
     all.iter().filter_map(|object| Some((object_path(object)?, object.to_string()))).collect()
 }

@@ -86,8 +86,10 @@ impl Record {
 
     pub(crate) fn write(&self) -> Result<(), TestbedError> {
         let path = self.dir.join(RECORD_FILE);
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|source| TestbedError::Content { path: path.clone(), source: source.into() })?;
+        let text = serde_json::to_string_pretty(self).map_err(|source| TestbedError::Content {
+            path: path.clone(),
+            source: source.into(),
+        })?;
         files::write(&path, text)
     }
 
@@ -235,8 +237,7 @@ mod tests {
     fn ranges_of_clusters_never_overlap() {
         for one in 0..=INDEX_LIMIT {
             for other in 0..=INDEX_LIMIT {
-                let ranges =
-                    |index| [node_range(index), service_range(index), pod_range(index)];
+                let ranges = |index| [node_range(index), service_range(index), pod_range(index)];
                 for (i, a) in ranges(one).iter().enumerate() {
                     for (j, b) in ranges(other).iter().enumerate() {
                         assert_eq!(overlap(*a, *b), one == other && i == j, "{a:?} {b:?}");
