@@ -172,9 +172,7 @@ impl FromStr for PruneLimit {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = match text.strip_suffix('%') {
-            Some(share) => {
-                share.parse().ok().filter(|share| *share <= 100).map(Self::Percent)
-            }
+            Some(share) => share.parse().ok().filter(|share| *share <= 100).map(Self::Percent),
             None => text.parse().ok().map(Self::Objects),
         };
         parsed.ok_or_else(|| "expected a number of objects or a share such as 20%".to_owned())
@@ -220,9 +218,8 @@ pub enum ConfigError {
 }
 
 fn listed(path: &Path, mistakes: &[Mistake]) -> String {
-    let line = |mistake: &Mistake| {
-        format!("\n{}:{}: {}", path.display(), mistake.line, mistake.message)
-    };
+    let line =
+        |mistake: &Mistake| format!("\n{}:{}: {}", path.display(), mistake.line, mistake.message);
     mistakes.iter().map(line).collect()
 }
 
@@ -297,9 +294,8 @@ fn parse(text: &str) -> Result<Vec<Written>, Vec<Mistake>> {
     let mut written: Vec<Written> = Vec::new();
     let mut open: Vec<String> = Vec::new();
     let mut key: Option<(String, usize)> = None;
-    let mistake = |line, message: &str| {
-        Err(vec![Mistake { line, message: message.to_owned(), near: None }])
-    };
+    let mistake =
+        |line, message: &str| Err(vec![Mistake { line, message: message.to_owned(), near: None }]);
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(event) => event,
@@ -391,12 +387,18 @@ mod tests {
                 config.yaml:5: `sync.concurrency` must be a number from 1 to 256: expected a number from 1 to 256
                 config.yaml:6: `sync.name` must be a delivery's name: `Shop` cannot name a delivery: use lower-case letters, digits and `-`, at most 63 characters"#]],
         );
-        check("sync:\n  prune: [a]\n", &expect![[r#"
+        check(
+            "sync:\n  prune: [a]\n",
+            &expect![[r#"
 
-            config.yaml:2: lists and aliases have no place in this file"#]]);
-        check("color: auto\ncolor: never\n", &expect![[r#"
+            config.yaml:2: lists and aliases have no place in this file"#]],
+        );
+        check(
+            "color: auto\ncolor: never\n",
+            &expect![[r#"
 
-            config.yaml:2: `color` is given twice"#]]);
+            config.yaml:2: `color` is given twice"#]],
+        );
     }
 
     #[test]

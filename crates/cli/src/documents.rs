@@ -24,7 +24,8 @@ pub(crate) fn all(host: &Host) -> Vec<Document> {
     let mut documents = command_pages(host);
     for plane in host.planes {
         let text = (plane.help)();
-        let page = format!("{GENERATED}# orlop {}\n\n```text\n{}\n```\n", plane.name, text.trim_end());
+        let page =
+            format!("{GENERATED}# orlop {}\n\n```text\n{}\n```\n", plane.name, text.trim_end());
         documents.push((format!("cli/orlop-{}.md", plane.name), page));
         for (name, content) in (plane.deploy_files)(&host.build) {
             documents.push((format!("deploy/{}/{name}", plane.name), content));
@@ -117,11 +118,7 @@ fn visible_commands(host: &Host) -> Vec<(String, clap::Command)> {
 
 /// Every command with exit codes of its own, as `sync plan`.
 pub(crate) fn commands_with_exits() -> Vec<(String, &'static Command)> {
-    fn walk(
-        found: &mut Vec<(String, &'static Command)>,
-        table: &'static [Command],
-        parent: &str,
-    ) {
+    fn walk(found: &mut Vec<(String, &'static Command)>, table: &'static [Command], parent: &str) {
         for command in table {
             let name = terminal::printable(&format!("{parent}{}", command.name));
             if !command.exits.is_empty() {

@@ -45,7 +45,7 @@ pub enum CliError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: sync::PlanError,
+        source: sync::plan::PlanError,
     },
     /// The runtime for network work cannot be started.
     #[error("cannot start the runtime")]
@@ -56,6 +56,9 @@ pub enum CliError {
     /// A credential for Git cannot be read.
     #[error(transparent)]
     Credential(Box<repo::RepoError>),
+    /// There is no connection to a cluster.
+    #[error(transparent)]
+    Cluster(Box<cluster::ClusterError>),
     /// The delivery failed as a whole.
     #[error(transparent)]
     Delivery(Box<DeliveryError>),
@@ -80,6 +83,7 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Json(_)
             | Self::Credential(_)
+            | Self::Cluster(_)
             | Self::Delivery(_) => Exit::CouldNot,
         }
     }
@@ -105,6 +109,7 @@ impl Explain for CliError {
             Self::Read { source, .. } | Self::Write { source, .. } => io_hint(source),
             Self::Plan { source, .. } => source.hint(),
             Self::Credential(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
             Self::Delivery(error) => error.hint(),
             Self::Stdout(source) => io_hint(source),
             Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
@@ -115,6 +120,7 @@ impl Explain for CliError {
     fn retry(&self) -> Retry {
         match self {
             Self::Credential(error) => error.retry(),
+            Self::Cluster(error) => error.retry(),
             Self::Delivery(error) => error.retry(),
             _ => Retry::Never,
         }

@@ -174,7 +174,8 @@ fn visible_width(text: &str) -> usize {
 #[must_use]
 pub fn width_columns(host: &Host) -> usize {
     let told = host.environment.get("COLUMNS").and_then(|text| text.parse().ok());
-    let asked = || terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0.into());
+    let asked =
+        || terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0.into());
     told.or_else(asked).filter(|columns| *columns > 0).unwrap_or(WIDTH_COLUMNS_DEFAULT)
 }
 

@@ -59,13 +59,17 @@ fn every_command_has_a_page_and_every_page_is_written_without_a_terminal() {
 
 #[test]
 fn a_plan_holds_no_field_that_its_documented_schema_does_not_know() {
-    let schema: serde_json::Value =
-        serde_json::from_str(crate::topics::PLAN_SCHEMA_JSON).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(crate::topics::PLAN_SCHEMA_JSON).unwrap();
     let plan = serde_json::to_value(crate::render::tests::full_plan()).unwrap();
     known(&schema, &schema, &plan, "plan");
 }
 
-fn known(root: &serde_json::Value, schema: &serde_json::Value, value: &serde_json::Value, at: &str) {
+fn known(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    value: &serde_json::Value,
+    at: &str,
+) {
     let name = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/"));
     let schema = name.map_or(schema, |name| &root["$defs"][name]);
     match value {

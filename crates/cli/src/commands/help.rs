@@ -52,7 +52,11 @@ fn topic(words: &[String]) -> Option<String> {
 }
 
 fn plane(words: &[String], context: &Context<'_>) -> Option<String> {
-    let plane = context.host.planes.iter().find(|plane| Some(plane.name) == words.first().map(String::as_str))?;
+    let plane = context
+        .host
+        .planes
+        .iter()
+        .find(|plane| Some(plane.name) == words.first().map(String::as_str))?;
     Some((plane.help)())
 }
 
@@ -67,7 +71,8 @@ fn of_command(root: &mut clap::Command, words: &[String]) -> Result<String, CliE
         command = match command.find_subcommand_mut(word) {
             Some(found) => found,
             None => {
-                let message = format!("there is no topic or command `{}`", terminal::printable(word));
+                let message =
+                    format!("there is no topic or command `{}`", terminal::printable(word));
                 let hint = match model::nearest(word, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "`orlop help` lists topics and commands".to_owned(),

@@ -31,7 +31,9 @@ fn one(change: &Change, painter: Painter) -> String {
         return format!("    {head}\n{}", lines(before, after, painter));
     }
     let mut text = String::new();
-    for (value, mark, style) in [(&change.before, '-', Style::Bad), (&change.after, '+', Style::Good)] {
+    for (value, mark, style) in
+        [(&change.before, '-', Style::Bad), (&change.after, '+', Style::Good)]
+    {
         let Some(value) = value else { continue };
         let nested = match value {
             Value::Object(map) => !map.is_empty(),

@@ -71,8 +71,12 @@ fn one(operation: &Operation, painter: Painter) -> String {
                 painter.paint(Style::Bad, &before),
                 painter.paint(Style::Good, &after)
             ),
-            (None, Some(after)) => format!("{path}: {}", painter.paint(Style::Good, &format!("+ {after}"))),
-            (Some(before), None) => format!("{path}: {}", painter.paint(Style::Bad, &format!("- {before}"))),
+            (None, Some(after)) => {
+                format!("{path}: {}", painter.paint(Style::Good, &format!("+ {after}")))
+            }
+            (Some(before), None) => {
+                format!("{path}: {}", painter.paint(Style::Bad, &format!("- {before}")))
+            }
             (None, None) => path,
         };
         let _ = writeln!(text, "    {line}");

@@ -26,9 +26,8 @@ const DONE_WORDS: [(Action, &str); 5] = [
 pub(crate) fn summary(report: &Report) -> String {
     let mut parts: Vec<String> = Vec::new();
     for (action, word) in DONE_WORDS {
-        let is_this = |outcome: &&Outcome| {
-            outcome.action == action && outcome.result == OutcomeResult::Done
-        };
+        let is_this =
+            |outcome: &&Outcome| outcome.action == action && outcome.result == OutcomeResult::Done;
         let count = report.outcomes.iter().filter(is_this).count();
         if count > 0 {
             parts.push(format!("{count} {word}"));
@@ -43,7 +42,10 @@ pub(crate) fn summary(report: &Report) -> String {
         (report.unhealthy.len(), "not healthy"),
     ];
     parts.extend(
-        others.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")),
+        others
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}")),
     );
     if parts.is_empty() {
         parts.push("nothing to do".to_owned());
@@ -60,8 +62,7 @@ pub(crate) fn summary(report: &Report) -> String {
 
 /// Everything that a person has to look at; empty when all went well.
 pub(crate) fn troubles(report: &Report, painter: Painter) -> String {
-    let mut text =
-        all_problems(painter, &report.problems, &report.refusals, &report.warnings);
+    let mut text = all_problems(painter, &report.problems, &report.refusals, &report.warnings);
     for outcome in &report.outcomes {
         let word = match outcome.result {
             OutcomeResult::Failed => "error:",
@@ -82,7 +83,11 @@ pub(crate) fn troubles(report: &Report, painter: Painter) -> String {
         }
     }
     if !report.unhealthy.is_empty() {
-        let _ = writeln!(text, "{} not healthy when the wait ended:", painter.paint(Style::Bad, "error:"));
+        let _ = writeln!(
+            text,
+            "{} not healthy when the wait ended:",
+            painter.paint(Style::Bad, "error:")
+        );
         text.push_str(&status::objects(&report.unhealthy, painter));
     }
     if report.interrupted {
