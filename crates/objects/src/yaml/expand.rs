@@ -194,7 +194,7 @@ pub(super) fn locate<'a>(
         }
         match event {
             Event::SequenceStart(..) => {
-                walk.stack.push(Level { next: Next::Item(0), inside: here })
+                walk.stack.push(Level { next: Next::Item(0), inside: here });
             }
             Event::MappingStart(..) => walk.stack.push(Level { next: Next::Key, inside: here }),
             _ => {}
