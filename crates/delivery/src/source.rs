@@ -204,7 +204,7 @@ impl Tree {
 
 impl Defined {
     /// The kind that a CustomResourceDefinition defines.
-    fn of(object: &Object) -> Option<Self> {
+    pub(crate) fn of(object: &Object) -> Option<Self> {
         if object.kind() != "CustomResourceDefinition" {
             return None;
         }

@@ -124,6 +124,22 @@ impl Schedule {
         Some(index)
     }
 
+    /// Starts one item before its stage, when it needs nothing: the home of the inventory has to
+    /// exist before anything is recorded. False when it may not start.
+    pub fn begin(&mut self, index: Index) -> bool {
+        let Some(node) = self.nodes.get_mut(index) else { return false };
+        if node.phase != Phase::Waiting || node.open_needs > 0 {
+            return false;
+        }
+        node.phase = Phase::Running;
+        let rank = node.rank;
+        if let Some(queue) = self.startable.get_mut(&rank) {
+            queue.retain(|queued| *queued != index);
+        }
+        self.running += 1;
+        true
+    }
+
     /// How many items were started and have not ended.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -1,0 +1,274 @@
+//! The tree as this cluster would take it: scopes known, namespaces filled in, labelled.
+//!
+//! What cannot be taken becomes an invalid [`Operation`] with its place and its reason; the rest
+//! goes on.
+
+use crate::error::DeliveryError;
+use crate::options::DeliveryOptions;
+use crate::source::{Defined, Document, Tree, problem};
+use cluster::{Client, ClusterError, Resource};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, order};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use sync::name::DELIVERY_LABEL;
+use sync::{Action, Digest, Operation, Problem};
+
+/// Metadata that the server writes; a manifest that was copied from a cluster carries it.
+const SERVER_METADATA: [&str; 6] =
+    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// One object that can be delivered.
+#[derive(Debug)]
+pub(crate) struct Desired {
+    pub(crate) id: ObjectRef,
+    pub(crate) gvk: GroupVersionKind,
+    pub(crate) origin: Origin,
+    pub(crate) digest: Digest,
+    pub(crate) rank: u16,
+    /// The kind that it defines, in the version to wait for.
+    pub(crate) defines: Option<GroupKind>,
+    pub(crate) needs: Vec<ObjectRef>,
+    /// Where it lives; `None` while only the tree itself defines its kind.
+    pub(crate) resource: Option<Arc<Resource>>,
+    json: Box<[u8]>,
+}
+
+/// Everything that is desired.
+#[derive(Debug, Default)]
+pub(crate) struct DesiredSet {
+    pub(crate) objects: Vec<Desired>,
+    pub(crate) by_id: HashMap<ObjectRef, usize>,
+    /// What cannot be delivered.
+    pub(crate) invalid: Vec<Operation>,
+    /// Every identity that the tree speaks of, invalid ones too: never pruned.
+    pub(crate) named: BTreeSet<ObjectRef>,
+}
+
+impl Desired {
+    /// The document to apply.
+    pub(crate) fn object(&self) -> Result<Object, DeliveryError> {
+        parse(&self.json)
+    }
+
+    /// The beginnings of an operation on it.
+    pub(crate) fn operation(&self, action: Action) -> Operation {
+        Operation {
+            api_version: Some(self.gvk.api_version()),
+            origin: Some(self.origin.to_string()),
+            ..Operation::new(action, self.id.clone())
+        }
+    }
+}
+
+impl DesiredSet {
+    /// Of two documents of one object neither is right.
+    fn drop_given_twice(&mut self) {
+        let twice: BTreeSet<&ObjectRef> =
+            self.invalid.iter().map(|operation| &operation.object).collect();
+        self.objects.retain(|desired| !twice.contains(&desired.id));
+        self.by_id = self
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(index, desired)| (desired.id.clone(), index))
+            .collect();
+    }
+}
+
+fn parse(json: &[u8]) -> Result<Object, DeliveryError> {
+    let value = serde_json::from_slice(json)
+        .map_err(|error| DeliveryError::Internal(format!("a kept document: {error}")))?;
+    Object::from_value(value).map_err(|error| DeliveryError::Internal(error.to_string()))
+}
+
+/// What is known of a kind.
+#[derive(Clone)]
+enum Kind {
+    Served(Arc<Resource>),
+    Defined { namespaced: bool },
+    Unusable(Problem),
+}
+
+struct Resolver<'a> {
+    client: &'a Client,
+    tree: &'a Tree,
+    options: &'a DeliveryOptions,
+    kinds: HashMap<GroupVersionKind, Kind>,
+    set: DesiredSet,
+}
+
+/// Brings the tree into the form in which it is applied.
+///
+/// # Errors
+/// When the cluster cannot be asked what it serves.
+pub(crate) async fn resolve(
+    client: &Client,
+    tree: &Tree,
+    options: &DeliveryOptions,
+) -> Result<DesiredSet, DeliveryError> {
+    let set = DesiredSet::default();
+    let mut resolver = Resolver { client, tree, options, kinds: HashMap::new(), set };
+    for document in &tree.documents {
+        let object = parse(&document.json)?;
+        let gvk = object.gvk();
+        let kind = resolver.kind(&gvk).await?;
+        resolver.add(document, object, gvk, &kind)?;
+    }
+    resolver.set.drop_given_twice();
+    Ok(resolver.set)
+}
+
+impl Resolver<'_> {
+    async fn kind(&mut self, gvk: &GroupVersionKind) -> Result<Kind, DeliveryError> {
+        if let Some(kind) = self.kinds.get(gvk) {
+            return Ok(kind.clone());
+        }
+        let kind = match self.client.resolve(gvk).await {
+            Ok(resource) => Kind::Served(resource),
+            Err(error @ ClusterError::NoSuchKind { .. }) => self.defined(gvk, &error),
+            Err(error @ ClusterError::ApiUnavailable { .. }) => {
+                Kind::Unusable(problem(None, &error))
+            }
+            Err(source) => {
+                let operation = "discover what the cluster serves".to_owned();
+                return Err(DeliveryError::Cluster { operation, source });
+            }
+        };
+        self.kinds.insert(gvk.clone(), kind.clone());
+        Ok(kind)
+    }
+
+    /// A kind that is not served: perhaps the tree defines it.
+    fn defined(&self, gvk: &GroupVersionKind, error: &ClusterError) -> Kind {
+        let kind = gvk.group_kind();
+        let find = |defined: &&Defined| defined.kind == kind;
+        match self.tree.defined.iter().find(find) {
+            None => Kind::Unusable(problem(None, error)),
+            Some(defined) if defined.versions.contains(&gvk.version) => {
+                Kind::Defined { namespaced: defined.namespaced }
+            }
+            Some(defined) => Kind::Unusable(Problem {
+                origin: None,
+                message: format!("the tree's definition of {kind} does not serve {}", gvk.version),
+                hint: Some(format!("it serves {}", defined.versions.join(", "))),
+            }),
+        }
+    }
+
+    fn add(
+        &mut self,
+        document: &Document,
+        mut object: Object,
+        gvk: GroupVersionKind,
+        kind: &Kind,
+    ) -> Result<(), DeliveryError> {
+        let namespaced = match kind {
+            Kind::Served(resource) => resource.namespaced,
+            Kind::Defined { namespaced } => *namespaced,
+            Kind::Unusable(_) => !object.namespace().is_empty(),
+        };
+        if namespaced && object.namespace().is_empty() {
+            object.set_namespace(&self.options.namespace);
+        }
+        let id = object.id();
+        let refused = match kind {
+            Kind::Unusable(problem) => Some(problem.clone()),
+            _ => refuse(&object, namespaced),
+        };
+        self.set.named.insert(id.clone());
+        if let Some(reason) = refused {
+            self.invalid(&gvk, &id, &document.origin, reason);
+            return Ok(());
+        }
+        if let Some(first) = self.set.by_id.get(&id).and_then(|at| self.set.objects.get(*at)) {
+            let reason = Problem {
+                origin: None,
+                message: format!("is given twice: here and in {}", first.origin),
+                hint: Some("keep one of them".to_owned()),
+            };
+            self.invalid(&gvk, &id, &document.origin, reason);
+            return Ok(());
+        }
+        let resource = match kind {
+            Kind::Served(resource) => Some(resource.clone()),
+            _ => None,
+        };
+        prepare(&mut object, resource.as_deref());
+        object.set_label(DELIVERY_LABEL, self.options.name.as_str());
+        let needs = sync::reference::references(&object);
+        let defines = Defined::of(&object).map(|defined| defined.kind);
+        let value = object.into_value();
+        let json = serde_json::to_vec(&value)
+            .map_err(|error| DeliveryError::Internal(error.to_string()))?
+            .into_boxed_slice();
+        self.set.by_id.insert(id.clone(), self.set.objects.len());
+        self.set.objects.push(Desired {
+            rank: order::install_rank(&id.group_kind()),
+            origin: document.origin.clone(),
+            digest: Digest::of(&value),
+            id,
+            gvk,
+            defines,
+            needs,
+            resource,
+            json,
+        });
+        Ok(())
+    }
+
+    fn invalid(
+        &mut self,
+        gvk: &GroupVersionKind,
+        id: &ObjectRef,
+        origin: &Origin,
+        reason: Problem,
+    ) {
+        self.set.invalid.push(Operation {
+            api_version: Some(gvk.api_version()),
+            origin: Some(origin.to_string()),
+            reason: Some(reason.message),
+            hint: reason.hint,
+            ..Operation::new(Action::Invalid, id.clone())
+        });
+    }
+}
+
+/// Why an object of a usable kind cannot be delivered.
+fn refuse(object: &Object, namespaced: bool) -> Option<Problem> {
+    let refused = |message: String, hint: &str| {
+        Some(Problem { origin: None, message, hint: Some(hint.to_owned()) })
+    };
+    if object.name().is_empty() && object.at(&["metadata", "generateName"]).is_some() {
+        return refused(
+            "has metadata.generateName: each run would make another object".to_owned(),
+            "give it a metadata.name",
+        );
+    }
+    if object.name().is_empty() {
+        return refused("metadata.name is missing".to_owned(), "give it a metadata.name");
+    }
+    if !namespaced && !object.namespace().is_empty() {
+        return refused(
+            format!(
+                "has the namespace {}, but a {} lives in no namespace",
+                object.namespace(),
+                object.gvk().group_kind()
+            ),
+            "remove metadata.namespace",
+        );
+    }
+    None
+}
+
+/// Takes out what only the server writes, so that a manifest copied from a cluster can be used.
+fn prepare(object: &mut Object, resource: Option<&Resource>) {
+    let metadata = object.metadata_mut();
+    for field in SERVER_METADATA {
+        metadata.remove(field);
+    }
+    let has_status =
+        resource.is_some_and(|resource| resource.subresources.iter().any(|name| name == "status"));
+    if has_status {
+        object.as_map_mut().remove("status");
+    }
+}

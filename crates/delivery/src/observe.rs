@@ -1,0 +1,457 @@
+//! What the cluster has of a tree, page by page.
+//!
+//! Each kind is listed by the delivery's label, each live object is compared with its desired
+//! one and dropped, so that memory does not grow with the live objects. What the list lacks is
+//! looked up by name. A tree that is unchanged costs one request per kind and page and none per
+//! object.
+
+use crate::desired::{Desired, DesiredSet};
+use crate::error::DeliveryError;
+use crate::look::{Lens, Verdict};
+use crate::options::DeliveryOptions;
+use crate::progress::{Event, Progress};
+use cluster::{Client, ClusterError, ListOptions, Resource};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use objects::health::{self, Health, HealthStatus};
+use objects::proof;
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use sync::decide::{self, Live, Mode, Step};
+use sync::inventory::Inventory;
+
+/// Objects in one page: about a megabyte of JSON, ten parsed.
+const PAGE_OBJECTS: u32 = 250;
+/// Up to this many objects of a kind are looked up by name; for more their names are listed.
+const LOOKUPS_MAX: usize = 64;
+
+/// One live object that is desired.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) live: Live,
+    pub(crate) verdict: Verdict,
+    /// Its health when it is not healthy.
+    pub(crate) health: Option<Health>,
+}
+
+/// A recorded object that left the tree.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// It is there.
+    Live(Box<Live>),
+    /// It is not.
+    Gone,
+    /// It could not be looked at, for this reason.
+    Unknown(String),
+}
+
+/// What the cluster has.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    /// By index of the desired object; `None` is absent.
+    pub(crate) seen: Vec<Option<Seen>>,
+    /// What creating an absent object would come to, where that was asked for.
+    pub(crate) creates: HashMap<usize, Verdict>,
+    /// Objects that left the tree.
+    pub(crate) left: BTreeMap<ObjectRef, Left>,
+    /// Where to delete them.
+    pub(crate) resources: HashMap<GroupKind, Arc<Resource>>,
+    /// Namespaces that were asked for and are not there.
+    pub(crate) absent_namespaces: BTreeSet<String>,
+}
+
+pub(crate) struct Observer<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) options: &'a DeliveryOptions,
+    pub(crate) set: &'a DesiredSet,
+    pub(crate) recorded: &'a Inventory,
+    pub(crate) mode: Mode,
+    pub(crate) lens: Lens<'a>,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// The objects of one kind in one version.
+struct Group {
+    resource: Arc<Resource>,
+    namespaces: BTreeSet<String>,
+    desired: Vec<usize>,
+    left: Vec<ObjectRef>,
+}
+
+impl Observer<'_> {
+    /// Looks at everything that is desired or recorded.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub(crate) async fn observe(&self) -> Result<Observation, DeliveryError> {
+        let mut found = Observation {
+            seen: self.set.objects.iter().map(|_| None).collect(),
+            creates: HashMap::new(),
+            left: BTreeMap::new(),
+            resources: HashMap::new(),
+            absent_namespaces: BTreeSet::new(),
+        };
+        let groups = self.groups(&mut found).await?;
+        for group in &groups {
+            self.list(group, &mut found).await?;
+            self.look_up(group, &mut found).await?;
+        }
+        self.namespaces(&mut found).await?;
+        if self.mode == Mode::Look {
+            self.try_creates(&mut found).await?;
+        }
+        Ok(found)
+    }
+
+    /// Kinds in the order of their rank, so that namespaces are known before what is in them.
+    async fn groups(&self, found: &mut Observation) -> Result<Vec<Group>, DeliveryError> {
+        let mut groups: BTreeMap<(u16, GroupVersionKind), Group> = BTreeMap::new();
+        for (index, desired) in self.set.objects.iter().enumerate() {
+            let Some(resource) = &desired.resource else { continue };
+            let group = groups
+                .entry((desired.rank, desired.gvk.clone()))
+                .or_insert_with(|| Group::new(resource.clone()));
+            group.namespaces.insert(desired.id.namespace.clone());
+            group.desired.push(index);
+            found.resources.insert(desired.id.group_kind(), resource.clone());
+        }
+        for (id, _) in self.recorded.iter().filter(|(id, _)| !self.set.named.contains(id)) {
+            let kind = id.group_kind();
+            let resource = match found.resources.get(&kind) {
+                Some(resource) => resource.clone(),
+                None => match self.client.resolve_kind(&kind).await {
+                    Ok(resource) => resource,
+                    Err(ClusterError::NoSuchKind { .. }) => {
+                        found.left.insert(id.clone(), Left::Gone);
+                        continue;
+                    }
+                    Err(error @ ClusterError::ApiUnavailable { .. }) => {
+                        found.left.insert(id.clone(), Left::Unknown(error.to_string()));
+                        continue;
+                    }
+                    Err(source) => {
+                        let operation = format!("discover the kind {kind}");
+                        return Err(DeliveryError::Cluster { operation, source });
+                    }
+                },
+            };
+            found.resources.insert(kind.clone(), resource.clone());
+            let key = (objects::order::install_rank(&kind), resource.gvk.clone());
+            let group = groups.entry(key).or_insert_with(|| Group::new(resource));
+            group.namespaces.insert(id.namespace.clone());
+            group.left.push(id.clone());
+        }
+        Ok(groups.into_values().collect())
+    }
+
+    /// Lists a kind by label. What may not be listed is left for the look-ups.
+    async fn list(&self, group: &Group, found: &mut Observation) -> Result<(), DeliveryError> {
+        let mut places: Vec<&str> = match group.namespaces.len() {
+            1 => group.namespaces.iter().map(String::as_str).collect(),
+            _ => vec![""],
+        };
+        while let Some(namespace) = places.pop() {
+            match self.list_in(group, namespace, found).await {
+                Err(DeliveryError::Cluster { source: ClusterError::Forbidden(_), .. }) => {
+                    if namespace.is_empty() && group.resource.namespaced {
+                        places = group.namespaces.iter().map(String::as_str).collect();
+                    }
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_in(
+        &self,
+        group: &Group,
+        namespace: &str,
+        found: &mut Observation,
+    ) -> Result<(), DeliveryError> {
+        let operation = || format!("list {}", group.resource.subject(namespace, ""));
+        let options = ListOptions {
+            namespace: namespace.to_owned(),
+            page_objects: PAGE_OBJECTS,
+            ..ListOptions::with_labels(self.options.name.selector())
+        };
+        let mut pages = self.client.pages(&group.resource, options);
+        while let Some(page) = pages.next().await.map_err(DeliveryError::cluster(operation()))? {
+            self.page(&group.resource, page.objects, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares the objects of one page; those that need the server are asked for together.
+    async fn page(
+        &self,
+        resource: &Resource,
+        objects: Vec<Object>,
+        found: &mut Observation,
+    ) -> Result<(), DeliveryError> {
+        let mut questions = Vec::new();
+        for live in objects {
+            let id = live.id();
+            let Some(index) = self.index_of(&id, resource) else {
+                if self.recorded.get(&id).is_some() && !self.set.named.contains(&id) {
+                    found.left.insert(id, Left::Live(Box::new(Live::of(&live))));
+                }
+                continue;
+            };
+            let Some(desired) = self.set.objects.get(index) else { continue };
+            if let Some(question) = self.compare(index, desired, live, found)? {
+                questions.push(question);
+            }
+        }
+        self.ask(resource, questions, found).await?;
+        let compared = found.seen.iter().flatten().count();
+        self.progress.event(&Event::Observed { compared, of: self.set.objects.len() });
+        Ok(())
+    }
+
+    /// The desired object of this identity, when it is written in the listed version.
+    fn index_of(&self, id: &ObjectRef, resource: &Resource) -> Option<usize> {
+        let index = *self.set.by_id.get(id)?;
+        let desired = self.set.objects.get(index)?;
+        (desired.gvk == resource.gvk).then_some(index)
+    }
+
+    /// Decides from the live object alone, or gives back what the server has to be asked.
+    fn compare(
+        &self,
+        index: usize,
+        desired: &Desired,
+        live: Object,
+        found: &mut Observation,
+    ) -> Result<Option<(usize, Object, Object)>, DeliveryError> {
+        let object = desired.object()?;
+        let facts = Live::of(&live);
+        let proven = proof::prove(&object, &live, self.lens.manager).is_clean();
+        let taken = if proven {
+            Vec::new()
+        } else {
+            crate::takeover::managers(&live, self.lens.manager, self.lens.force)
+        };
+        let step = decide::step(
+            self.mode,
+            desired.digest,
+            self.recorded.get(&desired.id),
+            Some(&facts),
+            proven,
+            !taken.is_empty(),
+        );
+        let verdict = match step {
+            Step::Unchanged | Step::Create => Verdict::Unchanged,
+            Step::Write => Verdict::Write { takes_over_from: taken },
+            Step::Hold => Verdict::Going(facts.finalizers.clone()),
+            Step::DryRun => return Ok(Some((index, object, live))),
+        };
+        found.put(index, Seen { health: unhealthy(&live), live: facts, verdict });
+        Ok(None)
+    }
+
+    async fn ask(
+        &self,
+        resource: &Resource,
+        questions: Vec<(usize, Object, Object)>,
+        found: &mut Observation,
+    ) -> Result<(), DeliveryError> {
+        let answers: Vec<(usize, Seen)> = stream::iter(questions)
+            .map(|(index, desired, live)| async move {
+                let verdict = self.lens.look(resource, &desired, Some(&live)).await?;
+                let seen = Seen { live: Live::of(&live), verdict, health: unhealthy(&live) };
+                Ok::<_, DeliveryError>((index, seen))
+            })
+            .buffer_unordered(self.options.concurrency.max(1))
+            .try_collect()
+            .await?;
+        for (index, seen) in answers {
+            found.put(index, seen);
+        }
+        Ok(())
+    }
+
+    /// Finds by name what the list by label did not have: made by others, or label removed.
+    async fn look_up(&self, group: &Group, found: &mut Observation) -> Result<(), DeliveryError> {
+        let desired = group.desired.iter().filter_map(|index| {
+            let missing = found.seen.get(*index)?.is_none();
+            self.set.objects.get(*index).filter(|_| missing).map(|desired| desired.id.clone())
+        });
+        let left = group.left.iter().filter(|id| !found.left.contains_key(*id)).cloned();
+        let mut missing: Vec<ObjectRef> = desired
+            .chain(left)
+            .filter(|id| !found.absent_namespaces.contains(&id.namespace))
+            .collect();
+        if missing.len() > LOOKUPS_MAX
+            && let Some(existing) = self.names(group).await?
+        {
+            missing.retain(|id| existing.contains(id));
+        }
+        // By pages, so that memory stays bounded here too.
+        for page in missing.chunks(PAGE_OBJECTS as usize) {
+            let objects = self.get_all(group, page, found).await?;
+            if !objects.is_empty() {
+                self.page(&group.resource, objects, found).await?;
+            }
+        }
+        for id in &group.left {
+            found.left.entry(id.clone()).or_insert(Left::Gone);
+        }
+        if group.resource.gvk == GroupVersionKind::from_api_version("v1", "Namespace") {
+            let absent = group.desired.iter().filter(|index| found.is_absent(**index));
+            let names = absent.filter_map(|index| self.set.objects.get(*index));
+            found.absent_namespaces = names.map(|desired| desired.id.name.clone()).collect();
+        }
+        Ok(())
+    }
+
+    async fn get_all(
+        &self,
+        group: &Group,
+        ids: &[ObjectRef],
+        found: &mut Observation,
+    ) -> Result<Vec<Object>, DeliveryError> {
+        let mut lives = stream::iter(ids)
+            .map(|id| async move {
+                (id, self.client.get(&group.resource, &id.namespace, &id.name).await)
+            })
+            .buffer_unordered(self.options.concurrency.max(1));
+        let mut objects = Vec::new();
+        while let Some((id, live)) = lives.next().await {
+            match live {
+                Ok(live) => objects.extend(live),
+                Err(source @ ClusterError::Forbidden(_)) if !self.set.named.contains(id) => {
+                    found.left.insert(id.clone(), Left::Unknown(source.to_string()));
+                }
+                Err(source) => {
+                    let operation = format!("read {id}");
+                    return Err(DeliveryError::Cluster { operation, source });
+                }
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The names of all objects of a kind; `None` when they may not be listed.
+    async fn names(&self, group: &Group) -> Result<Option<BTreeSet<ObjectRef>>, DeliveryError> {
+        let namespace = match group.namespaces.len() {
+            1 => group.namespaces.first().cloned().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let subject = group.resource.subject(&namespace, "");
+        let options = ListOptions { namespace, metadata_only: true, ..ListOptions::default() };
+        let mut pages = self.client.pages(&group.resource, options);
+        let mut names = BTreeSet::new();
+        loop {
+            match pages.next().await {
+                Ok(None) => return Ok(Some(names)),
+                Ok(Some(page)) => names.extend(page.objects.iter().map(Object::id)),
+                Err(ClusterError::Forbidden(_)) => return Ok(None),
+                Err(source) => {
+                    let operation = format!("list {subject}");
+                    return Err(DeliveryError::Cluster { operation, source });
+                }
+            }
+        }
+    }
+
+    /// Asks for the namespaces of what would be created, where nothing has shown that they exist.
+    async fn namespaces(&self, found: &mut Observation) -> Result<(), DeliveryError> {
+        let known: BTreeSet<&str> = self
+            .set
+            .objects
+            .iter()
+            .zip(&found.seen)
+            .filter(|(_, seen)| seen.is_some())
+            .map(|(desired, _)| desired.id.namespace.as_str())
+            .collect();
+        let of_tree = |name: &str| {
+            let id = ObjectRef::new(GroupKind::new("", "Namespace"), "", name);
+            self.set.named.contains(&id)
+        };
+        let ask: BTreeSet<&str> = self
+            .set
+            .objects
+            .iter()
+            .map(|desired| desired.id.namespace.as_str())
+            .filter(|name| !name.is_empty() && !known.contains(name) && !of_tree(name))
+            .collect();
+        if ask.is_empty() {
+            return Ok(());
+        }
+        let gvk = GroupVersionKind::from_api_version("v1", "Namespace");
+        let resource = self
+            .client
+            .resolve(&gvk)
+            .await
+            .map_err(DeliveryError::cluster("discover what the cluster serves"))?;
+        for name in ask {
+            match self.client.get_metadata(&resource, "", name).await {
+                Ok(Some(_)) | Err(ClusterError::Forbidden(_)) => {}
+                Ok(None) => {
+                    found.absent_namespaces.insert(name.to_owned());
+                }
+                Err(source) => {
+                    let operation = format!("read the namespace {name}");
+                    return Err(DeliveryError::Cluster { operation, source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the server check what would be created, where everything it needs is there.
+    async fn try_creates(&self, found: &mut Observation) -> Result<(), DeliveryError> {
+        let mut questions = Vec::new();
+        for (index, desired) in self.set.objects.iter().enumerate() {
+            let needs_new = desired
+                .needs
+                .iter()
+                .filter_map(|id| self.set.by_id.get(id))
+                .any(|needed| found.is_absent(*needed));
+            let homeless = found.absent_namespaces.contains(&desired.id.namespace);
+            if let Some(resource) = &desired.resource
+                && found.is_absent(index)
+                && !needs_new
+                && !homeless
+            {
+                questions.push((index, desired, resource.clone()));
+            }
+        }
+        let mut answers = stream::iter(questions)
+            .map(|(index, desired, resource)| async move {
+                let verdict = self.lens.look(&resource, &desired.object()?, None).await?;
+                Ok::<_, DeliveryError>((index, verdict))
+            })
+            .buffer_unordered(self.options.concurrency.max(1));
+        while let Some(answer) = answers.next().await {
+            let (index, verdict) = answer?;
+            found.creates.insert(index, verdict);
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    fn new(resource: Arc<Resource>) -> Self {
+        Self { resource, namespaces: BTreeSet::new(), desired: Vec::new(), left: Vec::new() }
+    }
+}
+
+impl Observation {
+    fn put(&mut self, index: usize, seen: Seen) {
+        if let Some(slot) = self.seen.get_mut(index) {
+            *slot = Some(seen);
+        }
+    }
+
+    /// Whether a desired object is not there.
+    pub(crate) fn is_absent(&self, index: usize) -> bool {
+        self.seen.get(index).is_some_and(Option::is_none)
+    }
+}
+
+/// The health of an object that is not healthy.
+pub(crate) fn unhealthy(live: &Object) -> Option<Health> {
+    Some(health::assess(live)).filter(|health| health.status > HealthStatus::Suspended)
+}

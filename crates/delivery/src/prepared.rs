@@ -1,0 +1,119 @@
+//! What plan and apply share: read the record, resolve the tree, observe, decide.
+
+use crate::decided::{self, Decided};
+use crate::desired::{self, DesiredSet};
+use crate::error::DeliveryError;
+use crate::look::{self, Lens};
+use crate::observe::{Observation, Observer};
+use crate::options::DeliveryOptions;
+use crate::progress::Progress;
+use crate::source::Tree;
+use crate::store::Store;
+use cluster::{Client, ClusterError};
+use objects::GroupVersionKind;
+use sync::Plan;
+use sync::decide::Mode;
+use sync::plan::{ClusterIdentity, PLAN_SCHEMA};
+use tokio_util::sync::CancellationToken;
+
+/// The namespace whose uid tells clusters apart.
+const SYSTEM_NAMESPACE: &str = "kube-system";
+
+/// Everything that is known before anything is written.
+pub(crate) struct Prepared {
+    pub(crate) cluster: ClusterIdentity,
+    pub(crate) store: Store,
+    pub(crate) set: DesiredSet,
+    pub(crate) found: Observation,
+    pub(crate) decided: Decided,
+}
+
+/// Looks at everything; writes nothing.
+///
+/// # Errors
+/// When the cluster cannot be asked; [`DeliveryError::Stopped`].
+pub(crate) async fn prepare(
+    client: &Client,
+    tree: &Tree,
+    options: &DeliveryOptions,
+    mode: Mode,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Prepared, DeliveryError> {
+    tokio::select! {
+        prepared = Box::pin(look_around(client, tree, options, mode, progress)) => prepared,
+        () = cancel.cancelled() => Err(DeliveryError::Stopped),
+    }
+}
+
+async fn look_around(
+    client: &Client,
+    tree: &Tree,
+    options: &DeliveryOptions,
+    mode: Mode,
+    progress: &dyn Progress,
+) -> Result<Prepared, DeliveryError> {
+    let store = Store::read(client, &options.name, options.inventory_namespace()).await?;
+    let cluster = identity(client).await?;
+    let set = desired::resolve(client, tree, options).await?;
+    let (manager, masker) = (options.name.manager(), look::masker());
+    let lens = Lens { client, manager: &manager, force: options.force_conflicts, masker: &masker };
+    let recorded = &store.inventory;
+    let observer = Observer { client, options, set: &set, recorded, mode, lens, progress };
+    let found = observer.observe().await?;
+    let decided = decided::decide(tree, &set, &found, recorded, options);
+    Ok(Prepared { cluster, store, set, found, decided })
+}
+
+/// Which cluster this is.
+pub(crate) async fn identity(client: &Client) -> Result<ClusterIdentity, DeliveryError> {
+    let gvk = GroupVersionKind::from_api_version("v1", "Namespace");
+    let resource = client
+        .resolve(&gvk)
+        .await
+        .map_err(DeliveryError::cluster("discover what the cluster serves"))?;
+    let uid = match client.get_metadata(&resource, "", SYSTEM_NAMESPACE).await {
+        Ok(namespace) => namespace.and_then(|namespace| namespace.uid().map(str::to_owned)),
+        Err(ClusterError::Forbidden(_)) => None,
+        Err(source) => {
+            let operation = format!("read the namespace {SYSTEM_NAMESPACE}");
+            return Err(DeliveryError::Cluster { operation, source });
+        }
+    };
+    Ok(ClusterIdentity { server: client.address().to_owned(), uid: uid.unwrap_or_default() })
+}
+
+impl Prepared {
+    /// The plan as data.
+    pub(crate) fn plan(&self, tree: &Tree, options: &DeliveryOptions) -> Plan {
+        let operations = self.decided.operations();
+        Plan {
+            schema: PLAN_SCHEMA.to_owned(),
+            delivery: options.name.to_string(),
+            source: tree.source.clone(),
+            cluster: self.cluster.clone(),
+            options: options.describe(),
+            summary: sync::Summary::of(&operations, self.decided.unchanged),
+            operations,
+            problems: tree.problems.clone(),
+            refusals: self.decided.refusals.clone(),
+            warnings: self.decided.warnings.clone(),
+        }
+    }
+}
+
+/// What would be done: looks, asks the server with dry runs about what is not proven equal, and
+/// writes nothing.
+///
+/// # Errors
+/// When the cluster cannot be asked; [`DeliveryError::Stopped`] when cancelled.
+pub async fn plan(
+    client: &Client,
+    tree: &Tree,
+    options: &DeliveryOptions,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Plan, DeliveryError> {
+    let prepared = prepare(client, tree, options, Mode::Look, progress, cancel).await?;
+    Ok(prepared.plan(tree, options))
+}

@@ -1,0 +1,226 @@
+//! Where the inventory is kept: ConfigMaps in one namespace, written only by their own manager.
+//!
+//! Every write names the resourceVersion that was read, so that two runs of one delivery cannot
+//! both believe that they know what is recorded.
+
+use crate::error::DeliveryError;
+use cluster::{ApplyOptions, Client, ClusterError, DeleteOptions, Deleted, ListOptions, Resource};
+use objects::{GroupVersionKind, Object};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use sync::inventory::{SHARDS_MAX, ShardWrite};
+use sync::name::{INVENTORY_LABEL, INVENTORY_MANAGER};
+use sync::{DeliveryName, Inventory};
+
+/// The key of the lines in a ConfigMap.
+const OBJECTS_KEY: &str = "objects";
+/// The key of the source that was applied last, in the first ConfigMap.
+const SOURCE_KEY: &str = "source";
+
+/// An inventory as it stands in the cluster.
+#[derive(Debug)]
+pub(crate) struct Store {
+    name: DeliveryName,
+    namespace: String,
+    resource: Arc<Resource>,
+    shards: BTreeMap<usize, Shard>,
+    /// What is recorded.
+    pub(crate) inventory: Inventory,
+    /// Where from, as recorded.
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Clone)]
+struct Shard {
+    text: String,
+    resource_version: String,
+    uid: String,
+}
+
+/// Inventories of all deliveries, by namespace and name.
+pub(crate) type Found = BTreeMap<(String, String), (usize, String)>;
+
+impl Store {
+    /// Reads the inventory; one request.
+    pub(crate) async fn read(
+        client: &Client,
+        name: &DeliveryName,
+        namespace: &str,
+    ) -> Result<Self, DeliveryError> {
+        let resource = config_maps(client).await?;
+        let options = ListOptions {
+            namespace: namespace.to_owned(),
+            ..ListOptions::with_labels(format!("{INVENTORY_LABEL}={name}"))
+        };
+        let listed = client
+            .list(&resource, &options)
+            .await
+            .map_err(DeliveryError::cluster(format!("read the inventory in {namespace}")))?;
+        let mut store = Self {
+            name: name.clone(),
+            namespace: namespace.to_owned(),
+            resource,
+            shards: BTreeMap::new(),
+            inventory: Inventory::default(),
+            source: String::new(),
+        };
+        for object in &listed.objects {
+            store.add(object)?;
+        }
+        Ok(store)
+    }
+
+    /// Whether anything is stored at all.
+    pub(crate) fn exists(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
+    fn add(&mut self, object: &Object) -> Result<(), DeliveryError> {
+        let index =
+            (0..SHARDS_MAX).find(|index| self.name.inventory_object(*index) == object.name());
+        let Some(index) = index else {
+            tracing::warn!(name = object.name(), "a ConfigMap with an inventory's label is none");
+            return Ok(());
+        };
+        let text = object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default().to_owned();
+        self.inventory.read(&text).map_err(|source| DeliveryError::Inventory {
+            namespace: self.namespace.clone(),
+            object: object.name().to_owned(),
+            source,
+        })?;
+        if let Some(source) = object.str_at(&["data", SOURCE_KEY]) {
+            source.clone_into(&mut self.source);
+        }
+        let shard = Shard {
+            text,
+            resource_version: object.resource_version().unwrap_or_default().to_owned(),
+            uid: object.uid().unwrap_or_default().to_owned(),
+        };
+        self.shards.insert(index, shard);
+        Ok(())
+    }
+
+    /// Makes the stored inventory equal to `wanted`. Equal shards are not written.
+    pub(crate) async fn write(
+        &mut self,
+        client: &Client,
+        wanted: &Inventory,
+        source: &str,
+    ) -> Result<(), DeliveryError> {
+        let stored =
+            self.shards.iter().map(|(index, shard)| (*index, shard.text.clone())).collect();
+        let writes = wanted.writes(&stored).map_err(|error| DeliveryError::Inventory {
+            namespace: self.namespace.clone(),
+            object: self.name.inventory_object(0),
+            source: error,
+        })?;
+        for write in writes {
+            match write {
+                ShardWrite::Put { shard, text } => self.put(client, shard, text, source).await?,
+                ShardWrite::Remove { shard } => self.remove(client, shard).await?,
+            }
+        }
+        self.inventory = wanted.clone();
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        client: &Client,
+        index: usize,
+        text: String,
+        source: &str,
+    ) -> Result<(), DeliveryError> {
+        let name = self.name.inventory_object(index);
+        let mut document = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": self.namespace,
+                "labels": {INVENTORY_LABEL: self.name.as_str()},
+            },
+            "data": {OBJECTS_KEY: text},
+        });
+        if let Some(data) = document.get_mut("data").filter(|_| index == 0) {
+            data[SOURCE_KEY] = json!(source);
+        }
+        let known = self.shards.get(&index);
+        if let Some(shard) = known {
+            document["metadata"]["resourceVersion"] = json!(shard.resource_version);
+        }
+        let object = Object::from_value(document)
+            .map_err(|error| DeliveryError::Internal(error.to_string()))?;
+        let options = ApplyOptions::new(INVENTORY_MANAGER).force();
+        let written = match known {
+            Some(_) => client.apply(&self.resource, &object, &options).await,
+            None => client.create(&self.resource, &object, &options).await,
+        };
+        let applied = written.map_err(|error| self.failed(&name, error))?;
+        let shard = Shard {
+            text,
+            resource_version: applied.object.resource_version().unwrap_or_default().to_owned(),
+            uid: applied.object.uid().unwrap_or_default().to_owned(),
+        };
+        self.shards.insert(index, shard);
+        Ok(())
+    }
+
+    async fn remove(&mut self, client: &Client, index: usize) -> Result<(), DeliveryError> {
+        let Some(shard) = self.shards.get(&index) else { return Ok(()) };
+        let name = self.name.inventory_object(index);
+        let options = DeleteOptions {
+            uid: Some(shard.uid.clone()),
+            resource_version: Some(shard.resource_version.clone()),
+            ..DeleteOptions::default()
+        };
+        let deleted: Result<Deleted, ClusterError> =
+            client.delete(&self.resource, &self.namespace, &name, &options).await;
+        deleted.map_err(|error| self.failed(&name, error))?;
+        self.shards.remove(&index);
+        Ok(())
+    }
+
+    fn failed(&self, object: &str, source: ClusterError) -> DeliveryError {
+        match source {
+            ClusterError::Changed { .. } | ClusterError::AlreadyExists { .. } => {
+                DeliveryError::Concurrent { name: self.name.to_string(), source }
+            }
+            source => DeliveryError::Cluster {
+                operation: format!("write the inventory {}/{object}", self.namespace),
+                source,
+            },
+        }
+    }
+}
+
+/// All inventories of a cluster, or of one namespace where the whole may not be listed.
+pub(crate) async fn find(client: &Client, namespace: &str) -> Result<Found, DeliveryError> {
+    let resource = config_maps(client).await?;
+    let everywhere = ListOptions::with_labels(INVENTORY_LABEL);
+    let listed = match client.list(&resource, &everywhere).await {
+        Err(ClusterError::Forbidden(_)) if !namespace.is_empty() => {
+            let here = ListOptions { namespace: namespace.to_owned(), ..everywhere };
+            client.list(&resource, &here).await
+        }
+        other => other,
+    };
+    let listed = listed.map_err(DeliveryError::cluster("list the inventories"))?;
+    let mut found = Found::new();
+    for object in &listed.objects {
+        let Some(name) = object.label(INVENTORY_LABEL) else { continue };
+        let key = (object.namespace().to_owned(), name.to_owned());
+        let (objects, source) = found.entry(key).or_default();
+        *objects += object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default().lines().count();
+        if let Some(text) = object.str_at(&["data", SOURCE_KEY]) {
+            text.clone_into(source);
+        }
+    }
+    Ok(found)
+}
+
+async fn config_maps(client: &Client) -> Result<Arc<Resource>, DeliveryError> {
+    let gvk = GroupVersionKind::from_api_version("v1", "ConfigMap");
+    client.resolve(&gvk).await.map_err(DeliveryError::cluster("discover what the cluster serves"))
+}
