@@ -282,9 +282,10 @@ impl<'a> Place<'a> {
         if field == "volumeMode" && !self.names.contains(&"volumeClaimTemplates") {
             return false;
         }
-        FILLED_IN.iter().any(|(map, name, value)| {
-            *map == self.last() && *name == field && live.to_string() == *value
-        })
+        let live = live.to_string();
+        FILLED_IN
+            .iter()
+            .any(|(map, name, value)| *map == self.last() && *name == field && *value == live)
     }
 
     /// Whether a map in this place is owned as a whole when its only owned path is itself.

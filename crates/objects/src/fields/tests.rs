@@ -63,7 +63,7 @@ fn a_leaf_covers_everything_below_it_and_a_merged_map_does_not() {
     assert!(!set.covers_printed(&format!("{web}.imagePullPolicy")));
     assert!(!set.covers_printed(".spec.replicasX"));
     let args = |rest: &[PathElement]| -> Vec<PathElement> {
-        let container = Value::from(json!({"name": "web"}));
+        let container = json!({"name": "web"});
         let key = PathElement::key_of(container.as_object().unwrap(), &["name"]).unwrap();
         let fields = ["spec", "template", "spec", "containers"].map(PathElement::field);
         fields.into_iter().chain([key, PathElement::field("args")]).chain(rest.to_vec()).collect()

@@ -1,20 +1,20 @@
 //! Kinds that run to completion.
 
-use super::{Health, condition, is_stale, not_observed};
+use super::{Condition, Health, condition, is_stale, not_observed};
 use crate::Object;
 
 pub(super) fn job(object: &Object) -> Health {
-    if let Some(failed) = condition(object, "Failed").filter(|c| c.is_true()) {
+    if let Some(failed) = condition(object, "Failed").filter(Condition::is_true) {
         return Health::degraded(failed.text());
     }
     if condition(object, "Complete").is_some_and(|c| c.is_true()) {
         return Health::healthy();
     }
-    if let Some(suspended) = condition(object, "Suspended").filter(|c| c.is_true()) {
+    if let Some(suspended) = condition(object, "Suspended").filter(Condition::is_true) {
         return Health::suspended(suspended.text());
     }
     // The controller fails or completes a job a moment before its last pod is gone.
-    if let Some(failing) = condition(object, "FailureTarget").filter(|c| c.is_true()) {
+    if let Some(failing) = condition(object, "FailureTarget").filter(Condition::is_true) {
         return Health::progressing(failing.text());
     }
     let active = super::count(object, "active");

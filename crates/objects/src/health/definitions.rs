@@ -1,6 +1,6 @@
 //! Kinds that other objects need in order to exist.
 
-use super::{Health, condition};
+use super::{Condition, Health, condition};
 use crate::Object;
 
 pub(super) fn namespace(object: &Object) -> Health {
@@ -16,10 +16,10 @@ pub(super) fn custom_resource_definition(object: &Object) -> Health {
     if condition(object, "Terminating").is_some_and(|c| c.is_true()) {
         return Health::progressing("being deleted");
     }
-    if let Some(refused) = condition(object, "NamesAccepted").filter(super::Condition::is_false) {
+    if let Some(refused) = condition(object, "NamesAccepted").filter(Condition::is_false) {
         return Health::degraded(refused.text());
     }
-    if let Some(invalid) = condition(object, "NonStructuralSchema").filter(|c| c.is_true()) {
+    if let Some(invalid) = condition(object, "NonStructuralSchema").filter(Condition::is_true) {
         return Health::degraded(invalid.text());
     }
     match condition(object, "Established") {

@@ -1,6 +1,6 @@
 //! Pods.
 
-use super::{Health, condition};
+use super::{Condition, Health, condition};
 use crate::Object;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn running(object: &Object) -> Health {
 }
 
 fn pending(object: &Object) -> String {
-    match condition(object, "PodScheduled").filter(super::Condition::is_false) {
+    match condition(object, "PodScheduled").filter(Condition::is_false) {
         Some(unscheduled) => unscheduled.text(),
         None => "starting".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Kinds that keep pods running, and the two that watch over them.
 
-use super::{Health, condition, conditions, count, is_stale, not_observed, number};
+use super::{Condition, Health, condition, conditions, count, is_stale, not_observed, number};
 use crate::Object;
 
 /// Replicas when the field is absent: the server's default.
@@ -105,7 +105,7 @@ pub(super) fn replica_set(object: &Object) -> Health {
     if is_stale(object) {
         return not_observed();
     }
-    if let Some(failure) = condition(object, "ReplicaFailure").filter(|c| c.is_true()) {
+    if let Some(failure) = condition(object, "ReplicaFailure").filter(Condition::is_true) {
         return Health::degraded(failure.text());
     }
     let (wanted, available) = (replicas(object), count(object, "availableReplicas"));
