@@ -21,6 +21,7 @@ mod programs;
 mod record;
 mod status;
 mod store;
+mod sysctl;
 
 pub use node::Node;
 pub use record::{Isolation, NODES_LIMIT};
@@ -94,6 +95,9 @@ impl Cluster {
         let alive = known.filter(|record| {
             record.isolation == isolation && Launcher::new(record).control_lives()
         });
+        if nodes > 0 {
+            sysctl::remember()?;
+        }
         let mut cluster = match alive {
             Some(record) => Self { record },
             None => {
@@ -401,7 +405,7 @@ fn clear(name: &str, dir: &Path, say: &mut dyn FnMut(&str)) -> Result<(), Testbe
         let all: Vec<Place> =
             std::iter::once(Place::Control).chain((1..=NODES_LIMIT).map(Place::Node)).collect();
         let cleared = wait::until(KILL_LIMIT, || {
-            Ok::<_, TestbedError>(network::clear(record.index, &all).then_some(()))
+            Ok::<_, TestbedError>(network::clear(&record, &all).then_some(()))
         })?;
         cleared.ok_or_else(|| left("the links and routes"))?;
     }

@@ -49,10 +49,10 @@ impl<'a> Launcher<'a> {
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line).map_err(start)?;
         }
-        if line.trim() == "ready" {
-            if let Some(pid) = self.first_process(place) {
-                return Ok(pid);
-            }
+        if line.trim() == "ready"
+            && let Some(pid) = self.first_process(place)
+        {
+            return Ok(pid);
         }
         let _ = child.kill();
         let mut text = String::new();
@@ -163,6 +163,7 @@ impl<'a> Launcher<'a> {
             .collect();
         let mut command = Command::new("sh");
         command.args(["-c", ENTER, "sh", &entrances.join(" ")]);
+        command.env(CLUSTER_MARK, &self.record.dir);
         command
     }
 }

@@ -5,9 +5,10 @@
 //! has no default route but `unreachable`: no packet for or from the cluster leaves the machine,
 //! not even when a link is cut.
 
+use super::process::CLUSTER_MARK;
 use super::record::{
-    INDEX_LIMIT, Place, address, bridge, cidr, host_address, link, node_pod_range, node_range,
-    overlap, pod_range, service_range,
+    INDEX_LIMIT, Place, Record, address, bridge, cidr, host_address, link, node_pod_range,
+    node_range, overlap, pod_range, service_range,
 };
 use crate::TestbedError;
 use crate::error::tail;
@@ -37,22 +38,25 @@ pub(crate) fn host_routes() -> Vec<(Ipv4Addr, u8)> {
 }
 
 /// Prepares the host for the cluster: guards first, then the bridge.
-pub(crate) fn raise_host(index: u8) -> Result<(), TestbedError> {
+pub(crate) fn raise_host(record: &Record) -> Result<(), TestbedError> {
+    let index = record.index;
     let bridge = bridge(index);
     let mut lines = guards(index, "replace");
     lines.push(format!("link add name {bridge} type bridge"));
     lines.push(format!("addr add {}/24 dev {bridge}", host_address(index)));
     lines.push(format!("link set {bridge} up"));
-    batch(None, &lines)
+    batch(record, None, &lines)
 }
 
 /// Links a place to the bridge; `pid` is its first process.
-pub(crate) fn connect(index: u8, place: Place, pid: i32) -> Result<(), TestbedError> {
+pub(crate) fn connect(record: &Record, place: Place, pid: i32) -> Result<(), TestbedError> {
+    let index = record.index;
     let (link, bridge, own) = (link(index, place), bridge(index), address(index, place));
     // The same hardware address after a restart: neighbours need not learn it anew.
     let [_, _, third, fourth] = own.octets();
     let hardware = format!("02:6f:72:00:{third:02x}:{fourth:02x}");
     batch(
+        record,
         None,
         &[
             format!("link add {link} type veth peer name eth0 address {hardware} netns {pid}"),
@@ -70,52 +74,52 @@ pub(crate) fn connect(index: u8, place: Place, pid: i32) -> Result<(), TestbedEr
         // Services are answered by rules, but a process of the node needs a route to begin with.
         lines.push(format!("route add {} dev eth0", cidr(service_range(index))));
     }
-    batch(Some(pid), &lines)
+    batch(record, Some(pid), &lines)
 }
 
 /// Routes from the host to pods and Services.
-pub(crate) fn route_host(index: u8, nodes: u8) -> Result<(), TestbedError> {
-    batch(None, &pod_routes(index, nodes, None))
+pub(crate) fn route_host(record: &Record) -> Result<(), TestbedError> {
+    let index = record.index;
+    batch(record, None, &pod_routes(index, record.nodes, None))
 }
 
 /// Routes from a place to the pods of the (other) nodes, and from the control plane to Services.
-pub(crate) fn route_place(
-    index: u8,
-    nodes: u8,
-    place: Place,
-    pid: i32,
-) -> Result<(), TestbedError> {
-    batch(Some(pid), &pod_routes(index, nodes, Some(place)))
+pub(crate) fn route_place(record: &Record, place: Place, pid: i32) -> Result<(), TestbedError> {
+    let index = record.index;
+    batch(record, Some(pid), &pod_routes(index, record.nodes, Some(place)))
 }
 
 /// Takes a place's link down or up again.
-pub(crate) fn set_link(index: u8, place: Place, up: bool) -> Result<(), TestbedError> {
+pub(crate) fn set_link(record: &Record, place: Place, up: bool) -> Result<(), TestbedError> {
+    let index = record.index;
     let state = if up { "up" } else { "down" };
-    batch(None, &[format!("link set {} {state}", link(index, place))])
+    batch(record, None, &[format!("link set {} {state}", link(index, place))])
 }
 
 /// Removes the link of a place that has ended.
-pub(crate) fn disconnect(index: u8, place: Place) -> Result<(), TestbedError> {
+pub(crate) fn disconnect(record: &Record, place: Place) -> Result<(), TestbedError> {
+    let index = record.index;
     let link = link(index, place);
     if !exists(&link) {
         return Ok(());
     }
-    let removed = batch(None, &[format!("link del {link}")]);
+    let removed = batch(record, None, &[format!("link del {link}")]);
     // The kernel removes it with the namespace: then it is gone meanwhile.
     if exists(&link) { removed } else { Ok(()) }
 }
 
 /// Removes every link and at last the guards; says whether all are gone.
-pub(crate) fn clear(index: u8, places: &[Place]) -> bool {
-    let mut gone = places.iter().all(|place| disconnect(index, *place).is_ok());
+pub(crate) fn clear(record: &Record, places: &[Place]) -> bool {
+    let index = record.index;
+    let mut gone = places.iter().all(|place| disconnect(record, *place).is_ok());
     let bridge = bridge(index);
     if exists(&bridge) {
-        gone &= batch(None, &[format!("link del {bridge}")]).is_ok();
+        gone &= batch(record, None, &[format!("link del {bridge}")]).is_ok();
     }
     if gone {
         for guard in guards(index, "del") {
             // Each may be gone already.
-            let _ = batch(None, &[guard]);
+            let _ = batch(record, None, &[guard]);
         }
     }
     gone && !host_routes()
@@ -148,7 +152,7 @@ fn pod_routes(index: u8, nodes: u8, own: Option<Place>) -> Vec<String> {
 }
 
 /// Runs `ip` over the lines, in the network namespace of `pid` when one is given.
-fn batch(pid: Option<i32>, lines: &[String]) -> Result<(), TestbedError> {
+fn batch(record: &Record, pid: Option<i32>, lines: &[String]) -> Result<(), TestbedError> {
     let mut command = match pid {
         Some(pid) => {
             let mut command = Command::new("nsenter");
@@ -157,6 +161,8 @@ fn batch(pid: Option<i32>, lines: &[String]) -> Result<(), TestbedError> {
         }
         None => Command::new("ip"),
     };
+    // So that a clean-up after a crash ends this one too.
+    command.env(CLUSTER_MARK, &record.dir);
     command.args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
     let start = |source| TestbedError::Start { program: "ip".to_owned(), source };
     let mut child = command.stderr(Stdio::piped()).spawn().map_err(start)?;

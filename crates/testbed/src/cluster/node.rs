@@ -52,7 +52,7 @@ impl<'a> Node<'a> {
             cluster: self.record.name.clone(),
             limit: super::KILL_LIMIT,
         })?;
-        network::disconnect(self.record.index, self.place())
+        network::disconnect(self.record, self.place())
     }
 
     /// Starts a killed node again and waits until it is ready.
@@ -83,7 +83,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// When its link cannot be taken down.
     pub fn cut_off(&self) -> Result<(), TestbedError> {
-        network::set_link(self.record.index, self.place(), false)
+        network::set_link(self.record, self.place(), false)
     }
 
     /// Connects a node that was cut off.
@@ -91,7 +91,7 @@ impl<'a> Node<'a> {
     /// # Errors
     /// When its link cannot be taken up.
     pub fn reconnect(&self) -> Result<(), TestbedError> {
-        network::set_link(self.record.index, self.place(), true)
+        network::set_link(self.record, self.place(), true)
     }
 
     /// Imports an OCI image tar.
@@ -229,16 +229,15 @@ fn is_ready(node: &Value) -> bool {
 impl Launcher<'_> {
     /// Raises the control plane's place with its links, and starts what does not run.
     pub(crate) fn start_control(&self) -> Result<(), TestbedError> {
-        let index = self.record.index;
         if self.record.isolation == Isolation::Namespaces {
             if self.first_process(Place::Control).is_none() {
-                network::raise_host(index)?;
+                network::raise_host(self.record)?;
                 let pid = self.start_place(Place::Control)?;
-                network::connect(index, Place::Control, pid)?;
+                network::connect(self.record, Place::Control, pid)?;
             }
             if let Some(pid) = self.first_process(Place::Control) {
-                network::route_host(index, self.record.nodes)?;
-                network::route_place(index, self.record.nodes, Place::Control, pid)?;
+                network::route_host(self.record)?;
+                network::route_place(self.record, Place::Control, pid)?;
             }
         }
         self.start_missing(Place::Control)
@@ -249,12 +248,12 @@ impl Launcher<'_> {
         for number in nodes {
             let place = Place::Node(*number);
             if self.first_process(place).is_none() {
-                network::disconnect(self.record.index, place)?;
+                network::disconnect(self.record, place)?;
                 let pid = self.start_place(place)?;
-                network::connect(self.record.index, place, pid)?;
+                network::connect(self.record, place, pid)?;
             }
             if let Some(pid) = self.first_process(place) {
-                network::route_place(self.record.index, self.record.nodes, place, pid)?;
+                network::route_place(self.record, place, pid)?;
             }
             let all = programs(self.record, place);
             let containerd = all.iter().find(|program| program.component == "containerd");

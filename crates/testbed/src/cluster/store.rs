@@ -38,15 +38,19 @@ pub(crate) fn hold(name: &str) -> Result<Held, TestbedError> {
     Ok(Held { dir, _lock: lock })
 }
 
-/// Removes the (empty) folder, and those above it when nothing is left in them.
+/// Removes the (empty) folder, and with the last cluster the folders above it and what nodes
+/// changed on the host.
 pub(crate) fn forget(held: Held) -> Result<(), TestbedError> {
-    fs::remove_dir(&held.dir).map_err(TestbedError::file("remove", &held.dir))?;
     let root = state_dir();
-    for folder in [Some(root.as_path()), root.parent()].into_iter().flatten() {
-        // Not empty while there are other clusters.
-        let _ = fs::remove_dir(folder);
+    let all = lock(&root)?;
+    fs::remove_dir(&held.dir).map_err(TestbedError::file("remove", &held.dir))?;
+    if files::names(&root).is_empty() {
+        super::sysctl::restore()?;
+        // Not empty when something else of this project keeps its state there.
+        let _ = fs::remove_dir(&root);
+        let _ = root.parent().map(fs::remove_dir);
     }
-    drop(held);
+    drop((held, all));
     Ok(())
 }
 
@@ -135,10 +139,10 @@ fn lock(path: &Path) -> Result<File, TestbedError> {
         let Ok(folder) = File::open(path) else { continue };
         folder.lock().map_err(TestbedError::file("lock", path))?;
         let same = |own: &fs::Metadata, now: &fs::Metadata| own.ino() == now.ino();
-        if let (Ok(own), Ok(now)) = (folder.metadata(), fs::metadata(path)) {
-            if same(&own, &now) {
-                return Ok(folder);
-            }
+        if let (Ok(own), Ok(now)) = (folder.metadata(), fs::metadata(path))
+            && same(&own, &now)
+        {
+            return Ok(folder);
         }
     }
 }
