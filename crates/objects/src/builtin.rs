@@ -106,6 +106,10 @@ const ATOMIC_MAPS: [&str; 33] = [
     "targetRef",
 ];
 
+/// Ends of the names that custom resources give to the atomic types of Kubernetes that they embed:
+/// label selectors, and references to a key of a Secret or a `ConfigMap`.
+const ATOMIC_SUFFIXES: [&str; 2] = ["Selector", "KeyRef"];
+
 /// As [`ATOMIC_MAPS`], for names that are merged field by field elsewhere: the field that holds
 /// the map and the one above it.
 const ATOMIC_MAPS_BELOW: [(&str, &str); 4] = [
@@ -249,6 +253,11 @@ impl<'a> Place<'a> {
 
     /// Whether a desired zero value and an absent live one are the same to the server.
     pub(crate) fn is_dropped(&self, desired: &Value) -> bool {
+        if let ["metadata", "labels" | "annotations" | "finalizers" | "ownerReferences"] =
+            self.names
+        {
+            return is_empty(desired);
+        }
         if !self.built_in || self.is_free_text() {
             return false;
         }
@@ -294,7 +303,9 @@ impl<'a> Place<'a> {
             [.., above, last] => self.built_in && ATOMIC_MAPS_BELOW.contains(&(*above, *last)),
             _ => false,
         };
-        !self.is_free_text() && (is_below || ATOMIC_MAPS.contains(&self.last()))
+        let last = self.last();
+        let is_embedded = ATOMIC_SUFFIXES.iter().any(|suffix| last.ends_with(suffix));
+        !self.is_free_text() && (is_below || is_embedded || ATOMIC_MAPS.contains(&last))
     }
 
     /// Whether a list in this place is merged item by item.
@@ -342,6 +353,16 @@ pub(crate) fn names(path: &[PathElement]) -> Vec<&str> {
 /// Whether the kind is one of Kubernetes' own.
 pub(crate) fn is_built_in(kind: &GroupKind) -> bool {
     order::is_built_in(kind)
+}
+
+/// Null, or a list or map without anything in it.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
 }
 
 fn same_quantity(a: &Value, b: &Value) -> bool {

@@ -94,7 +94,7 @@ fn normalised(object: &Object, kind: &GroupKind) -> Map<String, Value> {
             metadata.remove(field);
         }
         for field in ["labels", "annotations"] {
-            if metadata.get(field).is_some_and(is_empty) {
+            if metadata.get(field).is_some_and(builtin::is_empty) {
                 metadata.remove(field);
             }
         }
@@ -120,15 +120,6 @@ fn merge_string_data(map: &mut Map<String, Value>) {
             other => other,
         };
         data.insert(key, encoded);
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
     }
 }
 
