@@ -7,8 +7,10 @@
 //!
 //! Exit codes: 0 clean, 1 findings, 2 could not run, 64 usage.
 
+mod benches;
 mod commands;
 mod dist;
+mod measure;
 mod static_build;
 mod terminal;
 mod tidy;

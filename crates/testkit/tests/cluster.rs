@@ -1,6 +1,5 @@
 //! The cluster fixtures: what each promises to a test.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use testkit::cluster::{ControlPlane, restricted_kubeconfig, shared};
 

@@ -64,7 +64,7 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
 
 fn row(rows: &mut Vec<Vec<String>>, what: &str, is: f64, allowed: f64) -> usize {
     let verdict = if is <= allowed { "ok" } else { "OVER" };
-    let number = |value: f64| format!("{:.1}", value).trim_end_matches(".0").to_owned();
+    let number = |value: f64| format!("{value:.1}").trim_end_matches(".0").to_owned();
     rows.push(vec![what.to_owned(), number(is), number(allowed), verdict.to_owned()]);
     usize::from(is > allowed)
 }

@@ -1,13 +1,16 @@
 //! The table of commands. A new command is one file here and one line in [`COMMANDS`].
 
+mod bench;
 mod budget;
 mod cluster;
 mod codegen;
 mod dist;
+mod down;
 mod image;
 mod probe;
 mod test;
 mod tidy;
+mod up;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +18,8 @@ use std::process::ExitCode;
 
 /// Every command, in the order in which `cargo xtask help` prints them.
 pub(crate) const COMMANDS: &[Command] = &[
+    up::COMMAND,
+    down::COMMAND,
     test::COMMAND,
     cluster::COMMAND,
     image::COMMAND,
@@ -22,6 +27,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     tidy::COMMAND,
     codegen::COMMAND,
     budget::COMMAND,
+    bench::COMMAND,
     dist::COMMAND,
 ];
 

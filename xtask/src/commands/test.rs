@@ -64,7 +64,7 @@ struct Steps {
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let asked = parse(words)?;
     let mut steps = Steps::default();
-    steps.run("packages", |skips| set_up_packages(skips));
+    steps.run("packages", set_up_packages);
     if asked.package.is_none() {
         steps.run("tidy", |_| Ok(tidy::check()? == 0));
         steps.run("format", |_| cargo(&["fmt", "--all", "--check"]));
@@ -119,14 +119,16 @@ struct Raised {
     kubeconfig: PathBuf,
 }
 
-/// The control plane for the tests, unless the person brings a cluster or wants none.
+/// The cluster for the tests, with pods as root; none when the person brings one or wants none.
 fn raise(asked: &Asked, steps: &mut Steps) -> Option<Raised> {
     if asked.no_cluster || std::env::var_os("ORLOP_TEST_KUBECONFIG").is_some() {
         return None;
     }
     let mut raised = None;
     steps.run("cluster up", |_| {
-        let spec = Spec { name: CLUSTER.to_owned(), tier: Tier::ControlPlane, audit: false };
+        let root = rustix::process::geteuid().is_root();
+        let tier = if root { Tier::Full { nodes: 1 } } else { Tier::ControlPlane };
+        let spec = Spec { name: CLUSTER.to_owned(), tier, audit: false };
         let (cluster, _) = Cluster::up(&spec, &mut |line| terminal::warn(line))?;
         raised = Some(Raised {
             kubectl: cluster.program_dir().join("kubectl"),

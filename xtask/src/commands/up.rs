@@ -1,0 +1,291 @@
+//! `cargo xtask up`: sets everything up and runs the main job once, on real parts.
+//!
+//! It raises the cluster `demo`, builds and loads the demo's image, serves `examples/demo` from a
+//! local Git server, delivers it with `orlop sync apply`, asks the Service, shows that the plan
+//! is empty, changes one line in Git and delivers that. `cargo xtask down` undoes it all.
+
+use super::{Command, UsageError};
+use crate::{static_build, terminal, workspace};
+use anyhow::{Context, bail};
+use lexopt::prelude::{Long, ValueExt as _};
+use model::{Exit, Span};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use testbed::packages::{self, Scope};
+use testbed::{Cluster, Spec, Tier, wait};
+
+/// The cluster, the delivery and the repository of the demo.
+pub(crate) const DEMO: &str = "demo";
+/// The namespace and the Service that answer.
+const SERVICE: [&str; 2] = ["demo", "web"];
+/// The line that is changed in Git, before and after.
+const CHANGE: [&str; 2] = ["value: Hello from Orlop", "value: Hello from the second commit"];
+/// How long the Service may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// The command.
+pub(crate) const COMMAND: Command = Command {
+    name: "up",
+    about: "Raise a cluster and deliver the demo from Git to it",
+    help: "\
+Sets up what is missing (packages as root, components, images), which takes some
+ten minutes the first time and seconds after that. Without root the control
+plane alone is raised: the demo is delivered to it, and its pods do not run.
+
+Flags:
+  --kubeconfig FILE   deliver the demo to a cluster that you have; nothing is raised
+
+Examples:
+  cargo xtask up
+  cargo xtask up --kubeconfig ~/.kube/config
+",
+    run,
+};
+
+/// Where the demo is delivered to.
+struct Target {
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    /// Why pods do not run there, when they do not.
+    no_pods: Option<String>,
+    /// A folder that goes away with the target, and the tool's own state in it.
+    dir: PathBuf,
+}
+
+/// The Git server of the demo.
+#[derive(Serialize, Deserialize)]
+struct Served {
+    url: String,
+    repository: PathBuf,
+    #[serde(default)]
+    pid: u32,
+}
+
+fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let mut given = None;
+    let mut parser = lexopt::Parser::from_args(words);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("kubeconfig") => given = Some(PathBuf::from(parser.value()?.string()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let start = Instant::now();
+    let mut times: Vec<Vec<String>> = Vec::new();
+    let mut lap = Instant::now();
+    let mut done = |what: &str| {
+        times.push(vec![what.to_owned(), Span(lap.elapsed()).to_string()]);
+        lap = Instant::now();
+    };
+
+    let target = target(given.as_deref())?;
+    done("cluster");
+    terminal::step("building orlop and the demo's Git server");
+    let build = ["build", "--package", "app", "--package", "testkit", "--bins"];
+    workspace::run(workspace::cargo()?.args(build))?;
+    done("build");
+    let served = serve(&target.dir)?;
+    done("Git server");
+
+    terminal::step("orlop sync apply: the first commit");
+    sync(&target, &served, "apply")?;
+    done("first delivery");
+    answer(&target, "Hello from Orlop")?;
+    done("the Service answers");
+    terminal::step("orlop sync plan: nothing is left to do");
+    sync(&target, &served, "plan")?;
+    done("empty plan");
+
+    terminal::step("one line changes in Git");
+    change(&served.repository)?;
+    terminal::step("orlop sync apply: the second commit");
+    sync(&target, &served, "apply")?;
+    done("second delivery");
+    answer(&target, "Hello from the second commit")?;
+    done("the Service answers anew");
+
+    terminal::say(format_args!("\n{}", terminal::columns(&times)));
+    terminal::say(format_args!("\nall of it took {}", Span(start.elapsed())));
+    next_steps(&target, &served, given.is_some());
+    Ok(Exit::Clean.into())
+}
+
+/// The person's own cluster, or one that is raised now.
+fn target(given: Option<&Path>) -> anyhow::Result<Target> {
+    let mut say = |line: &str| terminal::warn(line);
+    if let Some(kubeconfig) = given {
+        let kubeconfig = kubeconfig.canonicalize().map_err(|error| {
+            UsageError::new(format!("cannot read {}: {error}", kubeconfig.display()))
+        })?;
+        let dir = testbed::cluster::state_dir().join(".up");
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {dir:?}"))?;
+        let no_pods = Some("the demo's image is only loaded into a cluster of our own".to_owned());
+        return Ok(Target { kubeconfig, kubectl: "kubectl".into(), no_pods, dir });
+    }
+    terminal::step("packages and components");
+    packages::ensure(Scope::Nodes, &mut say)?;
+    let root = rustix::process::geteuid().is_root();
+    let tier = if root { Tier::Full { nodes: 1 } } else { Tier::ControlPlane };
+    let spec = Spec { name: DEMO.to_owned(), tier, audit: false };
+    let (cluster, _) = Cluster::up(&spec, &mut say)?;
+    if root {
+        terminal::step("the demo's image");
+        let built = static_build::image("web", &mut say)?;
+        cluster.load(&built.archive)?;
+    }
+    Ok(Target {
+        kubeconfig: cluster.kubeconfig(),
+        kubectl: cluster.program_dir().join("kubectl"),
+        no_pods: (!root).then(|| "pods need root".to_owned()),
+        dir: cluster.dir().to_owned(),
+    })
+}
+
+/// The file that remembers the Git server.
+fn state_file(dir: &Path) -> PathBuf {
+    dir.join("git-server.json")
+}
+
+/// Starts the Git server with the demo's tree; it goes on when this process ends.
+fn serve(dir: &Path) -> anyhow::Result<Served> {
+    stop_server(dir)?;
+    terminal::step("a local Git server with examples/demo");
+    let program = workspace::target()?.join("debug/git-server");
+    let temporary = dir.join("git");
+    std::fs::create_dir_all(&temporary)?;
+    let mut child = Process::new(&program)
+        .arg(workspace::root()?.join("examples/demo"))
+        .arg(DEMO)
+        .env("TMPDIR", &temporary)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    let mut served: Served =
+        serde_json::from_str(&line).context("the Git server did not say its URL")?;
+    served.pid = child.id();
+    let state = state_file(dir);
+    std::fs::write(&state, serde_json::to_vec_pretty(&served)?)
+        .with_context(|| format!("cannot write {}", state.display()))?;
+    Ok(served)
+}
+
+/// Ends the Git server that an earlier `up` started; says whether there was one.
+pub(crate) fn stop_server(dir: &Path) -> anyhow::Result<bool> {
+    let state = state_file(dir);
+    let Ok(bytes) = std::fs::read(&state) else { return Ok(false) };
+    let served: Served = serde_json::from_slice(&bytes)
+        .with_context(|| format!("cannot read {}", state.display()))?;
+    // The number may belong to another process by now: only the server itself is ended.
+    let line = std::fs::read(format!("/proc/{}/cmdline", served.pid)).unwrap_or_default();
+    let is_server =
+        line.split(|byte| *byte == 0).next().is_some_and(|word| word.ends_with(b"/git-server"));
+    let pid = i32::try_from(served.pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let (true, Some(pid)) = (is_server, pid) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    }
+    let folder = dir.join("git");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    std::fs::remove_file(&state)?;
+    Ok(is_server)
+}
+
+/// Runs `orlop sync VERB` on the demo; a plan with changes is a failure here.
+fn sync(target: &Target, served: &Served, verb: &str) -> anyhow::Result<()> {
+    let mut command = Process::new(workspace::orlop()?);
+    command.args(["sync", verb, "--git", &served.url, "--ref", "main", "--name", DEMO]);
+    command.arg("--kubeconfig").arg(&target.kubeconfig);
+    if verb == "apply" && target.no_pods.is_some() {
+        command.arg("--no-wait");
+    }
+    terminal::warn(format_args!("$ {}", workspace::spoken(&command)));
+    workspace::run(&mut command)
+}
+
+/// Commits the changed line on top of `main`, in a clone that is thrown away.
+fn change(repository: &Path) -> anyhow::Result<()> {
+    let clone = repository.with_extension("clone");
+    let git = |arguments: &[&str]| {
+        let mut git = Process::new("git");
+        git.args(["-c", "user.name=demo", "-c", "user.email=demo@orlop.dev"]);
+        workspace::run(git.args(arguments))
+    };
+    let (from, to) = (repository.display().to_string(), clone.display().to_string());
+    git(&["clone", "--quiet", "--branch", "main", &from, &to])?;
+    let file = clone.join("web.yaml");
+    let text = std::fs::read_to_string(&file).context("the demo has no web.yaml")?;
+    if !text.contains(CHANGE[0]) {
+        bail!("web.yaml has no line `{}`", CHANGE[0]);
+    }
+    std::fs::write(&file, text.replace(CHANGE[0], CHANGE[1]))?;
+    git(&["-C", &to, "commit", "--quiet", "--all", "--message", "Greet from the second commit"])?;
+    git(&["-C", &to, "push", "--quiet", "origin", "main"])?;
+    std::fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {to}"))
+}
+
+/// Asks the Service over its cluster address until it answers with `wanted`.
+fn answer(target: &Target, wanted: &str) -> anyhow::Result<()> {
+    if let Some(reason) = &target.no_pods {
+        terminal::warn(format_args!("the Service is not asked: {reason}"));
+        return Ok(());
+    }
+    let [namespace, service] = SERVICE;
+    let mut kubectl = Process::new(&target.kubectl);
+    kubectl.arg("--kubeconfig").arg(&target.kubeconfig).args(["-n", namespace, "get"]);
+    kubectl.args(["service", service, "-o", "jsonpath={.spec.clusterIP}"]);
+    let address = workspace::output(&mut kubectl)?;
+    let found = wait::until(ANSWER_LIMIT, || {
+        let text = ask(address.trim()).unwrap_or_default();
+        Ok::<_, std::convert::Infallible>(text.contains(wanted).then_some(text))
+    })?;
+    let Some(text) = found else {
+        bail!("http://{address}/ did not answer `{wanted}` within {}", Span(ANSWER_LIMIT));
+    };
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    terminal::say(format_args!("$ curl http://{address}/\n{}", body.trim_end()));
+    Ok(())
+}
+
+/// One request to port 80, the whole answer as text.
+fn ask(address: &str) -> std::io::Result<String> {
+    let socket = format!("{address}:80").parse().map_err(std::io::Error::other)?;
+    let mut stream = TcpStream::connect_timeout(&socket, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.take(64 << 10).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// How to go on.
+fn next_steps(target: &Target, served: &Served, given: bool) {
+    if let Some(reason) = &target.no_pods {
+        terminal::say(format_args!("pods were not waited for: {reason}"));
+    }
+    let environment = if given {
+        format!("export KUBECONFIG={}", target.kubeconfig.display())
+    } else {
+        format!("eval \"$(cargo xtask cluster env --name {DEMO})\"")
+    };
+    terminal::say(format_args!(
+        "\nhow to go on:\n  {environment}\n  orlop sync status --name {DEMO}\n  \
+         git clone {url} && cd {DEMO}    # push with: git push {path} main\n  \
+         orlop sync plan --git {url} --ref main --name {DEMO}\n  cargo xtask down",
+        url = served.url,
+        path = served.repository.display(),
+    ));
+}
