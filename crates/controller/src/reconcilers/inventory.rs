@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The key of the lines in an inventory's ConfigMap.
 const OBJECTS_KEY: &str = "objects";
+/// The id of this reconciler.
+const NAME: &str = "inventory";
 /// Deliveries looked at at once.
 const WORKERS: usize = 4;
 /// A kind that could not be read is asked for again after this time.
@@ -28,7 +30,7 @@ const READ: &[&str] = &["get", "list", "watch"];
 
 /// The reconciler.
 pub(crate) const RECONCILER: Reconciler = Reconciler {
-    name: "inventory",
+    name: NAME,
     about: "Health of every delivery as metrics and events",
     kind: "ConfigMap",
     watches: "the kinds that inventories name, narrowed to objects with the delivery's label",
@@ -95,7 +97,7 @@ struct Shared {
 async fn run(scope: Scope) {
     let seed = cluster::Jitter::process_seed();
     let metrics = scope.client.metrics().clone();
-    let queue = Queue::new(QueueOptions::new(RECONCILER.name, seed), metrics.clone());
+    let queue = Queue::new(QueueOptions::new(NAME, seed), metrics.clone());
     let stop = scope.leadership.token().clone();
     let shared = Shared {
         scope,
@@ -121,7 +123,7 @@ async fn run(scope: Scope) {
     for key in lock(&shared.subjects).keys() {
         shared.scope.numbers.remove_objects(&key.namespace, &key.name);
     }
-    metrics.remove_queue(RECONCILER.name);
+    metrics.remove_queue(NAME);
 }
 
 impl Shared {
@@ -285,18 +287,18 @@ impl Shared {
                 numbers.remove_objects(&key.namespace, &key.name);
                 lock(&self.subjects).remove(key);
                 self.queue.forget(key);
-                numbers.pass(RECONCILER.name, "gone");
+                numbers.pass(NAME, "gone");
                 return Outcome::Done;
             }
             let Some(tally) = board.tally(key) else {
-                numbers.pass(RECONCILER.name, "incomplete");
+                numbers.pass(NAME, "incomplete");
                 return Outcome::Done;
             };
             let next = board.judge(key, &tally, Instant::now());
             (tally, next)
         };
         numbers.set_objects(&key.namespace, &key.name, &tally.counts);
-        numbers.pass(RECONCILER.name, "done");
+        numbers.pass(NAME, "done");
         match next {
             Next::Quiet => Outcome::Done,
             Next::Wait(pause) => Outcome::Again(pause),
