@@ -30,7 +30,7 @@ const CLUSTER: &str = "bench";
 const FILE_DOCUMENTS: usize = 100;
 /// One object in so many is changed.
 const CHANGED_EVERY: usize = 100;
-/// kubectl's own client limits, lifted as far as its flags allow: none exist for apply.
+/// The columns of the table.
 const HEADING: [&str; 7] =
     ["Objects", "What", "Wall", "CPU", "Peak RSS", "Objects/s", "Requests by verb"];
 
