@@ -1,0 +1,259 @@
+//! The controller plane through the real binary, in front of a real API server.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use support::{Desk, signal};
+use testkit::cluster::ControlPlane;
+use testkit::proxy::Proxy;
+
+/// For everything that must happen at all.
+const WAIT: Duration = Duration::from_secs(90);
+/// The shortest lease, so that a takeover is soon.
+const LEASE: &str = "3";
+
+/// A controller process whose log is read as it comes.
+struct Running {
+    child: Child,
+    log: Receiver<String>,
+    address: String,
+}
+
+impl Running {
+    fn start(desk: &Desk, identity: &str) -> Self {
+        let line = [
+            "controller",
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--namespace",
+            "default",
+            "--lease-seconds",
+            LEASE,
+            "--identity",
+            identity,
+        ];
+        let mut child = desk.command(&line).stdout(Stdio::null()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // The test may have ended.
+                let _ = sender.send(line);
+            }
+        });
+        let mut running = Self { child, log, address: String::new() };
+        let started = running.line_with("\"started\"");
+        let value: serde_json::Value = serde_json::from_str(&started).unwrap();
+        running.address = value.get("address").unwrap().as_str().unwrap().to_owned();
+        running
+    }
+
+    /// Waits for a line of the log.
+    fn line_with(&self, part: &str) -> String {
+        let end = Instant::now() + WAIT;
+        let mut seen = Vec::new();
+        loop {
+            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(line) => seen.push(line),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no line with {part} in:\n{}", seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let code = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (code, head.to_owned(), body.to_owned())
+    }
+
+    /// Asks for the metrics until they are as wanted.
+    fn metrics_until(&self, what: &str, good: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + WAIT;
+        loop {
+            let (_, _, text) = self.get("/metrics");
+            if good(&text) {
+                return text;
+            }
+            assert!(Instant::now() < end, "{what} did not come:\n{text}");
+            // The request itself takes its time; there is nothing else to wait on.
+            std::thread::yield_now();
+        }
+    }
+
+    fn leads(&self) -> bool {
+        self.get("/metrics").2.lines().any(|line| line == "orlop_leader 1")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn desk_for(kubeconfig: &std::path::Path) -> Desk {
+    let mut desk = Desk::new();
+    desk.variable("KUBECONFIG", kubeconfig);
+    desk
+}
+
+fn config_map_tree(desk: &Desk) {
+    for name in ["one", "two"] {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\n"
+        );
+        desk.file(&format!("app/{name}.yaml"), &text);
+    }
+}
+
+/// The counter's series, by verb and resource, all codes together.
+fn request_counts(metrics: &str) -> BTreeMap<(String, String), u64> {
+    let mut counts = BTreeMap::new();
+    let label = |line: &str, name: &str| {
+        let rest = line.split_once(&format!("{name}=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    for line in metrics.lines().filter(|line| line.starts_with("orlop_api_requests_total{")) {
+        let value: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        *counts.entry((label(line, "verb"), label(line, "resource"))).or_default() += value;
+    }
+    counts
+}
+
+#[test]
+fn operator_17_metrics_equal_what_the_server_saw_and_steady_state_writes_nothing() {
+    let Some(cluster) = ControlPlane::start() else { return };
+    let desk = desk_for(&cluster.kubeconfig());
+    config_map_tree(&desk);
+    let apply = desk.run(&["sync", "apply", "app", "-n", "default"]);
+    assert_eq!(apply.code, Some(0), "{}", apply.show());
+
+    let proxy = Proxy::start(&cluster.kubeconfig()).unwrap();
+    let desk = desk_for(proxy.kubeconfig());
+    let controller = Running::start(&desk, "one");
+    let healthy =
+        "orlop_delivery_objects{namespace=\"default\",delivery=\"app\",health=\"Healthy\"} 2";
+    controller.metrics_until("the delivery's gauge", |text| text.contains(healthy));
+    assert_eq!(controller.get("/healthz").0, 200);
+    assert_eq!(controller.get("/readyz").0, 200);
+    assert_eq!(controller.get("/nothing").0, 404);
+    let (_, head, text) = controller.get("/metrics");
+    assert!(head.to_lowercase().contains("application/openmetrics-text"), "{head}");
+    assert!(text.ends_with("# EOF\n"));
+
+    // Several renewals of the lease later there was still nothing to write.
+    let renewals = proxy.recorder().count("patch", "leases.coordination.k8s.io");
+    let later = renewals + 5;
+    assert!(proxy.recorder().wait_for("patch", "leases.coordination.k8s.io", later, WAIT));
+    let lease = |resource: &str| resource.starts_with("leases");
+    let counts = proxy.recorder().counts();
+    let writes: Vec<_> =
+        counts.iter().filter(|(call, _)| call.writes() && !lease(&call.resource)).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+
+    // Everything but the lease stands still now, so that both sides can be compared.
+    let seen: BTreeMap<(String, String), u64> = proxy
+        .recorder()
+        .counts()
+        .into_iter()
+        .filter(|(call, _)| !lease(&call.resource) && !call.resource.starts_with('/'))
+        .map(|(call, count)| ((call.verb, call.resource), count))
+        .collect();
+    let told: BTreeMap<(String, String), u64> = request_counts(&controller.get("/metrics").2)
+        .into_iter()
+        .filter(|((_, resource), _)| seen.keys().any(|(_, known)| known == resource))
+        .collect();
+    assert!(!seen.is_empty());
+    assert_eq!(told, seen);
+}
+
+#[test]
+fn operator_26_a_delivery_that_turns_bad_is_told_once_and_its_series_go_with_it() {
+    let Some(cluster) = ControlPlane::start() else { return };
+    let desk = desk_for(&cluster.kubeconfig());
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\n\
+               spec: {containers: [{name: c, image: x}]}\n";
+    desk.file("app/p.yaml", pod);
+    let apply = desk.run(&["sync", "apply", "app", "-n", "default", "--no-wait"]);
+    assert_eq!(apply.code, Some(0), "{}", apply.show());
+    let controller = Running::start(&desk, "one");
+    controller.metrics_until("the delivery's gauge", |text| {
+        text.contains("delivery=\"app\",health=\"Progressing\"} 1")
+    });
+    let status = |patch: &str| {
+        let line = ["patch", "pod", "p", "--subresource=status", "--type=merge", "--patch", patch];
+        cluster.kubectl_ok(&line);
+    };
+    status("{\"status\": {\"phase\": \"Failed\", \"message\": \"it fell over\"}}");
+    controller.metrics_until("the bad health", |text| {
+        text.contains("delivery=\"app\",health=\"Degraded\"} 1")
+    });
+    let turned = controller.line_with("health turned");
+    assert!(turned.contains("Degraded"), "{turned}");
+    let events = || {
+        let select = "--field-selector=reportingComponent=orlop.dev/controller";
+        cluster.kubectl_ok(&["get", "events", select, "-o", "jsonpath={.items[*].reason}"])
+    };
+    let end = Instant::now() + WAIT;
+    while events() != "Degraded" {
+        assert!(Instant::now() < end, "events: {}", events());
+    }
+    let deleted = desk.run(&["sync", "delete", "app", "-n", "default", "--yes"]);
+    assert_eq!(deleted.code, Some(0), "{}", deleted.show());
+    let text = controller
+        .metrics_until("the end of the series", |text| !text.contains("delivery=\"app\""));
+    assert!(text.contains("orlop_build_info"));
+}
+
+#[test]
+fn operator_19_one_of_two_leads_and_the_other_takes_over_after_a_kill() {
+    let Some(cluster) = ControlPlane::start() else { return };
+    let desk = desk_for(&cluster.kubeconfig());
+    let mut first = Running::start(&desk, "one");
+    first.line_with("\"leading\"");
+    let mut second = Running::start(&desk, "two");
+    second.line_with("the API server answers");
+    assert!(first.leads() && !second.leads());
+    first.child.kill().unwrap();
+    second.line_with("\"leading\"");
+    assert!(second.leads());
+
+    // In good order the lease is released, so that the next one need not wait.
+    signal(&second.child, "TERM");
+    assert_eq!(second.child.wait().unwrap().code(), Some(0));
+    let line = ["get", "lease", "orlop-controller", "-o", "jsonpath={.spec.holderIdentity}"];
+    assert_eq!(cluster.kubectl_ok(&line), "");
+}
+
+#[test]
+fn help_and_mistakes_need_no_cluster() {
+    let desk = Desk::new();
+    let help = desk.run(&["controller", "--help"]);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    assert!(help.stdout.contains("orlop controller run [OPTIONS]"), "{}", help.stdout);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let config = "{\"clusters\":[{\"name\":\"c\",\"cluster\":{\"server\":\"http://127.0.0.1:1\"}}],\
+                  \"contexts\":[{\"name\":\"c\",\"context\":{\"cluster\":\"c\",\"user\":\"u\"}}],\
+                  \"users\":[{\"name\":\"u\",\"user\":{}}],\"current-context\":\"c\"}";
+    desk.file("k", config);
+    let ran = desk.run(&["controller", "run", "--kubeconfig", "k", "--listen", &address]);
+    assert_eq!(ran.code, Some(2), "{}", ran.show());
+    assert!(ran.stderr.contains("cannot listen on"), "{}", ran.show());
+    assert!(ran.stderr.contains("hint:"), "{}", ran.show());
+}
