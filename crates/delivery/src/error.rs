@@ -41,6 +41,14 @@ pub enum DeliveryError {
         #[source]
         source: InventoryError,
     },
+    /// The namespace in which the inventory has to be kept could not be made.
+    #[error("cannot make the namespace {namespace}, which is to hold the inventory: {reason}")]
+    Home {
+        /// The namespace.
+        namespace: String,
+        /// The server's reason.
+        reason: String,
+    },
     /// Another run of the same delivery wrote the inventory meanwhile.
     #[error("another run of the delivery {name} is writing to this cluster")]
     Concurrent {
@@ -104,6 +112,9 @@ impl Explain for DeliveryError {
                 Some(Hint::new("make a new plan, look at it, and apply that one"))
             }
             Self::Stopped => Some(Hint::new("run it again: nothing has to be cleaned up")),
+            Self::Home { .. } => Some(Hint::new(
+                "keep the inventory in a namespace that exists, with --inventory-namespace",
+            )),
             Self::Internal(_) => None,
         }
     }

@@ -3,19 +3,28 @@
 //! Both planes call the same functions: the workstation with a person's terminal as
 //! [`Progress`], the controller with its log.
 
+mod apply;
 mod decided;
+mod delete;
+mod deliver;
 mod desired;
 mod error;
+mod leave;
 mod look;
 mod observe;
 mod options;
 mod prepared;
 mod progress;
 mod report;
+mod settle;
 mod source;
+mod status;
 mod store;
 mod takeover;
+mod wait;
 
+pub use apply::apply;
+pub use delete::{DeletePolicy, delete};
 pub use error::DeliveryError;
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
 pub use prepared::plan;
@@ -25,3 +34,4 @@ pub use report::{
     Status,
 };
 pub use source::{Source, Tree, load};
+pub use status::{list, status};

@@ -70,6 +70,14 @@ pub struct Outcome {
     pub hint: Option<String>,
 }
 
+impl Outcome {
+    /// An outcome with nothing to add.
+    #[must_use]
+    pub fn new(action: Action, object: ObjectRef, result: OutcomeResult) -> Self {
+        Self { action, object, origin: None, result, reason: None, hint: None }
+    }
+}
+
 /// How work on one object ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

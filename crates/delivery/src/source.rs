@@ -62,6 +62,22 @@ pub(crate) struct Defined {
 }
 
 impl Tree {
+    /// A tree without any object, for the end of a delivery.
+    pub(crate) fn empty() -> Self {
+        Self::of(PlanSource::default())
+    }
+
+    fn of(source: PlanSource) -> Self {
+        Self {
+            source,
+            documents: Vec::new(),
+            defined: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            partial: false,
+        }
+    }
+
     /// What was read.
     #[must_use]
     pub fn source(&self) -> &PlanSource {
@@ -126,14 +142,7 @@ fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
         }
     };
     let commit = files.commit().map(|commit| commit.id.clone());
-    let mut tree = Tree {
-        source: PlanSource { location, path, commit, digest: String::new() },
-        documents: Vec::new(),
-        defined: Vec::new(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        partial: false,
-    };
+    let mut tree = Tree::of(PlanSource { location, path, commit, digest: String::new() });
     tree.read_files(&files, cancel)?;
     Ok(tree)
 }
