@@ -9,15 +9,15 @@ pub struct Variable {
 }
 
 /// Path of the config file.
-pub const CONFIG: &str = "ORLOP_CONFIG";
+pub(crate) const CONFIG: &str = "ORLOP_CONFIG";
 /// Folder for fetched repositories.
-pub const CACHE_DIR: &str = "ORLOP_CACHE_DIR";
+pub(crate) const CACHE_DIR: &str = "ORLOP_CACHE_DIR";
 /// User name for Git over http(s).
-pub const GIT_USERNAME: &str = "ORLOP_GIT_USERNAME";
+pub(crate) const GIT_USERNAME: &str = "ORLOP_GIT_USERNAME";
 /// Password or token for Git over http(s).
-pub const GIT_PASSWORD: &str = "ORLOP_GIT_PASSWORD";
+pub(crate) const GIT_PASSWORD: &str = "ORLOP_GIT_PASSWORD";
 /// A file with the password or token.
-pub const GIT_PASSWORD_FILE: &str = "ORLOP_GIT_PASSWORD_FILE";
+pub(crate) const GIT_PASSWORD_FILE: &str = "ORLOP_GIT_PASSWORD_FILE";
 
 /// The table.
 pub const VARIABLES: &[Variable] = &[

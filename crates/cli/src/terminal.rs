@@ -38,7 +38,7 @@ pub enum OutputFormat {
 
 /// What a piece of text is, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// Made, healthy, the new value.
     Good,
     /// Changed, progressing.
@@ -53,14 +53,14 @@ pub enum Style {
 
 /// Whether and how wide to paint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Painter {
+pub(crate) struct Painter {
     color: bool,
 }
 
 impl Painter {
     /// Decides for one stream.
     #[must_use]
-    pub fn new(choice: ColorChoice, host: &Host, is_terminal: bool) -> Self {
+    pub(crate) fn new(choice: ColorChoice, host: &Host, is_terminal: bool) -> Self {
         let color = match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -75,13 +75,13 @@ impl Painter {
 
     /// Whether it paints at all.
     #[must_use]
-    pub fn paints(self) -> bool {
+    pub(crate) fn paints(self) -> bool {
         self.color
     }
 
     /// The text in the colour of its style.
     #[must_use]
-    pub fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         if !self.color || text.is_empty() {
             return text.to_owned();
         }
@@ -98,7 +98,7 @@ impl Painter {
 
 /// Control characters that come from a repository or a cluster must not reach a terminal.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
@@ -106,13 +106,13 @@ pub fn printable(text: &str) -> String {
 ///
 /// # Errors
 /// [`CliError::Stdout`]; a closed pipe among them ends the process with 0.
-pub fn print(text: &str) -> Result<(), CliError> {
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CliError::Stdout)
 }
 
 /// Writes a message to stderr. When nobody reads it there is nobody to tell.
-pub fn print_error(text: &str) {
+pub(crate) fn print_error(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
@@ -121,7 +121,7 @@ pub fn print_error(text: &str) {
 ///
 /// # Errors
 /// As [`print`].
-pub fn print_value(value: &Value, format: OutputFormat) -> Result<(), CliError> {
+pub(crate) fn print_value(value: &Value, format: OutputFormat) -> Result<(), CliError> {
     match format {
         OutputFormat::Yaml => print(&objects::emit::to_yaml(value)),
         OutputFormat::Json | OutputFormat::Text => print(&format!("{value:#}\n")),
@@ -130,7 +130,7 @@ pub fn print_value(value: &Value, format: OutputFormat) -> Result<(), CliError> 
 
 /// Rows under headings, each column as wide as its widest cell; the last one is not padded.
 #[must_use]
-pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -172,7 +172,7 @@ fn visible_width(text: &str) -> usize {
 
 /// The width of the terminal behind stderr, from `COLUMNS` or the terminal itself.
 #[must_use]
-pub fn width_columns(host: &Host) -> usize {
+pub(crate) fn width_columns(host: &Host) -> usize {
     let told = host.environment.get("COLUMNS").and_then(|text| text.parse().ok());
     let asked =
         || terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0.into());

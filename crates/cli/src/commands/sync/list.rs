@@ -47,7 +47,10 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let settings = Settings::new(&args.cluster, None, &config)?;
     session::run(context, config, |session| async move {
         let client = session.connect(&settings).await?;
-        let list = session.unless_stopped(async { Ok(delivery::list(&client).await?) }).await?;
+        // Who may not look everywhere sees the deliveries of one namespace.
+        let namespace = settings.namespace.as_deref().unwrap_or(client.default_namespace());
+        let list =
+            session.unless_stopped(async { Ok(delivery::list(&client, namespace).await?) }).await?;
         match args.output {
             OutputFormat::Text => terminal::print(&render::status::deliveries(&list))?,
             format => {
