@@ -1,0 +1,12 @@
+//! Deliveries to a real API server, by promise. Without one every test says that it is skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bed;
+mod faults;
+mod order;
+mod ownership;
+mod prove;
+mod prune;
+mod secrets;
+mod steady;
