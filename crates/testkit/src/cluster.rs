@@ -30,6 +30,8 @@ use testbed::{Cluster, Spec, TestbedError, Tier, wait};
 
 /// Environment variable with the kubeconfig of a cluster to run the tests on.
 pub const KUBECONFIG_VARIABLE: &str = "ORLOP_TEST_KUBECONFIG";
+/// Environment variable that forbids raising clusters; its value is the reason to print.
+pub const NO_CLUSTER_VARIABLE: &str = "ORLOP_NO_CLUSTER";
 /// The cluster that tests share.
 const SHARED_NAME: &str = "test";
 /// Private control planes are called this, the number of their process, and a counter.
@@ -312,6 +314,10 @@ fn raise_shared(tier: Tier) -> Option<SharedCluster> {
 /// Raises a cluster; a piece that the host lacks makes it a skip.
 #[expect(clippy::print_stderr, reason = "long work on the first run says what it does")]
 fn up(spec: &Spec) -> Option<Cluster> {
+    if let Some(reason) = std::env::var_os(NO_CLUSTER_VARIABLE) {
+        skip(format_args!("no cluster is raised: {}", reason.display()));
+        return None;
+    }
     match Cluster::up(spec, &mut |line| eprintln!("{line}")) {
         Ok((cluster, _)) => Some(cluster),
         Err(

@@ -1,37 +1,50 @@
 //! `cargo xtask test`: sets up what is missing and runs every check and test.
 //!
-//! Cheap steps first, each with its name and time, so that a failure says where it is. Tests that
-//! need an API server get the cluster called `test`; a test that lacks a piece of the host says
-//! `SKIP name: reason`, and every skip is listed at the end.
+//! Cheap steps first, each with its name and time, so that a failure says where it is; a failed
+//! step keeps only those from running that need its result. Tests that need an API server share
+//! the cluster called `test`, as root one with pods; a test that lacks a piece of the host says
+//! `SKIP name: reason`, and every skip is listed at the end. Nothing is left running.
 
-use super::{Command, tidy};
-use crate::{terminal, workspace};
+use super::{Command, codegen, tidy};
+use crate::{static_build, terminal, workspace};
 use anyhow::{Context, bail};
 use lexopt::prelude::{Long, Short, Value, ValueExt as _};
 use model::{Exit, Span};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
+use testbed::components::{self, Need};
 use testbed::packages::{self, Outcome, Scope};
+use testbed::probe::{self, Piece};
 use testbed::{Cluster, Spec, Tier};
 
 /// The cluster that tests share.
 const CLUSTER: &str = "test";
+/// Control planes of single tests are called this, a process number and a counter.
+const PRIVATE_PREFIX: &str = "private-";
 /// The planes that are also built alone.
 const PLANES: [&str; 2] = ["cli", "controller"];
+/// Tells testkit to raise no cluster.
+const NO_CLUSTER_VARIABLE: &str = "ORLOP_NO_CLUSTER";
+/// A cluster that the person brings.
+const KUBECONFIG_VARIABLE: &str = "ORLOP_TEST_KUBECONFIG";
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "test",
     about: "Set up what is missing and run every check and test",
     help: "\
+Steps: packages (installed as root), tidy, format, clippy, each plane alone, building the
+tests, generated files fresh, components (built once), cluster, images, tests, docs. A table
+with times and every skipped test with its reason come last.
+
 Flags:
-  -p, --package NAME   tests of one crate only, without the checks before them
-  --no-cluster         do not raise a cluster: its tests are skipped, with the reason
+  -p, --package NAME   tests of one crate only, without the other steps
+  --no-cluster         raise no cluster: what needs one is skipped, with the reason
   --keep               leave the cluster `test` running
-  FILTER               run only tests whose name contains it
+  FILTER               only tests whose name contains it, without the other steps
 
 Set ORLOP_TEST_KUBECONFIG to run the cluster's tests on a cluster of your own.
 
@@ -53,7 +66,19 @@ struct Asked {
     filter: Option<OsString>,
 }
 
-/// Steps that have run: name, seconds, whether they passed.
+impl Asked {
+    /// Whether only some tests are wanted.
+    fn is_partial(&self) -> bool {
+        self.package.is_some() || self.filter.is_some()
+    }
+
+    /// Whether clusters are raised by this run.
+    fn raises(&self) -> bool {
+        !self.no_cluster && std::env::var_os(KUBECONFIG_VARIABLE).is_none()
+    }
+}
+
+/// Steps that have run: name, time, verdict.
 #[derive(Default)]
 struct Steps {
     rows: Vec<Vec<String>>,
@@ -63,26 +88,30 @@ struct Steps {
 
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let asked = parse(words)?;
+    let start = Instant::now();
     let mut steps = Steps::default();
     steps.run("packages", set_up_packages);
-    if asked.package.is_none() {
-        steps.run("tidy", |_| Ok(tidy::check()? == 0));
-        steps.run("format", |_| cargo(&["fmt", "--all", "--check"]));
-        let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-        steps.run("clippy", |_| cargo(&clippy));
-        for plane in PLANES {
-            let arguments =
-                ["check", "--quiet", "-p", "app", "--no-default-features", "--features", plane];
-            steps.run(&format!("plane {plane} alone"), |_| cargo(&arguments));
+    if !asked.is_partial() {
+        checks(&mut steps);
+    }
+    if steps.run("build tests", |_| Ok(test_command(&asked)?.arg("--no-run").status()?.success())) {
+        if !asked.is_partial() {
+            steps.run("generated", |_| Ok(codegen::stale(&workspace::orlop()?)? == 0));
+            raise(&asked, &mut steps);
         }
+        steps.run("tests", |skips| tests(&asked, skips));
     }
-    let cluster = raise(&asked, &mut steps);
-    steps.run("tests", |skips| tests(&asked, cluster.as_ref(), skips));
-    if cluster.is_some() && !asked.keep {
-        steps
-            .run("cluster down", |_| Ok(Cluster::down(CLUSTER, &mut |line| terminal::warn(line))?));
+    if !asked.is_partial() {
+        steps.run("docs", |_| {
+            let mut cargo = workspace::cargo()?;
+            cargo.args(["doc", "--workspace", "--no-deps", "--quiet", "--locked"]);
+            Ok(cargo.env("RUSTDOCFLAGS", "-D warnings").status()?.success())
+        });
     }
-    Ok(steps.end())
+    if asked.raises() && !asked.keep {
+        steps.run("clusters down", |_| clear());
+    }
+    Ok(steps.end(start))
 }
 
 fn parse(words: &[OsString]) -> anyhow::Result<Asked> {
@@ -113,45 +142,97 @@ fn set_up_packages(skips: &mut Vec<String>) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Programs and kubeconfig that the tests are told of.
-struct Raised {
-    kubectl: PathBuf,
-    kubeconfig: PathBuf,
+/// What needs no cluster and no test binary.
+fn checks(steps: &mut Steps) {
+    steps.run("tidy", |_| Ok(tidy::check()? == 0));
+    steps.run("format", |_| cargo(&["fmt", "--all", "--check"]));
+    steps.run("clippy", |_| {
+        let all = ["clippy", "--workspace", "--all-targets", "--quiet", "--locked"];
+        cargo(&[all.as_slice(), &["--", "-D", "warnings"]].concat())
+    });
+    for plane in PLANES {
+        let alone = ["check", "--quiet", "--locked", "-p", "app", "--no-default-features"];
+        steps.run(&format!("plane {plane} alone"), |_| {
+            cargo(&[alone.as_slice(), &["--features", plane]].concat())
+        });
+    }
 }
 
-/// The cluster for the tests, with pods as root; none when the person brings one or wants none.
-fn raise(asked: &Asked, steps: &mut Steps) -> Option<Raised> {
-    if asked.no_cluster || std::env::var_os("ORLOP_TEST_KUBECONFIG").is_some() {
-        return None;
+/// Raises the cluster for the tests, with pods where the host can have them.
+fn raise(asked: &Asked, steps: &mut Steps) {
+    if !asked.raises() {
+        return;
     }
-    let mut raised = None;
-    steps.run("cluster up", |_| {
-        let root = rustix::process::geteuid().is_root();
-        let tier = if root { Tier::Full { nodes: 1 } } else { Tier::ControlPlane };
-        let spec = Spec { name: CLUSTER.to_owned(), tier, audit: false };
-        let (cluster, _) = Cluster::up(&spec, &mut |line| terminal::warn(line))?;
-        raised = Some(Raised {
-            kubectl: cluster.program_dir().join("kubectl"),
-            kubeconfig: cluster.kubeconfig(),
-        });
+    let lacking = lacking_for_pods();
+    if let Some(reason) = &lacking {
+        steps.skips.push(format!("SKIP everything with pods: {reason}"));
+    }
+    let (need, tier) = match lacking {
+        None => (Need::Nodes, Tier::Full { nodes: 1 }),
+        Some(_) => (Need::ControlPlane, Tier::ControlPlane),
+    };
+    let say = |line: &str| terminal::warn(line);
+    let built = steps.run("components", |_| {
+        components::ensure(need, &mut { say })?;
         Ok(true)
     });
-    raised
+    let raised = built
+        && steps.run("cluster up", |_| {
+            let spec = Spec { name: CLUSTER.to_owned(), tier, audit: false };
+            Cluster::up(&spec, &mut { say })?;
+            Ok(true)
+        });
+    if raised && need == Need::Nodes {
+        steps.run("images", |_| {
+            let image = static_build::image("web", &mut { say })?;
+            let cluster = Cluster::attach(CLUSTER)?.context("the cluster ended")?;
+            cluster.load(&image.archive)?;
+            Ok(true)
+        });
+    }
+}
+
+/// Why there can be no pods on this host, if there cannot.
+fn lacking_for_pods() -> Option<String> {
+    if let Some(package) = packages::missing(Scope::Nodes).first() {
+        return Some(format!("{} is not installed: {}", package.name, package.without));
+    }
+    [Piece::Root, Piece::Namespaces, Piece::CgroupControllers, Piece::Overlayfs]
+        .into_iter()
+        .find_map(|piece| probe::require(piece).err())
+        .map(|missing| missing.to_string())
+}
+
+/// Ends the shared cluster and the private ones of test processes that are gone.
+fn clear() -> anyhow::Result<bool> {
+    for name in Cluster::names() {
+        let process = name.strip_prefix(PRIVATE_PREFIX).and_then(|rest| rest.split('-').next());
+        let is_orphan = process.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if name == CLUSTER || is_orphan {
+            Cluster::down(&name, &mut |line| terminal::warn(line))?;
+        }
+    }
+    Ok(true)
+}
+
+/// `cargo test` for what was asked.
+fn test_command(asked: &Asked) -> anyhow::Result<std::process::Command> {
+    let mut command = workspace::cargo()?;
+    command.args(["test", "--locked", "--no-fail-fast"]);
+    match &asked.package {
+        Some(package) => command.args(["--package", package]),
+        None => command.arg("--workspace"),
+    };
+    if asked.no_cluster {
+        command.env(NO_CLUSTER_VARIABLE, "`--no-cluster` was given");
+    }
+    Ok(command)
 }
 
 /// Runs the tests, passes on what they print and collects the skips.
-fn tests(asked: &Asked, raised: Option<&Raised>, skips: &mut Vec<String>) -> anyhow::Result<bool> {
-    let mut command = workspace::cargo()?;
-    command.args(["test", "--no-fail-fast"]);
-    match &asked.package {
-        Some(package) => command.args(["-p", package]),
-        None => command.arg("--workspace"),
-    };
+fn tests(asked: &Asked, skips: &mut Vec<String>) -> anyhow::Result<bool> {
+    let mut command = test_command(asked)?;
     command.args(asked.filter.iter()).args(["--", "--show-output"]);
-    if let Some(raised) = raised {
-        command.env("ORLOP_TEST_KUBECONFIG", &raised.kubeconfig);
-        command.env("ORLOP_KUBECTL", &raised.kubectl);
-    }
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let Some(output) = child.stdout.take() else { bail!("cargo test has no output") };
     let mut passed_output = false;
@@ -181,8 +262,12 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<bool> {
 }
 
 impl Steps {
-    /// Runs one step; a failed one does not keep the others from running.
-    fn run(&mut self, name: &str, step: impl FnOnce(&mut Vec<String>) -> anyhow::Result<bool>) {
+    /// Runs one step and says whether it passed.
+    fn run(
+        &mut self,
+        name: &str,
+        step: impl FnOnce(&mut Vec<String>) -> anyhow::Result<bool>,
+    ) -> bool {
         terminal::step(name);
         let start = Instant::now();
         let passed = step(&mut self.skips).unwrap_or_else(|error| {
@@ -193,10 +278,14 @@ impl Steps {
         let verdict = if passed { "ok" } else { "FAILED" };
         let time = Span(start.elapsed()).to_string();
         self.rows.push(vec![name.to_owned(), time, verdict.to_owned()]);
+        passed
     }
 
     /// Prints the table and the skips.
-    fn end(&self) -> ExitCode {
+    fn end(&mut self, start: Instant) -> ExitCode {
+        let verdict = if self.failed { "FAILED" } else { "ok" };
+        let total = Span(start.elapsed()).to_string();
+        self.rows.push(vec!["all of it".to_owned(), total, verdict.to_owned()]);
         terminal::say("");
         terminal::say(terminal::columns(&self.rows));
         if !self.skips.is_empty() {
@@ -216,11 +305,11 @@ mod tests {
     #[test]
     fn a_failed_step_is_remembered_and_the_next_one_still_runs() {
         let mut steps = Steps::default();
-        steps.run("breaks", |_| bail!("no"));
-        steps.run("works", |skips| {
+        assert!(!steps.run("breaks", |_| bail!("no")));
+        assert!(steps.run("works", |skips| {
             skips.push("SKIP x: y".to_owned());
             Ok(true)
-        });
+        }));
         assert!(steps.failed);
         assert_eq!(steps.rows.len(), 2);
         assert_eq!(steps.skips, ["SKIP x: y"]);
