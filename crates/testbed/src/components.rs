@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// A progress line is written at most this often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Lines of the build log that an error repeats.
 const LOG_TAIL_LINES: usize = 15;
 /// Hex digits of the key in a folder's name.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Between two looks. Small, because a control plane is ready within seconds.
-const STEP: Duration = Duration::from_millis(10);
+const STEP: Duration = Duration::from_millis(20);
 
 /// Asks `look` until it gives something or `limit` has passed; `None` when it has.
 ///

@@ -78,7 +78,7 @@ fn traces(mine: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
 }
 
 /// What belongs to the cluster called `name` on the address range `index`.
-fn belongs(name: String, index: String) -> impl Fn(&str) -> bool {
+fn belongs(name: &str, index: &str) -> impl Fn(&str) -> bool {
     let marks = [
         format!("orlop-{name}"),
         format!("clusters/{name}"),
@@ -120,22 +120,21 @@ fn crash(name: &str, nodes: u8, point: &dyn Fn(&Path) -> bool) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let reached = wait::until(LIMIT, || {
-        Ok::<_, ()>((point(&dir) || !dir_is_waited_for(&mut child)).then_some(()))
-    });
+    let reached =
+        wait::until(LIMIT, || Ok::<_, ()>((point(&dir) || !runs(&mut child)).then_some(())));
     assert_eq!(reached, Ok(Some(())));
     child.kill().unwrap();
     child.wait().unwrap();
     let index = index_of(name);
     Cluster::down(name, &mut |_| {}).unwrap();
     if let Some(index) = index {
-        assert_eq!(traces(&belongs(name.to_owned(), index)), BTreeSet::new());
+        assert_eq!(traces(&belongs(name, &index)), BTreeSet::new());
     }
     assert_eq!(host_wide().difference(&before).count(), 0);
 }
 
 /// Whether the child still runs.
-fn dir_is_waited_for(child: &mut std::process::Child) -> bool {
+fn runs(child: &mut std::process::Child) -> bool {
     child.try_wait().unwrap().is_none()
 }
 
@@ -253,7 +252,7 @@ fn two_nodes_run_pods_with_services_dns_and_volumes_and_leave_no_trace() {
     a_node_can_be_frozen_cut_off_and_killed(&cluster, &index);
 
     assert!(Cluster::down(&name, &mut |_| {}).unwrap());
-    assert_eq!(traces(&belongs(name, index)), BTreeSet::new());
+    assert_eq!(traces(&belongs(&name, &index)), BTreeSet::new());
     assert_eq!(host_wide().difference(&before).count(), 0);
 }
 

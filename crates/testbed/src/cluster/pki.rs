@@ -65,6 +65,12 @@ pub(crate) fn write(record: &Record) -> Result<(), TestbedError> {
         identity(&node.name(), &node_identity)?;
         kubeconfig(record, &node.name(), &authority.pem, &node_identity)?;
     }
+    // Everybody on this host reaches a loopback port, so etcd and its one client know each other
+    // by an authority that signs nothing else.
+    let etcd = Authority::new("orlop-etcd-ca")?;
+    put("etcd-ca.crt", &etcd.pem)?;
+    let loopback = vec![SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)), dns("localhost")?];
+    identity("etcd", &etcd.issue("etcd", "", loopback)?)?;
     let accounts = KeyPair::generate().map_err(failed("ServiceAccount tokens"))?;
     put("sa.key", &accounts.serialize_pem())?;
     put("sa.pub", &accounts.public_key_pem())

@@ -101,10 +101,10 @@ pub(crate) fn containerd_socket(record: &Record, place: Place) -> PathBuf {
 }
 
 fn etcd(record: &Record) -> Program {
-    let client = format!("http://127.0.0.1:{}", record.ports.etcd);
-    let peer = format!("http://127.0.0.1:{}", record.ports.etcd_peer);
+    let client = etcd_url(record);
+    let peer = format!("https://127.0.0.1:{}", record.ports.etcd_peer);
     let data = record.place_dir(Place::Control).join("etcd");
-    let arguments = vec![
+    let mut arguments = vec![
         format!("--data-dir={}", data.display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
@@ -114,7 +114,18 @@ fn etcd(record: &Record) -> Program {
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ];
+    for side in ["", "peer-"] {
+        arguments.push(format!("--{side}client-cert-auth"));
+        arguments.push(format!("--{side}trusted-ca-file={}", record.pki("etcd-ca.crt").display()));
+        arguments.push(format!("--{side}cert-file={}", record.pki("etcd.crt").display()));
+        arguments.push(format!("--{side}key-file={}", record.pki("etcd.key").display()));
+    }
     Program { component: "etcd", path: record.components.etcd.join("etcd"), arguments }
+}
+
+/// Where etcd answers its one client.
+fn etcd_url(record: &Record) -> String {
+    format!("https://127.0.0.1:{}", record.ports.etcd)
 }
 
 fn api_server(record: &Record) -> Program {
@@ -124,7 +135,10 @@ fn api_server(record: &Record) -> Program {
         Isolation::Processes => "127.0.0.1",
     };
     let mut arguments = vec![
-        format!("--etcd-servers=http://127.0.0.1:{}", record.ports.etcd),
+        format!("--etcd-servers={}", etcd_url(record)),
+        format!("--etcd-cafile={}", pki("etcd-ca.crt")),
+        format!("--etcd-certfile={}", pki("etcd.crt")),
+        format!("--etcd-keyfile={}", pki("etcd.key")),
         format!("--bind-address={bind}"),
         format!("--secure-port={}", record.ports.api),
         // A loopback address would be refused as the endpoint of the Service `kubernetes`.
