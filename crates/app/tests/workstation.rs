@@ -8,6 +8,10 @@
 
 mod support;
 
+use std::path::Path;
+use std::process::Child;
+use support::{Desk, Ran};
+
 #[path = "workstation/bad_clusters.rs"]
 mod bad_clusters;
 #[path = "workstation/bad_sources.rs"]
@@ -20,3 +24,19 @@ mod delivering;
 mod interrupting;
 #[path = "workstation/secrets.rs"]
 mod secrets;
+
+impl Desk {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts and does not wait.
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// Waits for a child.
+    fn wait(&self, child: Child) -> Ran {
+        self.ran(child.wait_with_output().unwrap())
+    }
+}

@@ -283,7 +283,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 
 /// One value as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     path: String,
     text: String,
     line: usize,

@@ -110,7 +110,7 @@ impl Explain for CliError {
             Self::Plan { source, .. } => source.hint(),
             Self::Credential(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
-            Self::Delivery(error) => error.hint(),
+            Self::Delivery(error) => error.hint().or_else(|| io_hint(io_cause(error.as_ref())?)),
             Self::Stdout(source) => io_hint(source),
             Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
             Self::Json(_) => None,
@@ -125,6 +125,18 @@ impl Explain for CliError {
             _ => Retry::Never,
         }
     }
+}
+
+/// The first file error among the causes.
+fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Advice for the file errors that people meet.

@@ -22,7 +22,7 @@ mod topics;
 
 pub use config::{
     CONCURRENCY_REQUESTS_MAX, CONFIG_BYTES_MAX, Concurrency, Config, ConfigError, FIELDS, Field,
-    Mistake, PruneLimit, SyncDefaults, Written,
+    Mistake, PruneLimit, SyncDefaults,
 };
 pub use environment::{VARIABLES, Variable};
 pub use error::CliError;

@@ -1,43 +1,39 @@
 //! Runs the real binary with an environment of its own and shows what came of it.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The binary under test.
-pub const ORLOP: &str = env!("CARGO_BIN_EXE_orlop");
+pub(crate) const ORLOP: &str = env!("CARGO_BIN_EXE_orlop");
 
 /// A folder that is home, cache and work folder of the runs of one test.
-pub struct Desk {
-    dir: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
 /// What came of a run.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Desk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// Sets a variable for every later run.
-    pub fn variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
+    pub(crate) fn variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
         let value = value.as_ref().to_str().unwrap().to_owned();
         self.variables.push((name.to_owned(), value));
     }
 
-    pub fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Writes a file below the desk; gives its path.
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
@@ -45,7 +41,7 @@ impl Desk {
     }
 
     /// The command, not started yet; nothing of the test's own environment reaches it.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(ORLOP);
         command
             .args(arguments)
@@ -61,21 +57,11 @@ impl Desk {
     }
 
     /// Runs to the end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.ran(self.command(arguments).output().unwrap())
     }
 
-    /// Starts and does not wait.
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().unwrap()
-    }
-
-    /// Waits for a child.
-    pub fn wait(&self, child: Child) -> Ran {
-        self.ran(child.wait_with_output().unwrap())
-    }
-
-    fn ran(&self, output: Output) -> Ran {
+    pub(crate) fn ran(&self, output: Output) -> Ran {
         let text = |bytes: Vec<u8>| {
             String::from_utf8(bytes).unwrap().replace(self.dir.path().to_str().unwrap(), "DESK")
         };
@@ -85,7 +71,7 @@ impl Desk {
 
 impl Ran {
     /// Exit code, stdout and stderr as one text, for a snapshot.
-    pub fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         let code = self.code.map_or("by a signal".to_owned(), |code| code.to_string());
         let (stdout, stderr) = (&self.stdout, &self.stderr);
         format!("exit: {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
@@ -93,7 +79,7 @@ impl Ran {
 }
 
 /// Sends a signal by its name.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(sent.unwrap().success(), "kill -{name} failed");
 }

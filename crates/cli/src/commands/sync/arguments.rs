@@ -29,19 +29,19 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL", conflicts_with = "dir")]
     git: Option<String>,
     /// Branch, tag or commit [default: the repository's default branch]
-    #[arg(long = "ref", value_name = "REF", requires = "git")]
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "dir")]
     reference: Option<String>,
     /// Folder inside the repository
-    #[arg(long, value_name = "DIR", requires = "git")]
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
     path: Option<String>,
     /// Private key for ssh
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "git")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dir")]
     git_ssh_key: Option<PathBuf>,
     /// Known host keys for ssh
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "git")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dir")]
     known_hosts: Option<PathBuf>,
     /// Certificate authorities for https, in PEM, beside the system's
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "git")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dir")]
     git_ca: Option<PathBuf>,
 }
 
