@@ -27,13 +27,17 @@ struct Running {
 
 impl Running {
     fn start(desk: &Desk, identity: &str) -> Self {
+        Self::start_in(desk, identity, "default")
+    }
+
+    fn start_in(desk: &Desk, identity: &str, namespace: &str) -> Self {
         let line = [
             "controller",
             "run",
             "--listen",
             "127.0.0.1:0",
             "--namespace",
-            "default",
+            namespace,
             "--lease-seconds",
             LEASE,
             "--identity",
@@ -238,6 +242,38 @@ fn operator_19_one_of_two_leads_and_the_other_takes_over_after_a_kill() {
     assert_eq!(second.child.wait().unwrap().code(), Some(0));
     let line = ["get", "lease", "orlop-controller", "-o", "jsonpath={.spec.holderIdentity}"];
     assert_eq!(cluster.kubectl_ok(&line), "");
+}
+
+#[test]
+fn the_generated_roles_are_enough_and_the_generated_files_are_accepted() {
+    let Some(cluster) = ControlPlane::start() else { return };
+    let desk = desk_for(&cluster.kubeconfig());
+    assert_eq!(desk.run(&["generate", "made"]).code, Some(0));
+    let line = ["sync", "apply", "made/deploy/controller", "--no-wait", "-n", "default"];
+    let apply = desk.run(&line);
+    assert_eq!(apply.code, Some(0), "{}", apply.show());
+    let again = desk.run(&line);
+    assert_eq!(
+        (again.code, again.stdout.contains(" unchanged in ")),
+        (Some(0), true),
+        "{}",
+        again.show()
+    );
+
+    let account = ["create", "token", "orlop-controller", "-n", "orlop-system"];
+    let token = cluster.kubectl_ok(&account);
+    let config = ["config", "view", "--raw", "--minify", "--flatten", "-o", "json"];
+    let mut config: serde_json::Value = serde_json::from_str(&cluster.kubectl_ok(&config)).unwrap();
+    *config.pointer_mut("/users/0/user").unwrap() = serde_json::json!({"token": token.trim()});
+    let config = desk.file("k", &config.to_string());
+    let desk = desk_for(&config);
+    let controller = Running::start_in(&desk, "one", "orlop-system");
+    let delivery = "orlop_delivery_objects{namespace=\"default\",delivery=\"controller\",health=";
+    let text = controller.metrics_until("the gauge", |text| text.contains(delivery));
+    let unreadable = format!("{delivery}\"Unknown\"}} 0");
+    assert!(text.contains(&unreadable), "{text}");
+    let forbidden = text.lines().filter(|line| line.contains("code=\"403\""));
+    assert_eq!(forbidden.count(), 0, "{text}");
 }
 
 #[test]

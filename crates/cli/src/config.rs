@@ -242,7 +242,7 @@ impl Explain for ConfigError {
 ///
 /// # Errors
 /// [`ConfigError`] when a named file cannot be read, or any file is wrong.
-pub fn load(named: Option<&Path>, host: &Host) -> Result<Config, ConfigError> {
+pub(crate) fn load(named: Option<&Path>, host: &Host) -> Result<Config, ConfigError> {
     let named = named.map(Path::to_owned).or_else(|| host.environment.path(environment::CONFIG));
     let (path, must_exist) = match (named, default_path(host)) {
         (Some(path), _) => (path, true),

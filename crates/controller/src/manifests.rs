@@ -30,7 +30,7 @@ const USER_ID: u32 = 65_532;
 pub fn deploy_files(build: &Build) -> Vec<(String, String)> {
     let files: [(&str, Vec<Value>); 4] = [
         ("namespace.yaml", vec![namespace()]),
-        ("service-account.yaml", vec![named("v1", "ServiceAccount", true)]),
+        ("service-account.yaml", vec![named("v1", "ServiceAccount", true, json!({}))]),
         ("roles.yaml", roles()),
         ("deployment.yaml", vec![deployment(build), disruption_budget()]),
     ];
@@ -44,13 +44,28 @@ pub fn deploy_files(build: &Build) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The start of an object.
-fn named(api_version: &str, kind: &str, namespaced: bool) -> Value {
+/// An object of the controller with these fields beside its metadata.
+fn named(api_version: &str, kind: &str, namespaced: bool, fields: Value) -> Value {
     let mut metadata = json!({"name": OBJECT_NAME, "labels": labels()});
     if namespaced {
-        metadata["namespace"] = json!(NAMESPACE_DEFAULT);
+        merge(&mut metadata, json!({"namespace": NAMESPACE_DEFAULT}));
     }
-    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
+    let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+    merge(&mut object, fields);
+    object
+}
+
+/// Adds the fields of one map to another; maps in both are merged.
+fn merge(into: &mut Value, from: Value) {
+    let (Value::Object(into), Value::Object(from)) = (into, from) else { return };
+    for (key, value) in from {
+        match into.get_mut(&key) {
+            Some(known) if known.is_object() && value.is_object() => merge(known, value),
+            _ => {
+                into.insert(key, value);
+            }
+        }
+    }
 }
 
 fn labels() -> Value {
@@ -74,30 +89,30 @@ fn rule(rule: &Rule) -> Value {
 
 fn roles() -> Vec<Value> {
     const RBAC: &str = "rbac.authorization.k8s.io/v1";
-    let subject =
-        json!([{"kind": "ServiceAccount", "name": OBJECT_NAME, "namespace": NAMESPACE_DEFAULT}]);
-    let reference =
-        |kind| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": OBJECT_NAME});
-    let mut all = named(RBAC, "ClusterRole", false);
-    all["aggregationRule"] =
-        json!({"clusterRoleSelectors": [{"matchLabels": {AGGREGATE_LABEL: "true"}}]});
-    // Filled in by the API server.
-    all["rules"] = json!([]);
-    let mut documents = vec![all];
+    let bind = |kind: &str| {
+        json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": OBJECT_NAME},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": OBJECT_NAME, "namespace": NAMESPACE_DEFAULT},
+            ],
+        })
+    };
+    // The rules of an aggregation are filled in, and owned, by the cluster: naming them here would
+    // be a conflict at the second delivery.
+    let selectors = json!([{"matchLabels": {AGGREGATE_LABEL: "true"}}]);
+    let aggregation = json!({"clusterRoleSelectors": selectors});
+    let all = json!({"aggregationRule": aggregation});
+    let mut documents = vec![named(RBAC, "ClusterRole", false, all)];
     for reconciler in RECONCILERS {
-        let mut role = named(RBAC, "ClusterRole", false);
-        role["metadata"]["name"] = json!(format!("{OBJECT_NAME}-{}", reconciler.name));
-        role["metadata"]["labels"][AGGREGATE_LABEL] = json!("true");
-        role["rules"] = reconciler.rules.iter().map(rule).collect();
-        documents.push(role);
+        let rules: Vec<Value> = reconciler.rules.iter().map(rule).collect();
+        let name = format!("{OBJECT_NAME}-{}", reconciler.name);
+        let metadata = json!({"name": name, "labels": {AGGREGATE_LABEL: "true"}});
+        let fields = json!({"metadata": metadata, "rules": rules});
+        documents.push(named(RBAC, "ClusterRole", false, fields));
     }
-    let mut binding = named(RBAC, "ClusterRoleBinding", false);
-    binding["roleRef"] = reference("ClusterRole");
-    binding["subjects"] = subject.clone();
-    documents.push(binding);
+    documents.push(named(RBAC, "ClusterRoleBinding", false, bind("ClusterRole")));
     // The name of an object that is created cannot be checked, so `create` has a rule of its own.
-    let mut lease_role = named(RBAC, "Role", true);
-    lease_role["rules"] = json!([
+    let lease = json!({"rules": [
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
         {
             "apiGroups": ["coordination.k8s.io"],
@@ -105,12 +120,9 @@ fn roles() -> Vec<Value> {
             "resourceNames": [OBJECT_NAME],
             "verbs": ["get", "patch"],
         },
-    ]);
-    documents.push(lease_role);
-    let mut lease_binding = named(RBAC, "RoleBinding", true);
-    lease_binding["roleRef"] = reference("Role");
-    lease_binding["subjects"] = subject;
-    documents.push(lease_binding);
+    ]});
+    documents.push(named(RBAC, "Role", true, lease));
+    documents.push(named(RBAC, "RoleBinding", true, bind("Role")));
     documents
 }
 
@@ -132,8 +144,7 @@ fn deployment(build: &Build) -> Value {
             "capabilities": {"drop": ["ALL"]},
         },
     });
-    let mut deployment = named("apps/v1", "Deployment", true);
-    deployment["spec"] = json!({
+    let spec = json!({
         "replicas": REPLICAS,
         "selector": {"matchLabels": labels()},
         "template": {
@@ -153,13 +164,12 @@ fn deployment(build: &Build) -> Value {
             },
         },
     });
-    deployment
+    named("apps/v1", "Deployment", true, json!({"spec": spec}))
 }
 
 fn disruption_budget() -> Value {
-    let mut budget = named("policy/v1", "PodDisruptionBudget", true);
-    budget["spec"] = json!({"maxUnavailable": 1, "selector": {"matchLabels": labels()}});
-    budget
+    let spec = json!({"maxUnavailable": 1, "selector": {"matchLabels": labels()}});
+    named("policy/v1", "PodDisruptionBudget", true, json!({"spec": spec}))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::report::{Outcome, OutcomeResult};
 use crate::wait;
 use cluster::{Client, ClusterError, DeleteOptions, Deleted, Resource};
 use futures_util::stream::{self, StreamExt};
-use objects::{ObjectRef, order};
+use objects::{GroupKind, ObjectRef, order};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::Action;
@@ -157,8 +157,12 @@ async fn delete(
     let Leaving { id, live } = leaving;
     let options = DeleteOptions { uid: Some(live.uid.clone()), ..DeleteOptions::default() };
     match client.delete(resource, &id.namespace, &id.name, &options).await {
-        Ok(Deleted::Gone | Deleted::Absent) => return End::Gone,
-        Ok(Deleted::Pending(_)) => {}
+        Ok(Deleted::Absent) => return End::Gone,
+        // A namespace answers like an object without finalizers and goes when it is empty.
+        Ok(Deleted::Gone) if id.group_kind() != GroupKind::new("", "Namespace") => {
+            return End::Gone;
+        }
+        Ok(Deleted::Gone | Deleted::Pending(_)) => {}
         // The precondition did not hold: the object we made is gone.
         Err(ClusterError::Changed { .. }) => return End::Replaced,
         Err(error) => return End::Failed(Failure::of(error)),

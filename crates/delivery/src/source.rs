@@ -7,6 +7,7 @@
 use crate::error::DeliveryError;
 use model::Explain;
 use objects::{GroupKind, Object, Origin, yaml};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -226,7 +227,7 @@ impl Defined {
             namespaced: object.str_at(&["spec", "scope"]) == Some("Namespaced"),
             versions: versions
                 .iter()
-                .filter(|version| version.get("served").and_then(|v| v.as_bool()) != Some(false))
+                .filter(|version| version.get("served").and_then(Value::as_bool) != Some(false))
                 .filter_map(|version| Some(version.get("name")?.as_str()?.to_owned()))
                 .collect(),
         })

@@ -133,7 +133,11 @@ impl Store {
         source: &str,
     ) -> Result<(), DeliveryError> {
         let name = self.name.inventory_object(index);
-        let mut document = json!({
+        let data = match index {
+            0 => json!({OBJECTS_KEY: text, SOURCE_KEY: source}),
+            _ => json!({OBJECTS_KEY: text}),
+        };
+        let mut object = Object::from_value(json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
@@ -141,17 +145,14 @@ impl Store {
                 "namespace": self.namespace,
                 "labels": {INVENTORY_LABEL: self.name.as_str()},
             },
-            "data": {OBJECTS_KEY: text},
-        });
-        if let Some(data) = document.get_mut("data").filter(|_| index == 0) {
-            data[SOURCE_KEY] = json!(source);
-        }
+            "data": data,
+        }))
+        .map_err(|error| DeliveryError::Internal(error.to_string()))?;
         let known = self.shards.get(&index);
         if let Some(shard) = known {
-            document["metadata"]["resourceVersion"] = json!(shard.resource_version);
+            let version = json!(shard.resource_version);
+            object.metadata_mut().insert("resourceVersion".to_owned(), version);
         }
-        let object = Object::from_value(document)
-            .map_err(|error| DeliveryError::Internal(error.to_string()))?;
         let options = ApplyOptions::new(INVENTORY_MANAGER).force();
         let written = match known {
             Some(_) => client.apply(&self.resource, &object, &options).await,

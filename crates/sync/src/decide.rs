@@ -91,11 +91,8 @@ pub fn step(
     let known = recorded
         .filter(|entry| entry.uid.as_ref() == Some(&live.uid))
         .and_then(|entry| entry.digest);
-    match mode {
-        Mode::Look => Step::DryRun,
-        Mode::Act if take_over || known != Some(desired) => Step::Write,
-        Mode::Act => Step::DryRun,
-    }
+    let certain = take_over || known != Some(desired);
+    if mode == Mode::Act && certain { Step::Write } else { Step::DryRun }
 }
 
 /// What happens to an object that left the tree.

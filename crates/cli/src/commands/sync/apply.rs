@@ -18,7 +18,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "apply",
     clap: || {
         let about = "Deliver the tree and wait until it is healthy";
-        ApplyArgs::augment_args(clap::Command::new("apply").about(about))
+        ApplyArgs::augment_args(clap::Command::new("apply")).about(about)
     },
     exits: &[
         (Exit::Clean, "everything is delivered, whether or not anything had to change"),

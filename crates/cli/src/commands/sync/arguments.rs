@@ -23,7 +23,12 @@ const CACHE_PATH: &str = "orlop/git";
 #[command(next_help_heading = "Source")]
 pub(crate) struct SourceArgs {
     /// Folder or file with manifests
-    #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath, required_unless_present = "git")]
+    #[arg(
+        value_name = "DIR",
+        value_hint = ValueHint::AnyPath,
+        required_unless_present = "git",
+        help_heading = None
+    )]
     dir: Option<PathBuf>,
     /// Git repository: https, http, ssh or a local path; never with a password in it
     #[arg(long, value_name = "URL", conflicts_with = "dir")]

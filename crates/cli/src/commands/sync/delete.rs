@@ -17,7 +17,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "delete",
     clap: || {
         let about = "Delete a delivery's objects, or let go of them with --orphan";
-        DeleteArgs::augment_args(clap::Command::new("delete").about(about))
+        DeleteArgs::augment_args(clap::Command::new("delete")).about(about)
     },
     exits: &[
         (Exit::Clean, "every object is gone, or released with --orphan"),

@@ -14,7 +14,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "diff",
     clap: || {
         let about = "Show every field that would change, with whole values";
-        DiffArgs::augment_args(clap::Command::new("diff").about(about))
+        DiffArgs::augment_args(clap::Command::new("diff")).about(about)
     },
     exits: &PLAN_EXITS,
     run,

@@ -14,7 +14,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "list",
     clap: || {
         let about = "List the deliveries of a cluster";
-        ListArgs::augment_args(clap::Command::new("list").about(about))
+        ListArgs::augment_args(clap::Command::new("list")).about(about)
     },
     exits: &[
         (Exit::Clean, "listed, also when there are none"),

@@ -17,7 +17,7 @@ use sync::Plan;
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "plan",
-    clap: || PlanArgs::augment_args(clap::Command::new("plan").about("Show what would be done")),
+    clap: || PlanArgs::augment_args(clap::Command::new("plan")).about("Show what would be done"),
     exits: &PLAN_EXITS,
     run,
 };

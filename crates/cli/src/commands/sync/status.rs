@@ -14,7 +14,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "status",
     clap: || {
         let about = "Show a delivery's objects with their health";
-        StatusArgs::augment_args(clap::Command::new("status").about(about))
+        StatusArgs::augment_args(clap::Command::new("status")).about(about)
     },
     exits: &[
         (Exit::Clean, "every object is healthy, or suspended on purpose"),

@@ -1,0 +1,388 @@
+#compdef orlop
+
+autoload -U is-at-least
+
+_orlop() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-V[Print release, commit and planes]' \
+'--version[Print release, commit and planes]' \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_orlop_commands" \
+"*::: :->orlop" \
+&& ret=0
+    case $state in
+    (orlop)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:orlop-command-$line[1]:"
+        case $line[1] in
+            (sync)
+_arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_orlop__subcmd__sync_commands" \
+"*::: :->sync" \
+&& ret=0
+
+    case $state in
+    (sync)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:orlop-sync-command-$line[1]:"
+        case $line[1] in
+            (plan)
+_arguments "${_arguments_options[@]}" : \
+'()--git=[Git repository\: https, http, ssh or a local path; never with a password in it]:URL:_default' \
+'()--ref=[Branch, tag or commit \[default\: the repository'\''s default branch\]]:REF:_default' \
+'()--path=[Folder inside the repository]:DIR:_default' \
+'()--git-ssh-key=[Private key for ssh]:FILE:_files' \
+'()--known-hosts=[Known host keys for ssh]:FILE:_files' \
+'()--git-ca=[Certificate authorities for https, in PEM, beside the system'\''s]:FILE:_files' \
+'--name=[Name of the delivery \[default\: the name of the folder or of the repository\]]:NAME:_default' \
+'-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
+'*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--out=[Also write the plan to a file, for \`apply --plan\`]:FILE:_files' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--force-conflicts[Take fields that other field managers own]' \
+'--prune[Delete objects that left the tree]' \
+'--prune-empty[Prune also when the tree is empty]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::dir -- Folder or file with manifests:_files' \
+&& ret=0
+;;
+(apply)
+_arguments "${_arguments_options[@]}" : \
+'()--git=[Git repository\: https, http, ssh or a local path; never with a password in it]:URL:_default' \
+'()--ref=[Branch, tag or commit \[default\: the repository'\''s default branch\]]:REF:_default' \
+'()--path=[Folder inside the repository]:DIR:_default' \
+'()--git-ssh-key=[Private key for ssh]:FILE:_files' \
+'()--known-hosts=[Known host keys for ssh]:FILE:_files' \
+'()--git-ca=[Certificate authorities for https, in PEM, beside the system'\''s]:FILE:_files' \
+'--name=[Name of the delivery \[default\: the name of the folder or of the repository\]]:NAME:_default' \
+'-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
+'*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
+'(--force-conflicts --prune --prune-limit --prune-empty --prune-kind)--plan=[Do exactly what this saved plan says, or nothing when tree or cluster moved on. The plan brings its own options]:FILE:_files' \
+'(--no-wait)--wait-timeout=[Longest wait for readiness and for health \[default\: 5m\]]:DURATION:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--force-conflicts[Take fields that other field managers own]' \
+'--prune[Delete objects that left the tree]' \
+'--prune-empty[Prune also when the tree is empty]' \
+'(--plan)--dry-run[Plan only, as \`orlop sync plan\`]' \
+'--no-wait[Do not wait until everything is healthy]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::dir -- Folder or file with manifests:_files' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'()--git=[Git repository\: https, http, ssh or a local path; never with a password in it]:URL:_default' \
+'()--ref=[Branch, tag or commit \[default\: the repository'\''s default branch\]]:REF:_default' \
+'()--path=[Folder inside the repository]:DIR:_default' \
+'()--git-ssh-key=[Private key for ssh]:FILE:_files' \
+'()--known-hosts=[Known host keys for ssh]:FILE:_files' \
+'()--git-ca=[Certificate authorities for https, in PEM, beside the system'\''s]:FILE:_files' \
+'--name=[Name of the delivery \[default\: the name of the folder or of the repository\]]:NAME:_default' \
+'-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
+'*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--force-conflicts[Take fields that other field managers own]' \
+'--prune[Delete objects that left the tree]' \
+'--prune-empty[Prune also when the tree is empty]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::dir -- Folder or file with manifests:_files' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--name=[Name of the delivery \[default\: the name of the folder or of the repository\]]:NAME:_default' \
+'-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::delivery_name -- Name of the delivery, as --name:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(delete)
+_arguments "${_arguments_options[@]}" : \
+'--name=[Name of the delivery \[default\: the name of the folder or of the repository\]]:NAME:_default' \
+'-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--prune-kind=[Delete also objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
+'(--no-wait)--wait-timeout=[Longest wait for readiness and for health \[default\: 5m\]]:DURATION:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--orphan[Leave the objects and only remove labels and inventory]' \
+'--yes[Delete without asking; needed unless --orphan is given]' \
+'--no-wait[Do not wait until everything is healthy]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::delivery_name -- Name of the delivery, as --name:_default' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::words -- A topic such as `exit-codes`, or a command such as `sync plan`:_default' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':shell -- The shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+'::dir -- Folder for one page per command; without it the main page goes to stdout:_files -/' \
+&& ret=0
+;;
+(version)
+_arguments "${_arguments_options[@]}" : \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(generate)
+_arguments "${_arguments_options[@]}" : \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+':dir -- Folder to write to:_files' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_orlop_commands] )) ||
+_orlop_commands() {
+    local commands; commands=(
+'sync:Deliver a tree of manifests to a cluster' \
+'help:Explain a topic or a command' \
+'completions:Print a completion script for a shell' \
+'man:Print the manual page, or write every page to a folder' \
+'version:Print what this binary was built from' \
+'generate:Write the reference pages, man pages, completions and deploy manifests' \
+    )
+    _describe -t commands 'orlop commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__completions_commands] )) ||
+_orlop__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop completions commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__generate_commands] )) ||
+_orlop__subcmd__generate_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop generate commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__help_commands] )) ||
+_orlop__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop help commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__man_commands] )) ||
+_orlop__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop man commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync_commands] )) ||
+_orlop__subcmd__sync_commands() {
+    local commands; commands=(
+'plan:Show what would be done' \
+'apply:Deliver the tree and wait until it is healthy' \
+'diff:Show every field that would change, with whole values' \
+'status:Show a delivery'\''s objects with their health' \
+'list:List the deliveries of a cluster' \
+'delete:Delete a delivery'\''s objects, or let go of them with --orphan' \
+    )
+    _describe -t commands 'orlop sync commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__apply_commands] )) ||
+_orlop__subcmd__sync__subcmd__apply_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync apply commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__delete_commands] )) ||
+_orlop__subcmd__sync__subcmd__delete_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync delete commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__diff_commands] )) ||
+_orlop__subcmd__sync__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync diff commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__list_commands] )) ||
+_orlop__subcmd__sync__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync list commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__plan_commands] )) ||
+_orlop__subcmd__sync__subcmd__plan_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync plan commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__status_commands] )) ||
+_orlop__subcmd__sync__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync status commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__version_commands] )) ||
+_orlop__subcmd__version_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop version commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_orlop" ]; then
+    _orlop "$@"
+else
+    compdef _orlop orlop
+fi
