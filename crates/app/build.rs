@@ -6,7 +6,6 @@ use std::process::Command;
 
 const UNKNOWN: &str = "unknown";
 
-#[expect(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
 fn main() {
     let mut watched = Vec::new();
     let root = Path::new("../..");

@@ -116,8 +116,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request, ControllerError> 
     let unusable = |error: &lexopt::Error| ControllerError::usage(error.to_string());
     while let Some(argument) = parser.next().map_err(|error| unusable(&error))? {
         match argument {
-            lexopt::Arg::Short('h') => return Ok(Request::Help),
-            lexopt::Arg::Long("help") => return Ok(Request::Help),
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Request::Help),
             lexopt::Arg::Value(word) if !runs && word == "run" => runs = true,
             lexopt::Arg::Value(word) if !runs && word == "help" => return Ok(Request::Help),
             lexopt::Arg::Long(name) => {

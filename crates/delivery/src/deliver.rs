@@ -132,7 +132,7 @@ impl Writer {
     async fn take_over(&self, resource: &Resource, desired: &Object) -> Result<(), ClusterError> {
         let place = (desired.namespace(), desired.name());
         self.repair(resource, place, |live| {
-            takeover::rewritten(live, &self.manager, self.force).map(|fields| vec![replace(fields)])
+            takeover::rewritten(live, &self.manager, self.force).map(|fields| vec![replace(&fields)])
         })
         .await
     }
@@ -191,6 +191,6 @@ impl Writer {
     }
 }
 
-fn replace(fields: Value) -> Value {
+fn replace(fields: &Value) -> Value {
     json!({"op": "replace", "path": "/metadata/managedFields", "value": fields})
 }

@@ -226,7 +226,9 @@ impl Defined {
             namespaced: object.str_at(&["spec", "scope"]) == Some("Namespaced"),
             versions: versions
                 .iter()
-                .filter(|version| version.get("served").and_then(|v| v.as_bool()) != Some(false))
+                .filter(|version| {
+                    version.get("served").and_then(serde_json::Value::as_bool) != Some(false)
+                })
                 .filter_map(|version| Some(version.get("name")?.as_str()?.to_owned()))
                 .collect(),
         })

@@ -37,7 +37,7 @@ pub async fn status(
             store.inventory.iter().map(|(id, _)| id).filter(|id| id.group_kind() == kind).collect();
         match client.resolve_kind(&kind).await {
             Ok(resource) => {
-                look(client, name, &resource, &ids, &store.inventory, &mut found).await?
+                look(client, name, &resource, &ids, &store.inventory, &mut found).await?;
             }
             Err(
                 error @ (ClusterError::NoSuchKind { .. } | ClusterError::ApiUnavailable { .. }),

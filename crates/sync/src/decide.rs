@@ -92,9 +92,8 @@ pub fn step(
         .filter(|entry| entry.uid.as_ref() == Some(&live.uid))
         .and_then(|entry| entry.digest);
     match mode {
-        Mode::Look => Step::DryRun,
         Mode::Act if take_over || known != Some(desired) => Step::Write,
-        Mode::Act => Step::DryRun,
+        Mode::Act | Mode::Look => Step::DryRun,
     }
 }
 

@@ -439,7 +439,7 @@ impl Plan {
         for (id, current) in now {
             match saved.remove(&id) {
                 None => {
-                    moved.push(format!("{id}: was to be left as it is, now: {}", current.action))
+                    moved.push(format!("{id}: was to be left as it is, now: {}", current.action));
                 }
                 Some(before) => moved.extend(moved_operation(&before, &current)),
             }

@@ -1,7 +1,9 @@
 //! A folder, a namespace on a real API server, and a proxy that counts what goes there.
 
 use cluster::{Client, ConnectOptions};
-use delivery::{DeliveryError, DeliveryOptions, Outcome, OutcomeResult, Report, Silent, Source, Tree};
+use delivery::{
+    DeliveryError, DeliveryOptions, Outcome, OutcomeResult, Report, Silent, Source, Tree,
+};
 use std::path::Path;
 use std::time::Duration;
 use sync::{Action, Operation, Plan};
@@ -108,7 +110,9 @@ impl Bed {
 
 /// A ConfigMap with one value.
 pub(crate) fn config_map(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: {value}}}\n---\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: {value}}}\n---\n"
+    )
 }
 
 /// The outcome for an object of this name.

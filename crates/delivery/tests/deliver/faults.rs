@@ -84,9 +84,8 @@ async fn a_run_that_is_stopped_before_it_began_writes_nothing() {
     let (tree, token) = (bed.load().await, CancellationToken::new());
     token.cancel();
     bed.proxy.recorder().reset();
-    let error = delivery::apply(&bed.client, &tree, &bed.options, None, &Silent, &token)
-        .await
-        .unwrap_err();
+    let error =
+        delivery::apply(&bed.client, &tree, &bed.options, None, &Silent, &token).await.unwrap_err();
     assert_eq!(error.to_string(), "stopped before anything was written");
     assert_eq!(bed.proxy.recorder().writes(), 0);
 }
@@ -118,7 +117,8 @@ async fn two_runs_of_one_delivery_do_not_both_write_the_record() {
         release.open();
     };
     let (first, second, ()) = tokio::join!(run(), run(), free);
-    let errors: Vec<_> = [&first, &second].into_iter().filter_map(|run| run.as_ref().err()).collect();
+    let errors: Vec<_> =
+        [&first, &second].into_iter().filter_map(|run| run.as_ref().err()).collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].to_string().starts_with("another run of the delivery"), "{}", errors[0]);
 }

@@ -31,11 +31,8 @@ async fn gitops_7_a_definition_and_its_object_in_one_tree_succeed_in_one_pass() 
     assert_eq!(report.done(), 2);
     let (second, writes, _) = bed.apply_counted().await;
     assert_eq!((second.unchanged, writes), (2, 0));
-    bed.options.guards.kinds = [objects::GroupKind::new(
-        "apiextensions.k8s.io",
-        "CustomResourceDefinition",
-    )]
-    .into();
+    bed.options.guards.kinds =
+        [objects::GroupKind::new("apiextensions.k8s.io", "CustomResourceDefinition")].into();
     let policy = delivery::DeletePolicy::Delete;
     let token = tokio_util::sync::CancellationToken::new();
     let report = delivery::delete(&bed.client, &bed.options, policy, &delivery::Silent, &token)
@@ -72,7 +69,10 @@ async fn a_namespace_and_what_is_in_it_succeed_in_one_pass() {
 async fn gitops_7_a_broken_object_stops_nobody_but_those_that_need_it() {
     let Some(bed) = Bed::start().await else { return };
     bed.write("good.yaml", &config_map("good", "x"));
-    bed.write("broken.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\ndata: {a: {b: 1}}\n");
+    bed.write(
+        "broken.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\ndata: {a: {b: 1}}\n",
+    );
     bed.write("unknown.yaml", "apiVersion: example.com/v1\nkind: Nothing\nmetadata: {name: n}\n");
     bed.write("syntax.yaml", "a: b: c\n");
     bed.write("version.yaml", "apiVersion: apps/v7\nkind: Deployment\nmetadata: {name: v}\n");
@@ -105,7 +105,10 @@ async fn gitops_7_a_broken_object_stops_nobody_but_those_that_need_it() {
 async fn what_cannot_be_delivered_is_refused_with_its_place_and_a_hint() {
     let Some(bed) = Bed::start().await else { return };
     bed.write("scope.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: s, namespace: x}\n");
-    bed.write("where.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: w, namespace: not-there}\n");
+    bed.write(
+        "where.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: w, namespace: not-there}\n",
+    );
     bed.write("twice.yaml", &format!("{}{}", config_map("t", "1"), config_map("t", "2")));
     let plan = bed.plan().await;
     let reasons: Vec<(String, String)> = plan

@@ -5,7 +5,8 @@ use delivery::OutcomeResult;
 use model::Exit;
 use sync::Action;
 
-const TWO_KEYS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: x, old: y}\n";
+const TWO_KEYS: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {key: x, old: y}\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gitops_3_a_field_that_left_the_tree_disappears_even_when_kubectl_made_it() {

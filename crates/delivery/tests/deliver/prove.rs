@@ -65,25 +65,19 @@ async fn gitops_1_nothing_is_proven_clean_that_the_server_would_change() {
     let desired = Object::from_value(deployment(&namespace)).unwrap();
     let options = ApplyOptions::new(MANAGER).force();
     let mut runner = TestRunner::deterministic();
-    let strategy = (mutations(), prop_oneof!["kubectl-edit", "injector", "kube-controller-manager"]);
+    let strategy =
+        (mutations(), prop_oneof!["kubectl-edit", "injector", "kube-controller-manager"]);
     let (mut clean, mut changed) = (0, 0);
     for case in 0..CASES {
         bed.client.apply(&resource, &desired, &options).await.unwrap();
         let (patch, manager) = strategy.new_tree(&mut runner).unwrap().current();
         let patching = PatchOptions { field_manager: manager, ..PatchOptions::default() };
-        let live = bed
-            .client
-            .patch_merge(&resource, &namespace, "web", &patch, &patching)
-            .await;
+        let live = bed.client.patch_merge(&resource, &namespace, "web", &patch, &patching).await;
         // A selector that no longer fits is refused; nothing changed then.
         let Ok(live) = live else { continue };
         let proven = proof::prove(&desired, &live, MANAGER).is_clean();
-        let after = bed
-            .client
-            .apply(&resource, &desired, &options.clone().dry_run())
-            .await
-            .unwrap()
-            .object;
+        let after =
+            bed.client.apply(&resource, &desired, &options.clone().dry_run()).await.unwrap().object;
         let same = objects::diff::diff(&live, &after).is_empty();
         assert!(!proven || same, "case {case}: {patch} was called clean");
         clean += usize::from(proven);

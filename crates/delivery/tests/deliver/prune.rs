@@ -129,8 +129,14 @@ async fn gitops_8_an_object_that_moved_to_another_delivery_is_handed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_a_finalizer_holds_is_reported_and_stays_recorded() {
     let Some(mut bed) = delivered().await else { return };
-    bed.kubectl(&["patch", "configmap", "b", "--type=merge", "-p",
-        r#"{"metadata":{"finalizers":["example.com/hold"]}}"#]);
+    bed.kubectl(&[
+        "patch",
+        "configmap",
+        "b",
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":["example.com/hold"]}}"#,
+    ]);
     bed.remove("b.yaml");
     bed.options.timeout = std::time::Duration::from_millis(300);
     let report = bed.apply().await;
@@ -138,18 +144,23 @@ async fn an_object_that_a_finalizer_holds_is_reported_and_stays_recorded() {
     assert_eq!(held.result, OutcomeResult::Failed);
     assert!(held.reason.as_ref().unwrap().contains("example.com/hold"), "{held:?}");
     assert!(bed.plan().await.operations.iter().any(|op| op.object.name == "b"));
-    bed.kubectl(&["patch", "configmap", "b", "--type=merge", "-p",
-        r#"{"metadata":{"finalizers":null}}"#]);
+    bed.kubectl(&[
+        "patch",
+        "configmap",
+        "b",
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":null}}"#,
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gitops_9_an_orphaned_delivery_leaves_its_objects_and_nothing_of_itself() {
     let Some(bed) = delivered().await else { return };
     let token = CancellationToken::new();
-    let report =
-        delivery::delete(&bed.client, &bed.options, DeletePolicy::Orphan, &Silent, &token)
-            .await
-            .unwrap();
+    let report = delivery::delete(&bed.client, &bed.options, DeletePolicy::Orphan, &Silent, &token)
+        .await
+        .unwrap();
     assert_eq!((report.done(), report.exit()), (3, Exit::Clean));
     for name in ["a", "b", "c"] {
         let object = format!("configmap/{name}");

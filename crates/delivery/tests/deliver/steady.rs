@@ -67,7 +67,8 @@ async fn gitops_5_a_second_run_writes_nothing_and_leaves_every_resource_version(
     assert_eq!((first.done(), first.exit()), (6, Exit::Clean), "{:#?}", first.outcomes);
     let versions = || {
         let kinds = "service,secret,role,serviceaccount,configmap";
-        let path = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}\n{end}";
+        let path =
+            "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}\n{end}";
         bed.kubectl(&["get", kinds, "-o", path])
     };
     let before = versions();
