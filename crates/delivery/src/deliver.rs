@@ -132,7 +132,8 @@ impl Writer {
     async fn take_over(&self, resource: &Resource, desired: &Object) -> Result<(), ClusterError> {
         let place = (desired.namespace(), desired.name());
         self.repair(resource, place, |live| {
-            takeover::rewritten(live, &self.manager, self.force).map(|fields| vec![replace(&fields)])
+            takeover::rewritten(live, &self.manager, self.force)
+                .map(|fields| vec![replace(&fields)])
         })
         .await
     }
@@ -154,7 +155,7 @@ impl Writer {
                 let key = label.replace('~', "~0").replace('/', "~1");
                 patch.push(json!({"op": "remove", "path": format!("/metadata/labels/{key}")}));
             }
-            patch.extend(takeover::released(live, &self.manager).map(replace));
+            patch.extend(takeover::released(live, &self.manager).map(|fields| replace(&fields)));
             (!patch.is_empty()).then_some(patch)
         })
         .await
