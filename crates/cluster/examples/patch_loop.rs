@@ -36,8 +36,7 @@ async fn main() -> Result<(), Failure> {
     }
     let requests = rest.iter().map(|(resource, object)| client.apply(resource, object, &options));
     let under_way = client.in_flight_max();
-    let applied =
-        stream::iter(requests).buffer_unordered(under_way).map_ok(|_| 1_usize);
+    let applied = stream::iter(requests).buffer_unordered(under_way).map_ok(|_| 1_usize);
     let count = applied.try_fold(1, |sum, one| async move { Ok(sum + one) }).await?;
     let seconds = start.elapsed().as_secs_f64();
     println!("{count} objects in {seconds:.2} s, {under_way} requests under way");

@@ -1,6 +1,5 @@
 //! The cluster fixtures: what each promises to a test.
 
-
 use testkit::cluster::{ControlPlane, restricted_kubeconfig, shared};
 
 #[test]
