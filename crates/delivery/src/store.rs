@@ -3,11 +3,6 @@
 //! Every write names the resourceVersion that was read, so that two runs of one delivery cannot
 //! both believe that they know what is recorded.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a JSON value indexed by a key grows, it never panics"
-)]
-
 use crate::error::DeliveryError;
 use cluster::{ApplyOptions, Client, ClusterError, DeleteOptions, Deleted, ListOptions, Resource};
 use objects::{GroupVersionKind, Object};
