@@ -106,12 +106,13 @@ impl Explain for CliError {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Config(error) => error.hint(),
-            Self::Read { source, .. } | Self::Write { source, .. } => io_hint(source),
+            Self::Read { source, .. } | Self::Write { source, .. } | Self::Stdout(source) => {
+                io_hint(source)
+            }
             Self::Plan { source, .. } => source.hint(),
             Self::Credential(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::Delivery(error) => error.hint().or_else(|| io_hint(io_cause(error.as_ref())?)),
-            Self::Stdout(source) => io_hint(source),
             Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
             Self::Json(_) => None,
         }

@@ -51,7 +51,7 @@ pub(crate) fn root(host: &Host) -> clap::Command {
                 .help("Config file [default: ~/.config/orlop/config.yaml]"),
         )
         .after_help(after_help(host));
-    root = root.subcommands(commands::COMMANDS.iter().map(|command| with_exits(command)));
+    root = root.subcommands(commands::COMMANDS.iter().map(with_exits));
     root
 }
 

@@ -4,11 +4,6 @@
 //! The cluster-wide role is an aggregation: a role of yours with the label
 //! `orlop.dev/aggregate-to-controller: "true"` adds what is needed to watch your own kinds.
 
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a JSON value indexed by a key grows, it never panics"
-)]
-
 use crate::{NAME, RECONCILERS, Rule};
 use model::Build;
 use objects::emit::to_yaml_stream;

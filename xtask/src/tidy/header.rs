@@ -1,4 +1,4 @@
-//! Every Rust file begins by saying what it is and why it matters; `tests.rs` is said by its module.
+//! Every Rust file begins by saying what it is and why it matters; tests beside a file need not.
 
 use super::{Check, Finding, Tree};
 
