@@ -110,7 +110,9 @@ impl Inner {
                     let pause = self.pause(call, &failure, failures, end);
                     let Some(pause) = pause else { return Err(failure.error) };
                     tracing::debug!(
-                        subject = %call.about.subject, verb = call.about.verb, error = %failure.error,
+                        subject = %call.about.subject,
+                        verb = call.about.verb,
+                        error = %failure.error,
                         pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
                         "trying again"
                     );

@@ -191,8 +191,8 @@ fn decoding_failed(message: &str) -> bool {
         || message.contains("does not match the")
 }
 
-/// Reads `... typed patch object (ns/name; apps/v1, Kind=X): .spec.a: field not declared in schema`,
-/// or `...): errors:` with one such line for each field.
+/// Reads `... typed patch object (ns/name; apps/v1, Kind=X): .spec.a: field not declared in
+/// schema`, or `...): errors:` with one such line for each field.
 fn untyped_causes(message: &str) -> Vec<FieldCause> {
     let (_, faults) = message.split_once("): ").unwrap_or_default();
     let lines = faults.strip_prefix("errors:").unwrap_or(faults).lines();

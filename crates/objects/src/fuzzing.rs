@@ -93,7 +93,9 @@ mod tests {
         }
 
         #[test]
-        fn gitops_13_no_secret_survives_masking(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn gitops_13_no_secret_survives_masking(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
             mask_secret(&bytes);
         }
     }

@@ -11,7 +11,7 @@
 
 use crate::GroupKind;
 
-/// Rank of every kind that is not in [`RANKS`].
+/// Rank of every kind that the table of built-in kinds does not name.
 pub const CUSTOM_RESOURCE_RANK: u16 = 800;
 
 const ADMISSION: &str = "admissionregistration.k8s.io";

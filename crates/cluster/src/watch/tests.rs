@@ -109,7 +109,8 @@ proptest::proptest! {
             for event in events {
                 match event {
                     WatchEvent::Added(object) => {
-                        let before = reader.insert(object.name().into(), object.uid().unwrap().into());
+                        let uid = object.uid().unwrap().into();
+                        let before = reader.insert(object.name().into(), uid);
                         assert_eq!(before, None, "added twice");
                     }
                     WatchEvent::Modified(object) => {
@@ -134,7 +135,9 @@ proptest::proptest! {
                 }
                 2 => {
                     let gone = server.remove(&name);
-                    gone.filter(|_| seen).map(|(uid, _)| tracker.removed(pod(&name, &uid, &version.to_string())))
+                    let version = version.to_string();
+                    gone.filter(|_| seen)
+                        .map(|(uid, _)| tracker.removed(pod(&name, &uid, &version)))
                 }
                 _ => None,
             };

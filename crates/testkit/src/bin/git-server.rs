@@ -1,7 +1,7 @@
 //! Serves one folder as a Git repository over smart HTTP on loopback, for the demo.
 //!
-//! `git-server FOLDER NAME` commits the folder's files to the branch `main` of `NAME.git`, prints one line
-//! of JSON with the URL and the repository's path, and serves until it is killed.
+//! `git-server FOLDER NAME` commits the folder's files to the branch `main` of `NAME.git`, prints
+//! one line of JSON with the URL and the repository's path, and serves until it is killed.
 
 use std::io::Write as _;
 use std::path::Path;
