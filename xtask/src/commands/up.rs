@@ -159,12 +159,15 @@ fn serve(dir: &Path) -> anyhow::Result<Served> {
     let program = workspace::target()?.join("debug/git-server");
     let temporary = dir.join("git");
     std::fs::create_dir_all(&temporary)?;
+    // It outlives this command, so it may not keep the terminal or a pipe behind it open.
+    let log = std::fs::File::create(dir.join("git-server.log"))?;
     let mut child = Process::new(&program)
         .arg(workspace::root()?.join("examples/demo"))
         .arg(DEMO)
         .env("TMPDIR", &temporary)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(log)
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;

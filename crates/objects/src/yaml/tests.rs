@@ -91,7 +91,8 @@ fn gitops_2_duplicate_keys_are_refused_with_both_lines() {
 fn lists_are_taken_apart_and_every_item_keeps_its_line() {
     check(
         "kind: List\napiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n\
-         - kind: List\n  apiVersion: v1\n  items:\n  - {apiVersion: v1, kind: Pod, metadata: {name: b}}\n\
+         - kind: List\n  apiVersion: v1\n  items:\n\
+\x20 - {apiVersion: v1, kind: Pod, metadata: {name: b}}\n\
          - apiVersion: v1\n  kind: Pod\n  metadata: {labels: {v: 1}}\n- just text\n---\n\
          kind: PodList\napiVersion: v1\nitems: [{metadata: {name: c}}]\n---\n\
          kind: PodList\nitems: {}\n---\nkind: AllowList\napiVersion: x/v1\nmetadata: {name: d}\n",
