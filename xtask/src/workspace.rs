@@ -22,6 +22,16 @@ pub(crate) fn target() -> anyhow::Result<PathBuf> {
 pub(crate) fn cargo() -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()?);
+    // Set for this tool by `cargo run`. Some build scripts depend on them, so that a build from
+    // here and one by hand would each undo the other's.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|own| name.to_string_lossy().starts_with(own))
+        {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
 
