@@ -7,11 +7,14 @@ use tracing_subscriber::EnvFilter;
 
 /// Names the log's filter.
 const LOG_VARIABLE: &str = "ORLOP_LOG";
+/// A library that logs each failed attempt; ours are retried, and the last one is told as an error.
+const QUIET: &str = "kube_client::client::builder=off";
 
 /// Logging to stderr and the one crypto provider. Costs less than a millisecond.
 pub(crate) fn prepare(level: &str, json: bool) -> Result<(), Exit> {
     let wanted = std::env::var(LOG_VARIABLE).ok().filter(|text| !text.is_empty());
-    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(level)).map_err(|error| {
+    let wanted = wanted.unwrap_or_else(|| format!("{level},{QUIET}"));
+    let filter = EnvFilter::try_new(&wanted).map_err(|error| {
         tell(&format!(
             "error: cannot use {LOG_VARIABLE}: {error}\n  hint: write for example `debug` or `cluster=debug,warn`"
         ));

@@ -198,8 +198,16 @@ fn untyped_causes(message: &str) -> Vec<FieldCause> {
     let lines = faults.strip_prefix("errors:").unwrap_or(faults).lines();
     lines
         .filter_map(|line| line.trim().split_once(": "))
-        .map(|(field, message)| FieldCause { field: field.into(), message: message.into() })
+        .map(|(field, message)| FieldCause { field: field.into(), message: plain_value(message) })
         .collect()
+}
+
+/// `expected string, got &value.valueUnstructured{Value:420}` without the server's own type.
+fn plain_value(message: &str) -> String {
+    match message.split_once("&value.valueUnstructured{Value:") {
+        Some((before, rest)) => format!("{before}{}", rest.strip_suffix('}').unwrap_or(rest)),
+        None => message.to_owned(),
+    }
 }
 
 /// Reads `User "u" cannot VERB resource "r" in API group "g" in the namespace "n"`.

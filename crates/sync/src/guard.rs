@@ -94,7 +94,7 @@ pub fn refusals(
     if tree.objects == 0 && !guards.allow_empty {
         refuse(
             format!("nothing is pruned: the source holds no object, and {count} would go"),
-            "check the path; if the tree is meant to be empty, allow it explicitly",
+            "check the path; if the tree is meant to be empty, allow it with --prune-empty",
         );
     }
     if tree.broken > 0 {
@@ -118,7 +118,7 @@ pub fn refusals(
                 "nothing is pruned: {count} objects would go, the limit is {}",
                 guards.objects_max
             ),
-            "raise the limit of objects for this run if that is meant",
+            "raise the limit with --prune-limit N if that is meant",
         );
     }
     // Above, not at, the share; without rounding.
@@ -130,7 +130,7 @@ pub fn refusals(
                 "nothing is pruned: {count} of {recorded} objects would go, the limit is {} %",
                 guards.percent_max
             ),
-            "raise the limit in percent for this run if that is meant",
+            "raise the limit with --prune-limit N% if that is meant",
         );
     }
     refusals

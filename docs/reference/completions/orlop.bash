@@ -517,7 +517,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__diff)
-            opts="-n -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --force-conflicts --prune --prune-limit --prune-empty --prune-kind --color --config --help"
+            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --force-conflicts --prune --prune-limit --prune-empty --prune-kind --output --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -629,6 +629,14 @@ _orlop() {
                     ;;
                 --prune-kind)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json yaml" -- "${cur}"))
                     return 0
                     ;;
                 --color)

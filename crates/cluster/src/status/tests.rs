@@ -87,13 +87,13 @@ fn a_missing_object_namespace_or_kind_are_told_apart() {
 
 #[test]
 fn a_document_that_does_not_fit_the_schema_is_invalid_and_never_tried_again() {
-    let message = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): errors:\n  .spec.a: field not declared in schema\n  .spec.b: expected string, got &{1}";
+    let message = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): errors:\n  .spec.a: field not declared in schema\n  .spec.b: expected string, got &value.valueUnstructured{Value:1}";
     let invalid = error(500, "", message, &json!({}));
     assert_eq!(invalid.retry(), Retry::Never);
     assert_eq!(
         invalid.to_string(),
         "Deployment.apps shop/web is not valid: .spec.a: field not declared in schema; \
-         .spec.b: expected string, got &{1}"
+         .spec.b: expected string, got 1"
     );
 }
 

@@ -100,10 +100,7 @@ async fn dry_run(session: &Session, request: &Request, args: &ApplyArgs) -> Resu
     let plan = plan::make(session, request, set).await?;
     match args.output {
         OutputFormat::Text => terminal::print(&render::plan::text(&plan, session.out))?,
-        format => {
-            let value = serde_json::to_value(&plan).map_err(CliError::Json)?;
-            terminal::print_value(&value, format)?;
-        }
+        format => plan::print_document(&plan, format)?,
     }
     plan::tell_problems(session, &plan);
     Ok(plan.exit())

@@ -5,7 +5,8 @@ use super::plan::{self, PLAN_EXITS, Request};
 use super::session;
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
-use crate::{CliError, render, terminal};
+use crate::terminal::{self, OutputFormat};
+use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches};
 use model::Exit;
 
@@ -30,6 +31,16 @@ struct DiffArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     changes: ChangeArgs,
+    /// Form of the output; json and yaml are the plan's document
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
+    output: OutputFormat,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -39,7 +50,10 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     session::run(context, config, |session| async move {
         let set = |options: &mut _| args.changes.put(options, &session.config);
         let plan = plan::make(&session, &request, set).await?;
-        terminal::print(&render::diff::text(&plan, session.out))?;
+        match args.output {
+            OutputFormat::Text => terminal::print(&render::diff::text(&plan, session.out))?,
+            format => plan::print_document(&plan, format)?,
+        }
         plan::tell_problems(&session, &plan);
         Ok(plan.exit())
     })

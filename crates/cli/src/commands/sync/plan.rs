@@ -68,14 +68,17 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         }
         match args.output {
             OutputFormat::Text => terminal::print(&render::plan::text(&plan, session.out))?,
-            format => {
-                let value = serde_json::to_value(&plan).map_err(CliError::Json)?;
-                terminal::print_value(&value, format)?;
-            }
+            format => print_document(&plan, format)?,
         }
         tell_problems(&session, &plan);
         Ok(plan.exit())
     })
+}
+
+/// Prints the plan as its documented JSON, or the same as YAML.
+pub(crate) fn print_document(plan: &Plan, format: OutputFormat) -> Result<(), CliError> {
+    let value = serde_json::to_value(plan).map_err(CliError::Json)?;
+    terminal::print_value(&value, format)
 }
 
 /// Source, name and cluster of one run.
