@@ -1,5 +1,7 @@
 //! Who we are to the server, and who the server is to us.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use crate::{PATIENCE, cluster, deployment, kind, object};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
