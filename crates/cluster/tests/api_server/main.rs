@@ -18,7 +18,7 @@ use std::time::Duration;
 use testkit::cluster::Namespace;
 
 /// How long something that is certain to happen may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The administrator's client and a namespace of the test's own; `None` skips the test.
 async fn cluster() -> Option<(Client, Namespace)> {

@@ -107,8 +107,8 @@ async fn gitops_20_a_watch_tells_every_change_once_over_restarts_of_a_real_api_s
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operator_19_a_leader_stops_within_an_outage_and_leads_again_after_it() {
     let Some(plane) = ControlPlane::start() else { return };
-    let lease = Duration::from_secs(6);
-    let times = LeaseTimes::new(6, Duration::from_secs(3), Duration::from_millis(300)).unwrap();
+    let lease = Duration::from_secs(9);
+    let times = LeaseTimes::new(9, Duration::from_secs(7), Duration::from_millis(300)).unwrap();
     let mut candidates = Candidates::new("default", times);
     // Two processes have two connections.
     candidates.add(&client(&plane).await, "a");
