@@ -11,6 +11,7 @@ use crate::error::ClusterError;
 use crate::metrics::Metrics;
 use crate::request::{Call, JSON};
 use crate::status::About;
+use crate::token_file::TokenFile;
 use crate::transport;
 use serde::Deserialize;
 use std::fmt;
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) tries_max: u32,
     pub(crate) tries_total: Duration,
     pub(crate) user_agent: String,
+    /// The token of each request, when it comes from a file.
+    pub(crate) token: Option<TokenFile>,
     namespace: String,
     discovery: Discovery,
 }
@@ -68,9 +71,9 @@ impl Client {
     ///
     /// # Errors
     /// [`ClusterError::Kubeconfig`], [`ClusterError::NoConfiguration`],
-    /// [`ClusterError::Credentials`].
+    /// [`ClusterError::Credentials`], [`ClusterError::ServiceAccount`].
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ClusterError> {
-        let config = config::load(options).await?;
+        let (config, token) = config::load(options).await?;
         let address = server_address(&config.cluster_url);
         let namespace = config.default_namespace.clone();
         let http =
@@ -90,6 +93,7 @@ impl Client {
             tries_max: options.tries_max.max(1),
             tries_total: options.tries_total,
             user_agent: options.user_agent.clone(),
+            token,
             namespace,
             discovery: Discovery::default(),
         };

@@ -5,6 +5,8 @@
 
 use crate::backoff::Jitter;
 use crate::error::{ClusterError, KubeconfigProblem};
+use crate::service_account::ServiceAccount;
+use crate::token_file::TokenFile;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError as KubeError, LoadDataError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +25,6 @@ pub const TRIES_TOTAL_SECONDS: u64 = 60;
 pub const USER_AGENT: &str = concat!("orlop/", env!("CARGO_PKG_VERSION"));
 
 const KUBECONFIG: &str = "KUBECONFIG";
-const SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 
 /// Another identity to act as; the configured user needs the verb `impersonate`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +41,8 @@ pub struct ConnectOptions {
     /// One kubeconfig. `None`: the files of `KUBECONFIG`, else `~/.kube/config`, else the service
     /// account of the Pod this runs in.
     pub kubeconfig: Option<PathBuf>,
+    /// With no kubeconfig named: this service account, and nothing else is looked for.
+    pub service_account: Option<ServiceAccount>,
     /// A context other than the current one.
     pub context: Option<String>,
     /// Act as somebody else.
@@ -64,6 +67,7 @@ impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             kubeconfig: None,
+            service_account: None,
             context: None,
             impersonate: None,
             request_timeout: Duration::from_secs(REQUEST_TIMEOUT_SECONDS),
@@ -84,9 +88,11 @@ impl ConnectOptions {
     }
 }
 
-/// Reads what `options` points to.
-pub(crate) async fn load(options: &ConnectOptions) -> Result<kube::Config, ClusterError> {
-    let mut config = match files(options)? {
+/// What `options` points to: the connection, and the file of its token if that has one.
+pub(crate) async fn load(
+    options: &ConnectOptions,
+) -> Result<(kube::Config, Option<TokenFile>), ClusterError> {
+    let (mut config, token) = match files(options)? {
         Source::Files(files) => {
             let mut config = from_files(&files, options.context.as_deref()).await?;
             without_needless_proxy(&mut config);
@@ -95,13 +101,13 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<kube::Config, Clust
                 let problem = KubeconfigProblem::UnsupportedProxy(scheme);
                 return Err(ClusterError::Kubeconfig { files, problem });
             }
-            config
+            let token = token_file(&mut config)
+                .map_err(|problem| ClusterError::Kubeconfig { files, problem })?;
+            (config, token)
         }
-        Source::ServiceAccount => {
-            kube::Config::incluster().map_err(|error| ClusterError::Credentials {
-                address: "the cluster of this Pod".to_owned(),
-                message: error.to_string(),
-            })?
+        Source::ServiceAccount(account) => {
+            let (config, token) = account.load()?;
+            (config, Some(token))
         }
     };
     config.connect_timeout = Some(options.connect_timeout);
@@ -112,17 +118,31 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<kube::Config, Clust
         config.auth_info.impersonate = Some(user.clone());
         config.auth_info.impersonate_groups = (!groups.is_empty()).then(|| groups.clone());
     }
-    Ok(config)
+    Ok((config, token))
+}
+
+/// The token file of a kubeconfig's user, unless something else goes before it.
+fn token_file(config: &mut kube::Config) -> Result<Option<TokenFile>, KubeconfigProblem> {
+    let user = &mut config.auth_info;
+    if user.token.is_some() || user.password.is_some() || user.auth_provider.is_some() {
+        return Ok(None);
+    }
+    let Some(path) = user.token_file.take() else { return Ok(None) };
+    let problem = |why| KubeconfigProblem::BadCredentials(format!("tokenFile: {path}: {why}"));
+    TokenFile::open(Path::new(&path)).map(Some).map_err(problem)
 }
 
 enum Source {
     Files(Vec<PathBuf>),
-    ServiceAccount,
+    ServiceAccount(ServiceAccount),
 }
 
 fn files(options: &ConnectOptions) -> Result<Source, ClusterError> {
     if let Some(file) = &options.kubeconfig {
         return Ok(Source::Files(vec![file.clone()]));
+    }
+    if let Some(account) = &options.service_account {
+        return Ok(Source::ServiceAccount(account.clone()));
     }
     if let Some(list) = std::env::var_os(KUBECONFIG) {
         let all: Vec<PathBuf> =
@@ -137,8 +157,8 @@ fn files(options: &ConnectOptions) -> Result<Source, ClusterError> {
     if let Some(file) = home.as_ref().filter(|file| file.exists()) {
         return Ok(Source::Files(vec![file.clone()]));
     }
-    if std::env::var_os(SERVICE_HOST).is_some() {
-        return Ok(Source::ServiceAccount);
+    if let Some(account) = ServiceAccount::of_this_pod() {
+        return Ok(Source::ServiceAccount(account));
     }
     let home = home.map_or_else(|| "~/.kube/config".to_owned(), |file| file.display().to_string());
     Err(ClusterError::NoConfiguration {
@@ -267,7 +287,7 @@ mod tests {
             contexts: [{name: x, context: {cluster: c}}],
             clusters: [{name: c, cluster: {server: 'https://h', proxy-url: 'http://u:CANARY@p'}}]}";
         file.write_all(text.as_bytes()).unwrap();
-        let error = load(&ConnectOptions::from_kubeconfig(file.path())).await.unwrap_err();
+        let error = load(&ConnectOptions::from_kubeconfig(file.path())).await.err().unwrap();
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("unsupported http proxy") && !shown.contains("CANARY"), "{shown}");
     }

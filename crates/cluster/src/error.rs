@@ -155,6 +155,14 @@ pub enum ClusterError {
         /// The places that were tried.
         looked_for: Vec<String>,
     },
+    /// The files that a Pod finds its identity in cannot be used.
+    #[error("the service account of this Pod cannot be used: {}: {message}", path.display())]
+    ServiceAccount {
+        /// The file.
+        path: PathBuf,
+        /// Why; without its content.
+        message: String,
+    },
     /// A credential plugin or token file gave no credentials.
     #[error("cannot get credentials for {address}: {message}")]
     Credentials {
@@ -414,6 +422,9 @@ impl Explain for ClusterError {
         Some(match self {
             Self::Kubeconfig { problem, .. } => return Self::kubeconfig_hint(problem),
             Self::NoConfiguration { .. } => Hint::new("give --kubeconfig FILE or set KUBECONFIG"),
+            Self::ServiceAccount { .. } => {
+                Hint::new("check the Pod's automountServiceAccountToken, or give --kubeconfig FILE")
+            }
             Self::Credentials { .. } => {
                 Hint::new("run the credential command of the kubeconfig's user by hand to see why")
             }

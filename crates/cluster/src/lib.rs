@@ -17,8 +17,10 @@ mod operations;
 mod queue;
 mod request;
 mod resource;
+mod service_account;
 mod status;
 mod timestamp;
+mod token_file;
 mod transport;
 mod watch;
 
@@ -49,6 +51,8 @@ pub use queue::{
     Outcome, QUEUE_BACKOFF_BASE_MILLISECONDS, QUEUE_BACKOFF_CAP_SECONDS, Queue, QueueOptions, Work,
 };
 pub use resource::Resource;
+pub use service_account::{SERVICE_ACCOUNT_FOLDER, ServiceAccount};
+pub use token_file::TOKEN_FILE_SECONDS;
 pub use watch::{
     Deletion, WATCH_EVENT_BYTES_MAX, WATCH_FAILURES_SILENT, WATCH_IDLE_SECONDS,
     WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,

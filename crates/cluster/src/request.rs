@@ -8,8 +8,10 @@ use crate::client::Inner;
 use crate::error::ClusterError;
 use crate::status::{About, Status};
 use crate::transport;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use std::time::Duration;
@@ -182,6 +184,7 @@ impl Inner {
         call: &Call,
         request: Request<Body>,
     ) -> (u16, Result<Answer, Failure>) {
+        let shown = request.headers().get(AUTHORIZATION).cloned();
         let response = match self.http.send(request).await {
             Ok(response) => response,
             Err(error) => return (0, Err(self.broken(&error))),
@@ -196,7 +199,19 @@ impl Inner {
             let (status, headers) = (parts.status, parts.headers);
             return (code, Ok(Answer { status, headers, body, repeated: false }));
         }
-        (code, Err(failure(&call.about, parts.status, &parts.headers, &body)))
+        let mut failure = failure(&call.about, parts.status, &parts.headers, &body);
+        // With a new token a request that was turned away at the door is worth another try.
+        failure.refused |= self.has_newer_token(&failure.error, shown.as_ref());
+        (code, Err(failure))
+    }
+
+    fn has_newer_token(&self, error: &ClusterError, shown: Option<&HeaderValue>) -> bool {
+        let (ClusterError::Unauthorized { .. }, Some(shown), Some(token)) =
+            (error, shown, &self.token)
+        else {
+            return false;
+        };
+        token.refused(shown, std::time::Instant::now())
     }
 
     /// No answer at all.
@@ -226,6 +241,20 @@ impl Inner {
     /// Opens a streamed answer (watch): the time limit is for the headers only.
     pub(crate) async fn open(&self, call: &Call) -> Result<Response<Body>, ClusterError> {
         let request = self.request(call)?;
+        let shown = request.headers().get(AUTHORIZATION).cloned();
+        match self.open_once(call, request).await {
+            Err(error) if self.has_newer_token(&error, shown.as_ref()) => {
+                self.open_once(call, self.request(call)?).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_once(
+        &self,
+        call: &Call,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ClusterError> {
         let start = Instant::now();
         let sent = tokio::time::timeout(self.request_timeout, self.http.send(request)).await;
         let done = |code| {
@@ -273,6 +302,9 @@ impl Inner {
             // One gzip member per watch event trips decoders; loopback and LAN gain nothing.
             .header(ACCEPT_ENCODING, "identity")
             .header(ACCEPT, call.accept);
+        if let Some(token) = &self.token {
+            builder = builder.header(AUTHORIZATION, token.header(std::time::Instant::now()));
+        }
         if !call.body.is_empty() {
             builder = builder.header(CONTENT_TYPE, call.content_type);
         }

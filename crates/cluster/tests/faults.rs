@@ -32,7 +32,8 @@ enum Reply {
 
 struct Server {
     address: String,
-    requests: Arc<Mutex<Vec<String>>>,
+    /// The first line and the token of each.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -67,7 +68,12 @@ impl Server {
 
     /// `METHOD /path?query` of every request so far.
     fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.requests.lock().unwrap().iter().map(|(line, _)| line.clone()).collect()
+    }
+
+    /// The token of every request so far.
+    fn tokens(&self) -> Vec<String> {
+        self.requests.lock().unwrap().iter().map(|(_, token)| token.clone()).collect()
     }
 
     async fn client(&self) -> Client {
@@ -95,7 +101,7 @@ fn kubeconfig(address: &str) -> String {
 
 async fn answer(
     mut socket: TcpStream,
-    seen: &Mutex<Vec<String>>,
+    seen: &Mutex<Vec<(String, String)>>,
     next: &Mutex<usize>,
     script: &[Reply],
 ) {
@@ -116,7 +122,8 @@ async fn answer(
         }
     };
     let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    seen.lock().unwrap().push(line);
+    let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
+    seen.lock().unwrap().push((line, token.unwrap_or_default().to_owned()));
     let reply = {
         let mut next = next.lock().unwrap();
         let reply = script[(*next).min(script.len() - 1)].clone();
@@ -303,6 +310,7 @@ async fn an_unreachable_server_is_named_and_the_token_is_not() {
     let shown = model::report(&error, model::Explain::hint(&error)).to_string();
     assert!(shown.contains(&format!("cannot reach the API server at {address}")), "{shown}");
     assert!(shown.contains("refused"), "{shown}");
+    assert!(shown.contains("hint: check that the server runs"), "{shown}");
     assert!(!format!("{shown} {error:?} {client:?}").contains("CANARY"), "{shown}");
 }
 
@@ -488,6 +496,44 @@ async fn a_credential_plugin_that_fails_is_named_without_its_output() {
     assert!(matches!(error, ClusterError::Credentials { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
     assert!(error.to_string().ends_with("exit status: 7"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_file_is_read_again_at_once_when_the_server_refuses_its_token() {
+    let refused = || Reply::Json(401, "", status(401, "Unauthorized"));
+    let server = Server::start(vec![
+        refused(),
+        refused(),
+        Reply::Json(201, "", pod("p", "1", "5")),
+        list("10", &[pod("a", "1", "1")], ""),
+        refused(),
+        Reply::Lines(vec![event("ADDED", &pod("b", "2", "11"))]),
+        Reply::Silence,
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let (config, token) = (folder.path().join("config"), folder.path().join("token"));
+    let user = format!("{{tokenFile: '{}'}}", token.display());
+    let text = kubeconfig(&server.address).replace("{token: CANARY-TOKEN}", &user);
+    std::fs::write(&config, text).unwrap();
+    let options = ConnectOptions::from_kubeconfig(&config);
+    let error = Client::connect(&options).await.unwrap_err().to_string();
+    assert!(error.contains("has unusable credentials: tokenFile: "), "{error}");
+    assert!(error.ends_with("token: No such file or directory (os error 2)"), "{error}");
+
+    std::fs::write(&token, "one\n").unwrap();
+    let client = Client::connect(&options).await.unwrap();
+    let error = client.get(&pods(), "a", "p").await.unwrap_err();
+    assert!(matches!(error, ClusterError::Unauthorized { .. }), "{error}");
+    assert_eq!(server.tokens(), ["one"], "the same token again would change nothing");
+    // What was turned away at the door was not carried out, so a create may be sent again.
+    std::fs::write(&token, "two\n").unwrap();
+    client.create(&pods(), &object("p"), &ApplyOptions::new("t")).await.unwrap();
+    assert_eq!(server.tokens(), ["one", "one", "two"]);
+    std::fs::write(&token, "three\n").unwrap();
+    let mut watch = client.watch(&pods(), ListOptions::default());
+    assert_eq!(told(&mut watch, 3).await, "+a = +b");
+    assert_eq!(server.tokens()[3..6], ["two", "two", "three"]);
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
-//! The YAML reader against kubectl: recorded vectors always, the real binary when
-//! `ORLOP_KUBECTL` names one.
+//! The YAML reader against kubectl: recorded vectors always, the real program where this machine
+//! has it or can build it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use objects::yaml;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use testbed::components::{self, Need};
 
 /// Documents per run of kubectl: one run costs about 0.2 s, most of it start-up.
 const DOCUMENTS_PER_RUN: usize = 200;
@@ -93,10 +94,7 @@ fn gitops_2_every_scalar_means_to_us_what_it_means_to_kubectl() {
 
 #[test]
 fn gitops_2_kubectl_itself_reads_the_vectors_as_recorded() {
-    let Some(kubectl) = std::env::var_os("ORLOP_KUBECTL") else {
-        eprintln!("SKIP gitops_2 differential: ORLOP_KUBECTL does not name a kubectl binary");
-        return;
-    };
+    let Some(kubectl) = kubectl() else { return };
     let vectors = vectors();
     let (refused, read): (Vec<&Vector>, Vec<&Vector>) = vectors.iter().partition(|v| v.error);
     for run in read.chunks(DOCUMENTS_PER_RUN) {
@@ -115,10 +113,7 @@ fn gitops_2_kubectl_itself_reads_the_vectors_as_recorded() {
 
 #[test]
 fn gitops_2_documents_with_lists_and_separators_are_read_as_kubectl_reads_them() {
-    let Some(kubectl) = std::env::var_os("ORLOP_KUBECTL") else {
-        eprintln!("SKIP gitops_2 documents: ORLOP_KUBECTL does not name a kubectl binary");
-        return;
-    };
+    let Some(kubectl) = kubectl() else { return };
     let map =
         |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
     let texts = [
@@ -141,8 +136,23 @@ fn gitops_2_documents_with_lists_and_separators_are_read_as_kubectl_reads_them()
     }
 }
 
+/// The kubectl of the pinned version; none is a skip.
+#[expect(clippy::print_stderr, reason = "long work says what it does, a skipped test says why")]
+fn kubectl() -> Option<PathBuf> {
+    let found = match std::env::var_os("ORLOP_NO_CLUSTER") {
+        Some(reason) => Err(format!("no kubectl is built: {}", reason.display())),
+        None => components::ensure(Need::ControlPlane, &mut |line| eprintln!("{line}"))
+            .map_err(|error| error.to_string()),
+    };
+    let thread = std::thread::current();
+    found
+        .inspect_err(|why| eprintln!("SKIP {}: {why}", thread.name().unwrap_or("test")))
+        .ok()
+        .map(|components| components.kubectl())
+}
+
 /// What kubectl prints for a file that it reads and does not change; no server is asked.
-fn run_kubectl(kubectl: &std::ffi::OsStr, text: &str) -> Result<Vec<Value>, String> {
+fn run_kubectl(kubectl: &Path, text: &str) -> Result<Vec<Value>, String> {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     let output = Command::new(kubectl)

@@ -307,7 +307,7 @@ impl Cluster {
             node::raise_all(&self.record, &launcher, &api, say)?;
             timings.push(("nodes ready", start.elapsed()));
         }
-        self.wait_for_account(&api)?;
+        self.wait_for_account(&launcher, &api)?;
         timings.push(("ServiceAccounts ready", start.elapsed()));
         self.record.phase = Phase::Ready;
         self.record.write()
@@ -326,9 +326,15 @@ impl Cluster {
         })
     }
 
-    /// Pods can be created in a namespace as soon as its ServiceAccount is there.
-    fn wait_for_account(&self, api: &Api) -> Result<(), TestbedError> {
-        self.wait_for("the ServiceAccount controller", "kube-controller-manager", || {
+    /// Pods can be created in a namespace as soon as its ServiceAccount is there. The controller
+    /// manager ends when the API server takes more than 10 s to become healthy, as it does on a
+    /// busy machine: then it is started again.
+    fn wait_for_account(&self, launcher: &Launcher<'_>, api: &Api) -> Result<(), TestbedError> {
+        let manager = self.program("kube-controller-manager")?;
+        self.wait_for("the ServiceAccount controller", manager.component, || {
+            if launcher.pids(Place::Control, &manager).is_empty() {
+                launcher.start(Place::Control, &manager)?;
+            }
             Ok(api.get("/api/v1/namespaces/default/serviceaccounts/default")?.is_some())
         })
     }

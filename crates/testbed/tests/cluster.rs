@@ -199,6 +199,37 @@ fn clusters_stand_side_by_side_and_a_second_up_changes_nothing() {
     assert!(!Cluster::down(&other, &mut |_| {}).unwrap());
 }
 
+#[test]
+fn a_controller_manager_that_gave_up_on_a_slow_start_is_started_again() {
+    if skipped() {
+        return;
+    }
+    let name = format!("slow-{}", std::process::id());
+    let cluster = std::thread::scope(|scope| {
+        let up = scope.spawn(|| raise(&name, 0));
+        let folder = state_dir().join(&name).to_string_lossy().into_owned();
+        let killed = wait::until(LIMIT, || Ok::<_, ()>(kill_manager(&folder).then_some(())));
+        assert_eq!(killed, Ok(Some(())));
+        up.join().unwrap()
+    });
+    kubectl(&cluster, &["get", "serviceaccount", "default"]);
+    assert!(Cluster::down(&name, &mut |_| {}).unwrap());
+}
+
+/// Ends the controller manager of the cluster in this folder; says whether there was one.
+fn kill_manager(folder: &str) -> bool {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = all.filter(|entry| {
+        let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        let program = words.split('\0').next().unwrap_or_default();
+        program.ends_with("/kube-controller-manager") && words.contains(folder)
+    });
+    let Some(pid) = pids.next() else { return false };
+    let kill = Command::new("kill").arg("-9").arg(pid.file_name()).status();
+    kill.unwrap().success()
+}
+
 fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
     let output = cluster.kubectl().args(arguments).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "kubectl {arguments:?}: {output:?}");

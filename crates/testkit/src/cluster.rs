@@ -123,7 +123,9 @@ impl SharedCluster {
 #[must_use]
 pub fn namespace(cluster: &SharedCluster) -> Namespace {
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("t-{}-{number}", std::process::id());
+    // A number of a process comes again; the namespace of a killed one may still be there.
+    let moment = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
+    let name = format!("t-{}-{number}-{moment:x}", std::process::id());
     cluster.kubectl_ok(&["create", "namespace", &name]);
     wait_for_account(&|| cluster.kubectl(), &name);
     Namespace { name, cluster: cluster.clone() }
@@ -141,6 +143,12 @@ impl Namespace {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The cluster that it is on.
+    #[must_use]
+    pub fn cluster(&self) -> &SharedCluster {
+        &self.cluster
     }
 }
 

@@ -3,11 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use testkit::cluster::shared;
 use testkit::proxy::{Fault, Proxy, Rule};
-
-/// Names a kubeconfig of a cluster that may be written to.
-const KUBECONFIG: &str = "ORLOP_TEST_KUBECONFIG";
 
 fn ask(proxy: &Proxy, method: &str, target: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(proxy.url().trim_start_matches("http://")).unwrap();
@@ -25,14 +22,13 @@ fn ask(proxy: &Proxy, method: &str, target: &str, body: &str) -> String {
 
 #[test]
 fn a_real_api_server_is_reached_with_its_client_certificate_and_counted() {
-    let Some(kubeconfig) = std::env::var_os(KUBECONFIG).map(PathBuf::from) else {
-        eprintln!("SKIP a_real_api_server_is_reached: {KUBECONFIG} is not set");
-        return;
-    };
-    let proxy = Proxy::start(&kubeconfig).unwrap();
+    let Some(cluster) = shared() else { return };
+    let namespace = cluster.namespace();
+    let proxy = Proxy::start(cluster.kubeconfig()).unwrap();
     let text = ask(&proxy, "GET", "/version", "");
     assert!(text.contains("gitVersion"), "{text}");
-    let name = "/api/v1/namespaces/default/configmaps/testkit-proxy";
+    let list = format!("/api/v1/namespaces/{}/configmaps", namespace.name());
+    let name = format!("{list}/testkit-proxy");
     let object = "{apiVersion: v1, kind: ConfigMap, metadata: {name: testkit-proxy}}";
     let apply = format!("{name}?fieldManager=testkit");
     let text = ask(&proxy, "PATCH", &format!("{apply}&dryRun=All"), object);
@@ -41,9 +37,8 @@ fn a_real_api_server_is_reached_with_its_client_certificate_and_counted() {
     let text = ask(&proxy, "PATCH", &apply, object);
     assert!(text.contains("testkit-proxy"), "{text}");
     proxy.fault(Rule::new("watch", "configmaps", Fault::CutAfterEvents(1)));
-    let list = "/api/v1/namespaces/default/configmaps";
     let text = ask(&proxy, "GET", &format!("{list}?watch=true&timeoutSeconds=20"), "");
     assert!(text.contains("\"ADDED\""), "{text}");
-    assert!(ask(&proxy, "DELETE", name, "").contains("200 OK"));
+    assert!(ask(&proxy, "DELETE", &name, "").contains("200 OK"));
     assert_eq!(proxy.recorder().writes(), 2);
 }

@@ -85,3 +85,32 @@ async fn an_immutable_field_is_named() {
     let reason = outcome(&report, "a").reason.clone().unwrap();
     assert!(reason.contains("immutable"), "{reason}");
 }
+
+/// Written by kubectl for itself: a copy of everything, secrets included.
+const LAST_APPLIED: &str = "kubectl\\.kubernetes\\.io/last-applied-configuration";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gitops_21_the_last_applied_annotation_is_never_written_and_no_copy_of_ours_is_in_it() {
+    let Some(bed) = Bed::start().await else { return };
+    let annotation = |name: &str| {
+        let path = format!(".metadata.annotations.{LAST_APPLIED}");
+        bed.field(&format!("configmap/{name}"), &path)
+    };
+    let theirs = |name: &str| config_map(name, "theirs");
+    bed.kubectl_apply(&["apply"], &theirs("kubectls"));
+    let before = annotation("kubectls");
+    assert!(before.contains("theirs"), "{before}");
+    for value in ["one", "two"] {
+        bed.write("a.yaml", &(config_map("fresh", value) + &config_map("kubectls", value)));
+        assert_eq!(bed.apply().await.done(), 2);
+        assert_eq!(bed.field("configmap/kubectls", ".data.key"), value);
+        assert_eq!(annotation("fresh"), "");
+        let left = annotation("kubectls");
+        assert!(left.is_empty() || left == before, "{left}");
+    }
+    // Larger than an annotation may be.
+    bed.write("big.yaml", &config_map("big", &"x".repeat(300_000)));
+    assert_eq!(bed.apply().await.done(), 1);
+    assert_eq!(annotation("big"), "");
+    assert_eq!(bed.apply_counted().await.1, 0);
+}

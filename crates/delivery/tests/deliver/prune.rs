@@ -1,9 +1,11 @@
 //! What may be deleted, and everything that stops it.
 
 use crate::bed::{Bed, config_map, done, operation, outcome};
+use cluster::{Client, ConnectOptions};
 use delivery::{DeletePolicy, OutcomeResult, Silent};
 use model::Exit;
 use sync::Action;
+use testkit::proxy::{Fault, Rule};
 use tokio_util::sync::CancellationToken;
 
 /// A bed with three delivered ConfigMaps: a, b, c; one file each.
@@ -61,6 +63,37 @@ async fn gitops_8_an_empty_source_a_broken_document_and_the_limits_prune_nothing
     assert!(report.refusals[0].message.contains("the limit is 1"), "{:?}", report.refusals);
     bed.options.guards.objects_max = 2;
     assert_eq!(bed.apply().await.done(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gitops_8_nothing_is_pruned_while_a_list_or_the_discovery_fails() {
+    let Some(mut bed) = delivered().await else { return };
+    bed.remove("b.yaml");
+    let failing = || Fault::Status { code: 503, retry_after_seconds: None };
+    for fault in [
+        Rule::new("list", "configmaps", failing()).always(),
+        // The record can be read, the objects cannot.
+        Rule::new("list", "configmaps", failing()).from_nth(2).always(),
+        Rule::new("list", "configmaps", Fault::Cut).from_nth(2).always(),
+        Rule::new("get", "/api", failing()).always(),
+        Rule::new("get", "/api", Fault::Status { code: 404, retry_after_seconds: None }).always(),
+    ] {
+        let shown = format!("{fault:?}");
+        // A client that knows nothing yet, and gives up soon.
+        let mut options = ConnectOptions::from_kubeconfig(bed.proxy.kubeconfig());
+        options.tries_max = 2;
+        bed.client = Client::connect(&options).await.unwrap();
+        bed.proxy.clear_faults();
+        bed.proxy.recorder().reset();
+        bed.proxy.fault(fault);
+        let outcome = bed.try_apply(None).await;
+        bed.proxy.clear_faults();
+        let pruned = outcome.as_ref().map_or(0, delivery::Report::done);
+        assert_eq!((pruned, bed.proxy.recorder().writes()), (0, 0), "{shown}: {outcome:?}");
+        assert!(outcome.is_err() || outcome.unwrap().exit() == Exit::CouldNot, "{shown}");
+        assert!(bed.exists("configmap/b"), "{shown}");
+    }
+    assert_eq!(done(&bed.apply().await), [(Action::Prune, "b")], "it was still recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
