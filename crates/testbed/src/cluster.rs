@@ -317,7 +317,7 @@ impl Cluster {
         let api = Api::of(&self.record)?;
         self.wait_for("the API server", "kube-apiserver", || {
             for component in ["etcd", "kube-apiserver"] {
-                if launcher.pids(Place::Control, &self.program(component)?).is_empty() {
+                if launcher.has_ended(Place::Control, &self.program(component)?) {
                     let log = self.record.log(component, Place::Control);
                     return Err(launcher.ended(component, &log));
                 }
@@ -332,7 +332,7 @@ impl Cluster {
     fn wait_for_account(&self, launcher: &Launcher<'_>, api: &Api) -> Result<(), TestbedError> {
         let manager = self.program("kube-controller-manager")?;
         self.wait_for("the ServiceAccount controller", manager.component, || {
-            if launcher.pids(Place::Control, &manager).is_empty() {
+            if launcher.has_ended(Place::Control, &manager) {
                 launcher.start(Place::Control, &manager)?;
             }
             Ok(api.get("/api/v1/namespaces/default/serviceaccounts/default")?.is_some())

@@ -15,11 +15,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Enters the cgroups (`$1`, separated by blanks), then runs the rest.
 const ENTER: &str = r#"for group in $1; do echo $$ > "$group" || exit 1; done; shift; exec "$@""#;
 /// Writes into the log `$0` and runs the rest in the background, without a terminal.
 const DETACH: &str = r#"exec < /dev/null >> "$0" 2>&1; setsid "$@" &"#;
+/// How long a process may take to turn from a shell into its program.
+const TURN_LIMIT: Duration = Duration::from_millis(300);
 /// The namespaces of a place.
 const UNSHARE: [&str; 7] =
     ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
@@ -115,6 +118,15 @@ impl<'a> Launcher<'a> {
             .collect();
         pids.sort_by_key(|pid| std::cmp::Reverse(process::uptime(*pid)));
         pids
+    }
+
+    /// Whether a component that was started has ended. A process that turns from a shell into its
+    /// program has no environment for a moment, so it has to be missing for a while.
+    pub(crate) fn has_ended(&self, place: Place, program: &Program) -> bool {
+        let found = crate::wait::until(TURN_LIMIT, || {
+            Ok::<_, TestbedError>((!self.pids(place, program).is_empty()).then_some(()))
+        });
+        matches!(found, Ok(None))
     }
 
     /// Ends a component with SIGKILL and waits until it is gone.

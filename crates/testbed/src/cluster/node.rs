@@ -207,7 +207,7 @@ fn wait_ready(record: &Record, api: &Api, number: u8) -> Result<(), TestbedError
     let kubelet = programs(record, place).into_iter().find(|one| one.component == "kubelet");
     let log = record.log("kubelet", place);
     let found = wait::until(READY_LIMIT, || {
-        if kubelet.as_ref().is_some_and(|kubelet| launcher.pids(place, kubelet).is_empty()) {
+        if kubelet.as_ref().is_some_and(|kubelet| launcher.has_ended(place, kubelet)) {
             return Err(launcher.ended(&format!("the kubelet of {}", place.name()), &log));
         }
         Ok(api.get(&path)?.filter(is_ready))
