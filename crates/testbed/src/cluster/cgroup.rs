@@ -30,8 +30,12 @@ enum Kind {
 pub(crate) struct Cgroups(Vec<Hierarchy>);
 
 impl Cgroups {
-    /// The hierarchies that are mounted.
+    /// The hierarchies that are mounted; none without root, because the groups there are then those
+    /// of root's clusters, which may have the same names.
     pub(crate) fn of_host() -> Self {
+        if !rustix::process::geteuid().is_root() {
+            return Self(Vec::new());
+        }
         Self::from_mounts(&fs::read_to_string("/proc/self/mounts").unwrap_or_default())
     }
 
