@@ -22,7 +22,7 @@ pub(crate) struct Leaving {
 /// What will be done.
 pub(crate) struct Decided {
     /// By index of the desired object; `None` is unchanged.
-    pub(crate) by_index: Vec<Option<Operation>>,
+    pub(crate) by_index: Vec<Option<Box<Operation>>>,
     /// Documents that could not be resolved, and objects that left the tree.
     pub(crate) others: Vec<Operation>,
     pub(crate) schedule: Schedule,
@@ -39,11 +39,12 @@ pub(crate) struct Decided {
 
 impl Decided {
     /// Every operation in the order of execution.
-    pub(crate) fn operations(&self) -> Vec<Operation> {
+    pub(crate) fn operations(&self) -> Vec<&Operation> {
         let mut applies: Vec<&Operation> = self
             .by_index
             .iter()
             .flatten()
+            .map(Box::as_ref)
             .chain(self.others.iter().filter(|operation| operation.origin.is_some()))
             .collect();
         let rank = |operation: &Operation| order::install_rank(&operation.object.group_kind());
@@ -53,11 +54,11 @@ impl Decided {
         let mut left: Vec<&Operation> =
             self.others.iter().filter(|operation| operation.origin.is_none()).collect();
         left.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| a.object.cmp(&b.object)));
-        applies.into_iter().chain(left).cloned().collect()
+        applies.into_iter().chain(left).collect()
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        Summary::of(&self.operations(), self.unchanged)
+        Summary::of(self.operations(), self.unchanged)
     }
 }
 
@@ -69,17 +70,17 @@ pub(crate) fn decide(
     recorded: &Inventory,
     options: &DeliveryOptions,
 ) -> Decided {
-    let mut by_index: Vec<Option<Operation>> = set
+    let mut by_index: Vec<Option<Box<Operation>>> = set
         .objects
         .iter()
         .enumerate()
-        .map(|(index, desired)| operation(index, desired, set, found, recorded))
+        .map(|(index, desired)| operation(index, desired, set, found, recorded).map(Box::new))
         .collect();
     let items: Vec<Item> = set
         .objects
         .iter()
         .zip(&by_index)
-        .map(|(desired, operation)| item(desired, operation.as_ref()))
+        .map(|(desired, operation)| item(desired, operation.as_deref()))
         .chain(set.invalid.iter().map(broken))
         .collect();
     let mut schedule = Schedule::for_apply(&items);
@@ -175,8 +176,8 @@ fn create(
 
 fn change(desired: &Desired, seen: &Seen) -> Option<Operation> {
     let mut operation = desired.operation(Action::Update);
-    operation.uid = Some(seen.live.uid.clone());
-    operation.resource_version = Some(seen.live.resource_version.clone());
+    operation.uid = Some(seen.uid.clone());
+    operation.resource_version = Some(seen.resource_version.clone());
     match &seen.verdict {
         Verdict::Unchanged => return None,
         Verdict::Write { takes_over_from } => {

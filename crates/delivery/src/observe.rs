@@ -28,7 +28,8 @@ const LOOKUPS_MAX: usize = 64;
 /// One live object that is desired.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) live: Live,
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
     pub(crate) verdict: Verdict,
     /// Its health when it is not healthy.
     pub(crate) health: Option<Health>,
@@ -105,7 +106,7 @@ impl Observer<'_> {
 
     /// Kinds in the order of their rank, so that namespaces are known before what is in them.
     async fn groups(&self, found: &mut Observation) -> Result<Vec<Group>, DeliveryError> {
-        let mut groups: BTreeMap<(u16, GroupVersionKind), Group> = BTreeMap::new();
+        let mut groups: BTreeMap<(u16, Arc<GroupVersionKind>), Group> = BTreeMap::new();
         for (index, desired) in self.set.objects.iter().enumerate() {
             let Some(resource) = &desired.resource else { continue };
             let group = groups
@@ -136,7 +137,7 @@ impl Observer<'_> {
                 },
             };
             found.resources.insert(kind.clone(), resource.clone());
-            let key = (objects::order::install_rank(&kind), resource.gvk.clone());
+            let key = (objects::order::install_rank(&kind), Arc::new(resource.gvk.clone()));
             let group = groups.entry(key).or_insert_with(|| Group::new(resource));
             group.namespaces.insert(id.namespace.clone());
             group.left.push(id.clone());
@@ -213,7 +214,7 @@ impl Observer<'_> {
     fn index_of(&self, id: &ObjectRef, resource: &Resource) -> Option<usize> {
         let index = *self.set.by_id.get(id)?;
         let desired = self.set.objects.get(index)?;
-        (desired.gvk == resource.gvk).then_some(index)
+        (*desired.gvk == resource.gvk).then_some(index)
     }
 
     /// Decides from the live object alone, or gives back what the server has to be asked.
@@ -246,7 +247,7 @@ impl Observer<'_> {
             Step::Hold => Verdict::Going(facts.finalizers.clone()),
             Step::DryRun => return Ok(Some((index, object, live))),
         };
-        found.put(index, Seen { health: unhealthy(&live), live: facts, verdict });
+        found.put(index, Seen::new(facts, verdict, &live));
         Ok(None)
     }
 
@@ -259,8 +260,7 @@ impl Observer<'_> {
         let answers: Vec<(usize, Seen)> = stream::iter(questions)
             .map(|(index, desired, live)| async move {
                 let verdict = self.lens.look(resource, &desired, Some(&live)).await?;
-                let seen = Seen { live: Live::of(&live), verdict, health: unhealthy(&live) };
-                Ok::<_, DeliveryError>((index, seen))
+                Ok::<_, DeliveryError>((index, Seen::new(Live::of(&live), verdict, &live)))
             })
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
@@ -435,6 +435,13 @@ impl Observer<'_> {
 impl Group {
     fn new(resource: Arc<Resource>) -> Self {
         Self { resource, namespaces: BTreeSet::new(), desired: Vec::new(), left: Vec::new() }
+    }
+}
+
+impl Seen {
+    fn new(facts: Live, verdict: Verdict, live: &Object) -> Self {
+        let Live { uid, resource_version, .. } = facts;
+        Self { uid, resource_version, verdict, health: unhealthy(live) }
     }
 }
 

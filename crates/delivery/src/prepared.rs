@@ -86,7 +86,7 @@ pub(crate) async fn identity(client: &Client) -> Result<ClusterIdentity, Deliver
 impl Prepared {
     /// The plan as data.
     pub(crate) fn plan(&self, tree: &Tree, options: &DeliveryOptions) -> Plan {
-        let operations = self.decided.operations();
+        let operations: Vec<_> = self.decided.operations().into_iter().cloned().collect();
         Plan {
             schema: PLAN_SCHEMA.to_owned(),
             delivery: options.name.to_string(),

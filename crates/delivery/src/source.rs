@@ -1,12 +1,12 @@
 //! From a folder or a repository to documents.
 //!
 //! Every `*.yaml`, `*.yml` and `*.json` file below the path is read; other files are ignored. A
-//! document that cannot be read becomes a [`Problem`] and the others go on. Documents are kept as
-//! compact JSON text, because ten thousand parsed trees would take a tenth of a gigabyte.
+//! document that cannot be read becomes a [`Problem`] and the others go on. Documents are held
+//! [`Packed`], one file and one parsed document in memory at a time.
 
 use crate::error::DeliveryError;
 use model::Explain;
-use objects::{GroupKind, Object, Origin, yaml};
+use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +35,10 @@ pub enum Source {
     },
 }
 
-/// One document of the tree, as compact JSON.
+/// One document of the tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    pub(crate) json: Box<[u8]>,
+    pub(crate) packed: Packed,
     pub(crate) origin: Origin,
 }
 
@@ -182,32 +182,31 @@ impl Tree {
                 Err(error) => return Err(DeliveryError::Source(error)),
             }
         }
+        self.documents.shrink_to_fit();
         self.source.digest = digest.finish();
         Ok(())
     }
 
     pub(crate) fn add_file(&mut self, path: &str, bytes: &[u8]) {
-        let parsed = yaml::parse(path, bytes);
-        for diagnostic in &parsed.diagnostics {
+        let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| self.add(manifest));
+        for diagnostic in diagnostics {
             self.problems.push(Problem {
                 origin: None,
                 message: diagnostic.to_string(),
                 hint: diagnostic.hint().map(|hint| hint.as_str().to_owned()),
             });
         }
-        for manifest in parsed.manifests {
-            self.defined.extend(Defined::of(&manifest.object));
-            match serde_json::to_vec(manifest.object.as_map()) {
-                Ok(json) => {
-                    let json = json.into_boxed_slice();
-                    self.documents.push(Document { json, origin: manifest.origin });
-                }
-                Err(error) => self.problems.push(Problem {
-                    origin: Some(manifest.origin.to_string()),
-                    message: format!("the document cannot be written as JSON: {error}"),
-                    hint: None,
-                }),
-            }
+    }
+
+    fn add(&mut self, Manifest { object, origin }: Manifest) {
+        self.defined.extend(Defined::of(&object));
+        match Packed::pack(&object) {
+            Ok(packed) => self.documents.push(Document { packed, origin }),
+            Err(error) => self.problems.push(Problem {
+                origin: Some(origin.to_string()),
+                message: format!("the document cannot be written as JSON: {error}"),
+                hint: None,
+            }),
         }
     }
 }
