@@ -82,7 +82,14 @@ impl DesiredSet {
     }
 }
 
-fn unpack(packed: &Packed) -> Result<Object, DeliveryError> {
+/// Packs a live object that the server is asked about.
+pub(crate) fn pack(object: &Object) -> Result<Packed, DeliveryError> {
+    Packed::pack(object)
+        .map_err(|error| DeliveryError::Internal(format!("an object to keep: {error}")))
+}
+
+/// The inverse of [`pack`].
+pub(crate) fn unpack(packed: &Packed) -> Result<Object, DeliveryError> {
     packed.unpack().map_err(|error| DeliveryError::Internal(format!("a kept document: {error}")))
 }
 
