@@ -264,7 +264,6 @@ impl Observer<'_> {
     }
 
     /// Asks the server about the objects of one page together.
-
     async fn ask(
         &self,
         resource: &Resource,

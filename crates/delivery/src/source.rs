@@ -252,3 +252,29 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn a_tree_is_held_in_no_more_bytes_than_its_files() {
+        let mut text = String::new();
+        for n in 0..100 {
+            let _ = write!(
+                text,
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{n}\nspec:\n  \
+                 replicas: 2\n  template:\n    spec:\n      containers:\n        - name: web\n          \
+                 image: web:v{n}\n          ports:\n            - containerPort: 8080\n"
+            );
+        }
+        let mut tree = Tree::empty();
+        tree.add_file("web.yaml", text.as_bytes());
+        assert_eq!((tree.len(), tree.problems()), (100, [].as_slice()));
+        let held: usize = tree.documents.iter().map(|document| document.packed.len_bytes()).sum();
+        assert!(held <= text.len(), "{held} bytes for {} bytes of YAML", text.len());
+        // What comes beside the text: a pointer and a length, the file's name once, the line.
+        assert!(size_of::<Document>() <= 40, "{}", size_of::<Document>());
+    }
+}
