@@ -7,7 +7,7 @@ use crate::CliError;
 use crate::host::Host;
 use clap::ValueEnum;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 /// The width that is assumed when it is not known, in columns.
 pub(crate) const WIDTH_COLUMNS_DEFAULT: usize = 100;
@@ -124,7 +124,15 @@ pub(crate) fn print_error(text: &str) {
 pub(crate) fn print_value(value: &Value, format: OutputFormat) -> Result<(), CliError> {
     match format {
         OutputFormat::Yaml => print(&objects::emit::to_yaml(value)),
-        OutputFormat::Json | OutputFormat::Text => print(&format!("{value:#}\n")),
+        OutputFormat::Json | OutputFormat::Text => {
+            // Not by way of a text of its own: a plan of ten thousand objects is megabytes.
+            let mut stdout = BufWriter::new(std::io::stdout().lock());
+            serde_json::to_writer_pretty(&mut stdout, value)
+                .map_err(std::io::Error::from)
+                .and_then(|()| stdout.write_all(b"\n"))
+                .and_then(|()| stdout.flush())
+                .map_err(CliError::Stdout)
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub use events::{
     EVENTS_REMEMBERED_MAX, EventType, Events, News,
 };
 pub use lease::{Leadership, LeaseOptions, LeaseTimes, LeaseTimesError};
-pub use list::{Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, Pages};
+pub use list::{
+    Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, PageEnd, Pages,
+};
 pub use metrics::{Metrics, OPENMETRICS_CONTENT_TYPE, RequestCount};
 pub use operations::{
     Applied, ApplyOptions, DeleteOptions, Deleted, FIELD_MANAGER_CHARS_MAX, FieldValidation,

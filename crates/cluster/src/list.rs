@@ -1,4 +1,7 @@
 //! Reading many objects page by page, so that memory holds one page and not the cluster.
+//!
+//! A page of parsed objects is ten times its text, so who looks at one object after the other
+//! takes them by [`Pages::next_each`], which parses the next one when the last was taken.
 
 use crate::client::Client;
 use crate::error::ClusterError;
@@ -8,7 +11,9 @@ use crate::resource::Resource;
 use http::Method;
 use objects::Object;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use std::fmt;
 
 /// Objects in one page.
 pub const PAGE_OBJECTS: u32 = 500;
@@ -89,6 +94,17 @@ pub struct Page {
     pub remaining: Option<u64>,
 }
 
+/// A page whose objects were given away one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageEnd {
+    /// The version of the whole list.
+    pub resource_version: String,
+    /// As [`Page::first`].
+    pub first: bool,
+    /// How many objects follow, when the server says it.
+    pub remaining: Option<u64>,
+}
+
 /// A whole list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -157,12 +173,31 @@ impl Pages {
     /// Any [`ClusterError`]; a continue token that got too old restarts the list instead, at most
     /// [`LIST_RESTARTS_MAX`] times.
     pub async fn next(&mut self) -> Result<Option<Page>, ClusterError> {
+        let mut objects = Vec::new();
+        let end = self.next_each(&mut |object| objects.push(object)).await?;
+        Ok(end.map(|PageEnd { resource_version, first, remaining }| Page {
+            objects,
+            resource_version,
+            first,
+            remaining,
+        }))
+    }
+
+    /// As [`Pages::next`]; each object of the page goes to `sink` as soon as it is parsed. After
+    /// an error the objects that the sink has are part of no list.
+    ///
+    /// # Errors
+    /// As [`Pages::next`].
+    pub async fn next_each(
+        &mut self,
+        sink: &mut (dyn FnMut(Object) + Send),
+    ) -> Result<Option<PageEnd>, ClusterError> {
         loop {
             if self.next == Next::End {
                 return Ok(None);
             }
-            match self.read().await {
-                Ok(page) => return Ok(Some(page)),
+            match self.read(sink).await {
+                Ok(end) => return Ok(Some(end)),
                 Err(ClusterError::Expired { .. })
                     if matches!(self.next, Next::Continue(_))
                         && self.restarts < LIST_RESTARTS_MAX =>
@@ -175,7 +210,10 @@ impl Pages {
         }
     }
 
-    async fn read(&mut self) -> Result<Page, ClusterError> {
+    async fn read(
+        &mut self,
+        sink: &mut (dyn FnMut(Object) + Send),
+    ) -> Result<PageEnd, ClusterError> {
         let namespace = self.options.namespace.as_str();
         let mut call =
             self.client.call("list", Method::GET, &self.resource, namespace, "", None)?;
@@ -192,33 +230,37 @@ impl Pages {
             _ => {}
         }
         let answer = self.client.inner.send(&call).await?;
-        let list: ListAnswer = answer.json(&call.about.subject)?;
-        let objects = list
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(|item| shaped(item, &self.resource, &call.about.subject))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut misshapen = None;
+        let metadata = answer.json_seed(
+            &call.about.subject,
+            ListSeed(&mut |item| match shaped(item, &self.resource, &call.about.subject) {
+                Ok(object) => sink(object),
+                Err(error) => {
+                    misshapen.get_or_insert(error);
+                }
+            }),
+        )?;
+        if let Some(error) = misshapen {
+            return Err(error);
+        }
         let first = self.next == Next::First;
-        self.next = match list.metadata.r#continue {
+        self.next = match metadata.r#continue {
             Some(token) if !token.is_empty() => Next::Continue(token),
             _ => Next::End,
         };
-        Ok(Page {
-            objects,
+        Ok(PageEnd {
             first,
-            resource_version: list.metadata.resource_version,
-            remaining: list.metadata.remaining_item_count,
+            resource_version: metadata.resource_version,
+            remaining: metadata.remaining_item_count,
         })
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct ListAnswer {
-    #[serde(default)]
-    metadata: ListMetadata,
-    items: Option<Vec<Value>>,
-}
+/// Reads a list and gives its items away one by one.
+struct ListSeed<'s>(&'s mut dyn FnMut(Value));
+
+/// Reads `items`: a list, or `null` for an empty one.
+struct ItemsSeed<'s>(&'s mut dyn FnMut(Value));
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -226,4 +268,99 @@ struct ListMetadata {
     resource_version: String,
     r#continue: Option<String>,
     remaining_item_count: Option<u64>,
+}
+
+impl<'de> DeserializeSeed<'de> for ListSeed<'_> {
+    type Value = ListMetadata;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<ListMetadata, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListSeed<'_> {
+    type Value = ListMetadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ListMetadata, A::Error> {
+        let mut metadata = ListMetadata::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "metadata" => metadata = map.next_value()?,
+                "items" => map.next_value_seed(ItemsSeed(&mut *self.0))?,
+                _ => map.next_value::<IgnoredAny>().map(drop)?,
+            }
+        }
+        Ok(metadata)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ItemsSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ItemsSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the items of a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            (self.0)(item);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Result<(ListMetadata, Vec<Value>), serde_json::Error> {
+        let mut items = Vec::new();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let metadata = ListSeed(&mut |item| items.push(item)).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok((metadata, items))
+    }
+
+    #[test]
+    fn a_list_gives_its_items_in_order_wherever_its_metadata_stand() {
+        let metadata =
+            r#""metadata":{"resourceVersion":"7","continue":"c","remainingItemCount":3}"#;
+        for text in [
+            format!(r#"{{"kind":"XList","apiVersion":"v1",{metadata},"items":[1,{{"a":[2]}}]}}"#),
+            format!(r#"{{"items":[1,{{"a":[2]}}],"more":{{"x":[null]}},{metadata}}}"#),
+        ] {
+            let (metadata, items) = read(&text).unwrap();
+            assert_eq!(items, [json!(1), json!({"a": [2]})]);
+            assert_eq!(metadata.resource_version, "7");
+            assert_eq!(metadata.r#continue.as_deref(), Some("c"));
+            assert_eq!(metadata.remaining_item_count, Some(3));
+        }
+    }
+
+    #[test]
+    fn an_empty_list_may_have_null_or_no_items_and_anything_else_is_no_list() {
+        for text in [r#"{"items":null}"#, r#"{"items":[]}"#, "{}"] {
+            assert_eq!(read(text).unwrap().1, Vec::<Value>::new(), "{text}");
+        }
+        for text in ["[]", r#"{"items":{}}"#, r#"{"items":"x"}"#, r#"{"items":[1]"#, "{}{}"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
+use serde::de::{DeserializeOwned, DeserializeSeed};
+use std::marker::PhantomData;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -64,13 +66,24 @@ impl Answer {
     }
 
     /// The body as JSON.
-    pub(crate) fn json<T: serde::de::DeserializeOwned>(
-        &self,
+    pub(crate) fn json<T: DeserializeOwned>(&self, subject: &str) -> Result<T, ClusterError> {
+        self.json_seed(subject, PhantomData)
+    }
+
+    /// The body as JSON, read by a seed that need not keep all of it.
+    pub(crate) fn json_seed<'a, S: DeserializeSeed<'a>>(
+        &'a self,
         subject: &str,
-    ) -> Result<T, ClusterError> {
-        serde_json::from_slice(&self.body).map_err(|error| ClusterError::BadAnswer {
-            subject: subject.to_owned(),
-            message: format!("line {}, column {}: {}", error.line(), error.column(), kind(&error)),
+        seed: S,
+    ) -> Result<S::Value, ClusterError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        let read = seed.deserialize(&mut deserializer);
+        read.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            ClusterError::BadAnswer {
+                subject: subject.to_owned(),
+                message: format!("line {line}, column {column}: {}", kind(&error)),
+            }
         })
     }
 }

@@ -139,8 +139,7 @@ impl<'a> Runner<'a> {
         self.write_all().await;
         self.leave().await;
         let source = self.source.to_string();
-        let inventory = self.inventory.clone();
-        self.store.write(self.client, &inventory, &source).await?;
+        self.store.write(self.client, std::mem::take(&mut self.inventory), &source).await?;
         let apply_time = started.elapsed();
         let started = Instant::now();
         let unhealthy =
@@ -171,7 +170,7 @@ impl<'a> Runner<'a> {
                 Action::Invalid | Action::Conflict => OutcomeResult::Failed,
                 _ => continue,
             };
-            let reason = reason_of(&operation);
+            let reason = reason_of(operation);
             if operation.action.is_failure() {
                 let held = operation.action == Action::Hold;
                 let (object, reason) = (operation.object.clone(), reason.clone());
@@ -181,7 +180,7 @@ impl<'a> Runner<'a> {
                 reason: Some(reason).filter(|reason| !reason.is_empty()),
                 hint: operation.hint.clone(),
                 origin: operation.origin.clone(),
-                ..Outcome::new(operation.action, operation.object, result)
+                ..Outcome::new(operation.action, operation.object.clone(), result)
             });
         }
     }
@@ -193,7 +192,7 @@ impl<'a> Runner<'a> {
             let seen = self.found.seen.get(index).and_then(Option::as_ref);
             match (action, seen) {
                 (None, Some(seen)) => {
-                    let uid = Some(seen.live.uid.clone());
+                    let uid = Some(seen.uid.clone());
                     let entry = Entry { uid, digest: Some(desired.digest) };
                     self.inventory.record(&desired.id, entry);
                     if let (Some(health), Some(resource)) = (&seen.health, &desired.resource) {
@@ -205,7 +204,7 @@ impl<'a> Runner<'a> {
                 (Some(Action::Create), _) => self.inventory.expect(&desired.id),
                 (Some(action), Some(seen)) if action.is_change() => {
                     let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
-                    let entry = Entry { uid: Some(seen.live.uid.clone()), digest: known };
+                    let entry = Entry { uid: Some(seen.uid.clone()), digest: known };
                     self.inventory.record(&desired.id, entry);
                 }
                 _ => {}
@@ -257,7 +256,7 @@ impl<'a> Runner<'a> {
                 }
             }
             let source = self.source.to_string();
-            self.store.write(self.client, &union, &source).await?;
+            self.store.write(self.client, union, &source).await?;
         }
         self.recorded = true;
         Ok(())
@@ -300,7 +299,7 @@ impl<'a> Runner<'a> {
     }
 
     fn start(&self, index: usize) -> BoxFuture<'static, Ended> {
-        let operation = self.decided.by_index.get(index).and_then(Option::as_ref);
+        let operation = self.decided.by_index.get(index).and_then(Option::as_deref);
         let (Some(desired), Some(operation)) = (self.set.objects.get(index), operation) else {
             let result = Err(Failure::new("it is not part of the plan", true));
             return async move { Ended { index, result } }.boxed();
@@ -353,6 +352,9 @@ impl<'a> Runner<'a> {
         if self.decided.schedule.is_awaited(index) {
             self.progress.event(&Event::WaitingReady { object: id });
             waits.push(self.wait_ready(index, *written));
+        } else if let Some(slot) = self.decided.by_index.get_mut(index) {
+            // It stands in the outcomes now; nothing asks for what was planned any more.
+            *slot = None;
         }
     }
 
@@ -363,7 +365,7 @@ impl<'a> Runner<'a> {
             .objects
             .iter()
             .filter(|desired| defines.as_ref() == Some(&desired.id.group_kind()))
-            .map(|desired| desired.gvk.clone())
+            .map(|desired| (*desired.gvk).clone())
             .collect();
         kinds.sort_unstable();
         kinds.dedup();

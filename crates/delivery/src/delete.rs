@@ -105,7 +105,7 @@ async fn orphan(
     }
     drop(ends);
     let source = store.source.clone();
-    store.write(client, &inventory, &source).await?;
+    store.write(client, inventory, &source).await?;
     Ok(Report {
         schema: REPORT_SCHEMA.to_owned(),
         delivery: options.name.to_string(),

@@ -72,7 +72,7 @@ impl Failure {
 
 /// What one write needs of a desired object; owned, so that it can run beside others.
 pub(crate) struct Job {
-    pub(crate) gvk: GroupVersionKind,
+    pub(crate) gvk: Arc<GroupVersionKind>,
     pub(crate) resource: Option<Arc<Resource>>,
     pub(crate) object: Object,
     pub(crate) action: Action,

@@ -2,12 +2,15 @@
 //!
 //! What cannot be taken becomes an invalid [`Operation`] with its place and its reason; the rest
 //! goes on.
+//!
+//! A [`Desired`] object is held once, packed as the tree has it, and brought into its form for
+//! the cluster each time it is unpacked: that costs microseconds, a second copy megabytes.
 
 use crate::error::DeliveryError;
 use crate::options::DeliveryOptions;
 use crate::source::{Defined, Document, Tree, problem};
 use cluster::{Client, ClusterError, Resource};
-use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, order};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, Packed, order};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use sync::name::DELIVERY_LABEL;
@@ -21,7 +24,7 @@ const SERVER_METADATA: [&str; 6] =
 #[derive(Debug)]
 pub(crate) struct Desired {
     pub(crate) id: ObjectRef,
-    pub(crate) gvk: GroupVersionKind,
+    pub(crate) gvk: Arc<GroupVersionKind>,
     pub(crate) origin: Origin,
     pub(crate) digest: Digest,
     pub(crate) rank: u16,
@@ -30,7 +33,9 @@ pub(crate) struct Desired {
     pub(crate) needs: Vec<ObjectRef>,
     /// Where it lives; `None` while only the tree itself defines its kind.
     pub(crate) resource: Option<Arc<Resource>>,
-    json: Box<[u8]>,
+    delivery: Arc<str>,
+    /// As the tree has it.
+    packed: Packed,
 }
 
 /// Everything that is desired.
@@ -45,9 +50,11 @@ pub(crate) struct DesiredSet {
 }
 
 impl Desired {
-    /// The document to apply.
+    /// The document to apply. Keep it only while it is looked at.
     pub(crate) fn object(&self) -> Result<Object, DeliveryError> {
-        parse(&self.json)
+        let mut object = unpack(&self.packed)?;
+        form(&mut object, &self.id.namespace, self.resource.as_deref(), &self.delivery);
+        Ok(object)
     }
 
     /// The beginnings of an operation on it.
@@ -75,10 +82,15 @@ impl DesiredSet {
     }
 }
 
-fn parse(json: &[u8]) -> Result<Object, DeliveryError> {
-    let value = serde_json::from_slice(json)
-        .map_err(|error| DeliveryError::Internal(format!("a kept document: {error}")))?;
-    Object::from_value(value).map_err(|error| DeliveryError::Internal(error.to_string()))
+/// Packs a live object that the server is asked about.
+pub(crate) fn pack(object: &Object) -> Result<Packed, DeliveryError> {
+    Packed::pack(object)
+        .map_err(|error| DeliveryError::Internal(format!("an object to keep: {error}")))
+}
+
+/// The inverse of [`pack`].
+pub(crate) fn unpack(packed: &Packed) -> Result<Object, DeliveryError> {
+    packed.unpack().map_err(|error| DeliveryError::Internal(format!("a kept document: {error}")))
 }
 
 /// What is known of a kind.
@@ -93,7 +105,8 @@ struct Resolver<'a> {
     client: &'a Client,
     tree: &'a Tree,
     options: &'a DeliveryOptions,
-    kinds: HashMap<GroupVersionKind, Kind>,
+    delivery: Arc<str>,
+    kinds: HashMap<Arc<GroupVersionKind>, Kind>,
     set: DesiredSet,
 }
 
@@ -106,26 +119,30 @@ pub(crate) async fn resolve(
     tree: &Tree,
     options: &DeliveryOptions,
 ) -> Result<DesiredSet, DeliveryError> {
-    let set = DesiredSet::default();
-    let mut resolver = Resolver { client, tree, options, kinds: HashMap::new(), set };
+    let set =
+        DesiredSet { objects: Vec::with_capacity(tree.documents.len()), ..DesiredSet::default() };
+    let delivery = options.name.as_str().into();
+    let mut resolver = Resolver { client, tree, options, delivery, kinds: HashMap::new(), set };
     for document in &tree.documents {
-        let object = parse(&document.json)?;
-        let gvk = object.gvk();
-        let kind = resolver.kind(&gvk).await?;
-        resolver.add(document, object, gvk, &kind)?;
+        let object = unpack(&document.packed)?;
+        let (gvk, kind) = resolver.kind(object.gvk()).await?;
+        resolver.add(document, object, gvk, &kind);
     }
     resolver.set.drop_given_twice();
     Ok(resolver.set)
 }
 
 impl Resolver<'_> {
-    async fn kind(&mut self, gvk: &GroupVersionKind) -> Result<Kind, DeliveryError> {
-        if let Some(kind) = self.kinds.get(gvk) {
-            return Ok(kind.clone());
+    async fn kind(
+        &mut self,
+        gvk: GroupVersionKind,
+    ) -> Result<(Arc<GroupVersionKind>, Kind), DeliveryError> {
+        if let Some((gvk, kind)) = self.kinds.get_key_value(&gvk) {
+            return Ok((gvk.clone(), kind.clone()));
         }
-        let kind = match self.client.resolve(gvk).await {
+        let kind = match self.client.resolve(&gvk).await {
             Ok(resource) => Kind::Served(resource),
-            Err(error @ ClusterError::NoSuchKind { .. }) => self.defined(gvk, &error),
+            Err(error @ ClusterError::NoSuchKind { .. }) => self.defined(&gvk, &error),
             Err(error @ ClusterError::ApiUnavailable { .. }) => {
                 Kind::Unusable(problem(None, &error))
             }
@@ -134,8 +151,9 @@ impl Resolver<'_> {
                 return Err(DeliveryError::Cluster { operation, source });
             }
         };
+        let gvk = Arc::new(gvk);
         self.kinds.insert(gvk.clone(), kind.clone());
-        Ok(kind)
+        Ok((gvk, kind))
     }
 
     /// A kind that is not served: perhaps the tree defines it.
@@ -159,9 +177,9 @@ impl Resolver<'_> {
         &mut self,
         document: &Document,
         mut object: Object,
-        gvk: GroupVersionKind,
+        gvk: Arc<GroupVersionKind>,
         kind: &Kind,
-    ) -> Result<(), DeliveryError> {
+    ) {
         let namespaced = match kind {
             Kind::Served(resource) => resource.namespaced,
             Kind::Defined { namespaced } => *namespaced,
@@ -177,8 +195,7 @@ impl Resolver<'_> {
         };
         self.set.named.insert(id.clone());
         if let Some(reason) = refused {
-            self.invalid(&gvk, &id, &document.origin, reason);
-            return Ok(());
+            return self.invalid(&gvk, &id, &document.origin, reason);
         }
         if let Some(first) = self.set.by_id.get(&id).and_then(|at| self.set.objects.get(*at)) {
             let reason = Problem {
@@ -186,34 +203,28 @@ impl Resolver<'_> {
                 message: format!("is given twice: here and in {}", first.origin),
                 hint: Some("keep one of them".to_owned()),
             };
-            self.invalid(&gvk, &id, &document.origin, reason);
-            return Ok(());
+            return self.invalid(&gvk, &id, &document.origin, reason);
         }
         let resource = match kind {
             Kind::Served(resource) => Some(resource.clone()),
             _ => None,
         };
-        prepare(&mut object, resource.as_deref());
-        object.set_label(DELIVERY_LABEL, self.options.name.as_str());
+        form(&mut object, &id.namespace, resource.as_deref(), &self.delivery);
         let needs = sync::reference::references(&object);
         let defines = Defined::of(&object).map(|defined| defined.kind);
-        let value = object.into_value();
-        let json = serde_json::to_vec(&value)
-            .map_err(|error| DeliveryError::Internal(error.to_string()))?
-            .into_boxed_slice();
         self.set.by_id.insert(id.clone(), self.set.objects.len());
         self.set.objects.push(Desired {
             rank: order::install_rank(&id.group_kind()),
             origin: document.origin.clone(),
-            digest: Digest::of(&value),
+            digest: Digest::of(&object.into_value()),
             id,
             gvk,
             defines,
             needs,
             resource,
-            json,
+            delivery: self.delivery.clone(),
+            packed: document.packed.clone(),
         });
-        Ok(())
     }
 
     fn invalid(
@@ -260,8 +271,12 @@ fn refuse(object: &Object, namespaced: bool) -> Option<Problem> {
     None
 }
 
-/// Takes out what only the server writes, so that a manifest copied from a cluster can be used.
-fn prepare(object: &mut Object, resource: Option<&Resource>) {
+/// What a document of the tree becomes before it is applied: in its namespace, labelled, and
+/// without what only the server writes, so that a manifest copied from a cluster can be used.
+fn form(object: &mut Object, namespace: &str, resource: Option<&Resource>, delivery: &str) {
+    if object.namespace().is_empty() && !namespace.is_empty() {
+        object.set_namespace(namespace);
+    }
     let metadata = object.metadata_mut();
     for field in SERVER_METADATA {
         metadata.remove(field);
@@ -271,4 +286,5 @@ fn prepare(object: &mut Object, resource: Option<&Resource>) {
     if has_status {
         object.as_map_mut().remove("status");
     }
+    object.set_label(DELIVERY_LABEL, delivery);
 }

@@ -1,11 +1,11 @@
 //! What the cluster has of a tree, page by page.
 //!
-//! Each kind is listed by the delivery's label, each live object is compared with its desired
-//! one and dropped, so that memory does not grow with the live objects. What the list lacks is
-//! looked up by name. A tree that is unchanged costs one request per kind and page and none per
-//! object.
+//! Each kind is listed by the delivery's label. Of a page only its text is in memory: one live
+//! object is parsed, compared with its desired one and dropped, or packed until the server was
+//! asked about it. What the list lacks is looked up by name. A tree that is unchanged costs one
+//! request per kind and page and none per object.
 
-use crate::desired::{Desired, DesiredSet};
+use crate::desired::{self, Desired, DesiredSet};
 use crate::error::DeliveryError;
 use crate::look::{Lens, Verdict};
 use crate::options::DeliveryOptions;
@@ -14,13 +14,13 @@ use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use objects::health::{self, Health, HealthStatus};
 use objects::proof;
-use objects::{GroupKind, GroupVersionKind, Object, ObjectRef};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use sync::decide::{self, Live, Mode, Step};
 use sync::inventory::Inventory;
 
-/// Objects in one page: about a megabyte of JSON, ten parsed.
+/// Objects in one page: about a megabyte of JSON.
 const PAGE_OBJECTS: u32 = 250;
 /// Up to this many objects of a kind are looked up by name; for more their names are listed.
 const LOOKUPS_MAX: usize = 64;
@@ -28,7 +28,8 @@ const LOOKUPS_MAX: usize = 64;
 /// One live object that is desired.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) live: Live,
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
     pub(crate) verdict: Verdict,
     /// Its health when it is not healthy.
     pub(crate) health: Option<Health>,
@@ -70,6 +71,12 @@ pub(crate) struct Observer<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
+/// A live object that the server has to be asked about.
+struct Question {
+    index: usize,
+    live: Packed,
+}
+
 /// The objects of one kind in one version.
 struct Group {
     resource: Arc<Resource>,
@@ -105,7 +112,7 @@ impl Observer<'_> {
 
     /// Kinds in the order of their rank, so that namespaces are known before what is in them.
     async fn groups(&self, found: &mut Observation) -> Result<Vec<Group>, DeliveryError> {
-        let mut groups: BTreeMap<(u16, GroupVersionKind), Group> = BTreeMap::new();
+        let mut groups: BTreeMap<(u16, Arc<GroupVersionKind>), Group> = BTreeMap::new();
         for (index, desired) in self.set.objects.iter().enumerate() {
             let Some(resource) = &desired.resource else { continue };
             let group = groups
@@ -136,7 +143,7 @@ impl Observer<'_> {
                 },
             };
             found.resources.insert(kind.clone(), resource.clone());
-            let key = (objects::order::install_rank(&kind), resource.gvk.clone());
+            let key = (objects::order::install_rank(&kind), Arc::new(resource.gvk.clone()));
             let group = groups.entry(key).or_insert_with(|| Group::new(resource));
             group.namespaces.insert(id.namespace.clone());
             group.left.push(id.clone());
@@ -176,36 +183,43 @@ impl Observer<'_> {
             ..ListOptions::with_labels(self.options.name.selector())
         };
         let mut pages = self.client.pages(&group.resource, options);
-        while let Some(page) = pages.next().await.map_err(DeliveryError::cluster(operation()))? {
-            self.page(&group.resource, page.objects, found).await?;
+        loop {
+            let (mut questions, mut failure) = (Vec::new(), None);
+            let mut meet = |live: Object| {
+                if failure.is_none() {
+                    failure = self.meet(&group.resource, &live, found, &mut questions).err();
+                }
+            };
+            let page = pages.next_each(&mut meet).await;
+            if page.map_err(DeliveryError::cluster(operation()))?.is_none() {
+                return Ok(());
+            }
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            self.ask(&group.resource, questions, found).await?;
         }
-        Ok(())
     }
 
-    /// Compares the objects of one page; those that need the server are asked for together.
-    async fn page(
+    /// Compares one live object; what the server has to be asked about it joins the questions.
+    fn meet(
         &self,
         resource: &Resource,
-        objects: Vec<Object>,
+        live: &Object,
         found: &mut Observation,
+        questions: &mut Vec<Question>,
     ) -> Result<(), DeliveryError> {
-        let mut questions = Vec::new();
-        for live in objects {
-            let id = live.id();
-            let Some(index) = self.index_of(&id, resource) else {
-                if self.recorded.get(&id).is_some() && !self.set.named.contains(&id) {
-                    found.left.insert(id, Left::Live(Box::new(Live::of(&live))));
-                }
-                continue;
-            };
-            let Some(desired) = self.set.objects.get(index) else { continue };
-            if let Some(question) = self.compare(index, desired, live, found)? {
-                questions.push(question);
+        let id = live.id();
+        let Some(index) = self.index_of(&id, resource) else {
+            if self.recorded.get(&id).is_some() && !self.set.named.contains(&id) {
+                found.left.insert(id, Left::Live(Box::new(Live::of(live))));
             }
+            return Ok(());
+        };
+        let Some(desired) = self.set.objects.get(index) else { return Ok(()) };
+        if !self.compare(index, desired, live, found)? {
+            questions.push(Question { index, live: desired::pack(live)? });
         }
-        self.ask(resource, questions, found).await?;
-        let compared = found.seen.iter().flatten().count();
-        self.progress.event(&Event::Observed { compared, of: self.set.objects.len() });
         Ok(())
     }
 
@@ -213,24 +227,23 @@ impl Observer<'_> {
     fn index_of(&self, id: &ObjectRef, resource: &Resource) -> Option<usize> {
         let index = *self.set.by_id.get(id)?;
         let desired = self.set.objects.get(index)?;
-        (desired.gvk == resource.gvk).then_some(index)
+        (*desired.gvk == resource.gvk).then_some(index)
     }
 
-    /// Decides from the live object alone, or gives back what the server has to be asked.
+    /// Decides from the live object alone; false when the server has to be asked.
     fn compare(
         &self,
         index: usize,
         desired: &Desired,
-        live: Object,
+        live: &Object,
         found: &mut Observation,
-    ) -> Result<Option<(usize, Object, Object)>, DeliveryError> {
-        let object = desired.object()?;
-        let facts = Live::of(&live);
-        let proven = proof::prove(&object, &live, self.lens.manager).is_clean();
+    ) -> Result<bool, DeliveryError> {
+        let facts = Live::of(live);
+        let proven = proof::prove(&desired.object()?, live, self.lens.manager).is_clean();
         let taken = if proven {
             Vec::new()
         } else {
-            crate::takeover::managers(&live, self.lens.manager, self.lens.force)
+            crate::takeover::managers(live, self.lens.manager, self.lens.force)
         };
         let step = decide::step(
             self.mode,
@@ -244,23 +257,27 @@ impl Observer<'_> {
             Step::Unchanged | Step::Create => Verdict::Unchanged,
             Step::Write => Verdict::Write { takes_over_from: taken },
             Step::Hold => Verdict::Going(facts.finalizers.clone()),
-            Step::DryRun => return Ok(Some((index, object, live))),
+            Step::DryRun => return Ok(false),
         };
-        found.put(index, Seen { health: unhealthy(&live), live: facts, verdict });
-        Ok(None)
+        found.put(index, Seen::new(facts, verdict, live));
+        Ok(true)
     }
 
+    /// Asks the server about the objects of one page together.
     async fn ask(
         &self,
         resource: &Resource,
-        questions: Vec<(usize, Object, Object)>,
+        questions: Vec<Question>,
         found: &mut Observation,
     ) -> Result<(), DeliveryError> {
+        let questions = questions
+            .into_iter()
+            .filter_map(|question| Some((self.set.objects.get(question.index)?, question)));
         let answers: Vec<(usize, Seen)> = stream::iter(questions)
-            .map(|(index, desired, live)| async move {
+            .map(|(desired, Question { index, live })| async move {
+                let (desired, live) = (desired.object()?, desired::unpack(&live)?);
                 let verdict = self.lens.look(resource, &desired, Some(&live)).await?;
-                let seen = Seen { live: Live::of(&live), verdict, health: unhealthy(&live) };
-                Ok::<_, DeliveryError>((index, seen))
+                Ok::<_, DeliveryError>((index, Seen::new(Live::of(&live), verdict, &live)))
             })
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
@@ -268,6 +285,8 @@ impl Observer<'_> {
         for (index, seen) in answers {
             found.put(index, seen);
         }
+        let compared = found.seen.iter().flatten().count();
+        self.progress.event(&Event::Observed { compared, of: self.set.objects.len() });
         Ok(())
     }
 
@@ -289,10 +308,7 @@ impl Observer<'_> {
         }
         // By pages, so that memory stays bounded here too.
         for page in missing.chunks(PAGE_OBJECTS as usize) {
-            let objects = self.get_all(group, page, found).await?;
-            if !objects.is_empty() {
-                self.page(&group.resource, objects, found).await?;
-            }
+            self.get_all(group, page, found).await?;
         }
         for id in &group.left {
             found.left.entry(id.clone()).or_insert(Left::Gone);
@@ -310,16 +326,20 @@ impl Observer<'_> {
         group: &Group,
         ids: &[ObjectRef],
         found: &mut Observation,
-    ) -> Result<Vec<Object>, DeliveryError> {
+    ) -> Result<(), DeliveryError> {
         let mut lives = stream::iter(ids)
             .map(|id| async move {
                 (id, self.client.get(&group.resource, &id.namespace, &id.name).await)
             })
             .buffer_unordered(self.options.concurrency.max(1));
-        let mut objects = Vec::new();
+        let (mut questions, mut met) = (Vec::new(), false);
         while let Some((id, live)) = lives.next().await {
             match live {
-                Ok(live) => objects.extend(live),
+                Ok(None) => {}
+                Ok(Some(live)) => {
+                    met = true;
+                    self.meet(&group.resource, &live, found, &mut questions)?;
+                }
                 Err(source @ ClusterError::Forbidden(_)) if !self.set.named.contains(id) => {
                     found.left.insert(id.clone(), Left::Unknown(source.to_string()));
                 }
@@ -329,7 +349,7 @@ impl Observer<'_> {
                 }
             }
         }
-        Ok(objects)
+        if met { self.ask(&group.resource, questions, found).await } else { Ok(()) }
     }
 
     /// The names of all objects of a kind; `None` when they may not be listed.
@@ -343,9 +363,9 @@ impl Observer<'_> {
         let mut pages = self.client.pages(&group.resource, options);
         let mut names = BTreeSet::new();
         loop {
-            match pages.next().await {
+            match pages.next_each(&mut |object| names.extend([object.id()])).await {
                 Ok(None) => return Ok(Some(names)),
-                Ok(Some(page)) => names.extend(page.objects.iter().map(Object::id)),
+                Ok(Some(_)) => {}
                 Err(ClusterError::Forbidden(_)) => return Ok(None),
                 Err(source) => {
                     let operation = format!("list {subject}");
@@ -435,6 +455,13 @@ impl Observer<'_> {
 impl Group {
     fn new(resource: Arc<Resource>) -> Self {
         Self { resource, namespaces: BTreeSet::new(), desired: Vec::new(), left: Vec::new() }
+    }
+}
+
+impl Seen {
+    fn new(facts: Live, verdict: Verdict, live: &Object) -> Self {
+        let Live { uid, resource_version, .. } = facts;
+        Self { uid, resource_version, verdict, health: unhealthy(live) }
     }
 }
 

@@ -11,9 +11,9 @@ use crate::source::Tree;
 use crate::store::Store;
 use cluster::{Client, ClusterError};
 use objects::GroupVersionKind;
-use sync::Plan;
 use sync::decide::Mode;
 use sync::plan::{ClusterIdentity, PLAN_SCHEMA};
+use sync::{Operation, Plan};
 use tokio_util::sync::CancellationToken;
 
 /// The namespace whose uid tells clusters apart.
@@ -86,19 +86,29 @@ pub(crate) async fn identity(client: &Client) -> Result<ClusterIdentity, Deliver
 impl Prepared {
     /// The plan as data.
     pub(crate) fn plan(&self, tree: &Tree, options: &DeliveryOptions) -> Plan {
-        let operations = self.decided.operations();
-        Plan {
-            schema: PLAN_SCHEMA.to_owned(),
-            delivery: options.name.to_string(),
-            source: tree.source.clone(),
-            cluster: self.cluster.clone(),
-            options: options.describe(),
-            summary: sync::Summary::of(&operations, self.decided.unchanged),
-            operations,
-            problems: tree.problems.clone(),
-            refusals: self.decided.refusals.clone(),
-            warnings: self.decided.warnings.clone(),
-        }
+        let operations = self.decided.operations().into_iter().cloned().collect();
+        describe(self.cluster.clone(), operations, &self.decided, tree, options)
+    }
+}
+
+fn describe(
+    cluster: ClusterIdentity,
+    operations: Vec<Operation>,
+    decided: &Decided,
+    tree: &Tree,
+    options: &DeliveryOptions,
+) -> Plan {
+    Plan {
+        schema: PLAN_SCHEMA.to_owned(),
+        delivery: options.name.to_string(),
+        source: tree.source.clone(),
+        cluster,
+        options: options.describe(),
+        summary: sync::Summary::of(&operations, decided.unchanged),
+        operations,
+        problems: tree.problems.clone(),
+        refusals: decided.refusals.clone(),
+        warnings: decided.warnings.clone(),
     }
 }
 
@@ -114,6 +124,9 @@ pub async fn plan(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Plan, DeliveryError> {
-    let prepared = prepare(client, tree, options, Mode::Look, progress, cancel).await?;
-    Ok(prepared.plan(tree, options))
+    // What was looked at goes before the plan is made of what was decided.
+    let Prepared { cluster, mut decided, .. } =
+        prepare(client, tree, options, Mode::Look, progress, cancel).await?;
+    let operations = decided.take_operations();
+    Ok(describe(cluster, operations, &decided, tree, options))
 }

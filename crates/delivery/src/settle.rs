@@ -12,6 +12,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// Objects in one page of the list that a watch begins with; a page is held parsed.
+const PAGE_OBJECTS: u32 = 100;
 /// A Job that failed does not come back.
 const FINAL_WHEN_DEGRADED: &str = "Job";
 
@@ -37,8 +39,11 @@ pub(crate) async fn settle(
     let mut watches: FuturesUnordered<Next> = places(pending)
         .into_iter()
         .map(|(resource, namespace)| {
-            let options =
-                ListOptions { namespace, ..ListOptions::with_labels(selector.to_owned()) };
+            let options = ListOptions {
+                namespace,
+                page_objects: PAGE_OBJECTS,
+                ..ListOptions::with_labels(selector.to_owned())
+            };
             next(client.watch(&resource, options))
         })
         .collect();

@@ -1,12 +1,12 @@
 //! From a folder or a repository to documents.
 //!
 //! Every `*.yaml`, `*.yml` and `*.json` file below the path is read; other files are ignored. A
-//! document that cannot be read becomes a [`Problem`] and the others go on. Documents are kept as
-//! compact JSON text, because ten thousand parsed trees would take a tenth of a gigabyte.
+//! document that cannot be read becomes a [`Problem`] and the others go on. Documents are held
+//! [`Packed`], one file and one parsed document in memory at a time.
 
 use crate::error::DeliveryError;
 use model::Explain;
-use objects::{GroupKind, Object, Origin, yaml};
+use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,10 +35,10 @@ pub enum Source {
     },
 }
 
-/// One document of the tree, as compact JSON.
+/// One document of the tree.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    pub(crate) json: Box<[u8]>,
+    pub(crate) packed: Packed,
     pub(crate) origin: Origin,
 }
 
@@ -182,32 +182,31 @@ impl Tree {
                 Err(error) => return Err(DeliveryError::Source(error)),
             }
         }
+        self.documents.shrink_to_fit();
         self.source.digest = digest.finish();
         Ok(())
     }
 
     pub(crate) fn add_file(&mut self, path: &str, bytes: &[u8]) {
-        let parsed = yaml::parse(path, bytes);
-        for diagnostic in &parsed.diagnostics {
+        let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| self.add(manifest));
+        for diagnostic in diagnostics {
             self.problems.push(Problem {
                 origin: None,
                 message: diagnostic.to_string(),
                 hint: diagnostic.hint().map(|hint| hint.as_str().to_owned()),
             });
         }
-        for manifest in parsed.manifests {
-            self.defined.extend(Defined::of(&manifest.object));
-            match serde_json::to_vec(manifest.object.as_map()) {
-                Ok(json) => {
-                    let json = json.into_boxed_slice();
-                    self.documents.push(Document { json, origin: manifest.origin });
-                }
-                Err(error) => self.problems.push(Problem {
-                    origin: Some(manifest.origin.to_string()),
-                    message: format!("the document cannot be written as JSON: {error}"),
-                    hint: None,
-                }),
-            }
+    }
+
+    fn add(&mut self, Manifest { object, origin }: Manifest) {
+        self.defined.extend(Defined::of(&object));
+        match Packed::pack(&object) {
+            Ok(packed) => self.documents.push(Document { packed, origin }),
+            Err(error) => self.problems.push(Problem {
+                origin: Some(origin.to_string()),
+                message: format!("the document cannot be written as JSON: {error}"),
+                hint: None,
+            }),
         }
     }
 }
@@ -252,4 +251,30 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn a_tree_is_held_in_no_more_bytes_than_its_files() {
+        let mut text = String::new();
+        for n in 0..100 {
+            let _ = write!(
+                text,
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{n}\nspec:\n  \
+                 replicas: 2\n  template:\n    spec:\n      containers:\n        - name: web\n          \
+                 image: web:v{n}\n          ports:\n            - containerPort: 8080\n"
+            );
+        }
+        let mut tree = Tree::empty();
+        tree.add_file("web.yaml", text.as_bytes());
+        assert_eq!((tree.len(), tree.problems()), (100, [].as_slice()));
+        let held: usize = tree.documents.iter().map(|document| document.packed.len_bytes()).sum();
+        assert!(held <= text.len(), "{held} bytes for {} bytes of YAML", text.len());
+        // What comes beside the text: a pointer and a length, the file's name once, the line.
+        assert!(size_of::<Document>() <= 40, "{}", size_of::<Document>());
+    }
 }

@@ -6,7 +6,7 @@ use crate::store::{self, Store};
 use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt};
 use objects::health::{self, Health, HealthStatus};
-use objects::{GroupKind, ObjectRef};
+use objects::{GroupKind, Object, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use sync::{DeliveryName, Inventory};
 
@@ -87,16 +87,15 @@ async fn look(
     };
     let mut pages = client.pages(resource, options);
     loop {
-        match pages.next().await {
-            Ok(Some(page)) => {
-                for live in page.objects {
-                    let id = live.id();
-                    if wanted.contains(&id) {
-                        let health = judge(recorded, &id, Some(&live));
-                        found.insert(id, health);
-                    }
-                }
+        let mut see = |live: Object| {
+            let id = live.id();
+            if wanted.contains(&id) {
+                let health = judge(recorded, &id, Some(&live));
+                found.insert(id, health);
             }
+        };
+        match pages.next_each(&mut see).await {
+            Ok(Some(_)) => {}
             // Single objects may be readable all the same.
             Ok(None) | Err(ClusterError::Forbidden(_)) => break,
             Err(source) => {
@@ -127,7 +126,7 @@ async fn look(
 }
 
 /// The health of a recorded object; another object of its name is not it.
-fn judge(recorded: &Inventory, id: &ObjectRef, live: Option<&objects::Object>) -> Health {
+fn judge(recorded: &Inventory, id: &ObjectRef, live: Option<&Object>) -> Health {
     let Some(live) = live else {
         return Health::new(HealthStatus::Missing, "it is recorded and does not exist");
     };

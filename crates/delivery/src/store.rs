@@ -105,11 +105,11 @@ impl Store {
     pub(crate) async fn write(
         &mut self,
         client: &Client,
-        wanted: &Inventory,
+        wanted: Inventory,
         source: &str,
     ) -> Result<(), DeliveryError> {
-        let stored =
-            self.shards.iter().map(|(index, shard)| (*index, shard.text.clone())).collect();
+        let stored: BTreeMap<usize, &str> =
+            self.shards.iter().map(|(index, shard)| (*index, shard.text.as_str())).collect();
         let writes = wanted.writes(&stored).map_err(|error| DeliveryError::Inventory {
             namespace: self.namespace.clone(),
             object: self.name.inventory_object(0),
@@ -121,7 +121,7 @@ impl Store {
                 ShardWrite::Remove { shard } => self.remove(client, shard).await?,
             }
         }
-        self.inventory = wanted.clone();
+        self.inventory = wanted;
         Ok(())
     }
 

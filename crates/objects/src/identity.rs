@@ -4,8 +4,10 @@
 //! manifest that changes from `extensions/v1beta1` to `apps/v1` is a change and not a
 //! create-and-prune.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Kinds that once lived in `extensions`, with the group they live in now.
 const MOVED_FROM_EXTENSIONS: [(&str, &str); 7] = [
@@ -101,10 +103,15 @@ impl fmt::Display for GroupVersionKind {
     }
 }
 
-/// The identity of an object in one cluster. The group is canonical; the namespace is empty for
+/// The identity of an object in one cluster. A run keeps it in many places (the tree, the plan,
+/// the inventory, the report), so copies share one text: a clone costs 8 bytes and no allocation.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef(Arc<Identity>);
+
+/// What an [`ObjectRef`] is made of. The group is canonical; the namespace is empty for
 /// cluster-scoped objects.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ObjectRef {
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Identity {
     /// Canonical API group, empty for core.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub group: String,
@@ -121,13 +128,39 @@ impl ObjectRef {
     /// The identity of `namespace`/`name` of this kind.
     pub fn new(kind: GroupKind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         let GroupKind { group, kind } = kind.canonical();
-        Self { group, kind, namespace: namespace.into(), name: name.into() }
+        Self(Arc::new(Identity { group, kind, namespace: namespace.into(), name: name.into() }))
     }
 
     /// Group and kind.
     #[must_use]
     pub fn group_kind(&self) -> GroupKind {
         GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+}
+
+impl Deref for ObjectRef {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
+}
+
+impl Serialize for ObjectRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Identity::deserialize(deserializer).map(|identity| Self(Arc::new(identity)))
+    }
+}
+
+impl fmt::Debug for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -166,6 +199,16 @@ mod tests {
         assert_eq!(deployment("apps/v1").to_string(), "Deployment.apps shop/web");
         let namespace = ObjectRef::new(GroupKind::new("", "Namespace"), "", "shop");
         assert_eq!(namespace.to_string(), "Namespace shop");
+    }
+
+    #[test]
+    fn a_copy_of_an_identity_shares_its_text() {
+        let web = deployment("apps/v1");
+        assert_eq!(size_of_val(&web), size_of::<usize>());
+        assert!(std::ptr::eq(&raw const *web, &raw const *web.clone()));
+        let json = r#"{"group":"apps","kind":"Deployment","namespace":"shop","name":"web"}"#;
+        assert_eq!(serde_json::to_string(&web).unwrap(), json);
+        assert_eq!(serde_json::from_str::<ObjectRef>(json).unwrap(), web);
     }
 
     #[test]

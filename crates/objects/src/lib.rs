@@ -1,8 +1,8 @@
 //! Kubernetes objects as documents, never as typed round trips.
 //!
 //! Bytes ↔ documents without I/O, async or a clock: an [`Object`] is the JSON that the API server
-//! would see, a [`Manifest`] is an object with the place in the tree it came from, an
-//! [`ObjectRef`] is its identity.
+//! would see, a [`Packed`] one is the same in a tenth of the memory, a [`Manifest`] is an object
+//! with the place in the tree it came from, an [`ObjectRef`] is its identity.
 
 mod builtin;
 pub mod diff;
@@ -15,10 +15,12 @@ mod manifest;
 pub mod mask;
 mod object;
 pub mod order;
+mod packed;
 pub mod proof;
 pub mod quantity;
 pub mod yaml;
 
-pub use identity::{GroupKind, GroupVersionKind, ObjectRef};
+pub use identity::{GroupKind, GroupVersionKind, Identity, ObjectRef};
 pub use manifest::{Manifest, Origin};
 pub use object::{Object, ShapeError};
+pub use packed::{PACKED_DEPTH_MAX, Packed};

@@ -33,7 +33,7 @@ pub enum ShapeError {
 
 /// A document with an `apiVersion`, a `kind` and a `metadata` map; nothing else is promised.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Object(Map<String, Value>);
+pub struct Object(pub(crate) Map<String, Value>);
 
 impl Object {
     /// Checks the shape that every object has: `apiVersion` and `kind` non-empty strings,

@@ -159,21 +159,22 @@ impl Inventory {
     /// [`InventoryError::TooLarge`].
     pub fn writes(
         &self,
-        stored: &BTreeMap<usize, String>,
+        stored: &BTreeMap<usize, impl AsRef<str>>,
     ) -> Result<Vec<ShardWrite>, InventoryError> {
         let wanted = self.shards()?;
+        let shards = wanted.len();
         let (known, new): (Vec<_>, Vec<_>) =
-            wanted.iter().enumerate().partition(|(shard, _)| stored.contains_key(shard));
+            wanted.into_iter().enumerate().partition(|(shard, _)| stored.contains_key(shard));
         let mut writes: Vec<ShardWrite> = new
             .into_iter()
             .chain(known)
-            .filter(|(shard, text)| stored.get(shard) != Some(text))
-            .map(|(shard, text)| ShardWrite::Put { shard, text: text.clone() })
+            .filter(|(shard, text)| stored.get(shard).map(AsRef::as_ref) != Some(text.as_str()))
+            .map(|(shard, text)| ShardWrite::Put { shard, text })
             .collect();
         writes.extend(
             stored
                 .keys()
-                .filter(|shard| **shard >= wanted.len())
+                .filter(|shard| **shard >= shards)
                 .map(|shard| ShardWrite::Remove { shard: *shard }),
         );
         Ok(writes)

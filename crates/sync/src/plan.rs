@@ -297,7 +297,7 @@ pub struct Summary {
 impl Summary {
     /// Counts operations; `unchanged` is known to the caller only.
     #[must_use]
-    pub fn of(operations: &[Operation], unchanged: usize) -> Self {
+    pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>, unchanged: usize) -> Self {
         let mut summary = Self { unchanged, ..Self::default() };
         for operation in operations {
             *summary.slot(operation.action) += 1;

@@ -13,7 +13,7 @@
 //!
 //! Limits: [`FILE_BYTES_MAX`], [`OBJECTS_PER_FILE_MAX`], [`DEPTH_MAX`], [`ALIAS_BYTES_MAX`],
 //! [`DIAGNOSTICS_PER_FILE_MAX`]. Values are built in place from parser events; the peak is the
-//! text plus its objects.
+//! text plus the objects of one document ([`parse_each`]) or of all ([`parse`]).
 
 mod build;
 mod diagnostic;
@@ -57,10 +57,21 @@ pub struct Parsed {
 /// Reads a file of YAML or JSON documents. `file` is its path for messages and origins.
 #[must_use]
 pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
+    let mut manifests = Vec::new();
+    let diagnostics = parse_each(file, bytes, &mut |manifest| manifests.push(manifest));
+    manifests.shrink_to_fit();
+    Parsed { manifests, diagnostics }
+}
+
+/// As [`parse`], for files of any length: each object goes to `sink` as soon as its document is
+/// read, in the order of the file. Gives back what is wrong.
+pub fn parse_each(file: &str, bytes: &[u8], sink: &mut dyn FnMut(Manifest)) -> Vec<Diagnostic> {
     let mut reader = Reader {
         file: Arc::from(file),
         text: "",
-        parsed: Parsed::default(),
+        sink,
+        objects: 0,
+        diagnostics: Vec::new(),
         left_out: 0,
         alias_bytes: 0,
     };
@@ -79,15 +90,18 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
     reader.finish()
 }
 
-struct Reader<'a> {
+struct Reader<'a, 's> {
     file: Arc<str>,
     text: &'a str,
-    parsed: Parsed,
+    sink: &'s mut dyn FnMut(Manifest),
+    /// How many there were, those beyond the limit too.
+    objects: usize,
+    diagnostics: Vec<Diagnostic>,
     left_out: usize,
     alias_bytes: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn read(&mut self, text: &'a str) {
         self.text = text;
         for chunk in split::chunks(text) {
@@ -97,8 +111,7 @@ impl<'a> Reader<'a> {
             }
             for document in built.documents {
                 self.take(chunk, document, json);
-                if self.parsed.manifests.len() > OBJECTS_PER_FILE_MAX {
-                    self.parsed.manifests.truncate(OBJECTS_PER_FILE_MAX);
+                if self.objects > OBJECTS_PER_FILE_MAX {
                     let mark = Mark { line: 1, column: 1 };
                     return self.diagnose_in(chunk, mark, Fault::TooManyObjects);
                 }
@@ -129,8 +142,11 @@ impl<'a> Reader<'a> {
         expand::expand(document, |expanded| match expanded {
             Expanded::Object(object, line) => {
                 let line = line_in_file(chunk, line);
-                let origin = Origin { file: self.file.clone(), line };
-                self.parsed.manifests.push(Manifest { object, origin });
+                self.objects += 1;
+                if self.objects <= OBJECTS_PER_FILE_MAX {
+                    let origin = Origin { file: self.file.clone(), line };
+                    (self.sink)(Manifest { object, origin });
+                }
             }
             Expanded::Fault { fault, path, mark } => faults.push((fault, path, mark)),
         });
@@ -145,7 +161,7 @@ impl<'a> Reader<'a> {
 
     /// A problem at a place that is counted from the chunk's first line.
     fn diagnose_in(&mut self, chunk: Chunk<'a>, mark: Mark, fault: Fault) {
-        if self.parsed.diagnostics.len() >= DIAGNOSTICS_PER_FILE_MAX {
+        if self.diagnostics.len() >= DIAGNOSTICS_PER_FILE_MAX {
             self.left_out += 1;
             return;
         }
@@ -160,24 +176,23 @@ impl<'a> Reader<'a> {
         self.diagnose(mark, fault, line, may_be_secret(chunk.text));
         // The parser stumbles over a conflict some lines behind its marker.
         let conflict = chunk.text.lines().any(|line| line.starts_with("<<<<<<< "));
-        if let Some(last) = self.parsed.diagnostics.pop_if(|_| conflict) {
-            self.parsed.diagnostics.push(last.with_hint("resolve the Git merge conflict"));
+        if let Some(last) = self.diagnostics.pop_if(|_| conflict) {
+            self.diagnostics.push(last.with_hint("resolve the Git merge conflict"));
         }
     }
 
     fn diagnose(&mut self, mark: Mark, fault: Fault, line: &str, secret: bool) {
-        self.parsed.diagnostics.push(Diagnostic::new(&self.file, mark, fault, line, secret));
+        self.diagnostics.push(Diagnostic::new(&self.file, mark, fault, line, secret));
     }
 
-    fn finish(mut self) -> Parsed {
-        self.parsed.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         if self.left_out > 0 {
-            let line = self.parsed.diagnostics.last().map_or(1, |diagnostic| diagnostic.line);
+            let line = self.diagnostics.last().map_or(1, |diagnostic| diagnostic.line);
             let fault = Fault::MoreLeftOut { count: self.left_out };
             self.diagnose(Mark { line, column: 1 }, fault, "", false);
         }
-        self.parsed.manifests.shrink_to_fit();
-        self.parsed
+        self.diagnostics
     }
 }
 
