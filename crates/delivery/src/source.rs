@@ -265,8 +265,8 @@ mod tests {
             let _ = write!(
                 text,
                 "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{n}\nspec:\n  \
-                 replicas: 2\n  template:\n    spec:\n      containers:\n        - name: web\n          \
-                 image: web:v{n}\n          ports:\n            - containerPort: 8080\n"
+                 replicas: 2\n  template:\n    spec:\n      containers:\n        \
+                 - name: web\n          image: web:v{n}\n          ports:\n            - containerPort: 8080\n"
             );
         }
         let mut tree = Tree::empty();
