@@ -65,6 +65,9 @@ struct Served {
     repository: PathBuf,
     #[serde(default)]
     pid: u32,
+    /// The person's own cluster that the demo was delivered to.
+    #[serde(default)]
+    given: Option<PathBuf>,
 }
 
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
@@ -90,14 +93,15 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let build = ["build", "--package", "app", "--package", "testkit", "--bins"];
     workspace::run(workspace::cargo()?.args(build))?;
     done("build");
-    let served = serve(&target.dir)?;
+    let served = serve(&target.dir, given.is_some().then_some(&target.kubeconfig))?;
     done("Git server");
 
     terminal::step("orlop sync apply: the first commit");
     sync(&target, &served, "apply")?;
     done("first delivery");
-    answer(&target, "Hello from Orlop")?;
-    done("the Service answers");
+    if answer(&target, "Hello from Orlop")? {
+        done("the Service answers");
+    }
     terminal::step("orlop sync plan: nothing is left to do");
     sync(&target, &served, "plan")?;
     done("empty plan");
@@ -107,8 +111,9 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     terminal::step("orlop sync apply: the second commit");
     sync(&target, &served, "apply")?;
     done("second delivery");
-    answer(&target, "Hello from the second commit")?;
-    done("the Service answers anew");
+    if answer(&target, "Hello from the second commit")? {
+        done("the Service answers anew");
+    }
 
     terminal::say(format_args!("\n{}", terminal::columns(&times)));
     terminal::say(format_args!("\nall of it took {}", Span(start.elapsed())));
@@ -153,7 +158,7 @@ fn state_file(dir: &Path) -> PathBuf {
 }
 
 /// Starts the Git server with the demo's tree; it goes on when this process ends.
-fn serve(dir: &Path) -> anyhow::Result<Served> {
+fn serve(dir: &Path, given: Option<&PathBuf>) -> anyhow::Result<Served> {
     stop_server(dir)?;
     terminal::step("a local Git server with examples/demo");
     let program = workspace::target()?.join("debug/git-server");
@@ -178,10 +183,29 @@ fn serve(dir: &Path) -> anyhow::Result<Served> {
     let mut served: Served =
         serde_json::from_str(&line).context("the Git server did not say its URL")?;
     served.pid = child.id();
+    served.given = given.cloned();
     let state = state_file(dir);
     std::fs::write(&state, serde_json::to_vec_pretty(&served)?)
         .with_context(|| format!("cannot write {}", state.display()))?;
     Ok(served)
+}
+
+/// Takes the demo out of the cluster that the person gave to the last `up`, if one was given. The
+/// Namespace and the CRD stay, because others may have put something into them since.
+pub(crate) fn take_back(dir: &Path) -> anyhow::Result<()> {
+    let Ok(bytes) = std::fs::read(state_file(dir)) else { return Ok(()) };
+    let served: Served = serde_json::from_slice(&bytes)
+        .with_context(|| format!("cannot read {}", state_file(dir).display()))?;
+    let Some(kubeconfig) = served.given else { return Ok(()) };
+    let mut command = Process::new(workspace::orlop()?);
+    command.args(["sync", "delete", "--name", DEMO, "--yes", "--kubeconfig"]).arg(kubeconfig);
+    terminal::warn(format_args!("$ {}", workspace::spoken(&command)));
+    workspace::run(&mut command)?;
+    terminal::say(
+        "what is left alone goes with `--prune-kind Namespace --prune-kind \
+         CustomResourceDefinition.apiextensions.k8s.io` added to that command",
+    );
+    Ok(())
 }
 
 /// Ends the Git server that an earlier `up` started; says whether there was one.
@@ -240,11 +264,12 @@ fn change(repository: &Path) -> anyhow::Result<()> {
     std::fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {to}"))
 }
 
-/// Asks the Service over its cluster address until it answers with `wanted`.
-fn answer(target: &Target, wanted: &str) -> anyhow::Result<()> {
+/// Asks the Service over its cluster address until it answers with `wanted`; false when there are
+/// no pods to answer.
+fn answer(target: &Target, wanted: &str) -> anyhow::Result<bool> {
     if let Some(reason) = &target.no_pods {
         terminal::warn(format_args!("the Service is not asked: {reason}"));
-        return Ok(());
+        return Ok(false);
     }
     let [namespace, service] = SERVICE;
     let mut kubectl = Process::new(&target.kubectl);
@@ -260,7 +285,7 @@ fn answer(target: &Target, wanted: &str) -> anyhow::Result<()> {
     };
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     terminal::say(format_args!("$ curl http://{address}/\n{}", body.trim_end()));
-    Ok(())
+    Ok(true)
 }
 
 /// One request to port 80, the whole answer as text.
