@@ -20,7 +20,10 @@ pub(crate) const COMMAND: Command = Command {
         DeleteArgs::augment_args(clap::Command::new("delete")).about(about)
     },
     exits: &[
-        (Exit::Clean, "every object is gone, or released with --orphan"),
+        (
+            Exit::Clean,
+            "every object is gone, released with --orphan, or left alone for a stated reason",
+        ),
         (Exit::CouldNot, "there is no such delivery, or something could not be deleted"),
         (Exit::Usage, "the command line or the config file is wrong, or --yes is missing"),
         (Exit::Interrupted, "stopped by Ctrl-C (143: by SIGTERM); a rerun goes on"),
