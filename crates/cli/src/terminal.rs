@@ -6,7 +6,7 @@
 use crate::CliError;
 use crate::host::Host;
 use clap::ValueEnum;
-use serde_json::Value;
+use serde::Serialize;
 use std::io::{BufWriter, Write};
 
 /// The width that is assumed when it is not known, in columns.
@@ -117,14 +117,21 @@ pub(crate) fn print_error(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// Writes a value in a machine format.
+/// Writes a value in the form that was asked for; `text` makes the one for people.
 ///
 /// # Errors
-/// As [`print`].
-pub(crate) fn print_value(value: &Value, format: OutputFormat) -> Result<(), CliError> {
+/// As [`print`]; [`CliError::Json`] when the value has no JSON form.
+pub(crate) fn print_as<T: Serialize>(
+    value: &T,
+    format: OutputFormat,
+    text: impl FnOnce() -> String,
+) -> Result<(), CliError> {
+    let document = || serde_json::to_value(value).map_err(CliError::Json);
     match format {
-        OutputFormat::Yaml => print(&objects::emit::to_yaml(value)),
-        OutputFormat::Json | OutputFormat::Text => {
+        OutputFormat::Text => print(&text()),
+        OutputFormat::Yaml => print(&objects::emit::to_yaml(&document()?)),
+        OutputFormat::Json => {
+            let value = &document()?;
             // Not by way of a text of its own: a plan of ten thousand objects is megabytes.
             let mut stdout = BufWriter::new(std::io::stdout().lock());
             serde_json::to_writer_pretty(&mut stdout, value)

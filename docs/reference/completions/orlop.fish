@@ -119,7 +119,7 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-limit -d 'Prune at most so many objects, or such a share of the inventory; may be given for each [default: 100 and 50%]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-kind -d 'Prune objects of this guarded kind, as in Namespace; may be repeated' -r
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -s o -l output -d 'Form of the output; json and yaml are the plan\'s document' -r -f -a "text\t'For people'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'One JSON document, stable'
 yaml\t'The same document as YAML'"
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'

@@ -145,10 +145,10 @@ _arguments "${_arguments_options[@]}" : \
 '--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
 '*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
 '*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
-'-o+[Form of the output; json and yaml are the plan'\''s document]:FORMAT:((text\:"For people"
+'-o+[Form of the output]:FORMAT:((text\:"For people"
 json\:"One JSON document, stable"
 yaml\:"The same document as YAML"))' \
-'--output=[Form of the output; json and yaml are the plan'\''s document]:FORMAT:((text\:"For people"
+'--output=[Form of the output]:FORMAT:((text\:"For people"
 json\:"One JSON document, stable"
 yaml\:"The same document as YAML"))' \
 '--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"

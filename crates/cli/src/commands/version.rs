@@ -32,8 +32,8 @@ pub(crate) fn line(build: &Build) -> String {
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let args = VersionArgs::from_arg_matches(matches).map_err(super::help::grammar_mistake)?;
     let build = &context.host.build;
-    match args.output {
-        OutputFormat::Text => terminal::print(&format!(
+    terminal::print_as(build, args.output, || {
+        format!(
             "orlop {}\ncommit:   {}\nfeatures: {}\nrustc:    {}\nprofile:  {}\ntarget:   {}\n",
             build.version,
             build.commit,
@@ -41,11 +41,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
             build.rustc,
             build.profile,
             build.target,
-        ))?,
-        format => {
-            let value = serde_json::to_value(build).map_err(CliError::Json)?;
-            terminal::print_value(&value, format)?;
-        }
-    }
+        )
+    })?;
     Ok(Exit::Clean)
 }

@@ -1,6 +1,8 @@
 //! `orlop sync apply`: deliver, and wait until everything is healthy.
 
-use super::arguments::{ChangeArgs, ClusterArgs, DeliveryArgs, SourceArgs, WaitArgs, read_file};
+use super::arguments::{
+    ChangeArgs, ClusterArgs, DeliveryArgs, OutputArgs, SourceArgs, WaitArgs, read_file,
+};
 use super::plan::{self, Request};
 use super::session::{self, Session};
 use crate::commands::help::grammar_mistake;
@@ -56,16 +58,8 @@ struct ApplyArgs {
     plan: Option<PathBuf>,
     #[command(flatten)]
     wait: WaitArgs,
-    /// Form of the output
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -85,7 +79,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
             return dry_run(&session, &request, &args).await;
         }
         let report = deliver(&session, &request, &args, saved.as_ref()).await?;
-        print_report(&report, args.output, &session)?;
+        print_report(&report, args.output.format, &session)?;
         Ok(report.exit())
     })
 }
@@ -98,10 +92,7 @@ fn load_plan(path: &Path) -> Result<Plan, CliError> {
 async fn dry_run(session: &Session, request: &Request, args: &ApplyArgs) -> Result<Exit, CliError> {
     let set = |options: &mut _| args.changes.put(options, &session.config);
     let plan = plan::make(session, request, set).await?;
-    match args.output {
-        OutputFormat::Text => terminal::print(&render::plan::text(&plan, session.out))?,
-        format => plan::print_document(&plan, format)?,
-    }
+    terminal::print_as(&plan, args.output.format, || render::plan::text(&plan, session.out))?;
     plan::tell_problems(session, &plan);
     Ok(plan.exit())
 }
@@ -137,11 +128,5 @@ pub(crate) fn print_report(
     session: &Session,
 ) -> Result<(), CliError> {
     terminal::print_error(&render::report::troubles(report, session.err));
-    match format {
-        OutputFormat::Text => terminal::print(&render::report::summary(report)),
-        format => {
-            let value = serde_json::to_value(report).map_err(CliError::Json)?;
-            terminal::print_value(&value, format)
-        }
-    }
+    terminal::print_as(report, format, || render::report::summary(report))
 }

@@ -3,6 +3,7 @@
 
 use crate::config::{Concurrency, Config, PruneLimit};
 use crate::host::Host;
+use crate::terminal::OutputFormat;
 use crate::{CliError, environment};
 use clap::{Args, ValueHint};
 use delivery::{DeliveryOptions, Source};
@@ -17,6 +18,15 @@ use sync::plan::PlanOptions;
 
 /// Where fetched repositories are kept, below `$XDG_CACHE_HOME` or `~/.cache`.
 const CACHE_PATH: &str = "orlop/git";
+
+/// In which form the result is printed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Form of the output
+    #[arg(short = 'o', long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: OutputFormat,
+}
 
 /// Which tree.
 #[derive(Debug, Args)]

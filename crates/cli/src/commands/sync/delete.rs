@@ -1,13 +1,12 @@
 //! `orlop sync delete`: end a delivery, with its objects or without them.
 
 use super::apply::print_report;
-use super::arguments::{ClusterArgs, DeliveryArgs, Settings, WaitArgs};
+use super::arguments::{ClusterArgs, DeliveryArgs, OutputArgs, Settings, WaitArgs};
 use super::session;
 use super::status::named;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
-use crate::terminal::OutputFormat;
 use clap::{ArgMatches, Args, FromArgMatches};
 use delivery::DeletePolicy;
 use model::Exit;
@@ -51,16 +50,8 @@ struct DeleteArgs {
     prune_kind: Vec<String>,
     #[command(flatten)]
     wait: WaitArgs,
-    /// Form of the output
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -85,7 +76,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         let report = delivery::delete(&client, &options, policy, &console, cancel).await;
         console.finish();
         let report = report?;
-        print_report(&report, args.output, &session)?;
+        print_report(&report, args.output.format, &session)?;
         Ok(report.exit())
     })
 }

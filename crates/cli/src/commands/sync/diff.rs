@@ -1,11 +1,11 @@
 //! `orlop sync diff`: the plan, field by field and whole.
 
-use super::arguments::{ChangeArgs, ClusterArgs, DeliveryArgs, SourceArgs};
+use super::arguments::{ChangeArgs, ClusterArgs, DeliveryArgs, OutputArgs, SourceArgs};
 use super::plan::{self, PLAN_EXITS, Request};
 use super::session;
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
-use crate::terminal::{self, OutputFormat};
+use crate::terminal;
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches};
 use model::Exit;
@@ -31,16 +31,8 @@ struct DiffArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     changes: ChangeArgs,
-    /// Form of the output; json and yaml are the plan's document
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -50,10 +42,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     session::run(context, config, |session| async move {
         let set = |options: &mut _| args.changes.put(options, &session.config);
         let plan = plan::make(&session, &request, set).await?;
-        match args.output {
-            OutputFormat::Text => terminal::print(&render::diff::text(&plan, session.out))?,
-            format => plan::print_document(&plan, format)?,
-        }
+        terminal::print_as(&plan, args.output.format, || render::diff::text(&plan, session.out))?;
         plan::tell_problems(&session, &plan);
         Ok(plan.exit())
     })

@@ -1,10 +1,10 @@
 //! `orlop sync list`: all deliveries of a cluster.
 
-use super::arguments::{ClusterArgs, Settings};
+use super::arguments::{ClusterArgs, OutputArgs, Settings};
 use super::session;
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
-use crate::terminal::{self, OutputFormat};
+use crate::terminal;
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches};
 use model::Exit;
@@ -29,16 +29,8 @@ pub(crate) const COMMAND: Command = Command {
 struct ListArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Form of the output
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -51,13 +43,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         let namespace = settings.namespace.as_deref().unwrap_or(client.default_namespace());
         let list =
             session.unless_stopped(async { Ok(delivery::list(&client, namespace).await?) }).await?;
-        match args.output {
-            OutputFormat::Text => terminal::print(&render::status::deliveries(&list))?,
-            format => {
-                let value = serde_json::to_value(&list).map_err(CliError::Json)?;
-                terminal::print_value(&value, format)?;
-            }
-        }
+        terminal::print_as(&list, args.output.format, || render::status::deliveries(&list))?;
         Ok(Exit::Clean)
     })
 }

@@ -1,12 +1,12 @@
 //! `orlop sync plan`: what a delivery would do.
 
-use super::arguments::{ChangeArgs, ClusterArgs, DeliveryArgs, Settings, SourceArgs};
+use super::arguments::{ChangeArgs, ClusterArgs, DeliveryArgs, OutputArgs, Settings, SourceArgs};
 use super::session::{self, Session};
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
 use crate::config::Config;
 use crate::host::Host;
-use crate::terminal::{self, OutputFormat};
+use crate::terminal;
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches, ValueHint};
 use delivery::{DeliveryOptions, Source};
@@ -41,16 +41,8 @@ struct PlanArgs {
     cluster: ClusterArgs,
     #[command(flatten)]
     changes: ChangeArgs,
-    /// Form of the output
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Also write the plan to a file, for `apply --plan`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
@@ -66,19 +58,10 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         if let Some(path) = &args.out {
             save(&plan, path)?;
         }
-        match args.output {
-            OutputFormat::Text => terminal::print(&render::plan::text(&plan, session.out))?,
-            format => print_document(&plan, format)?,
-        }
+        terminal::print_as(&plan, args.output.format, || render::plan::text(&plan, session.out))?;
         tell_problems(&session, &plan);
         Ok(plan.exit())
     })
-}
-
-/// Prints the plan as its documented JSON, or the same as YAML.
-pub(crate) fn print_document(plan: &Plan, format: OutputFormat) -> Result<(), CliError> {
-    let value = serde_json::to_value(plan).map_err(CliError::Json)?;
-    terminal::print_value(&value, format)
 }
 
 /// Source, name and cluster of one run.

@@ -1,10 +1,10 @@
 //! `orlop sync status`: what a delivery has in the cluster, with its health.
 
-use super::arguments::{ClusterArgs, DeliveryArgs, Settings, parse_name};
+use super::arguments::{ClusterArgs, DeliveryArgs, OutputArgs, Settings, parse_name};
 use super::session;
 use crate::commands::help::grammar_mistake;
 use crate::commands::{Command, Context};
-use crate::terminal::{self, OutputFormat};
+use crate::terminal;
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches};
 use model::Exit;
@@ -35,16 +35,8 @@ struct StatusArgs {
     delivery: DeliveryArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Form of the output
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT",
-        help_heading = "Output"
-    )]
-    output: OutputFormat,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
@@ -61,13 +53,8 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
                 Ok(delivery::status(&client, &options.name, namespace).await?)
             })
             .await?;
-        match args.output {
-            OutputFormat::Text => terminal::print(&render::status::status(&status, session.out))?,
-            format => {
-                let value = serde_json::to_value(&status).map_err(CliError::Json)?;
-                terminal::print_value(&value, format)?;
-            }
-        }
+        let text = || render::status::status(&status, session.out);
+        terminal::print_as(&status, args.output.format, text)?;
         Ok(status.exit())
     })
 }
