@@ -274,7 +274,20 @@ mod tests {
     #[test]
     fn what_is_required_agrees_with_the_report() {
         for finding in host().findings {
-            assert_eq!(require(finding.piece).is_ok(), finding.state == State::Present);
+            let required = require(finding.piece);
+            assert_eq!(
+                required.is_ok(),
+                finding.state == State::Present,
+                "{required:?}: {finding:?}"
+            );
         }
+    }
+
+    #[test]
+    fn probes_at_the_same_time_do_not_disturb_each_other() {
+        let ask = |_| std::thread::spawn(|| require(Piece::CgroupControllers));
+        let asked: Vec<_> = (0..8).map(ask).collect();
+        let answers: Vec<_> = asked.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
     }
 }

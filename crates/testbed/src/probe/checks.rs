@@ -6,6 +6,7 @@ use crate::packages::find_program;
 use rustix::process::{Resource, getrlimit};
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A kubelet refuses to start far below this; both components keep about 500 files open.
 const OPEN_FILES_MIN: u64 = 8_192;
@@ -143,7 +144,10 @@ fn cgroup_controllers() -> Answer {
     if !lacking.is_empty() {
         return (State::Missing, format!("no controller {}", lacking.join(", ")));
     }
-    let own = format!("{folder}/orlop-probe-{}", std::process::id());
+    // Two threads may probe at once: a name of the process alone would refuse the second.
+    static PROBED: AtomicU64 = AtomicU64::new(0);
+    let number = PROBED.fetch_add(1, Ordering::Relaxed);
+    let own = format!("{folder}/orlop-probe-{}-{number}", std::process::id());
     match fs::create_dir(&own).and_then(|()| fs::remove_dir(&own)) {
         Ok(()) => (State::Present, available.join(" ")),
         Err(error) => (State::Missing, format!("no folder can be made in {folder}: {error}")),
