@@ -5,9 +5,10 @@ use crate::CliError;
 use crate::commands::{self, Command, Context};
 use crate::host::Host;
 use crate::terminal::{self, ColorChoice, Painter};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
 use model::Exit;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Help is wrapped at this column at the latest.
@@ -102,6 +103,31 @@ pub(crate) fn start(matches: &ArgMatches, host: &Host) -> Result<Exit, CliError>
             Ok(Exit::Usage)
         }
     }
+}
+
+/// What to say of a first word that is no command and no plane of this build: that it is not
+/// there, and what is. Clap would propose hidden commands.
+pub(crate) fn unknown_word(
+    answer: &clap::Error,
+    arguments: &[OsString],
+    host: &Host,
+) -> Option<CliError> {
+    let word = arguments.get(1)?.to_str()?;
+    let ContextValue::String(unknown) = answer.get(ContextKind::InvalidSubcommand)? else {
+        return None;
+    };
+    if answer.kind() != ErrorKind::InvalidSubcommand || unknown != word {
+        return None;
+    }
+    let commands = commands::COMMANDS.iter().filter(|command| !(command.clap)().is_hide_set());
+    let mut known: Vec<&str> = commands.map(|command| command.name).collect();
+    known.extend(host.planes.iter().map(|plane| plane.name));
+    let hint = match model::nearest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `orlop {near}`?"),
+        None => "`orlop --help` says what each of them does".to_owned(),
+    };
+    let message = format!("this build has no `{word}`; it has: {}", known.join(", "));
+    Some(CliError::usage(message, hint))
 }
 
 /// Prints help to stdout, or a mistake to stderr.

@@ -46,6 +46,9 @@ pub fn run(arguments: &[OsString], host: &Host) -> Result<Exit, CliError> {
     }
     match grammar::root(host).try_get_matches_from(arguments) {
         Ok(matches) => grammar::start(&matches, host),
-        Err(answer) => grammar::answer(&answer, host),
+        Err(answer) => match grammar::unknown_word(&answer, arguments, host) {
+            Some(error) => Err(error),
+            None => grammar::answer(&answer, host),
+        },
     }
 }

@@ -132,9 +132,7 @@ mod tests {
             "the service account of this Pod cannot be used: FOLDER/ca.crt: \
              it holds no certificate in PEM"
         );
-        let key = rcgen::KeyPair::generate().unwrap();
-        let authority = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        put("ca.crt", &authority.pem());
+        put("ca.crt", testkit::certificates::Authority::new("any").unwrap().pem());
         assert!(refused(&account).contains("FOLDER/token: No such file"));
         put("token", "CANARY\nCANARY");
         assert!(refused(&account).ends_with("FOLDER/token: it holds no token"));

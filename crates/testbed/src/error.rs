@@ -128,7 +128,7 @@ pub enum TestbedError {
         subject: String,
         /// What failed.
         #[source]
-        source: rcgen::Error,
+        source: crate::certificates::CertificateError,
     },
     /// A file of the cluster is not what was written.
     #[error("{path} is not readable as this tool wrote it")]

@@ -1,5 +1,6 @@
 //! The single-host Kubernetes for tests and demos: components, images, nodes, clean-up.
 
+pub mod certificates;
 pub mod cluster;
 pub mod components;
 mod error;

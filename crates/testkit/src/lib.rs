@@ -6,3 +6,5 @@ pub mod proxy;
 mod serve;
 pub mod sshd;
 mod tls;
+
+pub use testbed::certificates;

@@ -100,15 +100,14 @@ fn a_mistake_on_the_command_line_ends_in_64_and_says_what_was_meant() {
         exit: 64
         --- stdout
         --- stderr
-        error: unrecognized subcommand 'snyc'
-
-          tip: a similar subcommand exists: 'sync'
-
-        Usage: orlop [OPTIONS] [COMMAND]
-
-        For more information, try '--help'.
+        error: this build has no `snyc`; it has: sync, help, completions, man, version, controller
+          hint: did you mean `orlop sync`?
     "]]
     .assert_eq(&desk.run(&["snyc"]).show());
+    let ran = desk.run(&["generate-everything"]);
+    assert!(!ran.stderr.contains("`generate`"), "a hidden command is proposed: {}", ran.stderr);
+    let ran = desk.run(&["sync", "snyc"]);
+    assert!(ran.stderr.contains("unrecognized subcommand"), "{}", ran.stderr);
     let ran = desk.run(&["sync", "plan", "--nmae", "x", "."]);
     assert_eq!(ran.code, Some(64));
     assert!(ran.stderr.contains("'--name'"), "{}", ran.stderr);

@@ -10,9 +10,9 @@ use cluster::{
     Impersonate, ListOptions, Resource, ServiceAccount,
 };
 use model::Explain;
-use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 use std::io::Write;
+use testkit::certificates::{Authority, Key};
 use testkit::cluster::Namespace;
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_token_that_is_not_accepted_and_a_certificate_that_is_not_trusted_are_
     };
     assert!(!format!("{error} {error:?}").contains("CANARY"));
 
-    let other_ca = rcgen_ca();
+    let other_ca = other_authority();
     let stranger = client_of(&namespace, |config| {
         let cluster = config["clusters"][0]["cluster"].as_object_mut().unwrap();
         cluster.remove("certificate-authority-data");
@@ -108,12 +108,9 @@ async fn a_token_that_is_not_accepted_and_a_certificate_that_is_not_trusted_are_
 }
 
 /// The certificate of an authority that signed nothing here.
-fn rcgen_ca() -> tempfile::NamedTempFile {
-    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
+fn other_authority() -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(params.self_signed(&key).unwrap().pem().as_bytes()).unwrap();
+    file.write_all(Authority::new("stranger").unwrap().pem().as_bytes()).unwrap();
     file
 }
 
@@ -150,7 +147,7 @@ fn account(namespace: &Namespace, name: &str) -> String {
 }
 
 /// The same token with times shifted by `seconds`, signed with the cluster's own key.
-fn shifted(token: &str, seconds: i64, key: &KeyPair) -> String {
+fn shifted(token: &str, seconds: i64, key: &Key) -> String {
     let mut parts = token.split('.');
     let header: Value =
         serde_json::from_slice(&BASE64URL.decode(parts.next().unwrap()).unwrap()).unwrap();
@@ -189,7 +186,7 @@ async fn an_expired_token_is_refused_and_the_hint_says_what_to_do() {
         return;
     };
     let key = std::fs::read_to_string(testbed.dir().join("pki/sa.key")).unwrap();
-    let key = KeyPair::from_pem(&key).unwrap();
+    let key = Key::from_pem(&key).unwrap();
     let token = account(&namespace, "late");
     // Signed by us and not expired: what follows is due to the time alone.
     let valid = with_token(&namespace, &shifted(&token, -1, &key)).await;

@@ -100,11 +100,13 @@ pub(crate) fn containerd_socket(record: &Record, place: Place) -> PathBuf {
     record.place_dir(place).join("containerd.sock")
 }
 
+/// etcd answers on a socket in the cluster's folder, which only its owner can enter. On a loopback
+/// port every user of the host could ask, and certificates against that cost the API server a
+/// handshake for each kind of object while it starts.
 fn etcd(record: &Record) -> Program {
-    let client = etcd_url(record);
-    let peer = format!("https://127.0.0.1:{}", record.ports.etcd_peer);
+    let (client, peer) = (etcd_url(record, "client"), etcd_url(record, "peer"));
     let data = record.place_dir(Place::Control).join("etcd");
-    let mut arguments = vec![
+    let arguments = vec![
         format!("--data-dir={}", data.display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
@@ -114,18 +116,15 @@ fn etcd(record: &Record) -> Program {
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ];
-    for side in ["", "peer-"] {
-        arguments.push(format!("--{side}client-cert-auth"));
-        arguments.push(format!("--{side}trusted-ca-file={}", record.pki("etcd-ca.crt").display()));
-        arguments.push(format!("--{side}cert-file={}", record.pki("etcd.crt").display()));
-        arguments.push(format!("--{side}key-file={}", record.pki("etcd.key").display()));
-    }
     Program { component: "etcd", path: record.components.etcd.join("etcd"), arguments }
 }
 
-/// Where etcd answers its one client.
-fn etcd_url(record: &Record) -> String {
-    format!("https://127.0.0.1:{}", record.ports.etcd)
+/// Where etcd answers.
+fn etcd_url(record: &Record, side: &str) -> String {
+    format!(
+        "unix://{}",
+        record.place_dir(Place::Control).join(format!("etcd-{side}.sock")).display()
+    )
 }
 
 fn api_server(record: &Record) -> Program {
@@ -135,10 +134,7 @@ fn api_server(record: &Record) -> Program {
         Isolation::Processes => "127.0.0.1",
     };
     let mut arguments = vec![
-        format!("--etcd-servers={}", etcd_url(record)),
-        format!("--etcd-cafile={}", pki("etcd-ca.crt")),
-        format!("--etcd-certfile={}", pki("etcd.crt")),
-        format!("--etcd-keyfile={}", pki("etcd.key")),
+        format!("--etcd-servers={}", etcd_url(record, "client")),
         format!("--bind-address={bind}"),
         format!("--secure-port={}", record.ports.api),
         // A loopback address would be refused as the endpoint of the Service `kubernetes`.

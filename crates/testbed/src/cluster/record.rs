@@ -36,16 +36,14 @@ pub(crate) enum Phase {
     Ready,
 }
 
-/// Loopback ports of a cluster of plain processes.
+/// Ports of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ports {
     pub(crate) api: u16,
-    pub(crate) etcd: u16,
-    pub(crate) etcd_peer: u16,
 }
 
-/// The ports inside a network namespace of its own, where nothing can be taken.
-pub(crate) const OWN_PORTS: Ports = Ports { api: 6443, etcd: 2379, etcd_peer: 2380 };
+/// The port inside a network namespace of its own, where nothing can be taken.
+pub(crate) const OWN_PORTS: Ports = Ports { api: 6443 };
 
 /// Where a component runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

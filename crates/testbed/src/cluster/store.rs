@@ -108,28 +108,20 @@ pub(crate) fn record(
     Ok(record)
 }
 
-/// Loopback ports that nobody listens on and no other cluster has.
+/// A loopback port that nobody listens on and no other cluster has.
 fn free_ports(others: &[Record]) -> Result<Ports, TestbedError> {
-    let taken: Vec<u16> = others
-        .iter()
-        .flat_map(|other| [other.ports.api, other.ports.etcd, other.ports.etcd_peer])
-        .collect();
     let failed =
         |source| TestbedError::Start { program: "a listener on 127.0.0.1".to_owned(), source };
-    // Held open together, so that the system gives three different ones.
+    // Held open, so that the system gives another one each time.
     let mut held = Vec::new();
-    let mut ports = Vec::new();
-    while ports.len() < 3 {
+    loop {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
-        let port = listener.local_addr().map_err(failed)?.port();
-        if !taken.contains(&port) {
-            ports.push(port);
+        let api = listener.local_addr().map_err(failed)?.port();
+        if others.iter().all(|other| other.ports.api != api) {
+            return Ok(Ports { api });
         }
         held.push(listener);
     }
-    let mut ports = ports.into_iter();
-    let mut next = || ports.next().unwrap_or_default();
-    Ok(Ports { api: next(), etcd: next(), etcd_peer: next() })
 }
 
 /// Locks a folder, which is created; the folder that is locked is the one at `path` then.
