@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 const CNI_FOLDERS: [&str; 3] = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
 /// Image of a pod's first process, as the nodes know it.
 pub(crate) const PAUSE_IMAGE: &str = "local.test/pause:3.6";
+/// An address that nothing listens on: etcd insists on advertising one.
+const ETCD_NOWHERE: &str = "http://127.0.0.1:1";
 
 /// One program of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,10 +111,11 @@ fn etcd(record: &Record) -> Program {
     let arguments = vec![
         format!("--data-dir={}", data.display()),
         format!("--listen-client-urls={client}"),
-        format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),
-        format!("--initial-advertise-peer-urls={peer}"),
-        format!("--initial-cluster=default={peer}"),
+        // What a member tells others about itself must be a host and a port; there are no others.
+        format!("--advertise-client-urls={ETCD_NOWHERE}"),
+        format!("--initial-advertise-peer-urls={ETCD_NOWHERE}"),
+        format!("--initial-cluster=default={ETCD_NOWHERE}"),
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ];
