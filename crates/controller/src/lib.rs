@@ -19,7 +19,6 @@ pub use options::{
     OptionDoc, help,
 };
 pub use reconcilers::{RECONCILERS, Reconciler, Rule};
-pub use server::{CONNECTIONS_MAX, HEADER_READ_SECONDS};
 
 use model::{Build, Exit};
 use std::ffi::OsString;

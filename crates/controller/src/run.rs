@@ -4,7 +4,7 @@
 use crate::numbers::Numbers;
 use crate::options::Config;
 use crate::reconcilers::{RECONCILERS, Scope};
-use crate::server::{self, Served};
+use crate::server::Served;
 use crate::{ControllerError, FIELD_OWNER};
 use cluster::{Client, Events, Leadership, LeaseOptions};
 use futures_util::future::join_all;
@@ -39,12 +39,12 @@ async fn live(config: Config, build: Build) -> Result<Exit, ControllerError> {
         .await
         .map_err(|error| ControllerError::Cluster(Box::new(error)))?;
     let numbers = Numbers::register(client.metrics(), &build);
-    let listener = server::listen(config.listen).await?;
+    let listener = wire::listen(config.listen).await.map_err(ControllerError::Listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%address, server = client.address(), version = build.version, "started");
     let ready = Arc::new(AtomicBool::new(false));
     let served = Served { metrics: client.metrics().clone(), ready: ready.clone() };
-    let serving = tokio::spawn(server::serve(listener, served, shutdown.clone()));
+    let serving = tokio::spawn(wire::serve(listener, Arc::new(served), shutdown.clone()));
     tokio::spawn(watch_readiness(client.clone(), ready, shutdown.clone()));
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
