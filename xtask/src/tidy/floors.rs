@@ -11,6 +11,7 @@ const FLOORS: [(&str, u8); 10] = [
     ("model", 0),
     ("objects", 1),
     ("sync", 2),
+    ("gitops", 2),
     ("cluster", 3),
     ("repo", 3),
     ("wire", 3),
