@@ -1,12 +1,14 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! `/metrics`, `/healthz`, `/readyz` and `/webhook`.
 //!
-//! Nothing secret is served and nothing can be changed here, so there is no authentication; the
-//! default address is reachable from this machine only. Bounds: see [`wire::serve`].
+//! Nothing secret is served, so there is no authentication for reading; the default address is
+//! reachable from this machine only. A webhook is authenticated by the engine, and only by the
+//! process that leads: the others ask the forge to come again. Bounds: see [`wire::serve`].
 
 use cluster::{Metrics, OPENMETRICS_CONTENT_TYPE};
 use http::{Method, StatusCode};
-use std::sync::Arc;
+use reconcile::{Engine, WEBHOOK_BODY_BYTES_MAX};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use wire::{Handler, Reply, Request};
 
 /// What is served.
@@ -16,14 +18,23 @@ pub(crate) struct Served {
     pub(crate) metrics: Metrics,
     /// Whether the API server has answered.
     pub(crate) ready: Arc<AtomicBool>,
+    /// Who takes webhooks.
+    pub(crate) webhooks: Arc<Mutex<Option<Engine>>>,
 }
 
 impl Handler for Served {
-    fn body_bytes_max(&self, _: &Method, _: &str) -> usize {
-        0
+    fn body_bytes_max(&self, method: &Method, path: &str) -> usize {
+        if method == Method::POST && Engine::is_webhook(path) { WEBHOOK_BODY_BYTES_MAX } else { 0 }
     }
 
     fn answer(&self, request: &Request) -> Reply {
+        if Engine::is_webhook(&request.path) {
+            let engine = self.webhooks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            return match engine {
+                Some(engine) => engine.webhook(request),
+                None => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "another replica leads\n"),
+            };
+        }
         if request.method != Method::GET && request.method != Method::HEAD {
             return Reply::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         }
@@ -38,7 +49,7 @@ impl Handler for Served {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the API server has not answered yet\n",
             ),
-            _ => Reply::text(StatusCode::NOT_FOUND, "known: /metrics /healthz /readyz\n"),
+            _ => Reply::text(StatusCode::NOT_FOUND, "known: /metrics /healthz /readyz /webhook\n"),
         }
     }
 }

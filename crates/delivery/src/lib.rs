@@ -33,5 +33,5 @@ pub use report::{
     DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
     Status,
 };
-pub use source::{Source, Tree, load};
+pub use source::{Source, Tree, load, load_files};
 pub use status::{list, status};

@@ -109,9 +109,31 @@ impl Tree {
 /// # Errors
 /// [`DeliveryError::Source`], [`DeliveryError::NeedsRender`], [`DeliveryError::Stopped`].
 pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, DeliveryError> {
+    let source = source.clone();
+    on_a_thread(move |flag| read(&source, flag), cancel).await
+}
+
+/// Reads files that are here already: those of a fetch that the caller made. `location` and
+/// `path` say where they are from.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_files(
+    files: repo::Tree,
+    location: String,
+    path: String,
+    cancel: &CancellationToken,
+) -> Result<Tree, DeliveryError> {
+    on_a_thread(move |flag| Tree::of_files(&files, location, path, flag), cancel).await
+}
+
+async fn on_a_thread(
+    work: impl FnOnce(&AtomicBool) -> Result<Tree, DeliveryError> + Send + 'static,
+    cancel: &CancellationToken,
+) -> Result<Tree, DeliveryError> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (source, seen) = (source.clone(), flag.clone());
-    let mut work = tokio::task::spawn_blocking(move || read(&source, &seen));
+    let seen = flag.clone();
+    let mut work = tokio::task::spawn_blocking(move || work(&seen));
     let joined = tokio::select! {
         joined = &mut work => joined,
         () = cancel.cancelled() => {
@@ -142,13 +164,22 @@ fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
             (files, fetch.url.to_string(), fetch.path.clone())
         }
     };
-    let commit = files.commit().map(|commit| commit.id.clone());
-    let mut tree = Tree::of(PlanSource { location, path, commit, digest: String::new() });
-    tree.read_files(&files, cancel)?;
-    Ok(tree)
+    Tree::of_files(&files, location, path, cancel)
 }
 
 impl Tree {
+    fn of_files(
+        files: &repo::Tree,
+        location: String,
+        path: String,
+        cancel: &AtomicBool,
+    ) -> Result<Self, DeliveryError> {
+        let commit = files.commit().map(|commit| commit.id.clone());
+        let mut tree = Self::of(PlanSource { location, path, commit, digest: String::new() });
+        tree.read_files(files, cancel)?;
+        Ok(tree)
+    }
+
     fn read_files(&mut self, files: &repo::Tree, cancel: &AtomicBool) -> Result<(), DeliveryError> {
         let listing = files.list(cancel).map_err(DeliveryError::Source)?;
         self.partial = !listing.complete;

@@ -6,7 +6,7 @@ pub(crate) mod host;
 use crate::ReconcileError;
 use ::cluster::{Client, News};
 use futures_util::future::BoxFuture;
-use gitops::spec::{GitSync, Status, Valid};
+use gitops::spec::{GitSync, Status, SyncKey, Valid};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -57,11 +57,11 @@ pub trait Home: Send + Sync {
     /// The connection that acts for a GitSync: as its service account, to its cluster.
     fn client<'a>(&'a self, sync: &'a Valid) -> BoxFuture<'a, Result<Client, ReconcileError>>;
 
-    /// A Secret or ConfigMap of a namespace; `None` when there is none of that name.
+    /// A Secret or ConfigMap of the GitSync's namespace; `None` when there is none of that name.
     fn material<'a>(
         &'a self,
+        sync: &'a SyncKey,
         kind: MaterialKind,
-        namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>>;
 

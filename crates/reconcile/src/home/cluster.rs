@@ -8,7 +8,7 @@ use cluster::{
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gitops::spec::{API_VERSION, FINALIZER, GROUP, GitSync, KIND, Status, VERSION, Valid};
+use gitops::spec::{API_VERSION, FINALIZER, GROUP, GitSync, KIND, Status, SyncKey, VERSION, Valid};
 use objects::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -186,11 +186,11 @@ impl Home for ClusterHome {
 
     fn material<'a>(
         &'a self,
+        sync: &'a SyncKey,
         kind: MaterialKind,
-        namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>> {
-        self.read(kind, namespace, name).boxed()
+        self.read(kind, &sync.namespace, name).boxed()
     }
 
     fn write_status<'a>(

@@ -82,11 +82,12 @@ impl HostHome {
 
     async fn read(
         &self,
+        sync: &SyncKey,
         kind: MaterialKind,
-        namespace: &str,
         name: &str,
     ) -> Result<Option<Material>, ReconcileError> {
-        let client = self.connect(&SyncKey::new(namespace, ""), None).await?;
+        let client = self.connect(sync, None).await?;
+        let namespace = &sync.namespace;
         let resource = resource(&client, kind.name()).await?;
         let found = client.get(&resource, namespace, name).await;
         let found = found.map_err(|source| ReconcileError::Material {
@@ -156,11 +157,11 @@ impl Home for HostHome {
 
     fn material<'a>(
         &'a self,
+        sync: &'a SyncKey,
         kind: MaterialKind,
-        namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>> {
-        self.read(kind, namespace, name).boxed()
+        self.read(sync, kind, name).boxed()
     }
 
     fn write_status<'a>(
