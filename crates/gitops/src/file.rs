@@ -220,17 +220,16 @@ impl Reader {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.entry("namespace").or_insert_with(|| NAMESPACE_DEFAULT.into());
         }
-        let read = GitSync::from_value(value);
-        if let Ok(sync) = &read {
-            match self.seen.get(&sync.key()) {
-                Some(first) => {
-                    let problem = format!("`{}` is there twice, first at {first}", sync.key());
-                    let place = place.clone();
-                    problems.push(FileProblem::Document { place, problem, hint: None });
-                }
-                None => drop(self.seen.insert(sync.key(), place.clone())),
+        let key = key(&value);
+        match self.seen.get(&key) {
+            Some(first) => {
+                let problem = format!("`{key}` is there twice, first at {first}");
+                let place = place.clone();
+                problems.push(FileProblem::Document { place, problem, hint: None });
             }
+            None => drop(self.seen.insert(key, place.clone())),
         }
+        let read = GitSync::from_value(value);
         match read {
             Ok(sync) if found.is_empty() => match Valid::new(sync, Tenancy::Single) {
                 Ok(valid) => self.syncs.push(valid),
@@ -297,6 +296,15 @@ impl Reader {
             problems.push(FileProblem::Field { place, kind, problem });
         }
     }
+}
+
+/// Namespace and name of a document that may not be readable otherwise.
+fn key(value: &Value) -> SyncKey {
+    let text = |field| {
+        let text = value.get("metadata").and_then(|metadata| metadata.get(field));
+        text.and_then(Value::as_str).unwrap_or_default()
+    };
+    SyncKey::new(text("namespace"), text("name"))
 }
 
 #[cfg(test)]

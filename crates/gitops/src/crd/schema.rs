@@ -133,7 +133,7 @@ pub(super) fn spec() -> Value {
                 json!({}),
             ),
         ),
-        ("suspend", flag("Stops everything but the looking.", false)),
+        ("suspend", flag("Stops everything: no poll, no apply, no healing.", false)),
         (
             "decryption",
             required(

@@ -19,17 +19,25 @@ mod valid;
 
 pub use period::Period;
 pub use policy::{
-    Conflicts, Decryption, Dependency, Force, HealthRule, IgnoreRule, OnDelete, Prune, Retry,
-    SelfHeal, Webhook, WebhookProvider,
+    Conflicts, Decryption, Dependency, Force, HealthRule, IgnoreRule, OnDelete,
+    PRUNE_OBJECTS_DEFAULT, PRUNE_PERCENT_DEFAULT, Prune, RETRY_PAUSE_DEFAULT,
+    RETRY_PAUSE_MAX_DEFAULT, Retry, SelfHeal, WEBHOOK_KEY_DEFAULT, Webhook, WebhookProvider,
 };
 pub use source::{
-    Engine, Helm, KeySource, KeySourceKind, LocalRef, RefSpec, Render, Source, Verify, VerifyMode,
+    ALLOWED_SIGNERS_KEY_DEFAULT, Engine, Helm, KeySource, KeySourceKind, LocalRef,
+    PGP_KEYS_KEY_DEFAULT, RefSpec, Render, Source, Verify, VerifyMode,
 };
 pub use status::{
-    Condition, ConditionStatus, Counts, Drift, HealthCounts, InventorySummary, Next, Operation,
-    Outcome, SignatureVerdict, Status, Timings, Trigger, condition, reason,
+    Condition, ConditionStatus, Counts, DRIFT_FIELDS_MAX, Drift, HealthCounts, InventorySummary,
+    MESSAGE_BYTES_MAX, Next, Operation, Outcome, STATUS_DRIFT_MAX, STATUS_HISTORY_MAX,
+    SignatureVerdict, Status, Timings, Trigger, bounded, condition, reason,
 };
-pub use valid::{Reference, SpecProblem, Tenancy, Valid};
+pub use valid::{
+    CONFIRM_KINDS_MAX, DEPENDENCIES_MAX, EXPRESSION_BYTES_MAX, HEALTH_RULES_MAX,
+    IGNORE_ENTRIES_MAX, IGNORE_RULES_MAX, NAME_CHARS_MAX, PATH_BYTES_MAX, REFERENCE_BYTES_MAX,
+    RETRY_LIMIT_MAX, RETRY_PAUSE_MAX, Reference, SpecProblem, Tenancy, URL_BYTES_MAX,
+    VALUES_FILES_MAX, Valid,
+};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,7 +169,7 @@ pub struct Spec {
     pub health: Vec<HealthRule>,
     /// Whether drift is reverted when it is seen.
     pub self_heal: SelfHeal,
-    /// Stops everything but the looking.
+    /// Stops everything: no poll, no apply, no healing.
     pub suspend: bool,
     /// How encrypted files are read.
     #[serde(skip_serializing_if = "Option::is_none")]
