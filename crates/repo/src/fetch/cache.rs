@@ -3,9 +3,9 @@
 //! ```text
 //! CACHE/KEY/fetch.lock     held by the one process that fetches
 //! CACHE/KEY/g1/objects/    packs
-//! CACHE/KEY/g1/shallow     commits whose parents are not here, as Git writes it
-//! CACHE/KEY/g1/state       which commits are here with all their trees; its absence means
-//!                          that nothing in this generation can be relied on
+//! CACHE/KEY/g1/state       which commits are here with all their trees, and which of them without
+//!                          their parents; its absence means that nothing in this generation can
+//!                          be relied on
 //! CACHE/KEY/g1/use.lock    held shared by every tree that reads from here
 //! ```
 //!
@@ -15,8 +15,9 @@
 
 use super::watch::Watch;
 use crate::error::Cause;
+use crate::wire::Answer;
 use crate::{Fetch, RepoError};
-use gix::ObjectId;
+use gix_hash::ObjectId;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -30,7 +31,7 @@ pub(super) const PACKS_MAX: usize = 16;
 pub(super) const TIPS_MAX: usize = 8;
 
 /// The first line of a state file; another line is another format.
-const FORMAT: &str = "orlop git cache 1";
+const FORMAT: &str = "orlop git cache 2";
 
 /// The cache of one repository, locked for fetching.
 pub(super) struct Cache {
@@ -46,6 +47,23 @@ pub(super) struct Generation {
     in_use: File,
 }
 
+/// Objects that are only looked at; deleted when this is dropped, before the lock is let go.
+pub(super) struct Scratch {
+    dir: PathBuf,
+}
+
+impl Scratch {
+    pub(super) fn objects(&self) -> PathBuf {
+        self.dir.join("objects")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
 /// What is known to be whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct State {
@@ -53,6 +71,9 @@ pub(super) struct State {
     pub(super) filtered: bool,
     /// Commits that are here, the newest last.
     pub(super) tips: Vec<ObjectId>,
+    /// Commits whose parents are not here. A server that is not told so would leave out objects
+    /// that it takes for known.
+    pub(super) shallow: Vec<ObjectId>,
 }
 
 impl Cache {
@@ -99,6 +120,18 @@ impl Cache {
         Ok(Generation { dir, state, in_use })
     }
 
+    /// A place for objects that are only looked at; what a crash left there is deleted.
+    pub(super) fn scratch(&self) -> Result<Scratch, RepoError> {
+        let dir = self.dir.join("scratch");
+        let failed = |error: io::Error| cache_error(&dir, &error);
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        fs::create_dir_all(dir.join("objects").join("pack")).map_err(failed)?;
+        Ok(Scratch { dir })
+    }
+
     /// An empty generation, newer than all others.
     pub(super) fn new_generation(&self) -> Result<Generation, RepoError> {
         let failed = |error: io::Error| cache_error(&self.dir, &error);
@@ -135,8 +168,17 @@ impl Generation {
     }
 
     /// Notes that a commit is here.
-    pub(super) fn add_tip(&mut self, tip: ObjectId, filtered: bool) -> Result<(), RepoError> {
+    pub(super) fn add_tip(
+        &mut self,
+        tip: ObjectId,
+        filtered: bool,
+        answer: &Answer,
+    ) -> Result<(), RepoError> {
         self.state.filtered |= filtered;
+        self.state.shallow.retain(|id| {
+            !answer.unshallow.contains(id) && !answer.shallow.contains(id)
+        });
+        self.state.shallow.extend(&answer.shallow);
         self.state.tips.retain(|other| *other != tip);
         self.state.tips.push(tip);
         let surplus = self.state.tips.len().saturating_sub(TIPS_MAX);
@@ -210,13 +252,10 @@ fn clean(dir: &Path) -> io::Result<()> {
             fs::remove_file(path)?;
         }
     }
-    for name in ["shallow.lock", "state.new"] {
-        match fs::remove_file(dir.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    match fs::remove_file(dir.join("state.new")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn state(dir: &Path) -> Option<State> {
@@ -233,6 +272,7 @@ fn parse_state(text: &str) -> Option<State> {
         match line.split_once(' ')? {
             ("filtered", value) => state.filtered = value.parse().ok()?,
             ("tip", id) => state.tips.push(ObjectId::from_hex(id.as_bytes()).ok()?),
+            ("shallow", id) => state.shallow.push(ObjectId::from_hex(id.as_bytes()).ok()?),
             _ => return None,
         }
     }
@@ -243,6 +283,9 @@ fn print_state(state: &State) -> String {
     let mut text = format!("{FORMAT}\nfiltered {}\n", state.filtered);
     for tip in &state.tips {
         text.push_str(&format!("tip {tip}\n"));
+    }
+    for id in &state.shallow {
+        text.push_str(&format!("shallow {id}\n"));
     }
     text
 }
@@ -263,7 +306,7 @@ mod tests {
     #[test]
     fn the_state_survives_its_file_and_another_format_is_no_state() {
         let tip = ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap();
-        let state = State { filtered: true, tips: vec![tip] };
+        let state = State { filtered: true, tips: vec![tip], shallow: vec![tip] };
         assert_eq!(parse_state(&print_state(&state)), Some(state));
         assert_eq!(parse_state("orlop git cache 0\n"), None);
         assert_eq!(parse_state(""), None);
