@@ -35,6 +35,39 @@ fn a_second_fetch_receives_only_what_is_new_and_none_when_nothing_is() {
     assert!(packed_objects(f.cache.path()) <= 22 + 4, "{}", packed_objects(f.cache.path()));
 }
 
+/// A server that is not told where our history ends takes all older objects for known.
+#[test]
+fn gitops_15_a_revert_to_what_was_never_fetched_is_whole() {
+    for filter in ["true", "false"] {
+        let f = fixture();
+        f.repository.configure("uploadpack.allowFilter", filter).unwrap();
+        f.repository.push(&[("d/a", b"old"), ("b", b"1")], "first").unwrap();
+        f.repository.push(&[("d/a", b"new")], "second").unwrap();
+        f.fetch("main").unwrap();
+        f.repository.push(&[("d/a", b"old")], "revert").unwrap();
+        let tree = f.fetch("main").unwrap();
+        assert!(content(&tree).contains(&("d/a".into(), "old".into())));
+    }
+}
+
+#[test]
+fn gitops_15_going_back_and_forth_between_branches_is_whole_each_time() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1"), ("b", b"1")], "first").unwrap();
+    f.repository.set_branch("side", &first).unwrap();
+    for number in 0..6 {
+        let text = format!("main {number}");
+        f.repository.push(&[("a", text.as_bytes())], "main").unwrap();
+        let side = format!("side {number}");
+        let change = [Change::File("b", side.as_bytes())];
+        f.repository.commit("side", &change, "side").unwrap();
+        assert!(content(&f.fetch("main").unwrap()).contains(&("a".into(), text)));
+        assert!(content(&f.fetch("side").unwrap()).contains(&("b".into(), side)));
+    }
+    f.repository.set_branch("main", &first).unwrap();
+    assert!(content(&f.fetch("main").unwrap()).contains(&("a".into(), "1".into())));
+}
+
 #[test]
 fn many_at_once_share_one_cache() {
     let f = fixture();
