@@ -159,7 +159,7 @@ impl Remote<'_> {
     fn fetch(&self, cache_dir: &Path) -> Result<GitTree, RepoError> {
         (self.progress)(Step::Lock);
         let cache = Cache::lock(cache_dir, self.spec, &self.watch)?;
-        let generation = cache.generation()?;
+        let generation = cache.generation(self.watch.cancel)?;
         let fresh = generation.state.tips.is_empty();
         match self.fetch_into(generation) {
             // What is here may be the reason: damaged, or half of it deleted.
@@ -168,7 +168,7 @@ impl Remote<'_> {
                 self.fetch_into(cache.new_generation()?)
             }
             // Somebody pushed between the question and the answer: asking again is enough.
-            Err(RepoError::ReferenceMoved { .. }) => self.fetch_into(cache.generation()?),
+            Err(RepoError::ReferenceMoved { .. }) => self.fetch_into(cache.generation(self.watch.cancel)?),
             result => result,
         }
     }

@@ -19,7 +19,7 @@ mod directory;
 mod git;
 
 pub use commit::{Commit, HEADER_CHARS_MAX, Person, Tag};
-pub(crate) use git::{GitTree, Objects, open, read_commit};
+pub(crate) use git::{GitTree, Objects, open, reachable, read_commit};
 
 use crate::error::Refusal;
 use crate::limits::{Limits, TREE_DEPTH_MAX};

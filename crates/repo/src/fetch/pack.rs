@@ -8,8 +8,9 @@ use crate::RepoError;
 use gix_hash::Kind;
 use gix_utils::progress::Discard;
 use std::error::Error;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 /// Bytes of a pack's head: its name, its version and its number of objects.
 const HEAD_BYTES: usize = 12;
@@ -96,19 +97,30 @@ pub(super) fn write_pack(
     objects: &Path,
     bases: Option<&Path>,
 ) -> Result<(), PackError> {
+    let (cancel, limit) = (pack.watch.cancel, pack.bounds.limits.object_bytes);
+    index_pack(&mut BufReader::new(pack), objects, bases, limit, cancel)
+}
+
+/// The same from any reader; no object beyond `object_bytes` is held in memory.
+pub(super) fn index_pack(
+    pack: &mut dyn BufRead,
+    objects: &Path,
+    bases: Option<&Path>,
+    object_bytes: usize,
+    cancel: &AtomicBool,
+) -> Result<(), PackError> {
     let bases = match bases {
         Some(path) => {
             Some(gix_odb::at(path, Kind::Sha1).map_err(|error| PackError::of(&error))?)
         }
         None => None,
     };
-    let cancel = pack.watch.cancel;
     let options = gix_pack::bundle::write::Options {
-        alloc_limit_bytes: Some(pack.bounds.limits.object_bytes),
+        alloc_limit_bytes: Some(object_bytes),
         ..gix_pack::bundle::write::Options::default()
     };
     let outcome = gix_pack::Bundle::write_to_directory(
-        &mut BufReader::new(pack),
+        pack,
         Some(&objects.join("pack")),
         &mut Discard,
         cancel,

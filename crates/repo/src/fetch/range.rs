@@ -82,6 +82,12 @@ impl Connections {
             let only_commits = request.is_filtered(&greeting).then_some((limit, "commits"));
             let objects = scratch.objects();
             conversation.receive(&greeting, &request, &objects, None, only_commits)
+        });
+        let shallow = shallow.map_err(|error| match error {
+            RepoError::ReferenceMoved { url, source, .. } => {
+                RepoError::CommitNotFound { url, commit: ends.1.to_string(), source }
+            }
+            error => error,
         })?;
         let objects = tree::open(&scratch.objects());
         let objects = objects.map_err(|source| unreadable(&from, source))?;

@@ -8,6 +8,7 @@ use crate::names::{self, Name};
 use gix_hash::ObjectId;
 use gix_object::tree::EntryKind;
 use gix_object::{CommitRef, Data, Find, FindHeader, Kind, TagRef, TreeRefIter};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +36,39 @@ pub(crate) fn read_commit(objects: &Objects, id: ObjectId) -> Result<Commit, Cau
     let mut buffer = Vec::new();
     let data = bounded(objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
     Commit::read(id, data)
+}
+
+/// Everything that commits and tags lead to, their parents left aside: commits, trees, and the
+/// names of files, whether these are here or not.
+pub(crate) fn reachable(
+    objects: &Objects,
+    tips: &[ObjectId],
+) -> Result<HashSet<ObjectId>, Cause> {
+    let mut seen = HashSet::new();
+    let (mut trees, mut buffer) = (Vec::new(), Vec::new());
+    for tip in tips {
+        let (id, tags) = peel(objects, *tip)?;
+        seen.insert(*tip);
+        for tag in tags {
+            let target = ObjectId::from_hex(tag.target.as_bytes()).map_err(|e| Cause::of(&e))?;
+            seen.insert(target);
+        }
+        let data = bounded(objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
+        let commit = CommitRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        let root = commit.tree();
+        if seen.insert(root) {
+            trees.push(root);
+        }
+    }
+    while let Some(id) = trees.pop() {
+        for entry in entries(objects, id, &mut buffer)? {
+            let is_new = entry.kind != EntryKind::Commit && seen.insert(entry.id);
+            if is_new && entry.kind == EntryKind::Tree {
+                trees.push(entry.id);
+            }
+        }
+    }
+    Ok(seen)
 }
 
 /// The tree of one commit, with what keeps its objects in place.
@@ -85,7 +119,7 @@ impl GitTree {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = Vec::new();
         let mut todo = vec![self.root];
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         while let Some(id) = todo.pop() {
             for entry in entries(&objects, id, &mut buffer)? {
                 if entry.kind == EntryKind::Tree && seen.insert(entry.id) {

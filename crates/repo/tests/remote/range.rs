@@ -120,7 +120,7 @@ fn gitops_16_only_commits_are_received_where_the_server_filters_and_nothing_is_k
     assert!(!range.descends);
     assert_eq!(range.commits.len(), 3);
     let error = f.between(&spec, &first, &gone).unwrap_err();
-    assert!(matches!(error, RepoError::ReferenceMoved { .. }), "{error:?}");
+    assert!(matches!(error, RepoError::CommitNotFound { .. }), "{error:?}");
     assert!(f.between(&spec, "main", &third).is_err());
 }
 
