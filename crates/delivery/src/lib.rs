@@ -4,6 +4,7 @@
 //! [`Progress`], the controller with its log.
 
 mod apply;
+mod cache;
 mod decided;
 mod delete;
 mod deliver;
@@ -24,6 +25,7 @@ mod takeover;
 mod wait;
 
 pub use apply::apply;
+pub use cache::{TREE_CACHE_BYTES_MAX, TreeCache};
 pub use delete::{DeletePolicy, delete};
 pub use error::DeliveryError;
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
@@ -33,5 +35,5 @@ pub use report::{
     DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
     Status,
 };
-pub use source::{Source, Tree, load};
+pub use source::{Source, Tree, load, load_with, read};
 pub use status::{list, status};
