@@ -11,11 +11,13 @@ mod deliver;
 mod desired;
 mod error;
 mod leave;
+mod live;
 mod look;
 mod observe;
 mod options;
 mod prepared;
 mod progress;
+mod recall;
 mod report;
 mod settle;
 mod source;
@@ -28,6 +30,11 @@ pub use apply::apply;
 pub use cache::{TREE_CACHE_BYTES_MAX, TreeCache};
 pub use delete::{DeletePolicy, delete};
 pub use error::DeliveryError;
+pub use live::{
+    Check, DRIFT_FIELDS_MAX, DRIFT_VALUE_BYTES_MAX, DRIFTS_MAX, Drift, DriftField, DriftKind,
+    HealthRule, KEPT_BYTES_MAX, KEPT_OBJECTS_MAX, LIVE_EVENTS_MAX, LIVE_MEMO_BYTES_MAX,
+    LIVE_PAGE_OBJECTS, LIVE_SYNC_SECONDS, Live, LiveEvent, LiveEvents, LiveHealth, Unwatched,
+};
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
