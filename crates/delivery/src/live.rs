@@ -265,6 +265,13 @@ impl Live {
         found
     }
 
+    /// The version in which an object was seen last; `None` when it is not there or not watched.
+    /// Who has just read or written it knows from this whether the memory is as far.
+    #[must_use]
+    pub fn seen(&self, object: &ObjectRef) -> Option<String> {
+        self.memory.version(object)
+    }
+
     /// Whether every watch has told everything: what is remembered is what the cluster has.
     #[must_use]
     pub fn is_in_sync(&self) -> bool {

@@ -9,5 +9,6 @@ mod order;
 mod ownership;
 mod prove;
 mod prune;
+mod remember;
 mod secrets;
 mod steady;
