@@ -57,5 +57,6 @@ pub use service_account::{SERVICE_ACCOUNT_FOLDER, ServiceAccount};
 pub use token_file::TOKEN_FILE_SECONDS;
 pub use watch::{
     Deletion, WATCH_EVENT_BYTES_MAX, WATCH_FAILURES_SILENT, WATCH_IDLE_SECONDS,
-    WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,
+    WATCH_QUIET_SECONDS, WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,
+    WatchPosition,
 };

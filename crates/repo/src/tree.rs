@@ -59,6 +59,17 @@ pub struct Entry {
     place: EntryPlace,
 }
 
+impl Entry {
+    /// The id of its Git blob: the same id, the same bytes. None for a file of a folder.
+    #[must_use]
+    pub fn content_id(&self) -> Option<[u8; 20]> {
+        match &self.place {
+            EntryPlace::Blob(id) => id.as_bytes().try_into().ok(),
+            EntryPlace::File(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum EntryPlace {
     Blob(ObjectId),
@@ -216,12 +227,23 @@ impl std::fmt::Debug for Tree {
 pub struct ContentDigest(Sha256);
 
 impl ContentDigest {
-    /// Adds one file. Lengths go before texts, so that no two sets of files look alike.
+    /// Adds one file.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
-        for part in [path.as_bytes(), bytes] {
-            self.0.update(part.len().to_le_bytes());
-            self.0.update(part);
-        }
+        self.add_hashed(path, &Self::hash(bytes));
+    }
+
+    /// Adds one file whose bytes were hashed before, by [`Self::hash`]. Lengths go before texts,
+    /// so that no two sets of files look alike.
+    pub fn add_hashed(&mut self, path: &str, hash: &[u8; 32]) {
+        self.0.update(path.len().to_le_bytes());
+        self.0.update(path.as_bytes());
+        self.0.update(hash);
+    }
+
+    /// The hash of one file's bytes.
+    #[must_use]
+    pub fn hash(bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
     }
 
     /// `sha256:` and 64 hexadecimal digits.
