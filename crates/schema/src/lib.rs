@@ -49,6 +49,9 @@ pub const STEPS_MAX: usize = 2_000_000;
 /// Findings for one object.
 pub const VIOLATIONS_MAX: usize = 50;
 
+#[cfg(test)]
+mod tests;
+
 /// Who reads the values of a kind on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {

@@ -42,6 +42,8 @@ pub(crate) struct Walk<'a> {
     secret: bool,
     path: Vec<Step<'a>>,
     steps: usize,
+    /// Values and alternatives around the one that is looked at.
+    depth: usize,
     pub(crate) checked: Checked,
     unchecked: BTreeSet<String>,
 }
@@ -54,6 +56,7 @@ impl<'a> Walk<'a> {
             secret,
             path: Vec::with_capacity(16),
             steps: 0,
+            depth: 0,
             checked: Checked::default(),
             unchecked: BTreeSet::new(),
         }
@@ -144,14 +147,28 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `strict` refuses fields that the schema does not have.
-    fn check(&mut self, id: NodeId, value: &'a Value, strict: bool) {
-        let Some(node) = self.arena.node(id).copied() else { return };
+    /// One step further in, when the bounds allow it.
+    fn deeper(&mut self) -> bool {
         self.steps += 1;
-        if self.steps > STEPS_MAX {
+        let within = self.steps <= STEPS_MAX && self.depth < 2 * VALUE_DEPTH_MAX;
+        if within {
+            self.depth += 1;
+        } else {
             self.unchecked.insert("the rest of it is not checked: it is too large".to_owned());
-            return;
         }
+        within
+    }
+
+    fn check(&mut self, id: NodeId, value: &'a Value, strict: bool) {
+        if self.deeper() {
+            self.value(id, value, strict);
+            self.depth -= 1;
+        }
+    }
+
+    /// `strict` refuses fields that the schema does not have.
+    fn value(&mut self, id: NodeId, value: &'a Value, strict: bool) {
+        let Some(node) = self.arena.node(id).copied() else { return };
         if self.path.len() >= VALUE_DEPTH_MAX {
             return self.found(
                 Rule::Bound,
@@ -389,7 +406,10 @@ impl<'a> Walk<'a> {
             Some(given) => format!("is `{given}`"),
             None => "is none of the allowed values".to_owned(),
         };
-        let suggestion = given.and_then(|given| model::nearest(given, known())).map(str::to_owned);
+        let suggestion = given
+            .filter(|given| !given.is_empty())
+            .and_then(|given| model::nearest(given, known()))
+            .map(str::to_owned);
         self.found(Rule::Enum, message, words(known()), suggestion);
     }
 
@@ -500,8 +520,7 @@ impl<'a> Walk<'a> {
             Subject::Value(value) => self.check(id, value, strict),
             Subject::Root(map) => {
                 let Some(node) = self.arena.node(id).copied() else { return };
-                self.steps += 1;
-                if self.steps > STEPS_MAX {
+                if !self.deeper() {
                     return;
                 }
                 for (key, value) in map {
@@ -513,6 +532,7 @@ impl<'a> Walk<'a> {
                     self.missing(extra, map, |_| true);
                     self.combinations(extra, subject);
                 }
+                self.depth -= 1;
             }
         }
     }
