@@ -9,6 +9,7 @@ mod delete;
 mod deliver;
 mod desired;
 mod error;
+mod gate;
 mod leave;
 mod look;
 mod observe;

@@ -3,6 +3,7 @@
 use crate::decided::{self, Decided};
 use crate::desired::{self, DesiredSet};
 use crate::error::DeliveryError;
+use crate::gate;
 use crate::look::{self, Lens};
 use crate::observe::{Observation, Observer};
 use crate::options::DeliveryOptions;
@@ -60,8 +61,10 @@ async fn look_around(
     let lens = Lens { client, manager: &manager, force: options.force_conflicts, masker: &masker };
     let recorded = &store.inventory;
     let observer = Observer { client, options, set: &set, recorded, mode, lens, progress };
-    let found = observer.observe().await?;
-    let decided = decided::decide(tree, &set, &found, recorded, options);
+    let mut found = observer.observe().await?;
+    let warnings = gate::check(client, &set, &mut found).await?;
+    let mut decided = decided::decide(tree, &set, &found, recorded, options);
+    decided.warnings.extend(warnings);
     Ok(Prepared { cluster, store, set, found, decided })
 }
 

@@ -108,12 +108,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// `owner` is the definition whose own properties these are, else empty.
-    fn node(
-        &mut self,
-        raw: &RawSchema,
-        owner: &str,
-        depth: usize,
-    ) -> Result<NodeId, SchemaError> {
+    fn node(&mut self, raw: &RawSchema, owner: &str, depth: usize) -> Result<NodeId, SchemaError> {
         // Custom resources refer to nothing but ObjectMeta, which is checked by hand.
         if let (Dialect::Decoded, Some(reference)) = (self.dialect, raw.alias()) {
             return self.reference(reference);
@@ -161,7 +156,10 @@ impl<'a> Compiler<'a> {
         });
         let flags = self.flags(raw);
         let kind = kind(raw);
-        self.set(id, Node { kind, format, flags, properties, properties_len, additional, items, extra })
+        self.set(
+            id,
+            Node { kind, format, flags, properties, properties_len, additional, items, extra },
+        )
     }
 
     fn set(&mut self, id: NodeId, node: Node) -> Result<(), SchemaError> {

@@ -189,10 +189,39 @@ fn is_date_time(text: &str) -> bool {
 /// Go's durations (`1h30m`) and the words of the validator (`2 days`): a number, then a unit.
 fn is_duration(text: &str) -> bool {
     const UNITS: [&str; 33] = [
-        "ns", "nano", "nanos", "nanosecond", "nanoseconds", "us", "µs", "μs", "micro", "micros",
-        "microsecond", "microseconds", "ms", "milli", "millis", "millisecond", "milliseconds", "s",
-        "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr",
-        "hour", "hours", "d", "w",
+        "ns",
+        "nano",
+        "nanos",
+        "nanosecond",
+        "nanoseconds",
+        "us",
+        "µs",
+        "μs",
+        "micro",
+        "micros",
+        "microsecond",
+        "microseconds",
+        "ms",
+        "milli",
+        "millis",
+        "millisecond",
+        "milliseconds",
+        "s",
+        "sec",
+        "secs",
+        "second",
+        "seconds",
+        "m",
+        "min",
+        "mins",
+        "minute",
+        "minutes",
+        "h",
+        "hr",
+        "hour",
+        "hours",
+        "d",
+        "w",
     ];
     const MORE: [&str; 4] = ["day", "days", "week", "weeks"];
     let mut rest = text.trim().trim_start_matches(['+', '-']);
@@ -260,9 +289,10 @@ fn is_mac(text: &str) -> bool {
 
 /// With or without dashes, braces and `urn:uuid:`: the readers differ in these.
 fn is_uuid(text: &str) -> bool {
-    let text = text.get(..9).filter(|head| head.eq_ignore_ascii_case("urn:uuid:")).map_or(text, |head| {
-        text.strip_prefix(head).unwrap_or(text)
-    });
+    let text = text
+        .get(..9)
+        .filter(|head| head.eq_ignore_ascii_case("urn:uuid:"))
+        .map_or(text, |head| text.strip_prefix(head).unwrap_or(text));
     let bare: String = text.chars().filter(|c| !matches!(c, '-' | '{' | '}')).collect();
     bare.len() == 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -281,7 +311,9 @@ fn is_uri(text: &str) -> bool {
 
 /// Without spaces and not longer than a name can be; other alphabets are allowed.
 fn is_hostname(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 4 * 255 && !text.contains(|c: char| c.is_whitespace() || c == '/')
+    !text.is_empty()
+        && text.len() <= 4 * 255
+        && !text.contains(|c: char| c.is_whitespace() || c == '/')
 }
 
 #[cfg(test)]

@@ -169,7 +169,8 @@ pub fn of_definition(definition: &Object) -> Result<Vec<Schema>, SchemaError> {
         let name = version.get("name").and_then(Value::as_str);
         let value = version.pointer("/schema/openAPIV3Schema");
         let (true, Some(name), Some(value)) = (served, name, value) else { continue };
-        let gvk = GroupVersionKind { group: group.clone(), version: name.into(), kind: kind.clone() };
+        let gvk =
+            GroupVersionKind { group: group.clone(), version: name.into(), kind: kind.clone() };
         schemas.push(structural(gvk, value)?);
     }
     Ok(schemas)

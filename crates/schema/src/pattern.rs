@@ -138,9 +138,10 @@ fn class(chars: &[char], mut at: usize, out: &mut String) -> Option<usize> {
 /// A group with a `?`; `at` is the index of that.
 fn group(chars: &[char], at: usize, out: &mut String) -> Option<usize> {
     out.push('(');
-    let named = matches!(chars.get(at + 1..at + 3), Some(['P', '<']))
-        || chars.get(at + 1) == Some(&'<');
-    let flags = chars.get(at + 1..)?.iter().take_while(|c| matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
+    let named =
+        matches!(chars.get(at + 1..at + 3), Some(['P', '<'])) || chars.get(at + 1) == Some(&'<');
+    let flags =
+        chars.get(at + 1..)?.iter().take_while(|c| matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
     let end = at + 1 + flags.count();
     let plain = matches!(chars.get(end), Some(':' | ')'));
     (named || plain).then_some(at)

@@ -80,11 +80,15 @@ fn deployment_with(container: &Value) -> Vec<String> {
 fn gitops_25_an_unknown_field_is_told_with_its_path_and_what_was_meant() {
     assert_eq!(
         deployment_with(&json!({"name": "web", "imagePullPolcy": "Always"})),
-        [".spec.template.spec.containers[0].imagePullPolcy: unknown field; did you mean `imagePullPolicy`?"]
+        [
+            ".spec.template.spec.containers[0].imagePullPolcy: unknown field; did you mean `imagePullPolicy`?"
+        ]
     );
     assert_eq!(
         deployment_with(&json!({"name": "web", "ports": [{"zzz": 1}]})),
-        [".spec.template.spec.containers[0].ports[0].zzz: unknown field, expected one of `containerPort`, `protocol`"]
+        [
+            ".spec.template.spec.containers[0].ports[0].zzz: unknown field, expected one of `containerPort`, `protocol`"
+        ]
     );
 }
 
@@ -134,10 +138,22 @@ fn the_rules_of_custom_resources_hold_one_by_one() {
         (json!({"type": "integer"}), json!(1.0), &[]),
         (json!({"type": "integer"}), json!(1.5), &["is a number, expected an integer"]),
         (json!({"type": "string"}), json!(1), &["is a number, expected a string"]),
-        (json!({"type": "string", "enum": ["a", "b"]}), json!(""), &["is ``, expected one of `a`, `b`"]),
-        (json!({"type": "string", "pattern": "^a+$"}), json!("b"), &["does not match, expected a match of `^a+$`"]),
+        (
+            json!({"type": "string", "enum": ["a", "b"]}),
+            json!(""),
+            &["is ``, expected one of `a`, `b`"],
+        ),
+        (
+            json!({"type": "string", "pattern": "^a+$"}),
+            json!("b"),
+            &["does not match, expected a match of `^a+$`"],
+        ),
         (json!({"type": "string", "minLength": 2, "maxLength": 3}), json!("äöü"), &[]),
-        (json!({"type": "string", "minLength": 2}), json!("ä"), &["has 1 characters, expected 2 at least"]),
+        (
+            json!({"type": "string", "minLength": 2}),
+            json!("ä"),
+            &["has 1 characters, expected 2 at least"],
+        ),
         (json!({"type": "integer", "minimum": 1}), json!(1), &[]),
         (
             json!({"type": "integer", "minimum": 1, "exclusiveMinimum": true}),
@@ -146,19 +162,59 @@ fn the_rules_of_custom_resources_hold_one_by_one() {
         ),
         (json!({"type": "integer", "maximum": 3}), json!(4), &["is 4, expected at most 3"]),
         (json!({"type": "number", "multipleOf": 0.1}), json!(0.3), &[]),
-        (json!({"type": "integer", "multipleOf": 3}), json!(4), &["is 4, expected a multiple of 3"]),
-        (json!({"type": "integer", "format": "int32"}), json!(1_u64 << 31), &["has another form, expected a 32-bit integer"]),
-        (json!({"type": "array", "maxItems": 1, "items": {"type": "string"}}), json!(["a", "b"]), &["has 2 elements, expected 1 at most"]),
-        (json!({"type": "object", "minProperties": 1}), json!({}), &["has 0 entries, expected 1 at least"]),
+        (
+            json!({"type": "integer", "multipleOf": 3}),
+            json!(4),
+            &["is 4, expected a multiple of 3"],
+        ),
+        (
+            json!({"type": "integer", "format": "int32"}),
+            json!(1_u64 << 31),
+            &["has another form, expected a 32-bit integer"],
+        ),
+        (
+            json!({"type": "array", "maxItems": 1, "items": {"type": "string"}}),
+            json!(["a", "b"]),
+            &["has 2 elements, expected 1 at most"],
+        ),
+        (
+            json!({"type": "object", "minProperties": 1}),
+            json!({}),
+            &["has 0 entries, expected 1 at least"],
+        ),
         (json!({"type": "object"}), json!({"a": 1}), &["[a]: unknown field"]),
-        (json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}), json!({"a": 1}), &[]),
-        (json!({"type": "object", "additionalProperties": {"type": "string"}}), json!({"a": 1}), &["[a]: is a number, expected a string"]),
-        (json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]}), json!("50%"), &[]),
-        (json!({"x-kubernetes-int-or-string": true}), json!(true), &["is a boolean, expected an integer or a string"]),
+        (
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+            json!({"a": 1}),
+            &[],
+        ),
+        (
+            json!({"type": "object", "additionalProperties": {"type": "string"}}),
+            json!({"a": 1}),
+            &["[a]: is a number, expected a string"],
+        ),
+        (
+            json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
+            json!("50%"),
+            &[],
+        ),
+        (
+            json!({"x-kubernetes-int-or-string": true}),
+            json!(true),
+            &["is a boolean, expected an integer or a string"],
+        ),
         (json!({"type": "string", "nullable": true}), json!(null), &[]),
         (json!({"type": "string"}), json!(null), &[]),
-        (json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}), json!({"a": null}), &["[a]: is missing"]),
-        (json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}), json!(["a", "b", "a"]), &["[2]: is in the list twice"]),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+            json!({"a": null}),
+            &["[a]: is missing"],
+        ),
+        (
+            json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}),
+            json!(["a", "b", "a"]),
+            &["[2]: is in the list twice"],
+        ),
     ];
     for (schema, value, expected) in table {
         let expected: Vec<String> = expected
@@ -178,9 +234,7 @@ fn the_rules_of_custom_resources_hold_one_by_one() {
 #[test]
 fn alternatives_of_custom_resources_are_evaluated() {
     let properties = json!({"a": {"type": "string"}, "b": {"type": "integer"}});
-    let with = |name: &str, list: Value| {
-        json!({"type": "object", "properties": properties.clone(), name: list})
-    };
+    let with = |name: &str, list: Value| json!({"type": "object", "properties": properties.clone(), name: list});
     let a_or_b = json!([{"required": ["a"]}, {"required": ["b"]}]);
     let both = json!({"a": "x", "b": 1});
     let none = ".spec: none of the alternatives holds";
@@ -224,7 +278,8 @@ fn a_whole_object_inside_of_another_needs_its_kind() {
 
 #[test]
 fn a_pattern_that_cannot_be_compiled_is_told_and_never_a_silent_pass() {
-    let schema = json!({"type": "object", "properties": {"x": {"type": "string", "pattern": "a(?=b)"}}});
+    let schema =
+        json!({"type": "object", "properties": {"x": {"type": "string", "pattern": "a(?=b)"}}});
     let checked = custom(&schema).check(&shop(&json!({"x": "b"})));
     assert!(checked.is_valid());
     assert_eq!(checked.unchecked, ["the pattern `a(?=b)` cannot be compiled here"]);
@@ -316,12 +371,14 @@ fn the_bounds_hold_at_their_values() {
 fn an_object_is_walked_to_the_depth_and_the_steps_of_the_bounds() {
     let gvk = GroupVersionKind::from_api_version("g/v1", "K");
     let text = |inner: &str| {
-        format!(r##"{{"components": {{"schemas": {{"K": {{"type": "object", {inner}
+        format!(
+            r##"{{"components": {{"schemas": {{"K": {{"type": "object", {inner}
             "x-kubernetes-group-version-kind": [{{"group": "g", "version": "v1", "kind": "K"}}]}},
             "N": {{"type": "array", "items": {{"$ref": "#/components/schemas/N"}}}},
             "B": {{"anyOf": [{{"$ref": "#/components/schemas/C"}}, {{"$ref": "#/components/schemas/C"}}]}},
             "C": {{"type": "array", "minItems": 9, "items": {{"oneOf": [
-              {{"$ref": "#/components/schemas/B"}}, {{"$ref": "#/components/schemas/B"}}]}}}}}}}}}}"##)
+              {{"$ref": "#/components/schemas/B"}}, {{"$ref": "#/components/schemas/B"}}]}}}}}}}}}}"##
+        )
     };
     let check = |inner: &str, value: Value| {
         let found = compile(text(inner).as_bytes(), std::slice::from_ref(&gvk)).unwrap();
@@ -361,7 +418,9 @@ mod properties {
                 inner.clone().prop_map(|inner| json!({"additionalProperties": inner})),
                 prop::collection::vec(inner.clone(), 0..3).prop_map(|all| json!({"anyOf": all})),
                 prop::collection::vec(inner.clone(), 0..3).prop_map(|all| json!({"oneOf": all})),
-                inner.prop_map(|inner| json!({"not": inner, "x-kubernetes-embedded-resource": true})),
+                inner.prop_map(
+                    |inner| json!({"not": inner, "x-kubernetes-embedded-resource": true})
+                ),
             ]
         })
     }

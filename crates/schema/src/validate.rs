@@ -189,7 +189,12 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         if let Some(expected) = node.format.refuse(value) {
-            self.found(Rule::Format, "has another form".to_owned(), Some(expected.to_owned()), None);
+            self.found(
+                Rule::Format,
+                "has another form".to_owned(),
+                Some(expected.to_owned()),
+                None,
+            );
         }
         if let Some(extra) = self.arena.extra(&node) {
             self.scalar(extra, value);
@@ -252,7 +257,9 @@ impl<'a> Walk<'a> {
             }
         }
         if embedded {
-            for field in ["apiVersion", "kind"].into_iter().filter(|field| !map.contains_key(*field)) {
+            for field in
+                ["apiVersion", "kind"].into_iter().filter(|field| !map.contains_key(*field))
+            {
                 self.at(Step::Key(field), Rule::Required, "is missing", None);
             }
         }
@@ -557,7 +564,9 @@ fn object_of(map: &Map<String, Value>) -> Subject<'_> {
 
 /// A number without a fraction, however it is written.
 fn is_whole(number: &serde_json::Number) -> bool {
-    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+    number.is_i64()
+        || number.is_u64()
+        || number.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
 /// Equality of JSON; numbers by amount.
