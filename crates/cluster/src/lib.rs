@@ -13,6 +13,7 @@ mod events;
 mod lease;
 mod list;
 mod metrics;
+mod openapi;
 mod operations;
 mod queue;
 mod request;
@@ -45,6 +46,7 @@ pub use list::{
     Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, PageEnd, Pages,
 };
 pub use metrics::{Metrics, OPENMETRICS_CONTENT_TYPE, RequestCount};
+pub use openapi::{OpenApiIndex, Schemas};
 pub use operations::{
     Applied, ApplyOptions, DeleteOptions, Deleted, FIELD_MANAGER_CHARS_MAX, FieldValidation,
     PatchOptions, Propagation,

@@ -10,6 +10,7 @@ mod delete;
 mod deliver;
 mod desired;
 mod error;
+mod gate;
 mod leave;
 mod live;
 mod look;

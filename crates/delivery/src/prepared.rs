@@ -3,6 +3,7 @@
 use crate::decided::{self, Decided};
 use crate::desired::{self, DesiredSet, Resolved};
 use crate::error::DeliveryError;
+use crate::gate;
 use crate::live::Live;
 use crate::look::{self, Lens};
 use crate::observe::{Observation, Observer};
@@ -76,8 +77,10 @@ async fn look_around(
     let recorded = &store.inventory;
     let set_ref = &set;
     let observer = Observer { client, options, set: set_ref, recorded, mode, lens, live, progress };
-    let found = observer.observe().await?;
-    let decided = decided::decide(tree, &set, &found, recorded, options);
+    let mut found = observer.observe().await?;
+    let warnings = gate::check(client, &set, &mut found).await?;
+    let mut decided = decided::decide(tree, &set, &found, recorded, options);
+    decided.warnings.extend(warnings);
     Ok(Prepared { cluster, store, set, found, decided })
 }
 
