@@ -1,0 +1,1 @@
+//! Documents encrypted by SOPS.
