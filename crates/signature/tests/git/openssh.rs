@@ -1,9 +1,6 @@
 //! SSH verdicts compared with `git verify-commit` and `git verify-tag` over the real `ssh-keygen`.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
-mod host;
-
-use host::{ADDRESS, Host, has, now, text};
+use crate::host::{ADDRESS, Host, has, now, text};
 use signature::{CommitterRule, ObjectKind, Trust, Verdict, verify};
 use std::fs;
 

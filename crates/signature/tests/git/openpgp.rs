@@ -1,9 +1,6 @@
 //! OpenPGP verdicts compared with `git verify-commit` and `git verify-tag` over the real `gpg`.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
-mod host;
-
-use host::{ADDRESS, Host, has, now};
+use crate::host::{ADDRESS, Host, has, now, text};
 use signature::{CommitterRule, ObjectKind, Trust, Verdict, verify};
 
 const PROGRAMS: [&str; 3] = ["git", "gpg", "gpgconf"];
@@ -94,7 +91,7 @@ fn gitops_16_subkeys_sign_while_they_are_bound_and_not_revoked() {
     let user = format!("Ann <{ADDRESS}>");
     let primary = make_key(&host, &user, "ed25519", "cert", "never");
     host.gpg(&["--quick-add-key", &primary, "rsa2048", "sign", "never"]);
-    host.gpg(&["--quick-add-key", &primary, "nistp256", "sign", "never"]);
+    host.gpg(&["--quick-add-key", &primary, "ed25519", "sign", "never"]);
     host.gpg(&["--quick-add-key", &primary, "cv25519", "encr", "never"]);
     let keys = fingerprints(&host, &user);
     let by_rsa = host.commit(&[&signing_key(&keys[1])]);
@@ -109,7 +106,7 @@ fn gitops_16_subkeys_sign_while_they_are_bound_and_not_revoked() {
     std::fs::write(&answers, "key 1\nrevkey\ny\n0\n\ny\nsave\n").unwrap();
     let script = format!(
         "gpg --no-tty --command-fd 0 --pinentry-mode loopback --passphrase '' --edit-key {primary} < {}",
-        host::text(&answers)
+        text(&answers)
     );
     host.run("sh", &["-c", &script]);
     let trust = host.ring();
@@ -147,7 +144,7 @@ fn gitops_16_expired_keys_and_signatures_are_told_as_expired() {
     assert!(!before.is_good(), "{before}");
 
     let lasting = with_user("Lasting <lasting@example.com>", "never");
-    let short_lived = host.gpg_at("20200102", "--default-sig-expire 20200301");
+    let short_lived = host.gpg_at("20200102", "--default-sig-expire 60d");
     let id = host.commit(&[&signing_key(&lasting), &format!("gpg.program={short_lived}")]);
     let verdict = host.compare("expired signature", &id, &host.ring(), &[]);
     let told =
@@ -170,9 +167,10 @@ fn gitops_16_revoked_keys_are_told_as_revoked() {
     let id = host.commit(&[&signing_key(&key)]);
     assert!(host.compare("before", &id, &host.ring(), &[]).is_good());
     let certificate = host.path(&format!("gnupg/openpgp-revocs.d/{key}.rev"));
-    let text = std::fs::read_to_string(&certificate).unwrap().replace(":-----BEGIN", "-----BEGIN");
-    std::fs::write(&certificate, text).unwrap();
-    host.gpg(&["--import", host::text(&certificate)]);
+    let revocation =
+        std::fs::read_to_string(&certificate).unwrap().replace(":-----BEGIN", "-----BEGIN");
+    std::fs::write(&certificate, revocation).unwrap();
+    host.gpg(&["--import", text(&certificate)]);
     let verdict = host.compare("revoked", &id, &host.ring(), &[]);
     assert!(matches!(verdict, Verdict::Revoked { .. }), "{verdict}");
 }
@@ -223,8 +221,8 @@ fn gitops_16_every_changed_byte_of_an_openpgp_signature_is_noticed() {
     let id = host.commit(&[&signing_key(&key)]);
     let trust = host.ring();
     let object = host.object("commit", &id);
-    let text = String::from_utf8(object.clone()).unwrap();
-    let (from, to) = (text.find("gpgsig").unwrap(), text.find("\n\na message").unwrap());
+    let whole = String::from_utf8(object.clone()).unwrap();
+    let (from, to) = (whole.find("gpgsig").unwrap(), whole.find("\n\na message").unwrap());
     let letters = (from..to).filter(|at| object[*at].is_ascii_lowercase());
     let mut accepted = Vec::new();
     for at in letters {
@@ -232,7 +230,7 @@ fn gitops_16_every_changed_byte_of_an_openpgp_signature_is_noticed() {
         changed[at] = if changed[at] == b'a' { b'b' } else { b'a' };
         let verdict = verify(&changed, ObjectKind::Commit, &trust, now());
         if verdict.is_good() {
-            accepted.push(text[..at].lines().last().unwrap_or_default().to_owned());
+            accepted.push(whole[..at].lines().last().unwrap_or_default().to_owned());
         }
     }
     // Only what is not signed may change: the checksum of the armour, and the two bytes of the

@@ -122,7 +122,13 @@ impl Host {
     }
 
     /// Our verdict on a commit and Git's, which must agree on whether it is good.
-    pub(crate) fn compare(&self, name: &str, id: &str, trust: &Trust, settings: &[&str]) -> Verdict {
+    pub(crate) fn compare(
+        &self,
+        name: &str,
+        id: &str,
+        trust: &Trust,
+        settings: &[&str],
+    ) -> Verdict {
         self.compare_object(name, ("commit", ObjectKind::Commit), id, trust, settings)
     }
 
