@@ -1,114 +1,16 @@
 //! The controller plane through the real binary, in front of a real API server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/running.rs"]
+mod running;
 mod support;
 
+use running::{Running, WAIT};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use support::{Desk, signal};
 use testkit::cluster::ControlPlane;
 use testkit::proxy::Proxy;
-
-/// For everything that must happen at all.
-const WAIT: Duration = Duration::from_secs(90);
-/// The shortest lease, so that a takeover is soon.
-const LEASE: &str = "3";
-
-/// A controller process whose log is read as it comes.
-struct Running {
-    child: Child,
-    log: Receiver<String>,
-    address: String,
-}
-
-impl Running {
-    fn start(desk: &Desk, identity: &str) -> Self {
-        Self::start_in(desk, identity, "default")
-    }
-
-    fn start_in(desk: &Desk, identity: &str, namespace: &str) -> Self {
-        let line = [
-            "controller",
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--namespace",
-            namespace,
-            "--lease-seconds",
-            LEASE,
-            "--identity",
-            identity,
-        ];
-        let mut child = desk.command(&line).stdout(Stdio::null()).spawn().unwrap();
-        let stderr = child.stderr.take().unwrap();
-        let (sender, log) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // The test may have ended.
-                let _ = sender.send(line);
-            }
-        });
-        let mut running = Self { child, log, address: String::new() };
-        let started = running.line_with("\"started\"");
-        let value: serde_json::Value = serde_json::from_str(&started).unwrap();
-        running.address = value.get("address").unwrap().as_str().unwrap().to_owned();
-        running
-    }
-
-    /// Waits for a line of the log.
-    fn line_with(&self, part: &str) -> String {
-        let end = Instant::now() + WAIT;
-        let mut seen = Vec::new();
-        loop {
-            match self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(part) => return line,
-                Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("no line with {part} in:\n{}", seen.join("\n"))
-                }
-            }
-        }
-    }
-
-    fn get(&self, path: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let code = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (code, head.to_owned(), body.to_owned())
-    }
-
-    /// Asks for the metrics until they are as wanted.
-    fn metrics_until(&self, what: &str, good: impl Fn(&str) -> bool) -> String {
-        let end = Instant::now() + WAIT;
-        loop {
-            let (_, _, text) = self.get("/metrics");
-            if good(&text) {
-                return text;
-            }
-            assert!(Instant::now() < end, "{what} did not come:\n{text}");
-            // The request itself takes its time; there is nothing else to wait on.
-            std::thread::yield_now();
-        }
-    }
-
-    fn leads(&self) -> bool {
-        self.get("/metrics").2.lines().any(|line| line == "orlop_leader 1")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn desk_for(kubeconfig: &std::path::Path) -> Desk {
     let mut desk = Desk::new();

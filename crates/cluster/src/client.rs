@@ -9,6 +9,7 @@ use crate::config::{self, ConnectOptions};
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
 use crate::metrics::Metrics;
+use crate::openapi::OpenApi;
 use crate::request::{Call, JSON};
 use crate::status::About;
 use crate::token_file::TokenFile;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) token: Option<TokenFile>,
     namespace: String,
     discovery: Discovery,
+    openapi: OpenApi,
 }
 
 /// What the server says about itself.
@@ -96,6 +98,7 @@ impl Client {
             token,
             namespace,
             discovery: Discovery::default(),
+            openapi: OpenApi::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -135,6 +138,10 @@ impl Client {
 
     pub(crate) fn discovery_cache(&self) -> &Discovery {
         &self.inner.discovery
+    }
+
+    pub(crate) fn openapi_cache(&self) -> &OpenApi {
+        &self.inner.openapi
     }
 
     /// A GET of a path that is no resource.

@@ -13,6 +13,7 @@ mod events;
 mod lease;
 mod list;
 mod metrics;
+mod openapi;
 mod operations;
 mod queue;
 mod request;
@@ -45,6 +46,7 @@ pub use list::{
     Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, PageEnd, Pages,
 };
 pub use metrics::{Metrics, OPENMETRICS_CONTENT_TYPE, RequestCount};
+pub use openapi::{OpenApiIndex, Schemas};
 pub use operations::{
     Applied, ApplyOptions, DeleteOptions, Deleted, FIELD_MANAGER_CHARS_MAX, FieldValidation,
     PatchOptions, Propagation,
@@ -57,5 +59,6 @@ pub use service_account::{SERVICE_ACCOUNT_FOLDER, ServiceAccount};
 pub use token_file::TOKEN_FILE_SECONDS;
 pub use watch::{
     Deletion, WATCH_EVENT_BYTES_MAX, WATCH_FAILURES_SILENT, WATCH_IDLE_SECONDS,
-    WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,
+    WATCH_QUIET_SECONDS, WATCH_TIMEOUT_MAX_SECONDS, WATCH_TIMEOUT_MIN_SECONDS, Watch, WatchEvent,
+    WatchPosition,
 };

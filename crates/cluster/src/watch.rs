@@ -5,6 +5,10 @@
 //! an object that went away in the gap is reported as deleted. A stream on which nothing arrives,
 //! not even a bookmark, for [`WATCH_IDLE_SECONDS`] is taken for dead.
 //!
+//! A watch made by [`Client::watch_exact`] goes on from its last version only when the server
+//! ended the stream in good order. After anything else it lists again, so that
+//! [`WatchPosition::is_in_sync`] can say whether what was reported is what the cluster has.
+//!
 //! Memory: one small entry (name, UID, version) per object. Errors of the network and the server
 //! are retried for ever with growing pauses and reported when they persist.
 
@@ -23,6 +27,8 @@ use objects::{Object, ObjectRef};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -34,6 +40,9 @@ pub const WATCH_IDLE_SECONDS: u64 = 150;
 pub const WATCH_TIMEOUT_MIN_SECONDS: u64 = 240;
 /// ... to here, so that not all watches of all clients come back together.
 pub const WATCH_TIMEOUT_MAX_SECONDS: u64 = 480;
+/// A stream that is silent for this long is not trusted until it speaks again: a bookmark comes
+/// at the latest after 75 seconds.
+pub const WATCH_QUIET_SECONDS: u64 = 90;
 /// No single event may be larger; the server's own limit for an object is about 1.5 MiB.
 pub const WATCH_EVENT_BYTES_MAX: usize = 16 << 20;
 /// After this many failures in a row the list is read again, and errors that may pass by
@@ -75,13 +84,82 @@ pub struct Deletion {
 pub struct Watch {
     events: mpsc::Receiver<Result<WatchEvent, ClusterError>>,
     task: tokio::task::JoinHandle<()>,
+    position: WatchPosition,
+}
+
+/// How far a watch is; copies follow it.
+#[derive(Debug, Clone)]
+pub struct WatchPosition(Arc<Progress>);
+
+#[derive(Debug)]
+struct Progress {
+    /// Lists that were needed so far.
+    needed: AtomicU64,
+    /// Lists whose end the reader has taken.
+    taken: AtomicU64,
+    /// Milliseconds from `since` to the last bytes of the server.
+    heard: AtomicU64,
+    since: Instant,
+}
+
+impl WatchPosition {
+    fn new() -> Self {
+        Self(Arc::new(Progress {
+            needed: AtomicU64::new(1),
+            taken: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            since: Instant::now(),
+        }))
+    }
+
+    /// Whether the reader has taken everything up to the last list, the stream after it was not
+    /// cut, and the server spoke within [`WATCH_QUIET_SECONDS`]. True only for a watch made by
+    /// [`Client::watch_exact`] means that nothing is missing but what is on its way right now.
+    #[must_use]
+    pub fn is_in_sync(&self) -> bool {
+        let quiet = self.0.now().saturating_sub(self.0.heard.load(Ordering::Acquire));
+        self.is_listed() && quiet <= WATCH_QUIET_SECONDS * 1000
+    }
+
+    /// Whether the reader has taken a whole list and no other one has become necessary since.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        let needed = self.0.needed.load(Ordering::Acquire);
+        self.0.taken.load(Ordering::Acquire) == needed
+    }
+
+    fn list_needed(&self) {
+        self.0.needed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn heard(&self) {
+        self.0.heard.store(self.0.now(), Ordering::Release);
+    }
+}
+
+impl Progress {
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Client {
     /// Watches a resource. Must run inside a tokio runtime.
     #[must_use]
     pub fn watch(&self, resource: &Resource, options: ListOptions) -> Watch {
+        self.begin_watch(resource, options, false)
+    }
+
+    /// As [`Client::watch`], for who decides by what was reported instead of asking: after a cut
+    /// the objects are listed again, and [`Watch::position`] says when that is over.
+    #[must_use]
+    pub fn watch_exact(&self, resource: &Resource, options: ListOptions) -> Watch {
+        self.begin_watch(resource, options, true)
+    }
+
+    fn begin_watch(&self, resource: &Resource, options: ListOptions, exact: bool) -> Watch {
         let (sender, events) = mpsc::channel(EVENTS_BUFFERED);
+        let position = WatchPosition::new();
         let follower = Follower {
             client: self.clone(),
             tracker: Tracker::new(resource.clone()),
@@ -89,8 +167,10 @@ impl Client {
             options,
             sender,
             failures: 0,
+            exact,
+            position: position.clone(),
         };
-        Watch { events, task: tokio::spawn(follower.run()) }
+        Watch { events, task: tokio::spawn(follower.run()), position }
     }
 }
 
@@ -102,12 +182,23 @@ impl Watch {
     /// better times, or drop the watch.
     pub async fn next(&mut self) -> Result<WatchEvent, ClusterError> {
         match self.events.recv().await {
-            Some(event) => event,
+            Some(event) => {
+                if matches!(event, Ok(WatchEvent::Synced)) {
+                    self.position.0.taken.fetch_add(1, Ordering::AcqRel);
+                }
+                event
+            }
             None => Err(ClusterError::BadRequest {
                 subject: "a watch".to_owned(),
                 message: "its task ended with the runtime".to_owned(),
             }),
         }
+    }
+
+    /// How far it is, for others than its reader.
+    #[must_use]
+    pub fn position(&self) -> WatchPosition {
+        self.position.clone()
     }
 }
 
@@ -122,8 +213,11 @@ struct ReaderGone;
 
 /// Why a stream ended.
 enum End {
-    /// In good order, or cut: go on from the last version.
+    /// The server ended it in good order: go on from the last version.
     Closed,
+    /// It was cut or fell silent; going on from the last version misses nothing unless the server
+    /// has another store now.
+    Cut,
     /// The server no longer has the version.
     Gone,
     Failed(ClusterError),
@@ -136,6 +230,8 @@ struct Follower {
     tracker: Tracker,
     sender: mpsc::Sender<Result<WatchEvent, ClusterError>>,
     failures: u32,
+    exact: bool,
+    position: WatchPosition,
 }
 
 impl Follower {
@@ -155,9 +251,21 @@ impl Follower {
             return Ok(());
         };
         let opened = Instant::now();
-        match self.follow(from).await? {
-            End::Closed => {
-                self.client.metrics().watch_restarted();
+        let end = self.follow(from).await?;
+        let lost = match end {
+            End::Closed => false,
+            End::Cut => self.exact,
+            End::Gone => true,
+            // A version that keeps failing may be one of a restored or other store.
+            End::Failed(_) => self.exact || self.failures >= WATCH_FAILURES_SILENT,
+        };
+        if lost {
+            self.position.list_needed();
+            *version = None;
+        }
+        self.client.metrics().watch_restarted();
+        match end {
+            End::Closed | End::Cut => {
                 if opened.elapsed() >= Duration::from_millis(STREAM_MIN_MILLISECONDS) {
                     self.failures = 0;
                 } else {
@@ -165,18 +273,8 @@ impl Follower {
                     self.pause().await;
                 }
             }
-            End::Gone => {
-                self.client.metrics().watch_restarted();
-                *version = None;
-            }
-            End::Failed(error) => {
-                self.client.metrics().watch_restarted();
-                // A version that keeps failing may be one of a restored or other store.
-                if self.failures >= WATCH_FAILURES_SILENT {
-                    *version = None;
-                }
-                self.failed(error).await?;
-            }
+            End::Gone => {}
+            End::Failed(error) => self.failed(error).await?,
         }
         Ok(())
     }
@@ -233,6 +331,7 @@ impl Follower {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        self.position.heard();
         let deleted = self.tracker.end();
         self.report_all(deleted).await?;
         self.report(Ok(WatchEvent::Synced)).await?;
@@ -252,7 +351,12 @@ impl Follower {
         };
         let mut lines = Lines::default();
         loop {
-            let Some(chunk) = next_chunk(&mut body).await else { return Ok(End::Closed) };
+            let chunk = match next_chunk(&mut body).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(End::Closed),
+                Err(Cut) => return Ok(End::Cut),
+            };
+            self.position.heard();
             lines.push(&chunk);
             while let Some(line) = lines.next() {
                 if let Some(end) = self.event(&line, version, &call).await? {
@@ -330,14 +434,18 @@ impl Follower {
     }
 }
 
-/// The next bytes; `None` when the stream ended, was cut or fell silent.
-async fn next_chunk(body: &mut Body) -> Option<Vec<u8>> {
+/// A stream that did not end in good order.
+struct Cut;
+
+/// The next bytes; `None` when the server ended the stream.
+async fn next_chunk(body: &mut Body) -> Result<Option<Vec<u8>>, Cut> {
     let idle = Duration::from_secs(WATCH_IDLE_SECONDS);
     loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await.ok()??.ok()?;
+        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| Cut)?;
+        let Some(frame) = frame else { return Ok(None) };
         // Trailers carry nothing for us.
-        if let Ok(data) = frame.into_data() {
-            return Some(data.to_vec());
+        if let Ok(data) = frame.map_err(|_| Cut)?.into_data() {
+            return Ok(Some(data.to_vec()));
         }
     }
 }

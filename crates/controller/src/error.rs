@@ -1,7 +1,6 @@
 //! What keeps the controller from running, and the exit code of each.
 
 use model::{Exit, Explain, Hint, Retry};
-use std::net::SocketAddr;
 
 /// Why the controller does not run.
 #[derive(Debug, thiserror::Error)]
@@ -18,14 +17,9 @@ pub enum ControllerError {
     /// The runtime cannot be started.
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
-    /// The address for metrics and probes cannot be used.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The address for metrics, probes and webhooks cannot be used.
+    #[error(transparent)]
+    Listen(wire::WireError),
     /// There is no way to reach a cluster.
     #[error(transparent)]
     Cluster(Box<cluster::ClusterError>),
@@ -42,7 +36,7 @@ impl ControllerError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::Runtime(_) | Self::Listen { .. } | Self::Cluster(_) => Exit::CouldNot,
+            Self::Runtime(_) | Self::Listen(_) | Self::Cluster(_) => Exit::CouldNot,
         }
     }
 }
@@ -52,12 +46,7 @@ impl Explain for ControllerError {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
-            Self::Listen { source, .. } => match source.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    Some(Hint::new("choose another address with --listen; port 0 takes a free one"))
-                }
-                _ => Some(Hint::new("choose an address of this machine with --listen")),
-            },
+            Self::Listen(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
         }
     }

@@ -15,11 +15,10 @@ mod server;
 pub use error::ControllerError;
 pub use manifests::{FIELD_OWNER, NAMESPACE_DEFAULT, deploy_files};
 pub use options::{
-    Config, LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN, LISTEN_DEFAULT, OPTIONS,
-    OptionDoc, help,
+    CACHE_DEFAULT, Config, LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN,
+    LISTEN_DEFAULT, OPTIONS, OptionDoc, SHARDS_MAX, help,
 };
 pub use reconcilers::{RECONCILERS, Reconciler, Rule};
-pub use server::{CONNECTIONS_MAX, HEADER_READ_SECONDS};
 
 use model::{Build, Exit};
 use std::ffi::OsString;

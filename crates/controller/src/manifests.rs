@@ -4,7 +4,7 @@
 //! The cluster-wide role is an aggregation: a role of yours with the label
 //! `orlop.dev/aggregate-to-controller: "true"` adds what is needed to watch your own kinds.
 
-use crate::{NAME, RECONCILERS, Rule};
+use crate::{CACHE_DEFAULT, NAME, RECONCILERS, Rule};
 use model::Build;
 use objects::emit::to_yaml_stream;
 use serde_json::{Value, json};
@@ -22,13 +22,17 @@ const AGGREGATE_LABEL: &str = "orlop.dev/aggregate-to-controller";
 const PORT: u16 = 8080;
 /// One leads, one stands by.
 const REPLICAS: u8 = 2;
+/// Fetched Git objects of a Pod; beyond this it is evicted and begins anew.
+const CACHE_LIMIT: &str = "4Gi";
 /// Not root, and no user of the node.
 const USER_ID: u32 = 65_532;
 
 /// Name and content of each file.
 #[must_use]
 pub fn deploy_files(build: &Build) -> Vec<(String, String)> {
-    let files: [(&str, Vec<Value>); 4] = [
+    let files: [(&str, Vec<Value>); 6] = [
+        ("crds.yaml", vec![gitops::crd::document()]),
+        ("service.yaml", vec![service()]),
         ("namespace.yaml", vec![namespace()]),
         ("service-account.yaml", vec![named("v1", "ServiceAccount", true, json!({}))]),
         ("roles.yaml", roles()),
@@ -118,7 +122,7 @@ fn roles() -> Vec<Value> {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
             "resourceNames": [OBJECT_NAME],
-            "verbs": ["get", "patch"],
+            "verbs": ["get", "list", "watch", "patch"],
         },
     ]});
     documents.push(named(RBAC, "Role", true, lease));
@@ -138,6 +142,7 @@ fn deployment(build: &Build) -> Value {
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": "cache", "mountPath": CACHE_DEFAULT}],
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
@@ -161,10 +166,17 @@ fn deployment(build: &Build) -> Value {
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
                 "containers": [container],
+                "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": CACHE_LIMIT}}],
             },
         },
     });
     named("apps/v1", "Deployment", true, json!({"spec": spec}))
+}
+
+/// Where webhooks and metrics are reached from inside the cluster.
+fn service() -> Value {
+    let ports = json!([{"name": "http", "port": 80, "targetPort": "http"}]);
+    named("v1", "Service", true, json!({"spec": {"selector": labels(), "ports": ports}}))
 }
 
 fn disruption_budget() -> Value {

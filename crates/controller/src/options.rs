@@ -4,6 +4,7 @@
 use crate::ControllerError;
 use crate::manifests::NAMESPACE_DEFAULT;
 use cluster::LeaseTimes;
+use gitops::spec::Tenancy;
 use model::Hint;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -14,11 +15,16 @@ use std::time::Duration;
 /// Where metrics and probes are served unless told otherwise: not to other machines.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 /// How long the lease of a leader that is gone holds others up, unless told otherwise.
-pub const LEASE_SECONDS_DEFAULT: u32 = 15;
+pub const LEASE_SECONDS_DEFAULT: u32 = 2;
 /// Shorter leases would be lost to a slow API server.
-pub const LEASE_SECONDS_MIN: u32 = 3;
+pub const LEASE_SECONDS_MIN: u32 = 2;
 /// Longer ones leave a cluster without a controller.
 pub const LEASE_SECONDS_MAX: u32 = 300;
+
+/// Where fetched Git objects are kept unless told otherwise.
+pub const CACHE_DEFAULT: &str = "/var/cache/orlop";
+/// More shards than this are a mistake.
+pub const SHARDS_MAX: u32 = 64;
 
 /// One option, for the parser, for "did you mean" and for the help.
 pub struct OptionDoc {
@@ -56,7 +62,27 @@ pub const OPTIONS: &[OptionDoc] = &[
     OptionDoc {
         name: "lease-seconds",
         value: "N",
-        help: "How long the Lease of a leader that is gone holds, 3 to 300 [default: 15]",
+        help: "How long the Lease of a leader that is gone holds, 2 to 300 [default: 2]",
+    },
+    OptionDoc {
+        name: "cache",
+        value: "DIR",
+        help: "Where fetched Git objects are kept [default: /var/cache/orlop]",
+    },
+    OptionDoc {
+        name: "tenancy",
+        value: "MODE",
+        help: "`multi`: a GitSync must name a service account; `single`: it need not [default: multi]",
+    },
+    OptionDoc {
+        name: "shards",
+        value: "N",
+        help: "Into how many shards GitSyncs are divided, 1 to 64 [default: 1]",
+    },
+    OptionDoc {
+        name: "shard-index",
+        value: "I",
+        help: "Which of the shards this process works on, from 0 [default: 0]",
     },
 ];
 
@@ -85,6 +111,12 @@ pub struct Config {
     pub identity: String,
     /// Times of the election.
     pub times: LeaseTimes,
+    /// Where fetched Git objects are kept.
+    pub cache: PathBuf,
+    /// Who may write GitSyncs.
+    pub tenancy: Tenancy,
+    /// Which share of the GitSyncs is this process's: index and number of shards.
+    pub shard: (u32, u32),
 }
 
 /// The help text.
@@ -163,43 +195,66 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             identity: identity(),
             times: times(LEASE_SECONDS_DEFAULT)?,
+            cache: PathBuf::from(CACHE_DEFAULT),
+            tenancy: Tenancy::Multi,
+            shard: (0, 1),
         };
         for (name, value) in written {
-            if name == "kubeconfig" {
-                config.connect.kubeconfig = Some(PathBuf::from(value));
-                continue;
-            }
-            let text = value.into_string().map_err(|_| {
-                ControllerError::usage(format!("the value of --{name} is not UTF-8"))
-            })?;
-            if text.is_empty() {
-                return Err(ControllerError::usage(format!("the value of --{name} is empty")));
-            }
             match name {
-                "context" => config.connect.context = Some(text),
-                "namespace" => config.namespace = text,
-                "identity" => config.identity = text,
-                "listen" => {
-                    config.listen = text.parse().map_err(|_| {
-                        ControllerError::usage(format!(
-                            "`{text}` is not an address with a port such as {LISTEN_DEFAULT}"
-                        ))
-                    })?;
-                }
-                _ => {
-                    let seconds = text.parse().ok().filter(|seconds| {
-                        (LEASE_SECONDS_MIN..=LEASE_SECONDS_MAX).contains(seconds)
-                    });
-                    config.times = times(seconds.ok_or_else(|| {
-                        ControllerError::usage(format!(
-                            "--{name} must be a number from {LEASE_SECONDS_MIN} to {LEASE_SECONDS_MAX}"
-                        ))
-                    })?)?;
-                }
+                "kubeconfig" => config.connect.kubeconfig = Some(PathBuf::from(value)),
+                "cache" => config.cache = PathBuf::from(value),
+                name => config.put(name, value)?,
             }
+        }
+        if config.shard.0 >= config.shard.1 {
+            return Err(ControllerError::usage(format!(
+                "--shard-index must be below --shards, which is {}",
+                config.shard.1
+            )));
         }
         Ok(config)
     }
+
+    fn put(&mut self, name: &'static str, value: OsString) -> Result<(), ControllerError> {
+        let text = value
+            .into_string()
+            .map_err(|_| ControllerError::usage(format!("the value of --{name} is not UTF-8")))?;
+        if text.is_empty() {
+            return Err(ControllerError::usage(format!("the value of --{name} is empty")));
+        }
+        match name {
+            "context" => self.connect.context = Some(text),
+            "namespace" => self.namespace = text,
+            "identity" => self.identity = text,
+            "listen" => {
+                self.listen = text.parse().map_err(|_| {
+                    ControllerError::usage(format!(
+                        "`{text}` is not an address with a port such as {LISTEN_DEFAULT}"
+                    ))
+                })?;
+            }
+            "tenancy" => {
+                self.tenancy = match text.as_str() {
+                    "multi" => Tenancy::Multi,
+                    "single" => Tenancy::Single,
+                    _ => return Err(ControllerError::usage("--tenancy is `multi` or `single`")),
+                };
+            }
+            "shards" => self.shard.1 = number(name, &text, 1, SHARDS_MAX)?,
+            "shard-index" => self.shard.0 = number(name, &text, 0, SHARDS_MAX - 1)?,
+            _ => {
+                let seconds = number(name, &text, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX)?;
+                self.times = times(seconds)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str, text: &str, min: u32, max: u32) -> Result<u32, ControllerError> {
+    text.parse().ok().filter(|number| (min..=max).contains(number)).ok_or_else(|| {
+        ControllerError::usage(format!("--{name} must be a number from {min} to {max}"))
+    })
 }
 
 /// A third of the lease is left for the leader to notice that it cannot renew.
@@ -241,12 +296,14 @@ mod tests {
     fn every_option_of_the_table_can_be_written() {
         let config = read(
             "run --kubeconfig /k --context c --namespace n --listen [::1]:0 --identity i \
-             --lease-seconds=3",
+             --lease-seconds=3 --cache /c --tenancy single --shards 3 --shard-index 2",
         )
         .unwrap();
         assert_eq!(config.connect.kubeconfig, Some(PathBuf::from("/k")));
         assert_eq!((config.namespace.as_str(), config.identity.as_str()), ("n", "i"));
         assert_eq!(config.listen.port(), 0);
+        assert_eq!((config.tenancy, config.shard), (Tenancy::Single, (2, 3)));
+        assert_eq!(config.cache, PathBuf::from("/c"));
         assert_eq!(read("run").unwrap().listen, LISTEN_DEFAULT.parse().unwrap());
     }
 
@@ -270,8 +327,17 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_is_one_of_those_that_there_are() {
+        assert!(read("run --shards 64 --shard-index 63").is_ok());
+        assert!(read("run --shards 65").is_err() && read("run --shards 0").is_err());
+        assert!(read("run --shards 2 --shard-index 2").is_err());
+        assert!(read("run --shard-index 1").is_err());
+        assert!(read("run --tenancy some").is_err());
+    }
+
+    #[test]
     fn a_lease_is_between_its_bounds() {
-        assert!(read("run --lease-seconds 3").is_ok() && read("run --lease-seconds 300").is_ok());
-        assert!(read("run --lease-seconds 2").is_err() && read("run --lease-seconds 301").is_err());
+        assert!(read("run --lease-seconds 2").is_ok() && read("run --lease-seconds 300").is_ok());
+        assert!(read("run --lease-seconds 1").is_err() && read("run --lease-seconds 301").is_err());
     }
 }

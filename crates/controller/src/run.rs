@@ -4,11 +4,12 @@
 use crate::numbers::Numbers;
 use crate::options::Config;
 use crate::reconcilers::{RECONCILERS, Scope};
-use crate::server::{self, Served};
+use crate::server::Served;
 use crate::{ControllerError, FIELD_OWNER};
 use cluster::{Client, Events, Leadership, LeaseOptions};
 use futures_util::future::join_all;
 use model::{Build, Clock, Exit, SystemClock};
+use reconcile::{Audit, CONCURRENCY, EngineOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -39,28 +40,49 @@ async fn live(config: Config, build: Build) -> Result<Exit, ControllerError> {
         .await
         .map_err(|error| ControllerError::Cluster(Box::new(error)))?;
     let numbers = Numbers::register(client.metrics(), &build);
-    let listener = server::listen(config.listen).await?;
+    let listener = wire::listen(config.listen).await.map_err(ControllerError::Listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     tracing::info!(%address, server = client.address(), version = build.version, "started");
     let ready = Arc::new(AtomicBool::new(false));
-    let served = Served { metrics: client.metrics().clone(), ready: ready.clone() };
-    let serving = tokio::spawn(server::serve(listener, served, shutdown.clone()));
+    let webhooks = Arc::default();
+    let served = Served {
+        metrics: client.metrics().clone(),
+        ready: ready.clone(),
+        webhooks: Arc::clone(&webhooks),
+    };
+    let serving = tokio::spawn(wire::serve(listener, Arc::new(served), shutdown.clone()));
     tokio::spawn(watch_readiness(client.clone(), ready, shutdown.clone()));
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let events = Events::new(client.clone(), clock.clone(), FIELD_OWNER, config.identity.clone());
     let lease = LeaseOptions {
         namespace: config.namespace.clone(),
-        name: LEASE_NAME.to_owned(),
+        name: match config.shard {
+            (_, 1) => LEASE_NAME.to_owned(),
+            (index, _) => format!("{LEASE_NAME}-{index}"),
+        },
         identity: config.identity.clone(),
         times: config.times,
     };
+    let deliveries = reconcile::Numbers::register(client.metrics());
+    let engine = Arc::new(EngineOptions {
+        concurrency: CONCURRENCY,
+        cache: config.cache.clone(),
+        tenancy: config.tenancy,
+        clock: clock.clone(),
+        audit: Audit::stdout(),
+        shard: config.shard,
+    });
     let work = |leadership: Leadership| {
         let scope = Scope {
             client: client.clone(),
             events: events.clone(),
             numbers: numbers.clone(),
             leadership,
+            connect: config.connect.clone(),
+            engine: engine.clone(),
+            deliveries: deliveries.clone(),
+            webhooks: webhooks.clone(),
         };
         async move {
             tracing::info!(fence = scope.leadership.fence(), "leading");

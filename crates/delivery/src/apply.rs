@@ -7,12 +7,13 @@ use crate::decided::Decided;
 use crate::deliver::{Failure, Job, Writer, Written};
 use crate::desired::DesiredSet;
 use crate::error::DeliveryError;
+use crate::live::Live;
 use crate::observe::Observation;
 use crate::options::DeliveryOptions;
 use crate::prepared::{self, Prepared};
 use crate::progress::{Event, Progress};
 use crate::report::{ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report};
-use crate::settle::{self, Pending};
+use crate::settle::{self, Pending, Settle};
 use crate::source::Tree;
 use crate::store::Store;
 use crate::wait::Readiness;
@@ -22,11 +23,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use objects::{GroupKind, ObjectRef};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use sync::decide::Mode;
 use sync::inventory::{Entry, Inventory};
 use sync::plan::PlanSource;
 use sync::{Action, Operation, Plan, Problem};
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,9 +49,26 @@ pub async fn apply(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, DeliveryError> {
+    apply_with(client, None, tree, options, saved, progress, cancel).await
+}
+
+/// What is remembered, and the turn to write.
+pub(crate) type Turn<'a> = (&'a Live, MutexGuard<'a, ()>);
+
+/// As [`apply`], with what is remembered.
+pub(crate) async fn apply_with(
+    client: &Client,
+    live: Option<Turn<'_>>,
+    tree: &Tree,
+    options: &DeliveryOptions,
+    saved: Option<&Plan>,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Report, DeliveryError> {
     let started = Instant::now();
     let mode = if saved.is_some() { Mode::Look } else { Mode::Act };
-    let prepared = prepared::prepare(client, tree, options, mode, progress, cancel).await?;
+    let known = live.as_ref().map(|(live, _)| *live);
+    let prepared = prepared::prepare(client, known, tree, options, mode, progress, cancel).await?;
     if let Some(saved) = saved {
         let moved = saved.moved(&prepared.plan(tree, options));
         if !moved.is_empty() {
@@ -58,6 +78,7 @@ pub async fn apply(
     progress.event(&Event::Planned { summary: prepared.decided.summary() });
     let mut runner = Runner::new(client, &tree.source, options, prepared, progress, cancel);
     runner.problems.clone_from(&tree.problems);
+    runner.live = live;
     Box::pin(runner.run(started)).await
 }
 
@@ -77,7 +98,7 @@ pub(crate) struct Runner<'a> {
     pub(crate) client: &'a Client,
     pub(crate) options: &'a DeliveryOptions,
     pub(crate) writer: Writer,
-    pub(crate) set: DesiredSet,
+    pub(crate) set: Arc<DesiredSet>,
     pub(crate) found: Observation,
     pub(crate) decided: Decided,
     pub(crate) progress: &'a dyn Progress,
@@ -92,6 +113,7 @@ pub(crate) struct Runner<'a> {
     recorded: bool,
     pending: BTreeMap<ObjectRef, Pending>,
     warnings: Vec<Problem>,
+    live: Option<Turn<'a>>,
 }
 
 impl<'a> Runner<'a> {
@@ -127,6 +149,7 @@ impl<'a> Runner<'a> {
             recorded: false,
             pending: BTreeMap::new(),
             warnings: decided.warnings.clone(),
+            live: None,
             decided,
         }
     }
@@ -142,8 +165,22 @@ impl<'a> Runner<'a> {
         self.store.write(self.client, std::mem::take(&mut self.inventory), &source).await?;
         let apply_time = started.elapsed();
         let started = Instant::now();
-        let unhealthy =
-            if self.options.wait && !self.stopped { self.settle().await } else { vec![] };
+        let live = self.live.take().map(|(live, turn)| {
+            live.keep(self.store);
+            // Others may write while this run waits.
+            drop(turn);
+            live
+        });
+        let mut unhealthy = Vec::new();
+        if self.options.wait && !self.stopped {
+            let until = started + self.options.timeout;
+            let how = Settle { client: self.client, live, until };
+            let selector = self.options.name.selector();
+            settle::settle(&how, &selector, &mut self.pending, self.progress, self.cancel).await;
+            self.stopped = self.cancel.is_cancelled() && !self.pending.is_empty();
+            let pending = self.pending.into_iter();
+            unhealthy = pending.map(|(id, one)| ObjectHealth::new(id, one.health)).collect();
+        }
         Ok(Report {
             schema: REPORT_SCHEMA.to_owned(),
             delivery: self.options.name.to_string(),
@@ -322,7 +359,7 @@ impl<'a> Runner<'a> {
         let Ended { index, result } = ended;
         let Some(desired) = self.set.objects.get(index) else { return };
         let (id, origin) = (desired.id.clone(), desired.origin.to_string());
-        let written = match result {
+        let mut written = match result {
             Ok(written) => written,
             Err(failure) => {
                 self.decided.schedule.failed(index);
@@ -335,6 +372,9 @@ impl<'a> Runner<'a> {
         for message in &written.warnings {
             let (origin, message) = (Some(origin.clone()), format!("{id}: {message}"));
             self.warnings.push(Problem { origin, message, hint: None });
+        }
+        if let Some((live, _)) = &self.live {
+            live.wrote(desired, &mut written);
         }
         self.progress.event(&Event::Done { action: written.action, object: id.clone() });
         match written.action {
@@ -453,17 +493,6 @@ impl<'a> Runner<'a> {
             reason: Some(reason),
             ..Outcome::new(self.action(index).unwrap_or(Action::Update), id, result)
         });
-    }
-
-    async fn settle(&mut self) -> Vec<ObjectHealth> {
-        let until = Instant::now() + self.options.timeout;
-        let mut pending = std::mem::take(&mut self.pending);
-        let selector = self.options.name.selector();
-        settle::settle(self.client, &selector, &mut pending, until, self.progress, self.cancel)
-            .await;
-        self.stopped = self.cancel.is_cancelled() && !pending.is_empty();
-        let unhealthy = pending.into_iter();
-        unhealthy.map(|(id, pending)| ObjectHealth::new(id, pending.health)).collect()
     }
 }
 

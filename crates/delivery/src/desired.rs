@@ -11,7 +11,7 @@ use crate::options::DeliveryOptions;
 use crate::source::{Defined, Document, Tree, problem};
 use cluster::{Client, ClusterError, Resource};
 use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, Packed, order};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use sync::name::DELIVERY_LABEL;
 use sync::{Action, Digest, Operation, Problem};
@@ -21,7 +21,7 @@ const SERVER_METADATA: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// One object that can be delivered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Desired {
     pub(crate) id: ObjectRef,
     pub(crate) gvk: Arc<GroupVersionKind>,
@@ -41,12 +41,50 @@ pub(crate) struct Desired {
 /// Everything that is desired.
 #[derive(Debug, Default)]
 pub(crate) struct DesiredSet {
-    pub(crate) objects: Vec<Desired>,
+    pub(crate) objects: Vec<Arc<Desired>>,
     pub(crate) by_id: HashMap<ObjectRef, usize>,
     /// What cannot be delivered.
     pub(crate) invalid: Vec<Operation>,
     /// Every identity that the tree speaks of, invalid ones too: never pruned.
-    pub(crate) named: BTreeSet<ObjectRef>,
+    pub(crate) named: HashSet<ObjectRef>,
+}
+
+/// Documents that were brought into their form before: what did not change since is not looked
+/// into again. Keyed by the document itself, so that a tree may come from anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    known: HashMap<Packed, (Arc<Desired>, u64)>,
+    /// The namespace of those that name none.
+    namespace: String,
+    round: u64,
+}
+
+impl Resolved {
+    fn begin(&mut self, namespace: &str) {
+        if self.namespace != namespace {
+            self.known.clear();
+            namespace.clone_into(&mut self.namespace);
+        }
+        self.round += 1;
+    }
+
+    fn get(&mut self, packed: &Packed) -> Option<Arc<Desired>> {
+        let (desired, used) = self.known.get_mut(packed)?;
+        *used = self.round;
+        Some(desired.clone())
+    }
+
+    fn put(&mut self, desired: &Arc<Desired>) {
+        self.known.insert(desired.packed.clone(), (desired.clone(), self.round));
+    }
+
+    /// Forgets what the tree no longer has.
+    fn end(&mut self, round_had: usize) {
+        if self.known.len() > round_had {
+            let round = self.round;
+            self.known.retain(|_, (_, used)| *used == round);
+        }
+    }
 }
 
 impl Desired {
@@ -70,6 +108,9 @@ impl Desired {
 impl DesiredSet {
     /// Of two documents of one object neither is right.
     fn drop_given_twice(&mut self) {
+        if self.invalid.is_empty() {
+            return;
+        }
         let twice: BTreeSet<&ObjectRef> =
             self.invalid.iter().map(|operation| &operation.object).collect();
         self.objects.retain(|desired| !twice.contains(&desired.id));
@@ -108,6 +149,7 @@ struct Resolver<'a> {
     delivery: Arc<str>,
     kinds: HashMap<Arc<GroupVersionKind>, Kind>,
     set: DesiredSet,
+    resolved: &'a mut Resolved,
 }
 
 /// Brings the tree into the form in which it is applied.
@@ -118,31 +160,56 @@ pub(crate) async fn resolve(
     client: &Client,
     tree: &Tree,
     options: &DeliveryOptions,
+    resolved: &mut Resolved,
 ) -> Result<DesiredSet, DeliveryError> {
-    let set =
-        DesiredSet { objects: Vec::with_capacity(tree.documents.len()), ..DesiredSet::default() };
+    let set = DesiredSet::with_capacity(tree.documents.len());
     let delivery = options.name.as_str().into();
-    let mut resolver = Resolver { client, tree, options, delivery, kinds: HashMap::new(), set };
+    resolved.begin(&options.namespace);
+    let mut resolver =
+        Resolver { client, tree, options, delivery, kinds: HashMap::new(), set, resolved };
     for document in &tree.documents {
+        if let Some(known) = resolver.resolved.get(&document.packed) {
+            let (_, kind) = resolver.kind(&known.gvk).await?;
+            if resolver.add_known(known, document, &kind) {
+                continue;
+            }
+        }
         let object = unpack(&document.packed)?;
-        let (gvk, kind) = resolver.kind(object.gvk()).await?;
+        let (gvk, kind) = resolver.kind(&object.gvk()).await?;
         resolver.add(document, object, gvk, &kind);
     }
+    resolver.resolved.end(resolver.set.objects.len());
     resolver.set.drop_given_twice();
     Ok(resolver.set)
+}
+
+impl DesiredSet {
+    fn with_capacity(objects: usize) -> Self {
+        Self {
+            objects: Vec::with_capacity(objects),
+            by_id: HashMap::with_capacity(objects),
+            named: HashSet::with_capacity(objects),
+            ..Self::default()
+        }
+    }
+
+    /// The desired object of this identity.
+    pub(crate) fn get(&self, id: &ObjectRef) -> Option<&Arc<Desired>> {
+        self.objects.get(*self.by_id.get(id)?)
+    }
 }
 
 impl Resolver<'_> {
     async fn kind(
         &mut self,
-        gvk: GroupVersionKind,
+        gvk: &GroupVersionKind,
     ) -> Result<(Arc<GroupVersionKind>, Kind), DeliveryError> {
-        if let Some((gvk, kind)) = self.kinds.get_key_value(&gvk) {
+        if let Some((gvk, kind)) = self.kinds.get_key_value(gvk) {
             return Ok((gvk.clone(), kind.clone()));
         }
-        let kind = match self.client.resolve(&gvk).await {
+        let kind = match self.client.resolve(gvk).await {
             Ok(resource) => Kind::Served(resource),
-            Err(error @ ClusterError::NoSuchKind { .. }) => self.defined(&gvk, &error),
+            Err(error @ ClusterError::NoSuchKind { .. }) => self.defined(gvk, &error),
             Err(error @ ClusterError::ApiUnavailable { .. }) => {
                 Kind::Unusable(problem(None, &error))
             }
@@ -151,7 +218,7 @@ impl Resolver<'_> {
                 return Err(DeliveryError::Cluster { operation, source });
             }
         };
-        let gvk = Arc::new(gvk);
+        let gvk = Arc::new(gvk.clone());
         self.kinds.insert(gvk.clone(), kind.clone());
         Ok((gvk, kind))
     }
@@ -171,6 +238,31 @@ impl Resolver<'_> {
                 hint: Some(format!("it serves {}", defined.versions.join(", "))),
             }),
         }
+    }
+
+    /// Takes a document as it was resolved before; false when its kind is served otherwise now.
+    fn add_known(&mut self, known: Arc<Desired>, document: &Document, kind: &Kind) -> bool {
+        let Kind::Served(resource) = kind else { return false };
+        if known.resource.as_deref() != Some(resource.as_ref()) {
+            return false;
+        }
+        let first = self.set.by_id.get(&known.id).and_then(|at| self.set.objects.get(*at));
+        if first.is_some() {
+            return false;
+        }
+        // The same text can stand in another line now.
+        let known = if known.origin == document.origin {
+            known
+        } else {
+            let moved = Desired { origin: document.origin.clone(), ..Desired::clone(&known) };
+            let moved = Arc::new(moved);
+            self.resolved.put(&moved);
+            moved
+        };
+        self.set.named.insert(known.id.clone());
+        self.set.by_id.insert(known.id.clone(), self.set.objects.len());
+        self.set.objects.push(known);
+        true
     }
 
     fn add(
@@ -213,7 +305,7 @@ impl Resolver<'_> {
         let needs = sync::reference::references(&object);
         let defines = Defined::of(&object).map(|defined| defined.kind);
         self.set.by_id.insert(id.clone(), self.set.objects.len());
-        self.set.objects.push(Desired {
+        let desired = Arc::new(Desired {
             rank: order::install_rank(&id.group_kind()),
             origin: document.origin.clone(),
             digest: Digest::of(&object.into_value()),
@@ -225,6 +317,8 @@ impl Resolver<'_> {
             delivery: self.delivery.clone(),
             packed: document.packed.clone(),
         });
+        self.resolved.put(&desired);
+        self.set.objects.push(desired);
     }
 
     fn invalid(

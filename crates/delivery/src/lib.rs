@@ -4,17 +4,21 @@
 //! [`Progress`], the controller with its log.
 
 mod apply;
+mod cache;
 mod decided;
 mod delete;
 mod deliver;
 mod desired;
 mod error;
+mod gate;
 mod leave;
+mod live;
 mod look;
 mod observe;
 mod options;
 mod prepared;
 mod progress;
+mod recall;
 mod report;
 mod settle;
 mod source;
@@ -24,8 +28,14 @@ mod takeover;
 mod wait;
 
 pub use apply::apply;
+pub use cache::{TREE_CACHE_BYTES_MAX, TreeCache};
 pub use delete::{DeletePolicy, delete};
 pub use error::DeliveryError;
+pub use live::{
+    Check, DRIFT_FIELDS_MAX, DRIFT_VALUE_BYTES_MAX, DRIFTS_MAX, Drift, DriftField, DriftKind,
+    HealthRule, KEPT_BYTES_MAX, KEPT_OBJECTS_MAX, LIVE_EVENTS_MAX, LIVE_MEMO_BYTES_MAX,
+    LIVE_PAGE_OBJECTS, LIVE_SYNC_SECONDS, Live, LiveEvent, LiveEvents, LiveHealth, Unwatched,
+};
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
@@ -33,5 +43,5 @@ pub use report::{
     DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
     Status,
 };
-pub use source::{Source, Tree, load};
+pub use source::{Source, Tree, load, load_with, read};
 pub use status::{list, status};

@@ -23,7 +23,7 @@ use sync::inventory::Inventory;
 /// Objects in one page: about a megabyte of JSON.
 const PAGE_OBJECTS: u32 = 250;
 /// Up to this many objects of a kind are looked up by name; for more their names are listed.
-const LOOKUPS_MAX: usize = 64;
+pub(crate) const LOOKUPS_MAX: usize = 64;
 
 /// One live object that is desired.
 #[derive(Debug)]
@@ -68,21 +68,23 @@ pub(crate) struct Observer<'a> {
     pub(crate) recorded: &'a Inventory,
     pub(crate) mode: Mode,
     pub(crate) lens: Lens<'a>,
+    /// What is known without asking.
+    pub(crate) live: Option<&'a crate::live::Live>,
     pub(crate) progress: &'a dyn Progress,
 }
 
 /// A live object that the server has to be asked about.
-struct Question {
+pub(crate) struct Question {
     index: usize,
     live: Packed,
 }
 
 /// The objects of one kind in one version.
-struct Group {
-    resource: Arc<Resource>,
-    namespaces: BTreeSet<String>,
-    desired: Vec<usize>,
-    left: Vec<ObjectRef>,
+pub(crate) struct Group {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) namespaces: BTreeSet<String>,
+    pub(crate) desired: Vec<usize>,
+    pub(crate) left: Vec<ObjectRef>,
 }
 
 impl Observer<'_> {
@@ -100,7 +102,9 @@ impl Observer<'_> {
         };
         let groups = self.groups(&mut found).await?;
         for group in &groups {
-            self.list(group, &mut found).await?;
+            if !self.recall(group, &mut found).await? {
+                self.list(group, &mut found).await?;
+            }
             self.look_up(group, &mut found).await?;
         }
         self.namespaces(&mut found).await?;
@@ -118,9 +122,13 @@ impl Observer<'_> {
             let group = groups
                 .entry((desired.rank, desired.gvk.clone()))
                 .or_insert_with(|| Group::new(resource.clone()));
-            group.namespaces.insert(desired.id.namespace.clone());
+            if !group.namespaces.contains(&desired.id.namespace) {
+                group.namespaces.insert(desired.id.namespace.clone());
+            }
+            if group.desired.is_empty() {
+                found.resources.insert(desired.id.group_kind(), resource.clone());
+            }
             group.desired.push(index);
-            found.resources.insert(desired.id.group_kind(), resource.clone());
         }
         for (id, _) in self.recorded.iter().filter(|(id, _)| !self.set.named.contains(id)) {
             let kind = id.group_kind();
@@ -202,7 +210,7 @@ impl Observer<'_> {
     }
 
     /// Compares one live object; what the server has to be asked about it joins the questions.
-    fn meet(
+    pub(crate) fn meet(
         &self,
         resource: &Resource,
         live: &Object,
@@ -264,7 +272,7 @@ impl Observer<'_> {
     }
 
     /// Asks the server about the objects of one page together.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         resource: &Resource,
         questions: Vec<Question>,
@@ -275,8 +283,11 @@ impl Observer<'_> {
             .filter_map(|question| Some((self.set.objects.get(question.index)?, question)));
         let answers: Vec<(usize, Seen)> = stream::iter(questions)
             .map(|(desired, Question { index, live })| async move {
-                let (desired, live) = (desired.object()?, desired::unpack(&live)?);
-                let verdict = self.lens.look(resource, &desired, Some(&live)).await?;
+                let (wanted, live) = (desired.object()?, desired::unpack(&live)?);
+                let verdict = self.lens.look(resource, &wanted, Some(&live)).await?;
+                if let (Some(known), Verdict::Unchanged) = (self.live, &verdict) {
+                    known.memory().confirm(desired, &live);
+                }
                 Ok::<_, DeliveryError>((index, Seen::new(Live::of(&live), verdict, &live)))
             })
             .buffer_unordered(self.options.concurrency.max(1))
@@ -460,13 +471,17 @@ impl Group {
 
 impl Seen {
     fn new(facts: Live, verdict: Verdict, live: &Object) -> Self {
+        Self::of(facts, verdict, unhealthy(live))
+    }
+
+    pub(crate) fn of(facts: Live, verdict: Verdict, health: Option<Health>) -> Self {
         let Live { uid, resource_version, .. } = facts;
-        Self { uid, resource_version, verdict, health: unhealthy(live) }
+        Self { uid, resource_version, verdict, health }
     }
 }
 
 impl Observation {
-    fn put(&mut self, index: usize, seen: Seen) {
+    pub(crate) fn put(&mut self, index: usize, seen: Seen) {
         if let Some(slot) = self.seen.get_mut(index) {
             *slot = Some(seen);
         }

@@ -1,8 +1,10 @@
 //! What plan and apply share: read the record, resolve the tree, observe, decide.
 
 use crate::decided::{self, Decided};
-use crate::desired::{self, DesiredSet};
+use crate::desired::{self, DesiredSet, Resolved};
 use crate::error::DeliveryError;
+use crate::gate;
+use crate::live::Live;
 use crate::look::{self, Lens};
 use crate::observe::{Observation, Observer};
 use crate::options::DeliveryOptions;
@@ -11,6 +13,7 @@ use crate::source::Tree;
 use crate::store::Store;
 use cluster::{Client, ClusterError};
 use objects::GroupVersionKind;
+use std::sync::Arc;
 use sync::decide::Mode;
 use sync::plan::{ClusterIdentity, PLAN_SCHEMA};
 use sync::{Operation, Plan};
@@ -23,7 +26,7 @@ const SYSTEM_NAMESPACE: &str = "kube-system";
 pub(crate) struct Prepared {
     pub(crate) cluster: ClusterIdentity,
     pub(crate) store: Store,
-    pub(crate) set: DesiredSet,
+    pub(crate) set: Arc<DesiredSet>,
     pub(crate) found: Observation,
     pub(crate) decided: Decided,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Prepared {
 /// When the cluster cannot be asked; [`DeliveryError::Stopped`].
 pub(crate) async fn prepare(
     client: &Client,
+    live: Option<&Live>,
     tree: &Tree,
     options: &DeliveryOptions,
     mode: Mode,
@@ -41,27 +45,42 @@ pub(crate) async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared, DeliveryError> {
     tokio::select! {
-        prepared = Box::pin(look_around(client, tree, options, mode, progress)) => prepared,
+        prepared = Box::pin(look_around(client, live, tree, options, mode, progress)) => prepared,
         () = cancel.cancelled() => Err(DeliveryError::Stopped),
     }
 }
 
 async fn look_around(
     client: &Client,
+    live: Option<&Live>,
     tree: &Tree,
     options: &DeliveryOptions,
     mode: Mode,
     progress: &dyn Progress,
 ) -> Result<Prepared, DeliveryError> {
-    let store = Store::read(client, &options.name, options.inventory_namespace()).await?;
-    let cluster = identity(client).await?;
-    let set = desired::resolve(client, tree, options).await?;
+    let home = options.inventory_namespace();
+    let (store, cluster, set) = match live {
+        Some(live) => {
+            let (store, cluster) = (live.store(home).await?, live.identity().await?);
+            let set = live.aim(tree, options, &store.inventory).await?;
+            (store, cluster, set)
+        }
+        None => {
+            let store = Store::read(client, &options.name, home).await?;
+            let cluster = identity(client).await?;
+            let resolved = &mut Resolved::default();
+            (store, cluster, Arc::new(desired::resolve(client, tree, options, resolved).await?))
+        }
+    };
     let (manager, masker) = (options.name.manager(), look::masker());
     let lens = Lens { client, manager: &manager, force: options.force_conflicts, masker: &masker };
     let recorded = &store.inventory;
-    let observer = Observer { client, options, set: &set, recorded, mode, lens, progress };
-    let found = observer.observe().await?;
-    let decided = decided::decide(tree, &set, &found, recorded, options);
+    let set_ref = &set;
+    let observer = Observer { client, options, set: set_ref, recorded, mode, lens, live, progress };
+    let mut found = observer.observe().await?;
+    let warnings = gate::check(client, &set, &mut found).await?;
+    let mut decided = decided::decide(tree, &set, &found, recorded, options);
+    decided.warnings.extend(warnings);
     Ok(Prepared { cluster, store, set, found, decided })
 }
 
@@ -124,9 +143,24 @@ pub async fn plan(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Plan, DeliveryError> {
+    plan_with(client, None, tree, options, progress, cancel).await
+}
+
+/// As [`plan`], with what is remembered.
+pub(crate) async fn plan_with(
+    client: &Client,
+    live: Option<&Live>,
+    tree: &Tree,
+    options: &DeliveryOptions,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Plan, DeliveryError> {
     // What was looked at goes before the plan is made of what was decided.
-    let Prepared { cluster, mut decided, .. } =
-        prepare(client, tree, options, Mode::Look, progress, cancel).await?;
+    let Prepared { cluster, mut decided, store, .. } =
+        prepare(client, live, tree, options, Mode::Look, progress, cancel).await?;
+    if let Some(live) = live {
+        live.keep(store);
+    }
     let operations = decided.take_operations();
     Ok(describe(cluster, operations, &decided, tree, options))
 }

@@ -1,5 +1,6 @@
 //! After the writes: waiting until what was delivered is healthy.
 
+use crate::live::{Live, LiveEvent};
 use crate::progress::{Event, Progress};
 use cluster::{Client, ClusterError, ListOptions, Resource, WatchEvent};
 use futures_util::FutureExt;
@@ -26,16 +27,28 @@ pub(crate) struct Pending {
 
 type Next = BoxFuture<'static, (cluster::Watch, Result<WatchEvent, ClusterError>)>;
 
+/// How to wait.
+pub(crate) struct Settle<'a> {
+    pub(crate) client: &'a Client,
+    /// Watches that are there already.
+    pub(crate) live: Option<&'a Live>,
+    pub(crate) until: Instant,
+}
+
 /// Waits until nothing is pending, the time is over, everything left has failed for good, or the
 /// person has enough. What is left stays in `pending` with its last verdict.
 pub(crate) async fn settle(
-    client: &Client,
+    Settle { client, live, until }: &Settle<'_>,
     selector: &str,
     pending: &mut BTreeMap<ObjectRef, Pending>,
-    until: Instant,
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) {
+    if let Some(live) = live
+        && pending.iter().all(|(id, one)| live.follows(&one.resource.gvk, id))
+    {
+        return by_memory(live, pending, *until, progress, cancel).await;
+    }
     let mut watches: FuturesUnordered<Next> = places(pending)
         .into_iter()
         .map(|(resource, namespace)| {
@@ -49,7 +62,7 @@ pub(crate) async fn settle(
         .collect();
     while pending.iter().any(|(id, pending)| !is_final(id, &pending.health)) {
         let answer = tokio::select! {
-            answer = tokio::time::timeout_at(until, watches.next()) => answer,
+            answer = tokio::time::timeout_at(*until, watches.next()) => answer,
             () = cancel.cancelled() => return,
         };
         let Ok(Some((watch, event))) = answer else { return };
@@ -60,6 +73,41 @@ pub(crate) async fn settle(
             }
             Err(error) if error.is_transient() => watches.push(next(watch)),
             Err(error) => tracing::warn!(%error, "health cannot be watched"),
+        }
+    }
+}
+
+/// As [`settle`], by the watches that are there.
+async fn by_memory(
+    live: &Live,
+    pending: &mut BTreeMap<ObjectRef, Pending>,
+    until: Instant,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) {
+    let mut events = live.events();
+    let missing = || Health::new(HealthStatus::Missing, "it was deleted");
+    let now = |pending: &mut BTreeMap<ObjectRef, Pending>| {
+        let ids: Vec<ObjectRef> = pending.keys().cloned().collect();
+        for id in ids {
+            let health = live.memory().health(&id).unwrap_or_else(missing);
+            turned(id, health, pending, progress);
+        }
+    };
+    // What came between the write and here.
+    now(pending);
+    while pending.iter().any(|(id, pending)| !is_final(id, &pending.health)) {
+        let answer = tokio::select! {
+            answer = tokio::time::timeout_at(until, events.next()) => answer,
+            () = cancel.cancelled() => return,
+        };
+        match answer {
+            Ok(Some(LiveEvent::Health { object, health })) => {
+                turned(object, health, pending, progress);
+            }
+            Ok(Some(LiveEvent::Missed(_))) => now(pending),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return,
         }
     }
 }
@@ -100,6 +148,15 @@ fn follow(event: WatchEvent, pending: &mut BTreeMap<ObjectRef, Pending>, progres
         }
         WatchEvent::Synced => return,
     };
+    turned(id, health, pending, progress);
+}
+
+fn turned(
+    id: ObjectRef,
+    health: Health,
+    pending: &mut BTreeMap<ObjectRef, Pending>,
+    progress: &dyn Progress,
+) {
     let Some(known) = pending.get_mut(&id) else { return };
     if known.health == health {
         return;

@@ -4,6 +4,7 @@
 //! document that cannot be read becomes a [`Problem`] and the others go on. Documents are held
 //! [`Packed`], one file and one parsed document in memory at a time.
 
+use crate::cache::{ContentKey, Parsed, TreeCache};
 use crate::error::DeliveryError;
 use model::Explain;
 use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
@@ -109,9 +110,50 @@ impl Tree {
 /// # Errors
 /// [`DeliveryError::Source`], [`DeliveryError::NeedsRender`], [`DeliveryError::Stopped`].
 pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, DeliveryError> {
+    let source = source.clone();
+    blocking(cancel, move |seen| read_source(&source, None, seen)).await
+}
+
+/// As [`load`], for who loads again and again: files that `cache` knows are not parsed, and those
+/// of a repository not even read.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_with(
+    source: &Source,
+    cache: &TreeCache,
+    cancel: &CancellationToken,
+) -> Result<Tree, DeliveryError> {
+    let (source, cache) = (source.clone(), cache.clone());
+    blocking(cancel, move |seen| read_source(&source, Some(&cache), seen)).await
+}
+
+/// Reads files that were fetched already. `path` is the folder of the repository that they were
+/// fetched from, for people.
+///
+/// # Errors
+/// As [`load`].
+pub async fn read(
+    files: Arc<repo::Tree>,
+    path: &str,
+    cache: Option<&TreeCache>,
+    cancel: &CancellationToken,
+) -> Result<Tree, DeliveryError> {
+    let (path, cache) = (path.to_owned(), cache.cloned());
+    blocking(cancel, move |seen| {
+        let location = files.source().to_owned();
+        read_tree(&files, location, path, cache.as_ref(), seen)
+    })
+    .await
+}
+
+async fn blocking(
+    cancel: &CancellationToken,
+    work: impl FnOnce(&AtomicBool) -> Result<Tree, DeliveryError> + Send + 'static,
+) -> Result<Tree, DeliveryError> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (source, seen) = (source.clone(), flag.clone());
-    let mut work = tokio::task::spawn_blocking(move || read(&source, &seen));
+    let seen = flag.clone();
+    let mut work = tokio::task::spawn_blocking(move || work(&seen));
     let joined = tokio::select! {
         joined = &mut work => joined,
         () = cancel.cancelled() => {
@@ -128,28 +170,86 @@ pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, D
     }
 }
 
-fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
+fn read_source(
+    source: &Source,
+    cache: Option<&TreeCache>,
+    cancel: &AtomicBool,
+) -> Result<Tree, DeliveryError> {
     let (files, location, path) = match source {
         Source::Directory(path) => {
             let files = repo::Tree::directory(path, repo::Limits::default())
                 .map_err(DeliveryError::Source)?;
             (files, path.display().to_string(), String::new())
         }
-        Source::Git { fetch, cache } => {
+        Source::Git { fetch, cache: fetched } => {
             let progress = |step: repo::Step| tracing::debug!(?step, "fetching");
             let files =
-                repo::fetch(fetch, cache, cancel, &progress).map_err(DeliveryError::Source)?;
+                repo::fetch(fetch, fetched, cancel, &progress).map_err(DeliveryError::Source)?;
             (files, fetch.url.to_string(), fetch.path.clone())
         }
     };
+    read_tree(&files, location, path, cache, cancel)
+}
+
+fn read_tree(
+    files: &repo::Tree,
+    location: String,
+    path: String,
+    cache: Option<&TreeCache>,
+    cancel: &AtomicBool,
+) -> Result<Tree, DeliveryError> {
     let commit = files.commit().map(|commit| commit.id.clone());
     let mut tree = Tree::of(PlanSource { location, path, commit, digest: String::new() });
-    tree.read_files(&files, cancel)?;
+    tree.read_files(files, cache, cancel)?;
     Ok(tree)
 }
 
+/// Parses one file.
+pub(crate) fn parse(path: &str, bytes: &[u8]) -> Parsed {
+    let mut parsed = Parsed { hash: repo::ContentDigest::hash(bytes), ..Parsed::default() };
+    let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| parsed.add(manifest));
+    for diagnostic in diagnostics {
+        parsed.problems.push(Problem {
+            origin: None,
+            message: diagnostic.to_string(),
+            hint: diagnostic.hint().map(|hint| hint.as_str().to_owned()),
+        });
+    }
+    parsed.documents.shrink_to_fit();
+    parsed
+}
+
+/// One file of the tree, parsed now or before.
+fn parsed(
+    files: &repo::Tree,
+    entry: &repo::Entry,
+    cache: Option<&TreeCache>,
+) -> Result<Arc<Parsed>, repo::RepoError> {
+    let Some(cache) = cache else {
+        return Ok(Arc::new(parse(&entry.path, &files.read(entry)?)));
+    };
+    let path = Arc::from(entry.path.as_str());
+    let blob = entry.content_id().map(ContentKey::Blob);
+    if let Some(known) = blob.and_then(|key| cache.get(&path, key)) {
+        return Ok(known);
+    }
+    let bytes = files.read(entry)?;
+    let key = blob.unwrap_or_else(|| ContentKey::Hash(repo::ContentDigest::hash(&bytes)));
+    if let Some(known) = cache.get(&path, key) {
+        return Ok(known);
+    }
+    let parsed = Arc::new(parse(&entry.path, &bytes));
+    cache.put(&path, key, &parsed);
+    Ok(parsed)
+}
+
 impl Tree {
-    fn read_files(&mut self, files: &repo::Tree, cancel: &AtomicBool) -> Result<(), DeliveryError> {
+    fn read_files(
+        &mut self,
+        files: &repo::Tree,
+        cache: Option<&TreeCache>,
+        cancel: &AtomicBool,
+    ) -> Result<(), DeliveryError> {
         let listing = files.list(cancel).map_err(DeliveryError::Source)?;
         self.partial = !listing.complete;
         for finding in &listing.findings {
@@ -171,10 +271,10 @@ impl Tree {
             if cancel.load(Ordering::Relaxed) {
                 return Err(DeliveryError::Stopped);
             }
-            match files.read(entry) {
-                Ok(bytes) => {
-                    digest.add(&entry.path, &bytes);
-                    self.add_file(&entry.path, &bytes);
+            match parsed(files, entry, cache) {
+                Ok(parsed) => {
+                    digest.add_hashed(&entry.path, &parsed.hash);
+                    self.add_parsed(parsed);
                 }
                 Err(error @ repo::RepoError::FileRefused { .. }) => {
                     self.problems.push(problem(Some(entry.path.clone()), &error));
@@ -187,17 +287,24 @@ impl Tree {
         Ok(())
     }
 
-    pub(crate) fn add_file(&mut self, path: &str, bytes: &[u8]) {
-        let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| self.add(manifest));
-        for diagnostic in diagnostics {
-            self.problems.push(Problem {
-                origin: None,
-                message: diagnostic.to_string(),
-                hint: diagnostic.hint().map(|hint| hint.as_str().to_owned()),
-            });
+    fn add_parsed(&mut self, parsed: Arc<Parsed>) {
+        match Arc::try_unwrap(parsed) {
+            Ok(parsed) => {
+                self.documents.extend(parsed.documents);
+                self.defined.extend(parsed.defined);
+                self.problems.extend(parsed.problems);
+            }
+            // The cache has it too.
+            Err(parsed) => {
+                self.documents.extend_from_slice(&parsed.documents);
+                self.defined.extend_from_slice(&parsed.defined);
+                self.problems.extend_from_slice(&parsed.problems);
+            }
         }
     }
+}
 
+impl Parsed {
     fn add(&mut self, Manifest { object, origin }: Manifest) {
         self.defined.extend(Defined::of(&object));
         match Packed::pack(&object) {
@@ -270,7 +377,7 @@ mod tests {
             );
         }
         let mut tree = Tree::empty();
-        tree.add_file("web.yaml", text.as_bytes());
+        tree.add_parsed(Arc::new(parse("web.yaml", text.as_bytes())));
         assert_eq!((tree.len(), tree.problems()), (100, [].as_slice()));
         let held: usize = tree.documents.iter().map(|document| document.packed.len_bytes()).sum();
         assert!(held <= text.len(), "{held} bytes for {} bytes of YAML", text.len());

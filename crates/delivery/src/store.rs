@@ -4,6 +4,7 @@
 //! both believe that they know what is recorded.
 
 use crate::error::DeliveryError;
+use crate::live::Version;
 use cluster::{ApplyOptions, Client, ClusterError, DeleteOptions, Deleted, ListOptions, Resource};
 use objects::{GroupVersionKind, Object};
 use serde_json::json;
@@ -69,6 +70,18 @@ impl Store {
             store.add(object)?;
         }
         Ok(store)
+    }
+
+    /// Where it is kept.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The version of each ConfigMap.
+    pub(crate) fn versions(&self) -> BTreeMap<String, Version> {
+        let version = |shard: &Shard| Version::parse(&shard.resource_version);
+        let shards = self.shards.iter();
+        shards.map(|(index, shard)| (self.name.inventory_object(*index), version(shard))).collect()
     }
 
     /// Whether anything is stored at all.
@@ -221,7 +234,7 @@ pub(crate) async fn find(client: &Client, namespace: &str) -> Result<Found, Deli
     Ok(found)
 }
 
-async fn config_maps(client: &Client) -> Result<Arc<Resource>, DeliveryError> {
+pub(crate) async fn config_maps(client: &Client) -> Result<Arc<Resource>, DeliveryError> {
     let gvk = GroupVersionKind::from_api_version("v1", "ConfigMap");
     client.resolve(&gvk).await.map_err(DeliveryError::cluster("discover what the cluster serves"))
 }

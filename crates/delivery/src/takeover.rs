@@ -42,6 +42,22 @@ pub(crate) fn managers(live: &Object, manager: &str, deliveries: bool) -> Vec<St
     found
 }
 
+/// Whether [`managers`] could name anybody, with or without those of other deliveries: a look at
+/// the entries' heads alone, for who looks at every object.
+pub(crate) fn may_take(live: &Object, manager: &str) -> bool {
+    let entries = live.at(&["metadata", "managedFields"]).and_then(Value::as_array);
+    let mut entries = entries.into_iter().flatten();
+    entries.any(|entry| {
+        let text = |field| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+        let owner = text("manager");
+        text("subresource").is_empty()
+            && match owner == manager {
+                true => text("operation") == "Update",
+                false => is_client(owner) || owner.starts_with(MANAGER_PREFIX),
+            }
+    })
+}
+
 fn is_taken(entry: &ManagedEntry, manager: &str, first: bool, deliveries: bool) -> bool {
     let ours = entry.manager == manager;
     entry.subresource.is_empty()

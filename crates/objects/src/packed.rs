@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const PACKED_DEPTH_MAX: usize = 127;
 
 /// An object as compact JSON text. A copy shares the text.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Packed(Arc<[u8]>);
 
 impl Packed {

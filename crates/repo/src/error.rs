@@ -268,6 +268,24 @@ pub enum RepoError {
         /// What the server said.
         source: Cause,
     },
+    /// What the reference named a moment ago is not at the server any more: somebody pushed.
+    #[error("`{reference}` of {url} moved while it was fetched")]
+    ReferenceMoved {
+        /// The URL.
+        url: String,
+        /// What was asked for.
+        reference: Reference,
+        /// What the server said.
+        source: Cause,
+    },
+    /// The range of versions cannot be read.
+    #[error("cannot use the range of versions `{range}`: {reason}")]
+    InvalidRange {
+        /// As it was written.
+        range: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Client and server do not agree on what to send.
     #[error("cannot agree with {url} on what to send")]
     Negotiate {
@@ -387,6 +405,7 @@ impl Explain for RepoError {
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::ReceivePack { .. }
+            | Self::ReferenceMoved { .. }
             | Self::Stalled { .. } => Retry::After(RETRY_PAUSE),
             _ => Retry::Never,
         }
@@ -421,6 +440,9 @@ impl RepoError {
             Self::Forbidden { .. } => "give the account read access to the repository",
             Self::RepositoryNotFound { .. } => {
                 "check the path; servers also say this when the account may not see the repository"
+            }
+            Self::InvalidRange { .. } => {
+                "write comparators like `>=1.2.0 <2.0.0`, `1.x`, `~1.4` or `^2`, alternatives with ||"
             }
             Self::AmbiguousReference { .. } => {
                 "give the full name, refs/heads/NAME or refs/tags/NAME"

@@ -8,9 +8,17 @@ mod cache;
 mod conversation;
 mod http;
 mod local;
+mod pack;
+mod poll;
+mod range;
 mod ssh;
+mod transport;
 mod watch;
 
+pub use poll::Head;
+pub use range::CommitRange;
+
+use crate::connections::Connections;
 use crate::error::Cause;
 use crate::limits::Limits;
 use crate::names::tree_path;
@@ -19,13 +27,11 @@ use crate::url::Place;
 use crate::{Credentials, Reference, RepoError, RepoUrl, Ssh};
 use cache::{Cache, Generation};
 use conversation::Conversation;
-use gix::ObjectId;
-use gix::protocol::transport::Protocol;
-use gix::protocol::transport::client::blocking_io::{Transport, http::Transport as HttpTransport};
-use gix::protocol::transport::client::git::ConnectMode;
-use gix::protocol::transport::client::git::blocking_io::Connection;
+
+use http::Http;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use transport::Transport;
 use watch::{Failure, Watch};
 
 /// Names that are shown beside one that was not found.
@@ -86,7 +92,7 @@ pub enum Step {
     Check,
 }
 
-/// Fetches one revision and gives its tree.
+/// Fetches one revision and gives its tree, over connections of its own.
 ///
 /// `cache_dir` holds one bare repository per URL, and is made when it is not there; concurrent
 /// processes may share it. `cancel` is looked at all the time; `progress` is called from this
@@ -100,25 +106,50 @@ pub fn fetch(
     cancel: &AtomicBool,
     progress: &(dyn Fn(Step) + Sync),
 ) -> Result<Tree, RepoError> {
-    let path = tree_path(&spec.path)?;
-    let from = format!("{} at {}", spec.url, spec.reference);
-    let git = match &spec.url.place {
-        Place::Local { path } => local::open(path, spec)?,
-        Place::Http { .. } | Place::Ssh { .. } => {
-            let watch = Watch {
-                cancel,
-                stall_timeout: spec.limits.stall_timeout,
-                url: spec.url.to_string(),
-                failure: Failure::default(),
-            };
-            Remote { spec, watch, progress }.fetch(cache_dir)?
-        }
-    };
-    Ok(Tree::git(git, from, path, spec.limits.clone()))
+    Connections::new().fetch(spec, cache_dir, cancel, progress)
 }
 
-/// A fetch from another machine.
+/// Asks where a reference is now, over connections of its own; see [`Connections::poll`].
+///
+/// # Errors
+/// By phase, see [`RepoError`].
+pub fn poll(spec: &Fetch, cancel: &AtomicBool) -> Result<Head, RepoError> {
+    Connections::new().poll(spec, cancel)
+}
+
+impl Connections {
+    /// Fetches one revision and gives its tree; see [`fetch`].
+    ///
+    /// # Errors
+    /// By phase, see [`RepoError`].
+    pub fn fetch(
+        &self,
+        spec: &Fetch,
+        cache_dir: &Path,
+        cancel: &AtomicBool,
+        progress: &(dyn Fn(Step) + Sync),
+    ) -> Result<Tree, RepoError> {
+        let path = tree_path(&spec.path)?;
+        let from = format!("{} at {}", spec.url, spec.reference);
+        let git = match &spec.url.place {
+            Place::Local { path } => local::open(path, spec)?,
+            Place::Http { .. } | Place::Ssh { .. } => {
+                let remote = Remote { connections: self, spec, watch: watch(spec, cancel), progress };
+                remote.fetch(cache_dir)?
+            }
+        };
+        Ok(Tree::git(git, from, path, spec.limits.clone()))
+    }
+}
+
+fn watch<'a>(spec: &Fetch, cancel: &'a AtomicBool) -> Watch<'a> {
+    let (stall_timeout, url) = (spec.limits.stall_timeout, spec.url.to_string());
+    Watch { cancel, stall_timeout, url, failure: Failure::default() }
+}
+
+/// A conversation with another machine.
 struct Remote<'a> {
+    connections: &'a Connections,
     spec: &'a Fetch,
     watch: Watch<'a>,
     progress: &'a (dyn Fn(Step) + Sync),
@@ -128,7 +159,7 @@ impl Remote<'_> {
     fn fetch(&self, cache_dir: &Path) -> Result<GitTree, RepoError> {
         (self.progress)(Step::Lock);
         let cache = Cache::lock(cache_dir, self.spec, &self.watch)?;
-        let generation = cache.generation()?;
+        let generation = cache.generation(self.watch.cancel)?;
         let fresh = generation.state.tips.is_empty();
         match self.fetch_into(generation) {
             // What is here may be the reason: damaged, or half of it deleted.
@@ -136,33 +167,14 @@ impl Remote<'_> {
                 tracing::debug!(%error, "the Git cache is made afresh");
                 self.fetch_into(cache.new_generation()?)
             }
+            // Somebody pushed between the question and the answer: asking again is enough.
+            Err(RepoError::ReferenceMoved { .. }) => self.fetch_into(cache.generation(self.watch.cancel)?),
             result => result,
         }
     }
 
     fn fetch_into(&self, mut generation: Generation) -> Result<GitTree, RepoError> {
-        let tip = match &self.spec.url.place {
-            Place::Http { url } => {
-                let http = http::Conversation::new(url, self.spec, self.watch.clone())?;
-                let address = gix::Url::try_from(url.as_str());
-                let address = address.map_err(|e| RepoError::ListReferences {
-                    url: self.watch.url.clone(),
-                    source: Cause::of(&e),
-                })?;
-                let transport = HttpTransport::new_http(http, address, Protocol::V2, false);
-                self.converse(transport, &mut generation)?
-            }
-            Place::Ssh { user, host, port, path } => {
-                let (user, port) = (user.as_deref(), *port);
-                self.over_ssh((user, host, port, path), &mut generation)?
-            }
-            Place::Local { path } => {
-                return Err(RepoError::RepositoryNotFound {
-                    url: path.display().to_string(),
-                    source: Cause::new("it is on this machine and not fetched"),
-                });
-            }
-        };
+        let tip = self.converse(|conversation| conversation.run(&mut generation))?;
         (self.progress)(Step::Check);
         let failed = |source| RepoError::ReadTree {
             what: format!("the commit {tip}"),
@@ -175,37 +187,37 @@ impl Remote<'_> {
         Ok(tree.in_cache(generation.into_lock(), sound))
     }
 
-    fn over_ssh(
+    /// Opens a conversation and leads it.
+    fn converse<R>(
         &self,
-        (user, host, port, path): (Option<&str>, &str, Option<u16>, &str),
-        generation: &mut Generation,
-    ) -> Result<ObjectId, RepoError> {
-        let server = ssh::connect(self.spec, user, host, port, path, self.watch.clone())?;
-        let mut process = server.process;
-        let transport = Connection::new(
-            server.reading,
-            server.writing,
-            Protocol::V2,
-            path,
-            None::<(&str, _)>,
-            ConnectMode::Process,
-            false,
-        );
-        self.converse(transport, generation).map_err(|error| match error {
-            RepoError::ListReferences { .. } | RepoError::Negotiate { .. } => {
-                process.explain(self.spec, &self.watch.failure).unwrap_or(error)
-            }
-            error => error,
-        })
-    }
-
-    fn converse<T: Transport>(
-        &self,
-        transport: T,
-        generation: &mut Generation,
-    ) -> Result<ObjectId, RepoError> {
+        lead: impl FnOnce(&mut Conversation<'_>) -> Result<R, RepoError>,
+    ) -> Result<R, RepoError> {
         let (spec, watch, progress) = (self.spec, self.watch.clone(), self.progress);
-        Conversation { transport, spec, watch, progress }.run(generation)
+        let transport = match &spec.url.place {
+            Place::Http { url } => {
+                let http = Http::new(self.connections, url, spec, self.watch.clone())?;
+                Transport::Http(Box::new(http))
+            }
+            Place::Ssh { user, host, port, path } => {
+                let place = (user.as_deref(), host.as_str(), *port, path.as_str());
+                Transport::Ssh(ssh::connect(spec, place, self.watch.clone())?)
+            }
+            Place::Local { path } => {
+                return Err(RepoError::RepositoryNotFound {
+                    url: path.display().to_string(),
+                    source: Cause::new("it is on this machine and not fetched"),
+                });
+            }
+        };
+        let mut conversation = Conversation { transport, spec, watch, progress };
+        let result = lead(&mut conversation);
+        match (result, &mut conversation.transport) {
+            (
+                Err(error @ (RepoError::ListReferences { .. } | RepoError::Negotiate { .. })),
+                Transport::Ssh(server),
+            ) => Err(server.process.explain(spec, &self.watch.failure).unwrap_or(error)),
+            (result, _) => result,
+        }
     }
 }
 

@@ -1,26 +1,41 @@
-//! The port to Git: fetch one revision of a tree, shallow and without a work tree.
+//! The port to Git: poll a reference, and fetch one revision of a tree, shallow and without a work
+//! tree.
 //!
 //! [`fetch`] brings the wanted revision into a bare cache and gives its [`Tree`]; files are read
 //! from the objects, never from a checkout. [`Tree::directory`] gives the same interface over a
-//! local folder. Everything here blocks; an async caller runs it on a blocking thread.
+//! local folder. An agent keeps one [`Connections`]: [`Connections::poll`] asks where a reference is
+//! now and writes nothing, [`Connections::fetch`] fetches over the same connections, and
+//! [`Connections::commits_between`] gives every commit between two revisions. Everything here
+//! blocks; an async caller runs it on a blocking thread.
 
+mod connections;
 mod credentials;
 mod error;
 mod fetch;
+pub mod fuzzing;
 mod lfs;
 mod limits;
 mod names;
 mod reference;
 mod tree;
 mod url;
+mod versions;
+mod wire;
 
+pub use connections::{
+    Connections, GREETING_TIME, GREETINGS_MAX, IDLE_PER_HOST_MAX, IDLE_TIME, TRUST_TIME,
+};
 pub use credentials::{CREDENTIAL_BYTES_MAX, Credentials, Secret, Ssh, TOKEN_USERNAME};
 pub use error::{Cause, RETRY_PAUSE, Refusal, RepoError};
-pub use fetch::{Fetch, Step, fetch};
+pub use fetch::{CommitRange, Fetch, Head, Step, fetch, poll};
 pub use limits::{
     CONNECT_TIMEOUT, FILE_BYTES_MAX, Limits, OBJECT_BYTES_MAX, PACK_BYTES_MAX, PATH_BYTES_MAX,
-    STALL_TIMEOUT, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX,
+    RANGE_COMMITS_MAX, REFERENCES_MAX, STALL_TIMEOUT, TREE_BYTES_MAX, TREE_DEPTH_MAX,
+    TREE_FILES_MAX,
 };
 pub use reference::{REFERENCE_BYTES_MAX, Reference};
-pub use tree::{Commit, ContentDigest, Entry, Listing, Person, Tree};
+pub use tree::{
+    BlobId, Commit, ContentDigest, Entry, HEADER_CHARS_MAX, Listing, Person, Tag, Tree,
+};
 pub use url::{RepoUrl, URL_BYTES_MAX};
+pub use versions::{RANGE_BYTES_MAX, VersionRange};

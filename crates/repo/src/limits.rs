@@ -24,6 +24,12 @@ pub const PACK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes of one object that is held in memory while a pack is indexed.
 pub const OBJECT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// References that a server may list for one question.
+pub const REFERENCES_MAX: usize = 100_000;
+
+/// Commits between two revisions that are read.
+pub const RANGE_COMMITS_MAX: usize = 1000;
+
 /// Time to reach a server, its TLS handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -45,6 +51,10 @@ pub struct Limits {
     pub pack_bytes: u64,
     /// See [`OBJECT_BYTES_MAX`].
     pub object_bytes: usize,
+    /// See [`REFERENCES_MAX`].
+    pub references: usize,
+    /// See [`RANGE_COMMITS_MAX`].
+    pub range_commits: usize,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`STALL_TIMEOUT`].
@@ -59,6 +69,8 @@ impl Default for Limits {
             tree_files: TREE_FILES_MAX,
             pack_bytes: PACK_BYTES_MAX,
             object_bytes: OBJECT_BYTES_MAX,
+            references: REFERENCES_MAX,
+            range_commits: RANGE_COMMITS_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
         }

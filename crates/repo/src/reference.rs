@@ -1,9 +1,11 @@
-//! Which revision is wanted: a branch, a tag, a full commit id, or the server's default branch.
+//! Which revision is wanted: a branch, a tag, the highest tag of a range of versions, a full commit
+//! id, or the server's default branch.
 //!
 //! A short name is looked up as `refs/heads/NAME` and `refs/tags/NAME`; where both exist, the
 //! name is refused and the full name decides. Forty hexadecimal digits are always a commit id.
+//! A range is written `semver:RANGE`, which is no name that Git allows.
 
-use crate::RepoError;
+use crate::{RepoError, VersionRange};
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +14,9 @@ pub const REFERENCE_BYTES_MAX: usize = 1024;
 
 /// The digits of a SHA-1 object id.
 const COMMIT_ID_DIGITS: usize = 40;
+
+/// Where tags are.
+pub(crate) const TAGS: &str = "refs/tags/";
 
 /// What `--ref` names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,16 +31,25 @@ pub enum Reference {
     Full(String),
     /// A commit by its full id, in lower case.
     Commit(String),
+    /// The tag with the highest version of a range.
+    Versions(VersionRange),
 }
 
+/// How a range of versions starts.
+const RANGE_PREFIX: &str = "semver:";
+
 impl Reference {
-    /// Reads what a person wrote: empty or `HEAD`, a name, a full name, or a commit id.
+    /// Reads what a person wrote: empty or `HEAD`, a name, a full name, a commit id, or `semver:`
+    /// and a range of versions.
     ///
     /// # Errors
-    /// When it is not a valid reference name.
+    /// When it is not a valid reference name or range.
     pub fn parse(text: &str) -> Result<Self, RepoError> {
         if text.is_empty() || text == "HEAD" {
             return Ok(Self::Head);
+        }
+        if let Some(range) = text.strip_prefix(RANGE_PREFIX) {
+            return Ok(Self::Versions(VersionRange::parse(range)?));
         }
         if text.len() == COMMIT_ID_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(Self::Commit(text.to_ascii_lowercase()));
@@ -61,13 +75,23 @@ impl Reference {
         Self::Full(format!("refs/tags/{name}"))
     }
 
-    /// The exact names to ask the server for.
-    pub(crate) fn candidates(&self) -> Vec<String> {
+    /// What the names to ask a server for start with; the names themselves, except for a range.
+    pub(crate) fn prefixes(&self) -> Vec<String> {
         match self {
             Self::Head => vec!["HEAD".to_owned()],
             Self::Name(name) => vec![format!("refs/heads/{name}"), format!("refs/tags/{name}")],
             Self::Full(name) => vec![name.clone()],
             Self::Commit(_) => Vec::new(),
+            Self::Versions(range) => range.prefixes(),
+        }
+    }
+
+    /// Whether a full name is one of the wanted ones. A prefix also gives names that only start
+    /// with it.
+    pub(crate) fn names(&self, full: &str) -> bool {
+        match self {
+            Self::Versions(_) => full.starts_with(TAGS),
+            _ => self.prefixes().iter().any(|name| name == full),
         }
     }
 }
@@ -77,6 +101,7 @@ impl fmt::Display for Reference {
         match self {
             Self::Head => f.write_str("HEAD"),
             Self::Name(name) | Self::Full(name) | Self::Commit(name) => f.write_str(name),
+            Self::Versions(range) => write!(f, "{RANGE_PREFIX}{range}"),
         }
     }
 }
@@ -128,6 +153,9 @@ mod tests {
         assert_eq!(parse("refs/tags/v1"), Reference::tag("v1"));
         assert_eq!(parse(id), Reference::Commit(id.to_ascii_lowercase()));
         assert_eq!(parse("deadbeef"), Reference::Name("deadbeef".into()));
+        assert_eq!(parse("1.x"), Reference::Name("1.x".into()));
+        assert_eq!(parse("semver:1.x").to_string(), "semver:1.x");
+        assert!(Reference::parse("semver:main").is_err());
     }
 
     #[test]

@@ -14,17 +14,18 @@
 //! Names that differ only in case are reported as a warning: one of them is lost on a file system
 //! that ignores case.
 
+mod commit;
 mod directory;
 mod git;
 
-pub(crate) use git::GitTree;
-pub use git::{Commit, Person};
+pub use commit::{Commit, HEADER_CHARS_MAX, Person, Tag};
+pub(crate) use git::{GitTree, Objects, open, reachable, read_commit};
 
 use crate::error::Refusal;
 use crate::limits::{Limits, TREE_DEPTH_MAX};
 use crate::{RepoError, lfs};
 use directory::Directory;
-use gix::ObjectId;
+use gix_hash::ObjectId;
 use model::{Finding, Hint, Severity, Subject};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -58,10 +59,52 @@ pub struct Entry {
     place: EntryPlace,
 }
 
+impl Entry {
+    /// The id of its Git blob: the same id, the same bytes. None for a file of a folder.
+    #[must_use]
+    pub fn content_id(&self) -> Option<[u8; 20]> {
+        match &self.place {
+            EntryPlace::Blob(id) => id.as_bytes().try_into().ok(),
+            EntryPlace::File(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum EntryPlace {
     Blob(ObjectId),
     File(PathBuf),
+}
+
+/// The id of a file's content: the same bytes have the same id in every commit and repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId([u8; 20]);
+
+impl BlobId {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+}
+
+/// Forty hexadecimal digits.
+impl std::fmt::Display for BlobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Entry {
+    /// The id of its content, by which a caller can keep what it made of the file; `None` in a
+    /// local folder, where only reading tells. It is checked when the file is read.
+    #[must_use]
+    pub fn blob_id(&self) -> Option<BlobId> {
+        match &self.place {
+            EntryPlace::Blob(id) => id.as_bytes().try_into().ok().map(BlobId),
+            EntryPlace::File(_) => None,
+        }
+    }
 }
 
 /// What is below a path.
@@ -102,6 +145,16 @@ impl Tree {
         match &self.content {
             Content::Git(git) => Some(&git.commit),
             Content::Directory(_) => None,
+        }
+    }
+
+    /// The annotated tags that lead to the commit, the outermost first; none for a branch, a
+    /// lightweight tag or a local folder.
+    #[must_use]
+    pub fn tags(&self) -> &[Tag] {
+        match &self.content {
+            Content::Git(git) => &git.tags,
+            Content::Directory(_) => &[],
         }
     }
 
@@ -174,12 +227,23 @@ impl std::fmt::Debug for Tree {
 pub struct ContentDigest(Sha256);
 
 impl ContentDigest {
-    /// Adds one file. Lengths go before texts, so that no two sets of files look alike.
+    /// Adds one file.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
-        for part in [path.as_bytes(), bytes] {
-            self.0.update(part.len().to_le_bytes());
-            self.0.update(part);
-        }
+        self.add_hashed(path, &Self::hash(bytes));
+    }
+
+    /// Adds one file whose bytes were hashed before, by [`Self::hash`]. Lengths go before texts,
+    /// so that no two sets of files look alike.
+    pub fn add_hashed(&mut self, path: &str, hash: &[u8; 32]) {
+        self.0.update(path.len().to_le_bytes());
+        self.0.update(path.as_bytes());
+        self.0.update(hash);
+    }
+
+    /// The hash of one file's bytes.
+    #[must_use]
+    pub fn hash(bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
     }
 
     /// `sha256:` and 64 hexadecimal digits.

@@ -4,6 +4,10 @@
 //! [`Credentials`], so that no message, no cache entry and no argument list can repeat it.
 //! `git://` is refused: it proves neither who the server is nor what it sends.
 
+mod http;
+
+pub(crate) use http::HttpUrl;
+
 use crate::{Credentials, RepoError, Secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,8 +26,8 @@ pub struct RepoUrl {
 /// How the repository is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Over https or http; the URL has no user part, no query and no fragment.
-    Http { url: reqwest::Url },
+    /// Over https or http.
+    Http { url: HttpUrl },
     /// Over ssh.
     Ssh { user: Option<String>, host: String, port: Option<u16>, path: String },
     /// On this machine; read in place.
@@ -77,7 +81,7 @@ impl RepoUrl {
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         match &self.place {
-            Place::Http { url } => url.host_str(),
+            Place::Http { url } => Some(url.host()),
             Place::Ssh { host, .. } => Some(host),
             Place::Local { .. } => None,
         }
@@ -132,25 +136,12 @@ fn without_user(text: &str) -> String {
 }
 
 fn http(text: &str) -> Result<RepoUrl, &'static str> {
-    // A URL parser for browsers would take the next part of the path for the host.
-    if text.split_once("://").is_none_or(|(_, rest)| rest.starts_with('/')) {
-        return Err("it has no host");
-    }
-    let mut url = reqwest::Url::parse(text).map_err(|_| "it is not a valid URL")?;
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("it has no host");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("a query or fragment is not part of a Git URL; give tokens as credentials");
-    }
-    let user = percent_decoded(url.username()).ok_or("its user part is not valid")?;
-    let password =
-        percent_decoded(url.password().unwrap_or_default()).ok_or("its user part is not valid")?;
+    let written = HttpUrl::parse(text)?;
+    let user = percent_decoded(written.user).ok_or("its user part is not valid")?;
+    let password = percent_decoded(written.password).ok_or("its user part is not valid")?;
     let given = !user.is_empty() || !password.is_empty();
     let credentials = given.then(|| Credentials::new(user, Secret::new(password)));
-    url.set_username("").map_err(|()| "its user part is not valid")?;
-    url.set_password(None).map_err(|()| "its user part is not valid")?;
-    Ok(RepoUrl { place: Place::Http { url }, credentials })
+    Ok(RepoUrl { place: Place::Http { url: written.url }, credentials })
 }
 
 fn ssh(rest: &str) -> Result<RepoUrl, &'static str> {

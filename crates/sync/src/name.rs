@@ -10,6 +10,9 @@ pub const DELIVERY_LABEL: &str = "orlop.dev/delivery";
 pub const INVENTORY_LABEL: &str = "orlop.dev/inventory";
 /// An annotation on a live object; the value `disabled` keeps it from being pruned.
 pub const PRUNE_ANNOTATION: &str = "orlop.dev/prune";
+/// An annotation on a live object; the value `disabled` keeps a drift of it from being reverted
+/// before the next delivery.
+pub const SELF_HEAL_ANNOTATION: &str = "orlop.dev/self-heal";
 /// The field manager that writes inventories.
 pub const INVENTORY_MANAGER: &str = "orlop-inventory";
 /// What the field manager of every delivery begins with; the delivery's name follows.

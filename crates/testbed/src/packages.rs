@@ -42,7 +42,7 @@ pub struct Package {
 }
 
 /// Every package, in the order in which they are installed.
-pub const PACKAGES: [Package; 9] = [
+pub const PACKAGES: [Package; 11] = [
     Package {
         name: "runc",
         programs: &["runc"],
@@ -95,6 +95,18 @@ pub const PACKAGES: [Package; 9] = [
         programs: &["ssh", "ssh-keygen"],
         scope: Scope::Tests,
         without: "tests that fetch over ssh are skipped",
+    },
+    Package {
+        name: "gnupg",
+        programs: &["gpg", "gpgconf", "gpg-agent"],
+        scope: Scope::Tests,
+        without: "tests that compare OpenPGP verdicts with those of git are skipped",
+    },
+    Package {
+        name: "age",
+        programs: &["age"],
+        scope: Scope::Tests,
+        without: "tests that decrypt files of the real age are skipped",
     },
     Package {
         name: "openssh-server",

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -41,6 +42,8 @@ pub(crate) type Handler =
 #[derive(Debug)]
 pub(crate) struct Serve {
     pub(crate) address: SocketAddr,
+    /// Connections that were accepted so far.
+    pub(crate) accepted: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -52,17 +55,19 @@ impl Serve {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = accepted.clone();
         let thread =
             std::thread::Builder::new().name("testkit-server".into()).spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, handler, tls) => {}
+                        () = accept(listener, handler, tls, &count) => {}
                         _ = stopped => {}
                     }
                 });
                 runtime.shutdown_background();
             })?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, accepted, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -75,8 +80,14 @@ impl Drop for Serve {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Handler, tls: Option<TlsAcceptor>) {
+async fn accept(
+    listener: TcpListener,
+    handler: Handler,
+    tls: Option<TlsAcceptor>,
+    accepted: &AtomicUsize,
+) {
     while let Ok((stream, _)) = listener.accept().await {
+        accepted.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
         let (handler, tls) = (handler.clone(), tls.clone());
         tokio::spawn(async move {

@@ -25,7 +25,7 @@ pub(crate) const BENCH: Bench = Bench {
 };
 
 /// The private cluster.
-const CLUSTER: &str = "bench";
+pub(super) const CLUSTER: &str = "bench";
 /// Documents in one file of the tree.
 const FILE_DOCUMENTS: usize = 100;
 /// One object in so many is changed.
@@ -96,7 +96,7 @@ fn build() -> anyhow::Result<Programs> {
     Ok(Programs { orlop: release.join("orlop"), patch_loop: release.join("examples/patch_loop") })
 }
 
-fn fresh_cluster() -> anyhow::Result<Cluster> {
+pub(super) fn fresh_cluster() -> anyhow::Result<Cluster> {
     let say = &mut |text: &str| terminal::warn(text);
     Cluster::down(CLUSTER, say)?;
     let spec = Spec { name: CLUSTER.to_owned(), tier: Tier::ControlPlane, audit: true };
@@ -211,7 +211,7 @@ fn count(log: impl BufRead, agent: &str) -> anyhow::Result<BTreeMap<String, usiz
 }
 
 /// Writes `tree/`, `changed/` and `tree.jsonl`.
-fn write_trees(folder: &Path, objects: usize) -> anyhow::Result<()> {
+pub(super) fn write_trees(folder: &Path, objects: usize) -> anyhow::Result<()> {
     let _ = fs::remove_dir_all(folder);
     for (name, changed) in [("tree", false), ("changed", true)] {
         let tree = folder.join(name);

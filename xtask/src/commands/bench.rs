@@ -15,6 +15,8 @@ pub(crate) const COMMAND: Command = Command {
     about: "Measure Orlop next to its peers and print a table",
     help: "\
 Benches:
+  gitops a delivery that goes on, with ten times as many objects of others in the
+         cluster: drift check, push to live, drift to reverted, memory
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop
 

@@ -7,7 +7,7 @@ pub(crate) const CHECK: Check =
     Check { id: "sole-users", about: "kube, clap and gix are each used by one crate", run };
 
 /// A dependency and the only crates that may name it.
-const SOLE_USERS: [(&str, &[&str]); 9] = [
+const SOLE_USERS: [(&str, &[&str]); 12] = [
     ("kube", &["cluster"]),
     ("kube-client", &["cluster"]),
     ("kube-core", &["cluster"]),
@@ -17,6 +17,9 @@ const SOLE_USERS: [(&str, &[&str]); 9] = [
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("gix", &["repo"]),
+    ("gix-object", &["repo"]),
+    ("gix-odb", &["repo"]),
+    ("gix-pack", &["repo"]),
 ];
 
 /// Crates that must never meet: the agent lists its own node's pods without a cluster client.

@@ -1,12 +1,15 @@
 //! The table of reconcilers. A new one is a new file with `pub(crate) const RECONCILER` and a line
 //! here; its roles in `deploy/` follow from the rules that it states.
 
+mod git_sync;
 mod inventory;
 
 use crate::numbers::Numbers;
-use cluster::{Client, Events, Leadership};
+use cluster::{Client, ConnectOptions, Events, Leadership};
+use reconcile::{Engine, EngineOptions};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 /// What one reconciler needs to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub struct Reconciler {
 }
 
 /// The reconcilers.
-pub const RECONCILERS: &[Reconciler] = &[inventory::RECONCILER];
+pub const RECONCILERS: &[Reconciler] = &[inventory::RECONCILER, git_sync::RECONCILER];
 
 /// What a reconciler works with while this process leads.
 #[derive(Clone)]
@@ -48,4 +51,12 @@ pub(crate) struct Scope {
     pub(crate) numbers: Numbers,
     /// The right to act.
     pub(crate) leadership: Leadership,
+    /// How to connect, for connections as somebody else.
+    pub(crate) connect: ConnectOptions,
+    /// How GitSyncs are worked on.
+    pub(crate) engine: Arc<EngineOptions>,
+    /// Metrics of GitSyncs.
+    pub(crate) deliveries: reconcile::Numbers,
+    /// Who takes webhooks while this process leads.
+    pub(crate) webhooks: Arc<Mutex<Option<Engine>>>,
 }

@@ -4,9 +4,11 @@
 
 mod bed;
 mod faults;
+mod live;
 mod order;
 mod ownership;
 mod prove;
 mod prune;
+mod remember;
 mod secrets;
 mod steady;

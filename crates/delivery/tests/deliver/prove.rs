@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const CASES: usize = 120;
 const MANAGER: &str = "orlop-sync-prove";
 
-fn deployment(namespace: &str) -> Value {
+pub(crate) fn deployment(namespace: &str) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "web", "namespace": namespace, "labels": {"app": "web"}},
@@ -35,7 +35,7 @@ fn deployment(namespace: &str) -> Value {
 }
 
 /// Merge patches as people, autoscalers and injectors make them.
-fn mutations() -> impl Strategy<Value = Value> {
+pub(crate) fn mutations() -> impl Strategy<Value = Value> {
     let container = |patch: Value| json!({"spec": {"template": {"spec": {"containers": patch}}}});
     prop_oneof![
         (0_i64..4).prop_map(|n| json!({"spec": {"replicas": n}})),

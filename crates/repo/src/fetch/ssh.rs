@@ -2,14 +2,15 @@
 //! its pipes. The host key is always checked and nothing is ever asked interactively. No secret
 //! is in the argument list: keys are named by path.
 
-use super::watch::{Failure, Incoming, Watch};
+use super::watch::{Failure, Incoming, Source, Watch};
 use crate::error::Cause;
 use crate::{Fetch, RepoError, Ssh};
+use hyper::body::Bytes;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Bytes of the program's messages that are kept.
@@ -47,10 +48,7 @@ impl Drop for Process {
 /// Starts the program.
 pub(super) fn connect<'a>(
     spec: &Fetch,
-    user: Option<&str>,
-    host: &str,
-    port: Option<u16>,
-    path: &str,
+    (user, host, port, path): (Option<&str>, &str, Option<u16>, &str),
     watch: Watch<'a>,
 ) -> Result<Server<'a>, RepoError> {
     let program = spec.ssh.program.as_deref().unwrap_or(Path::new("ssh"));
@@ -82,7 +80,7 @@ pub(super) fn connect<'a>(
         let _ = message_sender.send(String::from_utf8_lossy(&bytes).into_owned());
         let _ = io::copy(&mut errors, &mut io::sink());
     });
-    let reading = Incoming::new(watch, chunks, None);
+    let reading = Incoming::new(watch, Source::Pipe(chunks));
     Ok(Server { reading, writing, process: Process { child, messages } })
 }
 
@@ -98,14 +96,14 @@ impl Process {
     }
 }
 
-fn pump(mut output: impl Read, chunks: &std::sync::mpsc::SyncSender<io::Result<Vec<u8>>>) {
+fn pump(mut output: impl Read, chunks: &SyncSender<io::Result<Bytes>>) {
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let read = match output.read(&mut chunk) {
             Ok(0) => return,
             Ok(count) => {
                 chunk.truncate(count);
-                Ok(chunk)
+                Ok(Bytes::from(chunk))
             }
             Err(error) => Err(error),
         };

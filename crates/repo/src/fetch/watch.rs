@@ -2,6 +2,8 @@
 //! nothing came for too long.
 
 use crate::RepoError;
+use crate::connections::Body;
+use hyper::body::Bytes;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,6 +12,12 @@ use std::time::{Duration, Instant};
 
 /// How often a wait looks at the caller's wish to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Bytes after the last one that means something, before a connection is given up.
+const TRAILING_BYTES_MAX: usize = 4096;
+
+/// How long the end of an answer may take after the last byte that means something.
+const TRAILING_WAIT: Duration = Duration::from_millis(250);
 
 /// The first failure of a conversation, kept here because the protocol code in between flattens
 /// what it is told.
@@ -69,20 +77,49 @@ impl Watch<'_> {
 /// Bytes that come from another thread.
 pub(super) struct Incoming<'a> {
     watch: Watch<'a>,
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    current: Vec<u8>,
+    source: Source,
+    current: Bytes,
     at: usize,
-    /// Dropped with this reader; the other thread sees that and stops.
-    _alive: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// Where the bytes come from.
+pub(super) enum Source {
+    /// The pipe of a program.
+    Pipe(Receiver<io::Result<Bytes>>),
+    /// The body of an answer.
+    Http(Body),
 }
 
 impl<'a> Incoming<'a> {
-    pub(super) fn new(
-        watch: Watch<'a>,
-        chunks: Receiver<io::Result<Vec<u8>>>,
-        alive: Option<tokio::sync::oneshot::Sender<()>>,
-    ) -> Self {
-        Self { watch, chunks, current: Vec::new(), at: 0, _alive: alive }
+    pub(super) fn new(watch: Watch<'a>, source: Source) -> Self {
+        Self { watch, source, current: Bytes::new(), at: 0 }
+    }
+
+    /// Takes what is left of an answer that has said all it means, so that its connection can be
+    /// used again. Too much of it, or too late, costs the connection.
+    pub(super) fn finish(&mut self) {
+        let Source::Http(body) = &self.source else { return };
+        self.current.clear();
+        let mut left = TRAILING_BYTES_MAX;
+        while let Ok(Ok(chunk)) = body.chunks.recv_timeout(TRAILING_WAIT) {
+            if chunk.len() > left {
+                return;
+            }
+            left -= chunk.len();
+            body.taken();
+        }
+    }
+
+    fn next(&self) -> io::Result<Bytes> {
+        let chunk = match &self.source {
+            Source::Pipe(chunks) => self.watch.next(chunks)?,
+            Source::Http(body) => {
+                let chunk = self.watch.next(&body.chunks)?;
+                body.taken();
+                chunk
+            }
+        };
+        Ok(chunk.transpose()?.unwrap_or_default())
     }
 }
 
@@ -90,7 +127,7 @@ impl io::BufRead for Incoming<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at >= self.current.len() {
             self.at = 0;
-            self.current = self.watch.next(&self.chunks)?.transpose()?.unwrap_or_default();
+            self.current = self.next()?;
         }
         Ok(self.current.get(self.at..).unwrap_or_default())
     }

@@ -1,14 +1,14 @@
 //! One commit's tree, read from an object database: no work tree, no file but those asked for.
 
-use super::{Collector, Entry, EntryPlace, LeftOut, join};
+use super::{Collector, Commit, Entry, EntryPlace, LeftOut, Tag, join};
 use crate::RepoError;
 use crate::error::Cause;
 use crate::limits::PATH_BYTES_MAX;
 use crate::names::{self, Name};
-use gix::ObjectId;
-use gix::objs::tree::EntryKind;
-use gix::objs::{CommitRef, Data, Find, FindHeader, Kind, TagRef, TreeRefIter};
-use jiff::Timestamp;
+use gix_hash::ObjectId;
+use gix_object::tree::EntryKind;
+use gix_object::{CommitRef, Data, Find, FindHeader, Kind, TagRef, TreeRefIter};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -22,38 +22,63 @@ const TREE_OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Annotated tags that point to each other before a commit.
 const TAG_DEPTH_MAX: usize = 8;
 
-/// Characters of a name, an address or a subject line that are kept.
-const HEADER_CHARS_MAX: usize = 256;
+/// An object database that may be used by one thread after another.
+pub(crate) type Objects = gix_odb::HandleArc;
 
-/// Who wrote or committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The name.
-    pub name: String,
-    /// The mail address.
-    pub email: String,
+/// Opens the database in a folder.
+pub(crate) fn open(folder: &Path) -> Result<Objects, Cause> {
+    let handle = gix_odb::at(folder, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+    handle.into_arc().map_err(|e| Cause::of(&e))
 }
 
-/// What is known about a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// Its full id, 40 hexadecimal digits.
-    pub id: String,
-    /// Who wrote the change.
-    pub author: Person,
-    /// Who made the commit.
-    pub committer: Person,
-    /// When it was committed, by the committer's clock.
-    pub committed_at: Timestamp,
-    /// The first line of its message.
-    pub subject: String,
+/// Reads a commit, checked against its id.
+pub(crate) fn read_commit(objects: &Objects, id: ObjectId) -> Result<Commit, Cause> {
+    let mut buffer = Vec::new();
+    let data = bounded(objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
+    Commit::read(id, data)
+}
+
+/// Everything that commits and tags lead to, their parents left aside: commits, trees, and the
+/// names of files, whether these are here or not.
+pub(crate) fn reachable(
+    objects: &Objects,
+    tips: &[ObjectId],
+) -> Result<HashSet<ObjectId>, Cause> {
+    let mut seen = HashSet::new();
+    let (mut trees, mut buffer) = (Vec::new(), Vec::new());
+    for tip in tips {
+        let (id, tags) = peel(objects, *tip)?;
+        seen.insert(*tip);
+        for tag in tags {
+            let target = ObjectId::from_hex(tag.target.as_bytes()).map_err(|e| Cause::of(&e))?;
+            seen.insert(target);
+        }
+        let data = bounded(objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
+        let commit = CommitRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        let root = commit.tree();
+        if seen.insert(root) {
+            trees.push(root);
+        }
+    }
+    while let Some(id) = trees.pop() {
+        for entry in entries(objects, id, &mut buffer)? {
+            let is_new = entry.kind != EntryKind::Commit && seen.insert(entry.id);
+            if is_new && entry.kind == EntryKind::Tree {
+                trees.push(entry.id);
+            }
+        }
+    }
+    Ok(seen)
 }
 
 /// The tree of one commit, with what keeps its objects in place.
 pub(crate) struct GitTree {
-    objects: Mutex<gix::odb::Handle>,
+    objects: Mutex<Objects>,
     root: ObjectId,
+    id: ObjectId,
     pub(super) commit: Commit,
+    /// The annotated tags on the way to the commit, the outermost first.
+    pub(super) tags: Vec<Tag>,
     /// Blobs may be missing because the server left large ones out.
     filtered: bool,
     /// Held as long as the tree lives, so that nobody deletes its objects.
@@ -66,16 +91,19 @@ pub(crate) struct GitTree {
 impl GitTree {
     /// Reads the commit that `id` is, or that the tag `id` points to.
     pub(crate) fn open(objects: &Path, id: ObjectId, filtered: bool) -> Result<Self, Cause> {
-        let handle = gix::odb::at(objects, gix::hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
-        let id = peel(&handle, id)?;
+        let objects = open(objects)?;
+        let (id, tags) = peel(&objects, id)?;
         let mut buffer = Vec::new();
-        let data = bounded(&handle, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
-        let commit =
-            CommitRef::from_bytes(data, gix::hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
-        let root = commit.tree();
-        let commit = describe(id, &commit)?;
-        let objects = Mutex::new(handle);
-        Ok(Self { objects, root, commit, filtered, in_use: None, sound: None })
+        let data = bounded(&objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
+        let root = CommitRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        let (root, commit) = (root.tree(), Commit::read(id, data)?);
+        let objects = Mutex::new(objects);
+        Ok(Self { objects, root, id, commit, tags, filtered, in_use: None, sound: None })
+    }
+
+    /// The commit's id.
+    pub(crate) fn commit_id(&self) -> ObjectId {
+        self.id
     }
 
     /// The same tree, holding `in_use` open and deleting `sound` when it finds damage.
@@ -91,7 +119,7 @@ impl GitTree {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = Vec::new();
         let mut todo = vec![self.root];
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         while let Some(id) = todo.pop() {
             for entry in entries(&objects, id, &mut buffer)? {
                 if entry.kind == EntryKind::Tree && seen.insert(entry.id) {
@@ -151,7 +179,7 @@ impl GitTree {
         Ok(())
     }
 
-    fn file(&self, objects: &gix::odb::Handle, entry: &Raw, path: &str) -> Result<Entry, Cause> {
+    fn file(&self, objects: &Objects, entry: &Raw, path: &str) -> Result<Entry, Cause> {
         let header = objects.try_header(&entry.id).map_err(|e| Cause::of(&e))?;
         let size = match header {
             Some(header) => Some(header.size),
@@ -164,7 +192,7 @@ impl GitTree {
 
     fn link(
         &self,
-        objects: &gix::odb::Handle,
+        objects: &Objects,
         link: &Link,
         collector: &mut Collector<'_>,
     ) -> Result<(), Cause> {
@@ -239,7 +267,7 @@ struct Raw {
 
 /// Reads an object whose size is looked at first, and checks it against its id.
 fn bounded<'a>(
-    objects: &gix::odb::Handle,
+    objects: &Objects,
     id: ObjectId,
     kind: Kind,
     limit: u64,
@@ -264,12 +292,12 @@ fn bounded<'a>(
 }
 
 fn entries(
-    objects: &gix::odb::Handle,
+    objects: &Objects,
     id: ObjectId,
     buffer: &mut Vec<u8>,
 ) -> Result<Vec<Raw>, Cause> {
     let data = bounded(objects, id, Kind::Tree, TREE_OBJECT_BYTES_MAX, buffer)?;
-    TreeRefIter::from_bytes(data, gix::hash::Kind::Sha1)
+    TreeRefIter::from_bytes(data, gix_hash::Kind::Sha1)
         .map(|entry| {
             let entry = entry.map_err(|e| Cause::of(&e))?;
             Ok(Raw {
@@ -282,7 +310,7 @@ fn entries(
 }
 
 /// The entry at a path; the empty path is the root.
-fn lookup(objects: &gix::odb::Handle, root: ObjectId, path: &str) -> Result<Option<Raw>, Cause> {
+fn lookup(objects: &Objects, root: ObjectId, path: &str) -> Result<Option<Raw>, Cause> {
     let mut at = Raw { name: Vec::new(), kind: EntryKind::Tree, id: root };
     let mut buffer = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -300,40 +328,20 @@ fn lookup(objects: &gix::odb::Handle, root: ObjectId, path: &str) -> Result<Opti
     Ok(Some(at))
 }
 
-/// The commit that a tag stands for.
-fn peel(objects: &gix::odb::Handle, mut id: ObjectId) -> Result<ObjectId, Cause> {
+/// The commit that a tag stands for, and the tags on the way to it.
+fn peel(objects: &Objects, mut id: ObjectId) -> Result<(ObjectId, Vec<Tag>), Cause> {
+    let mut tags = Vec::new();
     for _ in 0..=TAG_DEPTH_MAX {
         let header = objects.try_header(&id).map_err(|e| Cause::of(&e))?;
         let header = header.ok_or_else(|| Cause::new(format!("the object {id} is missing")))?;
         if header.kind != Kind::Tag {
-            return Ok(id);
+            return Ok((id, tags));
         }
         let mut buffer = Vec::new();
         let data = bounded(objects, id, Kind::Tag, COMMIT_BYTES_MAX, &mut buffer)?;
-        let tag = TagRef::from_bytes(data, gix::hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        let tag = TagRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        tags.push(Tag::read(id, data)?);
         id = tag.target();
     }
     Err(Cause::new("too many tags point to each other"))
-}
-
-fn describe(id: ObjectId, commit: &CommitRef<'_>) -> Result<Commit, Cause> {
-    let author = commit.author().map_err(|e| Cause::of(&e))?;
-    let committer = commit.committer().map_err(|e| Cause::of(&e))?;
-    let person = |name: &[u8], email: &[u8]| Person { name: line(name), email: line(email) };
-    let committed_at = Timestamp::from_second(committer.seconds())
-        .map_err(|_| Cause::new("the time of the commit is out of range"))?;
-    Ok(Commit {
-        id: id.to_string(),
-        author: person(author.name, author.email),
-        committer: person(committer.name, committer.email),
-        committed_at,
-        subject: line(commit.message),
-    })
-}
-
-/// The first line, printable and bounded.
-fn line(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let first = text.trim_start().lines().next().unwrap_or_default().trim();
-    first.chars().filter(|c| !c.is_control()).take(HEADER_CHARS_MAX).collect()
 }

@@ -35,6 +35,39 @@ fn a_second_fetch_receives_only_what_is_new_and_none_when_nothing_is() {
     assert!(packed_objects(f.cache.path()) <= 22 + 4, "{}", packed_objects(f.cache.path()));
 }
 
+/// A server that is not told where our history ends takes all older objects for known.
+#[test]
+fn gitops_15_a_revert_to_what_was_never_fetched_is_whole() {
+    for filter in ["true", "false"] {
+        let f = fixture();
+        f.repository.configure("uploadpack.allowFilter", filter).unwrap();
+        f.repository.push(&[("d/a", b"old"), ("b", b"1")], "first").unwrap();
+        f.repository.push(&[("d/a", b"new")], "second").unwrap();
+        f.fetch("main").unwrap();
+        f.repository.push(&[("d/a", b"old")], "revert").unwrap();
+        let tree = f.fetch("main").unwrap();
+        assert!(content(&tree).contains(&("d/a".into(), "old".into())));
+    }
+}
+
+#[test]
+fn gitops_15_going_back_and_forth_between_branches_is_whole_each_time() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1"), ("b", b"1")], "first").unwrap();
+    f.repository.set_branch("side", &first).unwrap();
+    for number in 0..6 {
+        let text = format!("main {number}");
+        f.repository.push(&[("a", text.as_bytes())], "main").unwrap();
+        let side = format!("side {number}");
+        let change = [Change::File("b", side.as_bytes())];
+        f.repository.commit("side", &change, "side").unwrap();
+        assert!(content(&f.fetch("main").unwrap()).contains(&("a".into(), text)));
+        assert!(content(&f.fetch("side").unwrap()).contains(&("b".into(), side)));
+    }
+    f.repository.set_branch("main", &first).unwrap();
+    assert!(content(&f.fetch("main").unwrap()).contains(&("a".into(), "1".into())));
+}
+
 #[test]
 fn many_at_once_share_one_cache() {
     let f = fixture();
@@ -97,15 +130,65 @@ fn a_tree_is_readable_while_another_fetch_makes_the_cache_afresh() {
 }
 
 #[test]
-fn packs_are_gathered_up_to_the_limit_and_then_made_into_one() {
+fn packs_are_gathered_up_to_the_limit_and_then_made_into_one_without_asking_the_server() {
     let f = fixture();
-    for number in 0..19 {
+    let noise: Vec<u8> =
+        (0..20_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_be_bytes()).collect();
+    f.repository.push(&[("noise", &noise), ("d/b", b"1")], "first").unwrap();
+    f.fetch("main").unwrap();
+    let received = AtomicUsize::new(0);
+    let see = |step| {
+        if let Step::Receive { bytes } = step {
+            received.fetch_max(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+        }
+    };
+    let mut before = None;
+    for number in 0..40 {
         let text = format!("{number}");
         f.repository.push(&[("a", text.as_bytes())], "change").unwrap();
-        assert_eq!(content(&f.fetch("main").unwrap()), [("a".into(), text)]);
-        assert!(files(f.cache.path(), ".pack").len() <= 17);
+        let tree = fetch(&f.spec("main"), f.cache.path(), &GO, &see).unwrap();
+        let files_now = content_but(&tree, "noise");
+        assert_eq!(files_now, [("a".into(), text), ("d/b".into(), "1".into())]);
+        assert!(files(f.cache.path(), ".pack").len() <= 2 * 17, "one generation more is read");
+        before = before.or(Some(tree));
     }
-    assert!(files(f.cache.path(), ".pack").len() < 5);
+    assert!(received.load(Ordering::Relaxed) < 10_000, "the large file came once");
+    // Who still reads an old revision goes on doing so.
+    assert_eq!(content_but(&before.unwrap(), "noise")[0].1, "0");
+    f.fetch("main").unwrap();
+    assert_eq!(files(f.cache.path(), "/use.lock").len(), 1);
+    // What no tip leads to is gone: 40 changes have three objects each, eight tips are kept.
+    assert!(packed_objects(f.cache.path()) < 90, "{}", packed_objects(f.cache.path()));
+}
+
+/// All small files.
+fn content_but(tree: &Tree, left_out: &str) -> Vec<(String, String)> {
+    let entries = tree.list(&GO).unwrap().entries;
+    let read = |entry| String::from_utf8(tree.read(entry).unwrap()).unwrap();
+    let chosen = entries.iter().filter(|entry| entry.path != left_out);
+    chosen.map(|entry| (entry.path.clone(), read(entry))).collect()
+}
+
+#[test]
+fn garbage_after_force_pushes_is_bounded_in_objects_and_in_bytes() {
+    let f = fixture();
+    for number in 0..40_u32 {
+        let noise: Vec<u8> = (0..10_000_u32)
+            .flat_map(|n| (n.wrapping_mul(2_654_435_761) ^ number.wrapping_mul(40_503)).to_be_bytes())
+            .collect();
+        let texts: Vec<_> = (0..20).map(|n| (format!("f{n}"), format!("{number} {n}"))).collect();
+        let mut all: Vec<(&str, &[u8])> =
+            texts.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+        all.push(("noise", &noise));
+        f.repository.force_push(&all, "other").unwrap();
+        let mut spec = f.spec("main");
+        spec.limits.pack_bytes = 100_000;
+        assert_eq!(f.run(&spec).unwrap().list(&GO).unwrap().entries.len(), 21);
+        let packs = files(f.cache.path(), ".pack");
+        let bytes: u64 = packs.iter().map(|path| std::fs::metadata(path).unwrap().len()).sum();
+        assert!(bytes <= 300_000, "{bytes}");
+    }
+    assert!(packed_objects(f.cache.path()) < 23 * 18);
 }
 
 #[test]

@@ -135,3 +135,163 @@ fn waiting_for_another_process_can_be_cancelled() {
     let error = fetch(&f.spec("main"), f.cache.path(), &cancel, &see).unwrap_err();
     assert!(matches!(error, RepoError::Cancelled { .. }), "{error:?}");
 }
+
+/// What a cut or a lie may be told as.
+fn is_told(error: &RepoError) -> bool {
+    matches!(
+        error,
+        RepoError::ListReferences { .. }
+            | RepoError::Connect { .. }
+            | RepoError::Negotiate { .. }
+            | RepoError::ReceivePack { .. }
+            | RepoError::ReferenceNotFound { .. }
+    )
+}
+
+#[test]
+fn gitops_15_a_connection_that_is_cut_at_any_byte_leaves_nothing_that_is_used() {
+    let f = fixture();
+    f.repository.push(&[("a.yaml", b"1")], "first").unwrap();
+    let parts = ["info/refs", "command=ls-refs", "command=fetch"];
+    for part in parts {
+        for bytes in 0.. {
+            let cache = tempfile::tempdir().unwrap();
+            f.server.fault(part, GitFault::Truncate(bytes));
+            match fetch(&f.spec("main"), cache.path(), &GO, &|_| {}) {
+                Err(error) => assert!(is_told(&error), "{part} {bytes}: {error:?}"),
+                // All that means something was there.
+                Ok(tree) => {
+                    assert_eq!(content(&tree), [("a.yaml".into(), "1".into())]);
+                    break;
+                }
+            }
+            let state = files(cache.path(), "/state");
+            assert!(state.is_empty(), "{part} {bytes}");
+        }
+    }
+}
+
+#[test]
+fn garbage_instead_of_any_answer_is_told_and_the_next_fetch_is_whole() {
+    let f = fixture();
+    f.repository.push(&[("a.yaml", b"1")], "first").unwrap();
+    let garbage: [&[u8]; 6] = [
+        b"",
+        b"0000",
+        b"<html>not git</html>",
+        b"ffff",
+        b"0010ERR go away\n0000",
+        b"000eversion 2\n0000000dpackfile\n0009\x01PACK0000",
+    ];
+    for part in ["info/refs", "command=ls-refs", "command=fetch"] {
+        for bytes in garbage {
+            f.server.fault(part, GitFault::Replace(bytes.to_vec()));
+            let error = f.fetch("main").unwrap_err();
+            assert!(is_told(&error), "{part} {bytes:?}: {error:?}");
+        }
+    }
+    assert_eq!(content(&f.fetch("main").unwrap()), [("a.yaml".into(), "1".into())]);
+}
+
+#[test]
+fn a_pause_that_the_server_asks_for_is_passed_on_at_every_phase() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    for part in ["info/refs", "command=ls-refs", "command=fetch"] {
+        f.server.fault(part, GitFault::Status(503, Some(11)));
+        let error = f.fetch("main").unwrap_err();
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(11)), "{part}: {error:?}");
+    }
+}
+
+#[test]
+fn a_server_that_closes_a_kept_connection_is_asked_again_on_another_one() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    for part in ["info/refs", "command=ls-refs", "command=fetch"] {
+        f.server.fault(part, GitFault::Drop);
+    }
+    assert_eq!(content(&f.fetch("main").unwrap()), [("a".into(), "1".into())]);
+}
+
+#[test]
+fn gitops_15_a_force_push_during_a_fetch_is_followed() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    f.fetch("main").unwrap();
+    let path = f.repository.path().to_owned();
+    f.repository.push(&[("a", b"2")], "second").unwrap();
+    f.server.before("command=fetch", move || {
+        let repository = Repository::create(&path).unwrap();
+        repository.force_push(&[("b", b"3")], "other").unwrap();
+        let forget = ["reflog", "expire", "--expire=now", "--all"];
+        repository.git(&forget, &[]).unwrap();
+        repository.git(&["gc", "--quiet", "--prune=now"], &[]).unwrap();
+    });
+    assert_eq!(content(&f.fetch("main").unwrap()), [("b".into(), "3".into())]);
+}
+
+#[test]
+fn a_reference_that_never_holds_still_is_told_with_a_pause() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    let line = "ERR upload-pack: not our ref 0123456789abcdef0123456789abcdef01234567\n";
+    let line = format!("{:04x}{line}", line.len() + 4).into_bytes();
+    for _ in 0..2 {
+        f.server.fault("command=fetch", GitFault::Replace(line.clone()));
+    }
+    let error = f.fetch("main").unwrap_err();
+    assert!(matches!(error, RepoError::ReferenceMoved { .. }), "{error:?}");
+    assert!(matches!(error.retry(), Retry::After(_)));
+}
+
+#[test]
+fn an_endless_greeting_or_list_is_stopped_at_the_limit() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1")], "first").unwrap();
+    let names: Vec<String> = (0..12).map(|number| format!("v1.{number}.0")).collect();
+    for name in &names {
+        f.repository.tag(name, &first).unwrap();
+    }
+    let mut spec = f.spec("semver:1.x");
+    spec.limits.references = 12;
+    assert_eq!(f.run(&spec).unwrap().commit().unwrap().id, first);
+    spec.limits.references = 11;
+    let error = f.run(&spec).unwrap_err();
+    let told = matches!(error, RepoError::TooMany { what: "references", limit: 11, .. });
+    assert!(told, "{error:?}");
+}
+
+/// A tenth of a gigabyte that compresses to a tenth of a megabyte: what counts is what a client
+/// would have to hold, and a server that filters never reads it.
+#[test]
+fn gitops_15_a_blob_beyond_the_limit_is_neither_received_nor_held() {
+    let f = fixture();
+    let large = vec![b'x'; 100_000_000];
+    f.repository.push(&[("a.yaml", b"1"), ("large.bin", &large)], "first").unwrap();
+    drop(large);
+    let received = AtomicUsize::new(0);
+    let see = |step| {
+        if let Step::Receive { bytes } = step {
+            received.fetch_max(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+        }
+    };
+    f.repository.configure("uploadpack.allowFilter", "true").unwrap();
+    let tree = fetch(&f.spec("main"), f.cache.path(), &GO, &see).unwrap();
+    let listing = tree.list(&GO).unwrap();
+    let large = &listing.entries[1];
+    assert_eq!((large.path.as_str(), large.size), ("large.bin", None));
+    assert!(matches!(tree.read(large), Err(RepoError::FileRefused { .. })));
+    assert!(received.load(Ordering::Relaxed) < 1000);
+
+    f.repository.configure("uploadpack.allowFilter", "false").unwrap();
+    let mut spec = f.spec("main");
+    spec.limits.pack_bytes = 50_000;
+    let cache = tempfile::tempdir().unwrap();
+    let error = fetch(&spec, cache.path(), &GO, &|_| {}).unwrap_err();
+    assert!(matches!(error, RepoError::PackTooLarge { .. }), "{error:?}");
+    spec.limits = Limits::default();
+    spec.limits.object_bytes = 1_000_000;
+    let error = fetch(&spec, cache.path(), &GO, &|_| {}).unwrap_err();
+    assert!(matches!(error, RepoError::ReceivePack { .. }), "{error:?}");
+}

@@ -6,11 +6,13 @@
 mod cache;
 mod credentials;
 mod failures;
+mod poll;
+mod range;
 mod revisions;
 
 use model::{Explain, Retry};
 use repo::{
-    Credentials, Fetch, Limits, Reference, Refusal, RepoError, RepoUrl, Secret, Step, Tree, fetch,
+    Connections, Credentials, Fetch, Head, Limits, Reference, Refusal, RepoError, RepoUrl, Secret, Step, Tree, fetch,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -166,6 +166,25 @@ impl Repository {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
+    /// Makes a commit on `main` that also has `other` as a parent, with the tree of `main`; gives
+    /// its id.
+    ///
+    /// # Errors
+    /// When `git` fails.
+    pub fn merge(&self, other: &str, message: &str) -> io::Result<String> {
+        let number = self.commits.fetch_add(1, Ordering::Relaxed);
+        let seconds = FIRST_COMMIT_SECONDS + number;
+        let (tree, main) = (self.id(&format!("{BRANCH}^{{tree}}"))?, self.id(BRANCH)?);
+        let person = format!("Test <test@example.org> {seconds} +0000");
+        let text = format!(
+            "tree {tree}\nparent {main}\nparent {other}\nauthor {person}\ncommitter {person}\n\n\
+             {message}\n"
+        );
+        let id = self.git(&["hash-object", "-t", "commit", "-w", "--stdin"], text.as_bytes())?;
+        self.set_branch("main", &id)?;
+        Ok(id)
+    }
+
     fn import(
         &self,
         name: &str,

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
@@ -53,6 +54,10 @@ pub enum GitFault {
     Redirect(String),
     /// One byte of the body, counted from the start of the pack in it, is another one.
     Corrupt(usize),
+    /// The connection is closed instead of an answer.
+    Drop,
+    /// These bytes instead of the body, under the headers of the real answer.
+    Replace(Vec<u8>),
 }
 
 /// A running server with its repositories.
@@ -64,6 +69,15 @@ pub struct GitServer {
     ca_file: Option<PathBuf>,
 }
 
+/// What happens once before a request is answered.
+struct Hook(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     root: PathBuf,
@@ -72,6 +86,8 @@ struct Shared {
     requests: Mutex<Vec<GitRequest>>,
     /// Part of the target or the body, and what goes wrong once.
     faults: Mutex<VecDeque<(String, GitFault)>>,
+    /// Part of the target or the body, and what happens before.
+    hooks: Mutex<VecDeque<(String, Hook)>>,
 }
 
 impl GitServer {
@@ -150,6 +166,18 @@ impl GitServer {
         lock(&self.shared.faults).push_back((part.to_owned(), fault));
     }
 
+    /// What happens, once, before the next request whose target or body contains `part` is
+    /// answered; a push, for example.
+    pub fn before(&self, part: &str, hook: impl FnOnce() + Send + 'static) {
+        lock(&self.shared.hooks).push_back((part.to_owned(), Hook(Box::new(hook))));
+    }
+
+    /// Connections that were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.serve.accepted.load(Ordering::Relaxed)
+    }
+
     /// The requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<GitRequest> {
@@ -180,10 +208,15 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
         protocol: protocol.clone(),
         body: String::from_utf8_lossy(&body).into_owned(),
     });
-    let fault = take_fault(shared, &target, &String::from_utf8_lossy(&body));
+    let text = String::from_utf8_lossy(&body);
+    let fault = take(&shared.faults, &target, &text);
+    if let Some(Hook(hook)) = take(&shared.hooks, &target, &text) {
+        tokio::task::spawn_blocking(hook).await.map_err(|_| Cut)?;
+    }
     match &fault {
         Some(GitFault::Status(status, pause)) => return Ok(refusal(*status, *pause)),
         Some(GitFault::Redirect(base)) => return Ok(redirect(&format!("{base}{target}"))),
+        Some(GitFault::Drop) => return Err(Cut),
         _ => {}
     }
     if shared.authorization.is_some() && shared.authorization != authorization {
@@ -203,12 +236,13 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     Ok(cgi_answer(&output, fault.as_ref()))
 }
 
-fn take_fault(shared: &Shared, target: &str, body: &str) -> Option<GitFault> {
-    let mut faults = lock(&shared.faults);
-    let at = faults
+/// The first rule that fits, which is used up.
+fn take<T>(rules: &Mutex<VecDeque<(String, T)>>, target: &str, body: &str) -> Option<T> {
+    let mut rules = lock(rules);
+    let at = rules
         .iter()
         .position(|(part, _)| target.contains(part.as_str()) || body.contains(part.as_str()))?;
-    faults.remove(at).map(|(_, fault)| fault)
+    rules.remove(at).map(|(_, rule)| rule)
 }
 
 fn refusal(status: u16, pause: Option<u32>) -> Response<AnswerBody> {
@@ -288,6 +322,7 @@ fn faulty_body(body: Bytes, fault: Option<&GitFault>) -> AnswerBody {
             }
             return full_body(bytes);
         }
+        Some(GitFault::Replace(bytes)) => return full_body(bytes.clone()),
         Some(GitFault::Truncate(bytes)) => (*bytes, false),
         Some(GitFault::Stall(bytes)) => (*bytes, true),
         _ => return full_body(body),

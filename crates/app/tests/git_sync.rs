@@ -1,0 +1,278 @@
+//! Continuous delivery by the controller: the real binary, a real API server, a real Git server.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/running.rs"]
+mod running;
+mod support;
+
+use running::{Running, WAIT};
+use std::time::Instant;
+use support::Desk;
+use testkit::cluster::ControlPlane;
+use testkit::git::{Change, GitServer, Repository};
+use testkit::proxy::Proxy;
+
+/// How long `kubectl wait` waits.
+const TIMEOUT: &str = "--timeout=60s";
+
+/// A cluster with the kind, a Git server with one repository, and a desk.
+struct Bed {
+    cluster: ControlPlane,
+    desk: Desk,
+    server: GitServer,
+    repository: Repository,
+}
+
+impl Bed {
+    fn new() -> Option<Self> {
+        let cluster = ControlPlane::start()?;
+        let mut desk = Desk::new();
+        desk.variable("KUBECONFIG", cluster.kubeconfig());
+        assert_eq!(desk.run(&["generate", "made"]).code, Some(0));
+        let crds = desk.dir.path().join("made/deploy/controller/crds.yaml");
+        cluster.kubectl_ok(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
+        let crd = "crd/gitsyncs.orlop.dev";
+        cluster.kubectl_ok(&["wait", "--for=condition=Established", TIMEOUT, crd]);
+        let server = GitServer::start().unwrap();
+        let repository = server.repository("demo.git").unwrap();
+        Some(Self { cluster, desk, server, repository })
+    }
+
+    /// A controller that may act for GitSyncs without a service account.
+    fn controller(&self) -> Running {
+        Running::start_with(&self.desk, &["--namespace", "default", "--tenancy", "single"])
+    }
+
+    /// Pushes ConfigMaps, each with one value; what is not named goes.
+    fn push(&self, values: &[(&str, &str)]) -> String {
+        let files: Vec<(String, String)> = values
+            .iter()
+            .map(|(name, value)| (format!("app/{name}.yaml"), config_map(name, value)))
+            .collect();
+        let mut changes = vec![Change::RemoveAll];
+        changes.extend(files.iter().map(|(path, text)| Change::File(path, text.as_bytes())));
+        self.repository.commit("main", &changes, "values").unwrap()
+    }
+
+    /// Applies a GitSync of this name with further lines of its spec.
+    fn sync(&self, name: &str, path: &str, spec: &str) {
+        let text = format!(
+            "apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
+             metadata: {{name: {name}, namespace: default}}\nspec:\n  source:\n    \
+             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: 1s\n{spec}",
+            self.server.url("demo.git"),
+        );
+        let file = self.desk.file(&format!("{name}.yaml"), &text);
+        self.cluster.kubectl_ok(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
+    }
+
+    /// Waits until a field of the GitSync has a value.
+    fn wait(&self, name: &str, field: &str, value: &str) {
+        let condition = format!("--for=jsonpath={{{field}}}={value}");
+        let line = ["wait", TIMEOUT, &condition, &format!("gitsync/{name}")];
+        let output = self.cluster.kubectl().args(line).output().unwrap();
+        if !output.status.success() {
+            panic!("{field} did not become {value}:\n{}", self.describe(name));
+        }
+    }
+
+    fn ready(&self, name: &str) {
+        let line = ["wait", TIMEOUT, "--for=condition=Ready", &format!("gitsync/{name}")];
+        let output = self.cluster.kubectl().args(line).output().unwrap();
+        assert!(output.status.success(), "not ready:\n{}", self.describe(name));
+    }
+
+    fn describe(&self, name: &str) -> String {
+        self.cluster.kubectl_ok(&["get", "gitsync", name, "-o", "yaml"])
+    }
+
+    fn get(&self, object: &str, path: &str) -> String {
+        let path = format!("jsonpath={{{path}}}");
+        self.cluster.kubectl_ok(&["get", object, "--ignore-not-found", "-o", &path])
+    }
+
+    /// Asks until the cluster says so; each question takes its time.
+    fn until(&self, object: &str, path: &str, value: &str) {
+        let end = Instant::now() + WAIT;
+        while self.get(object, path) != value {
+            assert!(Instant::now() < end, "{object}{path} is {:?}", self.get(object, path));
+        }
+    }
+}
+
+fn config_map(name: &str, value: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: {value}}}\n"
+    )
+}
+
+fn ready_reason() -> &'static str {
+    ".status.conditions[?(@.type==\"Ready\")].reason"
+}
+
+#[test]
+fn a_push_arrives_drift_is_reverted_and_nothing_is_written_at_rest() {
+    let Some(mut bed) = Bed::new() else { return };
+    let proxy = Proxy::start(&bed.cluster.kubeconfig()).unwrap();
+    bed.desk.variable("KUBECONFIG", proxy.kubeconfig());
+    let first = bed.push(&[("one", "a"), ("two", "a")]);
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    bed.ready("web");
+    assert_eq!(bed.get("cm/one", ".data.value"), "a");
+    assert_eq!(bed.get("gitsync/web", ".status.inventory.objects"), "2");
+    assert_eq!(bed.get("gitsync/web", ".status.lastOperation.counts.created"), "2");
+    assert_eq!(bed.get("gitsync/web", ".status.observedGeneration"), "1");
+    assert!(bed.get("gitsync/web", ".status.lastOperation.author").contains('<'));
+
+    let second = bed.push(&[("one", "b")]);
+    bed.wait("web", ".status.healthyRevision", &second);
+    assert_eq!(bed.get("cm/one", ".data.value"), "b");
+    assert_eq!(bed.get("cm/two", ".data.value"), "", "what left the tree is pruned");
+
+    bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", "{\"data\":{\"value\":\"hand\"}}"]);
+    bed.until("cm/one", ".data.value", "b");
+    bed.wait("web", ".status.lastOperation.trigger", "Drift");
+    bed.cluster.kubectl_ok(&["delete", "cm", "one"]);
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
+
+    // Polls of the source go on; nothing else does.
+    let looks = |text: &str| {
+        let line = text.lines().find(|line| line.contains("orlop_git_requests_total{result=\"unc"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let settled = looks(&controller.get("/metrics").2) + 1;
+    controller.metrics_until("a look", |text| looks(text) > settled);
+    proxy.recorder().reset();
+    controller.metrics_until("three looks", |text| looks(text) > settled + 3);
+    let counts = proxy.recorder().counts();
+    let lease = "leases.coordination.k8s.io";
+    let writes: Vec<_> =
+        counts.iter().filter(|(call, _)| call.writes() && call.resource != lease).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    let text = controller.get("/metrics").2;
+    for part in [
+        "orlop_sync_objects{namespace=\"default\",sync=\"web\",health=\"Healthy\"} 1",
+        "orlop_sync_ready{namespace=\"default\",sync=\"web\"} 1",
+        "orlop_sync_duration_seconds_count{phase=\"detection\"}",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn gitops_8_a_bad_commit_is_refused_with_its_reason_and_prunes_nothing() {
+    let Some(bed) = Bed::new() else { return };
+    let good = bed.push(&[("one", "a"), ("two", "a")]);
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &good);
+
+    // A document that cannot be read.
+    let text = [Change::RemoveAll, Change::File("app/one.yaml", b"kind: [\n")];
+    bed.repository.commit("main", &text, "broken").unwrap();
+    bed.wait("web", ready_reason(), "RenderFailed");
+    assert!(bed.describe("web").contains("app/one.yaml"), "{}", bed.describe("web"));
+    // One that the server refuses.
+    let wrong = config_map("one", "b").replace("data: {", "dota: {");
+    let text = [Change::RemoveAll, Change::File("app/one.yaml", wrong.as_bytes())];
+    bed.repository.commit("main", &text, "wrong").unwrap();
+    bed.wait("web", ready_reason(), "ValidationFailed");
+    assert!(bed.describe("web").contains("dota"), "{}", bed.describe("web"));
+    // No object at all.
+    bed.repository.commit("main", &[Change::RemoveAll], "empty").unwrap();
+    bed.wait("web", ".status.lastOperation.outcome", "Failed");
+    assert_eq!(
+        (bed.get("cm/one", ".data.value"), bed.get("cm/two", ".data.value")),
+        ("a".into(), "a".into())
+    );
+    assert_eq!(bed.get("gitsync/web", ".status.appliedRevision"), good);
+    let mended = bed.push(&[("one", "c")]);
+    bed.wait("web", ".status.healthyRevision", &mended);
+    bed.ready("web");
+    drop(controller);
+}
+
+#[test]
+fn suspended_means_no_write_and_deletion_prunes_or_orphans() {
+    let Some(bed) = Bed::new() else { return };
+    let first = bed.push(&[("one", "a")]);
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    bed.sync("web", "app", "  suspend: true\n");
+    bed.wait("web", ready_reason(), "Suspended");
+    bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", "{\"data\":{\"value\":\"hand\"}}"]);
+    let second = bed.push(&[("one", "b")]);
+    // Another GitSync proves that the controller is at work meanwhile.
+    bed.repository.push(&[("other/x.yaml", config_map("x", "1").as_bytes())], "x").unwrap();
+    bed.sync("other", "other", "  prune: {onDelete: orphan}\n");
+    bed.ready("other");
+    assert_eq!(bed.get("cm/one", ".data.value"), "hand");
+    assert_ne!(bed.get("gitsync/web", ".status.appliedRevision"), second);
+
+    bed.sync("web", "app", "");
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
+
+    bed.cluster.kubectl_ok(&["delete", "gitsync", "web", TIMEOUT]);
+    assert_eq!(bed.get("cm/one", ".data.value"), "");
+    bed.cluster.kubectl_ok(&["delete", "gitsync", "other", TIMEOUT]);
+    assert_eq!(bed.get("cm/x", ".data.value"), "1");
+    assert_eq!(bed.get("cm/x", ".metadata.labels"), "");
+    controller.metrics_until("the end of the series", |text| !text.contains("sync=\"web\""));
+}
+
+#[test]
+fn a_gitsync_waits_for_what_it_depends_on_and_a_refused_account_is_named() {
+    let Some(bed) = Bed::new() else { return };
+    let text = config_map("base", "1");
+    bed.repository.push(&[("base/b.yaml", text.as_bytes())], "base").unwrap();
+    bed.repository.push(&[("top/t.yaml", config_map("top", "1").as_bytes())], "top").unwrap();
+    bed.cluster.kubectl_ok(&["create", "serviceaccount", "narrow"]);
+    bed.sync("top", "top", "  dependsOn: [{name: base}]\n");
+    bed.sync("base", "base", "  serviceAccountName: narrow\n");
+    let controller = bed.controller();
+    bed.wait("base", ready_reason(), "ApplyFailed");
+    let told = bed.describe("base");
+    assert!(told.contains("system:serviceaccount:default:narrow"), "{told}");
+    bed.wait("top", ready_reason(), "DependencyNotReady");
+    assert_eq!(bed.get("cm/top", ".data.value"), "");
+
+    let all = [
+        "create",
+        "rolebinding",
+        "narrow",
+        "--clusterrole=admin",
+        "--serviceaccount=default:narrow",
+    ];
+    bed.cluster.kubectl_ok(&all);
+    bed.ready("base");
+    bed.ready("top");
+    assert_eq!(bed.get("cm/top", ".data.value"), "1");
+    drop(controller);
+}
+
+#[test]
+fn gitops_20_a_restart_of_the_api_server_and_of_the_controller_loses_nothing() {
+    let Some(bed) = Bed::new() else { return };
+    let first = bed.push(&[("one", "a")]);
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    bed.cluster.kill_api_server();
+    let second = bed.push(&[("one", "b")]);
+    bed.cluster.start_api_server();
+    bed.wait("web", ".status.healthyRevision", &second);
+    assert_eq!(bed.get("cm/one", ".data.value"), "b");
+    drop(controller);
+
+    // What happened meanwhile is seen by the next process.
+    bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", "{\"data\":{\"value\":\"hand\"}}"]);
+    let controller = bed.controller();
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
+    drop(controller);
+}

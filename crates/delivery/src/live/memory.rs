@@ -1,0 +1,463 @@
+//! The memos of one delivery and how events, writes and new trees change them. No I/O.
+//!
+//! Who asks must know that the watch of the kind is in sync ([`super::follow`]): a memo says what
+//! the last event said, and nothing about events that are missing.
+
+use super::drift::{self, Drift};
+use super::memo::{Memo, Standing, Uid, Version};
+use super::{HealthRule, LiveEvent};
+use crate::desired::{Desired, DesiredSet};
+use crate::takeover;
+use objects::health::{self, Health, HealthStatus};
+use objects::mask::Masker;
+use objects::proof::{self, Proof};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sync::decide::Live;
+use sync::digest::Hasher;
+use sync::name::{PRUNE_ANNOTATION, SELF_HEAL_ANNOTATION};
+use sync::{Digest, Inventory};
+use tokio::sync::broadcast;
+
+/// Objects that are not clean and are kept whole, so that nobody has to ask for them again.
+pub const KEPT_OBJECTS_MAX: usize = 256;
+/// What these take together, in bytes of JSON.
+pub const KEPT_BYTES_MAX: usize = 8 << 20;
+/// Objects whose drift is kept to be asked for; of others only the event tells.
+pub const DRIFTS_MAX: usize = 1000;
+/// Events that wait for a slow reader.
+pub const LIVE_EVENTS_MAX: usize = 1024;
+
+/// What is remembered of one delivery.
+pub(crate) struct Memory {
+    manager: String,
+    masker: Masker,
+    rule: Option<HealthRule>,
+    state: Mutex<State>,
+    news: broadcast::Sender<LiveEvent>,
+}
+
+#[derive(Default)]
+struct State {
+    desired: Arc<DesiredSet>,
+    memos: HashMap<ObjectRef, Memo>,
+    /// Unproven objects as they are.
+    kept: HashMap<ObjectRef, Packed>,
+    kept_bytes: usize,
+    /// Unproven objects of which the server said that nothing would change.
+    confirmed: HashMap<ObjectRef, Confirmed>,
+    drifts: BTreeMap<ObjectRef, Drift>,
+}
+
+/// How the state of an object came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// With a list: nothing happened to it.
+    Listed,
+    /// With an event.
+    Event,
+    /// With the answer to a write of ours.
+    Ours,
+}
+
+/// The server's word about an object that cannot be proven clean.
+struct Confirmed {
+    /// The desired document that was asked about.
+    desired: Digest,
+    /// What of the live object the answer depends on.
+    live: Digest,
+}
+
+/// What is known of a desired object without asking.
+pub(crate) enum Recalled {
+    /// Nothing is to be done about it.
+    Clean(Live, Option<Health>),
+    /// It is there, in another state or for another document.
+    Differs {
+        /// What it is.
+        live: Live,
+        /// Its health when it is not healthy.
+        health: Option<Health>,
+        /// Whether ownership may have to be taken over.
+        takes: bool,
+        /// The object, if it is kept.
+        object: Option<Packed>,
+    },
+    /// The watch has not seen it: it is absent, or has no label.
+    Unseen,
+}
+
+impl Memory {
+    pub(crate) fn new(manager: String, masker: Masker, rule: Option<HealthRule>) -> Self {
+        let (news, _) = broadcast::channel(LIVE_EVENTS_MAX);
+        Self { manager, masker, rule, state: Mutex::default(), news }
+    }
+
+    pub(crate) fn listen(&self) -> broadcast::Receiver<LiveEvent> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn tell(&self, event: LiveEvent) {
+        // Nobody has to listen.
+        let _ = self.news.send(event);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn desired(&self) -> Arc<DesiredSet> {
+        self.state().desired.clone()
+    }
+
+    /// From now on this is what is wanted.
+    pub(crate) fn aim(&self, set: &Arc<DesiredSet>) {
+        let mut state = self.state();
+        state.desired = set.clone();
+        let State { drifts, confirmed, desired, memos, .. } = &mut *state;
+        // What Git changed has not drifted.
+        drifts.retain(|id, _| {
+            let digest = memos.get(id).map(|memo| memo.digest);
+            desired.get(id).is_some_and(|one| digest.is_none_or(|known| known == Some(one.digest)))
+        });
+        confirmed.retain(|id, word| desired.get(id).is_some_and(|one| one.digest == word.desired));
+    }
+
+    /// What was applied before this process began: an object that is not as it was applied then
+    /// has drifted, one that Git changed has not.
+    pub(crate) fn recorded(&self, inventory: &Inventory) {
+        let mut state = self.state();
+        let set = state.desired.clone();
+        let open: Vec<ObjectRef> = state
+            .memos
+            .iter()
+            .filter(|(_, memo)| memo.standing == Standing::Unproven && memo.digest.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut told = Vec::new();
+        for id in open {
+            let (Some(desired), Some(entry)) = (set.get(&id), inventory.get(&id)) else { continue };
+            let live = state.kept.get(&id).and_then(|packed| packed.unpack().ok());
+            let Some(memo) = state.memos.get_mut(&id) else { continue };
+            if entry.uid.as_deref() != Some(memo.uid.to_string().as_str()) {
+                continue;
+            }
+            memo.digest = entry.digest;
+            if let Some(live) = live.filter(|_| entry.digest == Some(desired.digest)) {
+                told.extend(self.drifted(&mut state, desired, &live));
+            }
+        }
+        drop(state);
+        told.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// An event: the object is this now. `listing` says that it comes from a list.
+    pub(crate) fn seen(&self, gvk: &GroupVersionKind, live: &Object, listing: bool) {
+        let events = {
+            let mut state = self.state();
+            let id = live.id();
+            let (uid, version) = (Uid::of(live), Version::of(live));
+            if let Some(memo) = state.memos.get_mut(&id).filter(|memo| memo.uid == uid) {
+                if memo.version == version {
+                    memo.written = false;
+                    return;
+                }
+                // On its way since before our own write.
+                if memo.written && !listing && version.is_before(&memo.version) {
+                    return;
+                }
+            }
+            let how = if listing { How::Listed } else { How::Event };
+            self.take(&mut state, gvk, &id, live, how)
+        };
+        events.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// The answer to a write of ours.
+    pub(crate) fn wrote(&self, gvk: &GroupVersionKind, live: &Object) {
+        let events = {
+            let mut state = self.state();
+            let (id, version) = (live.id(), Version::of(live));
+            let newer = state
+                .memos
+                .get(&id)
+                .is_some_and(|memo| memo.uid == Uid::of(live) && version.is_before(&memo.version));
+            // The event came before the answer, and others after it.
+            if newer { Vec::new() } else { self.take(&mut state, gvk, &id, live, How::Ours) }
+        };
+        events.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// The server said that applying the desired document to this state changes nothing.
+    pub(crate) fn confirm(&self, desired: &Desired, live: &Object) {
+        let mut state = self.state();
+        let Some(memo) = state.memos.get_mut(&desired.id) else { return };
+        if memo.uid != Uid::of(live) || memo.version != Version::of(live) {
+            return;
+        }
+        memo.standing = Standing::Clean;
+        memo.digest = Some(desired.digest);
+        let word = Confirmed { desired: desired.digest, live: footprint(live) };
+        state.confirmed.insert(desired.id.clone(), word);
+        state.settle(&desired.id);
+    }
+
+    fn take(
+        &self,
+        state: &mut State,
+        gvk: &GroupVersionKind,
+        id: &ObjectRef,
+        live: &Object,
+        how: How,
+    ) -> Vec<LiveEvent> {
+        let ours = how == How::Ours;
+        let set = state.desired.clone();
+        let desired = set.get(id).filter(|desired| *desired.gvk == *gvk);
+        let before = state.memos.get(id).filter(|memo| memo.uid == Uid::of(live));
+        let new = before.is_none() && how != How::Listed;
+        let was = before.and_then(|memo| memo.health.clone());
+        let last = before.and_then(|memo| memo.digest);
+        let standing = match desired {
+            _ if live.is_terminating() => Standing::Going,
+            None => Standing::Unnamed,
+            Some(desired) => self.judge(state, desired, live),
+        };
+        let memo = Memo {
+            uid: Uid::of(live),
+            version: Version::of(live),
+            digest: match (standing, desired) {
+                (Standing::Clean, Some(desired)) => Some(desired.digest),
+                (_, Some(desired)) if ours => Some(desired.digest),
+                _ => last,
+            },
+            standing,
+            health: self.unhealthy(live).map(Box::new),
+            takes: takeover::may_take(live, &self.manager),
+            prune_disabled: live.annotation(PRUNE_ANNOTATION) == Some("disabled"),
+            heal_disabled: live.annotation(SELF_HEAL_ANNOTATION) == Some("disabled"),
+            written: ours,
+        };
+        let mut events = Vec::new();
+        if desired.is_some() && (new || was != memo.health) {
+            let health = memo.health.as_deref().cloned().unwrap_or_default();
+            events.push(LiveEvent::Health { object: id.clone(), health });
+        }
+        // The desired set's own identity shares its text with everything else.
+        let key = desired.map_or_else(|| id.clone(), |desired| desired.id.clone());
+        let digest = memo.digest;
+        state.memos.insert(key, memo);
+        match (standing, desired) {
+            (Standing::Unproven, Some(desired)) => {
+                state.keep(id, live);
+                if !ours && digest == Some(desired.digest) {
+                    events.extend(self.drifted(state, desired, live));
+                }
+            }
+            (Standing::Clean | Standing::Unnamed, _) => state.settle(id),
+            _ => state.unkeep(id),
+        }
+        events
+    }
+
+    fn judge(&self, state: &State, desired: &Desired, live: &Object) -> Standing {
+        let Ok(wanted) = desired.object() else { return Standing::Unproven };
+        if proof::prove(&wanted, live, &self.manager).is_clean() {
+            return Standing::Clean;
+        }
+        let word = state.confirmed.get(&desired.id);
+        let holds =
+            word.is_some_and(|word| word.desired == desired.digest && word.live == footprint(live));
+        if holds { Standing::Clean } else { Standing::Unproven }
+    }
+
+    /// Notes a drift; gives the event unless the same was told before.
+    fn drifted(&self, state: &mut State, desired: &Desired, live: &Object) -> Option<LiveEvent> {
+        let wanted = desired.object().ok()?;
+        let Proof::Unproven { reasons } = proof::prove(&wanted, live, &self.manager) else {
+            return None;
+        };
+        let heals = live.annotation(SELF_HEAL_ANNOTATION) != Some("disabled");
+        let how = (self.manager.as_str(), &self.masker);
+        state.note(drift::changed(&wanted, live, &reasons, how, heals))
+    }
+
+    /// An event: the object is gone, or has lost its label.
+    pub(crate) fn gone(&self, id: &ObjectRef, uid: &str) {
+        let events = {
+            let mut state = self.state();
+            if state.memos.get(id).is_none_or(|memo| memo.uid != Uid::parse(uid)) {
+                return;
+            }
+            let Some(memo) = state.memos.remove(id) else { return };
+            state.settle(id);
+            state.confirmed.remove(id);
+            let set = state.desired.clone();
+            let Some(desired) = set.get(id) else { return };
+            let health = Health::new(HealthStatus::Missing, "it was deleted");
+            let mut events = vec![LiveEvent::Health { object: id.clone(), health }];
+            if memo.digest == Some(desired.digest) {
+                events.extend(state.note(drift::gone(id.clone(), !memo.heal_disabled)));
+            }
+            events
+        };
+        events.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// Forgets a kind, everywhere or in one namespace: nobody watches it any more.
+    pub(crate) fn forget(&self, kind: &GroupKind, namespace: &str) {
+        let mut state = self.state();
+        let ids: Vec<ObjectRef> = state
+            .memos
+            .keys()
+            .filter(|id| id.kind == kind.kind && id.group == kind.group)
+            .filter(|id| namespace.is_empty() || id.namespace == namespace)
+            .cloned()
+            .collect();
+        for id in ids {
+            state.memos.remove(&id);
+            state.settle(&id);
+        }
+    }
+
+    /// What is known of a desired object.
+    pub(crate) fn recall(&self, desired: &Desired) -> Recalled {
+        let state = self.state();
+        let Some(memo) = state.memos.get(&desired.id) else { return Recalled::Unseen };
+        let health = memo.health.as_deref().cloned();
+        if memo.standing == Standing::Clean && memo.digest == Some(desired.digest) {
+            return Recalled::Clean(memo.facts(), health);
+        }
+        Recalled::Differs {
+            live: memo.facts(),
+            health,
+            takes: memo.takes,
+            object: state.kept.get(&desired.id).cloned(),
+        }
+    }
+
+    /// What is known of an object that left the tree; `None` when it has to be asked for.
+    pub(crate) fn recall_left(&self, id: &ObjectRef, delivery: &str) -> Option<Live> {
+        let state = self.state();
+        // What finalizers hold it only the object itself says.
+        let memo = state.memos.get(id).filter(|memo| memo.standing != Standing::Going)?;
+        Some(Live { delivery: Some(delivery.to_owned()), ..memo.facts() })
+    }
+
+    pub(crate) fn version(&self, id: &ObjectRef) -> Option<String> {
+        self.state().memos.get(id).map(|memo| memo.version.to_string())
+    }
+
+    pub(crate) fn drifts(&self) -> Vec<Drift> {
+        self.state().drifts.values().cloned().collect()
+    }
+
+    pub(crate) fn drifts_of(&self, id: &ObjectRef) -> Option<Drift> {
+        self.state().drifts.get(id).cloned()
+    }
+
+    /// Whether it may be reverted.
+    pub(crate) fn heals(&self, id: &ObjectRef) -> bool {
+        let state = self.state();
+        let there = state.memos.get(id).map(|memo| !memo.heal_disabled);
+        there.or_else(|| state.drifts.get(id).map(|drift| drift.heals)).unwrap_or(true)
+    }
+
+    /// Looks at every desired object. `watched` says whether its watch is in sync.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Desired, Option<(&Memo, bool)>)) {
+        let state = self.state();
+        for desired in &state.desired.objects {
+            let memo = state.memos.get(&desired.id);
+            let drifted = || state.drifts.contains_key(&desired.id);
+            look(desired, memo.map(|memo| (memo, drifted())));
+        }
+    }
+
+    /// The health of one object; `None` when it was not seen.
+    pub(crate) fn health(&self, id: &ObjectRef) -> Option<Health> {
+        let state = self.state();
+        state.memos.get(id).map(|memo| memo.health.as_deref().cloned().unwrap_or_default())
+    }
+
+    /// The health of an object that is neither healthy nor suspended.
+    pub(crate) fn unhealthy(&self, live: &Object) -> Option<Health> {
+        let health = self
+            .rule
+            .as_ref()
+            .filter(|_| !live.is_terminating())
+            .and_then(|rule| rule(live))
+            .unwrap_or_else(|| health::assess(live));
+        Some(health).filter(|health| health.status > HealthStatus::Suspended)
+    }
+}
+
+impl State {
+    fn note(&mut self, mut drift: Drift) -> Option<LiveEvent> {
+        if let Some(known) = self.drifts.get(&drift.object) {
+            if drift.is_as(known) {
+                return None;
+            }
+            drift.noticed = known.noticed;
+        }
+        if self.drifts.len() < DRIFTS_MAX || self.drifts.contains_key(&drift.object) {
+            self.drifts.insert(drift.object.clone(), drift.clone());
+        }
+        Some(LiveEvent::Drift(Arc::new(drift)))
+    }
+
+    /// It is as it should be, or none of ours.
+    fn settle(&mut self, id: &ObjectRef) {
+        self.drifts.remove(id);
+        self.unkeep(id);
+    }
+
+    fn unkeep(&mut self, id: &ObjectRef) {
+        if let Some(packed) = self.kept.remove(id) {
+            self.kept_bytes -= packed.len_bytes();
+        }
+    }
+
+    fn keep(&mut self, id: &ObjectRef, live: &Object) {
+        self.unkeep(id);
+        let Ok(packed) = Packed::pack(live) else { return };
+        let bytes = self.kept_bytes + packed.len_bytes();
+        if self.kept.len() < KEPT_OBJECTS_MAX && bytes <= KEPT_BYTES_MAX {
+            self.kept_bytes = bytes;
+            self.kept.insert(id.clone(), packed);
+        }
+    }
+}
+
+impl Memo {
+    /// What the engine needs to know, without the finalizers.
+    fn facts(&self) -> Live {
+        Live {
+            uid: self.uid.to_string(),
+            resource_version: self.version.to_string(),
+            terminating: self.standing == Standing::Going,
+            prune_disabled: self.prune_disabled,
+            ..Live::default()
+        }
+    }
+}
+
+/// Everything of a live object that the outcome of an apply can depend on: its content without
+/// the status, and who owns what, without when.
+fn footprint(live: &Object) -> Digest {
+    let mut map = live.as_map().clone();
+    map.remove("status");
+    if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
+        metadata.remove("resourceVersion");
+        if let Some(Value::Array(entries)) = metadata.get_mut("managedFields") {
+            entries
+                .retain(|entry| entry.get("subresource").and_then(Value::as_str) != Some("status"));
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                entry.remove("time");
+            }
+        }
+    }
+    let mut hasher = Hasher::default();
+    hasher.value(&Value::Object(map));
+    hasher.finish()
+}

@@ -1,0 +1,18 @@
+//! Continuous GitOps as decisions and formats. Pure: no I/O, no clock, no randomness.
+//!
+//! [`spec`] is the custom resource `GitSync` and [`crd`] its definition; [`file`] reads the same
+//! documents on a host; [`semver`] chooses the tag of a range. [`decide`] says what to do next,
+//! [`shard`] which replica does it, [`webhook`] what a push says and whether to believe it.
+
+pub mod chance;
+pub mod crd;
+pub mod decide;
+pub mod file;
+pub mod fuzzing;
+pub mod semver;
+pub mod shard;
+pub mod spec;
+mod strict;
+pub mod webhook;
+
+pub use spec::{GitSync, Spec, Status, SyncKey, Valid};

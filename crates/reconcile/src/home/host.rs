@@ -1,0 +1,195 @@
+//! GitSyncs of a file, run by a process on a host.
+//!
+//! What a GitSync points to is in the cluster that it is delivered to, read with the kubeconfig's
+//! own rights; its status is a ConfigMap beside its inventory, so that nothing has to be kept on
+//! the host.
+
+use super::cluster::material;
+use super::{Home, Material, MaterialKind};
+use crate::ReconcileError;
+use crate::names::{delivery_name, user_of};
+use cluster::{ApplyOptions, Client, ConnectOptions, News, Resource};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gitops::file::AgentSpec;
+use gitops::spec::{GitSync, Status, SyncKey, Valid};
+use objects::{GroupVersionKind, Object};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// The key of the status in its ConfigMap.
+const STATUS_KEY: &str = "status.json";
+/// The label of the ConfigMap; its value is the GitSync's name.
+const STATUS_LABEL: &str = "orlop.dev/gitsync-status";
+/// The field manager of statuses.
+const MANAGER: &str = "orlop-status";
+
+/// A file of GitSyncs.
+pub struct HostHome {
+    agent: AgentSpec,
+    /// What relative paths start from: the folder of the file.
+    base: PathBuf,
+    connect: ConnectOptions,
+    /// By kubeconfig, context and user.
+    clients: Mutex<BTreeMap<(String, String, String), Client>>,
+    stop: CancellationToken,
+}
+
+impl HostHome {
+    /// The home of a file's GitSyncs until `stop` is cancelled.
+    #[must_use]
+    pub fn new(
+        agent: AgentSpec,
+        base: PathBuf,
+        connect: ConnectOptions,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { agent, base, connect, clients: Mutex::default(), stop }
+    }
+
+    /// A connection to the cluster of a GitSync, as the kubeconfig's user or as somebody else.
+    async fn connect(
+        &self,
+        key: &SyncKey,
+        account: Option<&str>,
+    ) -> Result<Client, ReconcileError> {
+        let (kubeconfig, context) = self.agent.connection(key);
+        let who = account.map(|account| user_of(&key.namespace, account));
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let user = who.as_ref().map(|who| who.user.as_str());
+        let known = (text(kubeconfig), text(context), text(user));
+        let lock = || self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = lock().get(&known) {
+            return Ok(client.clone());
+        }
+        let mut options = self.connect.clone();
+        if let Some(path) = kubeconfig {
+            options.kubeconfig = Some(self.base.join(Path::new(path)));
+        }
+        if let Some(context) = context {
+            options.context = Some(context.to_owned());
+        }
+        options.impersonate = who;
+        let client = Client::connect(&options)
+            .await
+            .map_err(ReconcileError::cluster(format!("connect to the cluster of {key}")))?;
+        lock().insert(known, client.clone());
+        Ok(client)
+    }
+
+    async fn read(
+        &self,
+        sync: &SyncKey,
+        kind: MaterialKind,
+        name: &str,
+    ) -> Result<Option<Material>, ReconcileError> {
+        let client = self.connect(sync, None).await?;
+        let namespace = &sync.namespace;
+        let resource = resource(&client, kind.name()).await?;
+        let found = client.get(&resource, namespace, name).await;
+        let found = found.map_err(|source| ReconcileError::Material {
+            kind: kind.name(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(found.map(|object| material(kind, &object)))
+    }
+
+    /// The status that an earlier process left.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub async fn read_status(&self, key: &SyncKey) -> Result<Option<Status>, ReconcileError> {
+        let client = self.connect(key, None).await?;
+        let resource = resource(&client, "ConfigMap").await?;
+        let Some(name) = status_object(key) else { return Ok(None) };
+        let operation = format!("read the status of {key}");
+        let found = client.get(&resource, &key.namespace, &name).await;
+        let found = found.map_err(ReconcileError::cluster(operation))?;
+        let text = found.as_ref().and_then(|object| object.str_at(&["data", STATUS_KEY]));
+        // One that cannot be read any more is made anew.
+        Ok(text.and_then(|text| serde_json::from_str(text).ok()))
+    }
+
+    async fn store(&self, sync: &GitSync, status: &Status) -> Result<(), ReconcileError> {
+        let key = sync.key();
+        let client = self.connect(&key, None).await?;
+        let resource = resource(&client, "ConfigMap").await?;
+        let Some(name) = status_object(&key) else { return Ok(()) };
+        let text = serde_json::to_string(status).unwrap_or_default();
+        let document = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "namespace": key.namespace, "name": name, "labels": {STATUS_LABEL: key.name},
+            },
+            "data": {STATUS_KEY: text},
+        });
+        let Ok(object) = Object::from_value(document) else { return Ok(()) };
+        let options = ApplyOptions::new(MANAGER).force();
+        let written = client.apply(&resource, &object, &options).await;
+        let operation = format!("write the status of {key}");
+        written.map(drop).map_err(ReconcileError::cluster(operation))
+    }
+}
+
+fn status_object(key: &SyncKey) -> Option<String> {
+    delivery_name(key).ok().map(|name| format!("orlop-status-{}", name.as_str()))
+}
+
+async fn resource(client: &Client, kind: &str) -> Result<Arc<Resource>, ReconcileError> {
+    let gvk = GroupVersionKind::from_api_version("v1", kind);
+    let found = client.resolve(&gvk).await;
+    found.map_err(ReconcileError::cluster("discover what the cluster serves"))
+}
+
+impl Home for HostHome {
+    fn client<'a>(&'a self, sync: &'a Valid) -> BoxFuture<'a, Result<Client, ReconcileError>> {
+        async move {
+            let account = sync.spec().service_account_name.as_deref();
+            self.connect(&sync.key(), account).await
+        }
+        .boxed()
+    }
+
+    fn material<'a>(
+        &'a self,
+        sync: &'a SyncKey,
+        kind: MaterialKind,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>> {
+        self.read(sync, kind, name).boxed()
+    }
+
+    fn write_status<'a>(
+        &'a self,
+        sync: &'a GitSync,
+        status: &'a Status,
+    ) -> BoxFuture<'a, Result<(), ReconcileError>> {
+        self.store(sync, status).boxed()
+    }
+
+    fn hold<'a>(&'a self, _: &'a GitSync, _: bool) -> BoxFuture<'a, Result<(), ReconcileError>> {
+        // A line that leaves a file takes nothing with it: there is nobody to ask.
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn tell<'a>(&'a self, _: &'a GitSync, _: News) -> BoxFuture<'a, ()> {
+        // The log has it; an event needs an object that it is about.
+        std::future::ready(()).boxed()
+    }
+
+    fn may_act(&self) -> bool {
+        !self.stop.is_cancelled()
+    }
+
+    fn actor(&self, sync: &Valid) -> String {
+        match &sync.spec().service_account_name {
+            Some(account) => user_of(&sync.key().namespace, account).user,
+            None => "kubeconfig".to_owned(),
+        }
+    }
+}

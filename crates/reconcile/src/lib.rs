@@ -1,0 +1,26 @@
+//! Continuous delivery: one task per `GitSync` that watches, fetches, delivers and heals.
+//!
+//! The controller in the cluster and `orlop sync run` on a host run the same [`Engine`]. Where
+//! GitSyncs come from, where their status goes and where secrets are is a [`Home`]: objects of
+//! the cluster, or a file.
+
+mod audit;
+mod engine;
+mod error;
+mod eyes;
+mod home;
+mod names;
+mod numbers;
+mod source;
+mod syncer;
+mod webhook;
+
+pub use audit::Audit;
+pub use engine::{CONCURRENCY, Engine, EngineOptions};
+pub use error::ReconcileError;
+pub use home::cluster::ClusterHome;
+pub use home::host::HostHome;
+pub use home::{Home, MATERIAL_SECONDS, Material, MaterialKind};
+pub use names::{delivery_name, manager_of, user_of};
+pub use numbers::Numbers;
+pub use webhook::{WEBHOOK_BODY_BYTES_MAX, WEBHOOK_PATH};

@@ -1,0 +1,75 @@
+//! Calls of the deliver path, each on a thread of its own: comparing ten thousand objects is
+//! work for a processor, and must not hold up the tasks of other GitSyncs. When the caller goes
+//! away the call ends by its token.
+
+use cluster::Client;
+use delivery::{DeletePolicy, DeliveryError, DeliveryOptions, Progress, Report, Status, Tree};
+use std::future::Future;
+use std::sync::Arc;
+use sync::Plan;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+pub(super) async fn plan(
+    client: &Client,
+    tree: &Arc<Tree>,
+    options: &DeliveryOptions,
+    cancel: &CancellationToken,
+) -> Result<Plan, DeliveryError> {
+    let (client, tree, options) = (client.clone(), tree.clone(), options.clone());
+    let cancel = cancel.clone();
+    on_a_thread(async move || {
+        delivery::plan(&client, &tree, &options, &delivery::Silent, &cancel).await
+    })
+    .await
+}
+
+pub(super) async fn apply(
+    client: &Client,
+    tree: &Arc<Tree>,
+    options: &DeliveryOptions,
+    progress: impl Progress + 'static,
+    cancel: &CancellationToken,
+) -> Result<Report, DeliveryError> {
+    let (client, tree, options) = (client.clone(), tree.clone(), options.clone());
+    let cancel = cancel.clone();
+    on_a_thread(async move || {
+        delivery::apply(&client, &tree, &options, None, &progress, &cancel).await
+    })
+    .await
+}
+
+pub(super) async fn status(
+    client: &Client,
+    options: &DeliveryOptions,
+) -> Result<Status, DeliveryError> {
+    let (client, options) = (client.clone(), options.clone());
+    on_a_thread(async move || {
+        delivery::status(&client, &options.name, options.inventory_namespace()).await
+    })
+    .await
+}
+
+pub(super) async fn delete(
+    client: &Client,
+    options: &DeliveryOptions,
+    policy: DeletePolicy,
+    cancel: &CancellationToken,
+) -> Result<Report, DeliveryError> {
+    let (client, options, cancel) = (client.clone(), options.clone(), cancel.clone());
+    on_a_thread(async move || {
+        delivery::delete(&client, &options, policy, &delivery::Silent, &cancel).await
+    })
+    .await
+}
+
+async fn on_a_thread<T, F, W>(work: F) -> Result<T, DeliveryError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> W + Send + 'static,
+    W: Future<Output = Result<T, DeliveryError>>,
+{
+    let runtime = Handle::current();
+    let joined = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
+    joined.unwrap_or_else(|error| Err(DeliveryError::Internal(error.to_string())))
+}

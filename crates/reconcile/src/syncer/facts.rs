@@ -1,0 +1,127 @@
+//! What a decision is made of, as ages of a clock that never goes back.
+
+use super::Syncer;
+use gitops::decide::{DependencyFact, Facts, HealthFacts, Push, SourceFacts, graph};
+use gitops::spec::{HealthCounts, Outcome, SyncKey, Valid};
+use objects::health::HealthStatus;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Objects that a sentence about health names.
+const UNWELL_NAMED_MAX: usize = 3;
+
+impl Syncer {
+    pub(super) fn facts(&mut self, valid: &Valid) -> Facts {
+        let mut hasher = DefaultHasher::new();
+        (&self.key, self.sync.metadata.uid.as_deref()).hash(&mut hasher);
+        let source = SourceFacts {
+            head: self.source.head.clone(),
+            fetched: self.loaded.as_ref().map(|loaded| loaded.revision.clone()),
+            asked: self.source.asked.map(|at| at.elapsed()),
+            news: self.source.news,
+            failure: self.source.failure.clone(),
+        };
+        let attempt = self.attempt.as_ref().map(|state| {
+            let mut attempt = state.attempt.clone();
+            attempt.age = state.ended.elapsed();
+            attempt
+        });
+        let enabled = valid.spec().self_heal.enabled;
+        let plan = self.fights.plan(&self.drift.drifted, enabled, self.born.elapsed());
+        for entry in &mut self.drift.told {
+            entry.held =
+                plan.held.iter().find(|(id, _)| is_same(entry, id)).map(|(_, why)| why.clone());
+        }
+        Facts {
+            seed: hasher.finish(),
+            source,
+            push: self.push.map(|at| Push { age: at.elapsed(), revision: None }),
+            manual: self.manual.map(|at| at.elapsed()),
+            attempt,
+            dependencies: self.dependencies(valid),
+            cycle: self.cycle(valid),
+            drift: plan.facts(),
+            health: self.health(),
+        }
+    }
+
+    fn dependencies(&self, valid: &Valid) -> Vec<DependencyFact> {
+        valid
+            .dependencies()
+            .map(|(key, _)| {
+                let other = self.shared.look_up(&key);
+                let blocked = graph::not_ready(other.as_deref());
+                DependencyFact { key, blocked }
+            })
+            .collect()
+    }
+
+    /// Follows the dependencies of dependencies as far as they are known.
+    fn cycle(&self, valid: &Valid) -> Option<Vec<SyncKey>> {
+        let mut known: graph::Graph = BTreeMap::new();
+        let own: Vec<SyncKey> = valid.dependencies().map(|(key, _)| key).collect();
+        let mut left: BTreeSet<SyncKey> = own.iter().cloned().collect();
+        known.insert(self.key.clone(), own);
+        while let Some(key) = left.pop_first() {
+            if known.contains_key(&key) {
+                continue;
+            }
+            let Some(other) = self.shared.look_up(&key) else { continue };
+            let next: Vec<SyncKey> = other
+                .spec
+                .depends_on
+                .iter()
+                .map(|dependency| {
+                    let namespace = dependency.namespace.as_ref().unwrap_or(&key.namespace);
+                    SyncKey::new(namespace.clone(), dependency.name.clone())
+                })
+                .collect();
+            left.extend(next.iter().cloned());
+            known.insert(key, next);
+        }
+        graph::find_cycle(&known, &self.key)
+    }
+
+    pub(super) fn health(&self) -> Option<HealthFacts> {
+        let state = self.attempt.as_ref()?;
+        if state.attempt.outcome != Outcome::Succeeded || !self.looking {
+            return None;
+        }
+        let wellness = self.eyes.wellness();
+        let count = |status| wellness.counts.get(&status).copied().unwrap_or(0);
+        let mut counts = HealthCounts {
+            healthy: count(HealthStatus::Healthy),
+            suspended: count(HealthStatus::Suspended),
+            progressing: count(HealthStatus::Progressing),
+            missing: count(HealthStatus::Missing),
+            degraded: count(HealthStatus::Degraded),
+            unknown: count(HealthStatus::Unknown),
+        };
+        let mut message: Vec<String> = wellness
+            .unwell
+            .iter()
+            .take(UNWELL_NAMED_MAX)
+            .map(|(status, id, why)| match why.as_str() {
+                "" => format!("{id} is {status}"),
+                why => format!("{id} is {status}: {why}"),
+            })
+            .collect();
+        let more = wellness.unwell.len().saturating_sub(UNWELL_NAMED_MAX);
+        if more > 0 {
+            message.push(format!("{more} more"));
+        }
+        if !wellness.complete {
+            counts.progressing = counts.progressing.saturating_add(1);
+            message.push("not every kind was looked at yet".to_owned());
+        }
+        let age = state.applied.map(|at| at.elapsed()).unwrap_or_default();
+        Some(HealthFacts { counts, age, message: message.join("; ") })
+    }
+}
+
+fn is_same(drift: &gitops::spec::Drift, id: &objects::ObjectRef) -> bool {
+    drift.group == id.group
+        && drift.kind == id.kind
+        && drift.namespace == id.namespace
+        && drift.name == id.name
+}

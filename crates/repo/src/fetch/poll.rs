@@ -1,0 +1,111 @@
+//! Where a reference is now: the question that an agent asks again and again.
+//!
+//! Over http it is one request when the server is known from an earlier poll: protocol 2 asks for
+//! the exact name, and what the server can do does not change from one poll to the next. A server
+//! that answers in an unexpected way is greeted anew. Over ssh each poll is a login of its own.
+//! Nothing is written anywhere.
+
+use super::conversation::{Conversation, Found};
+use super::transport::Transport;
+use super::{Remote, local, watch};
+use crate::connections::Connections;
+use crate::tree::GitTree;
+use crate::url::Place;
+use crate::{Cause, Fetch, Reference, RepoError};
+use std::sync::atomic::AtomicBool;
+
+/// Where a reference is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Head {
+    /// The full name that was found: `refs/heads/NAME` or `refs/tags/NAME`; for the default branch
+    /// the branch it stands for, for a commit its id.
+    pub reference: String,
+    /// The commit, also behind an annotated tag, as 40 hexadecimal digits.
+    pub commit: String,
+    /// The object of an annotated tag.
+    pub tag: Option<String>,
+}
+
+impl Connections {
+    /// Asks where the reference of `spec` is now. A commit's id is answered without asking
+    /// anybody: it cannot move.
+    ///
+    /// # Errors
+    /// By phase, see [`RepoError`].
+    pub fn poll(&self, spec: &Fetch, cancel: &AtomicBool) -> Result<Head, RepoError> {
+        if let Reference::Commit(id) = &spec.reference {
+            return Ok(Head { reference: id.clone(), commit: id.clone(), tag: None });
+        }
+        if let Place::Local { path } = &spec.url.place {
+            return poll_local(path, spec);
+        }
+        let watch = watch(spec, cancel);
+        let remote = Remote { connections: self, spec, watch, progress: &|_| {} };
+        let key = spec.url.to_string();
+        if let Some((base, greeting)) = self.greeting(&key) {
+            let result = remote.converse(|conversation| {
+                if let Transport::Http(http) = &mut conversation.transport {
+                    http.continue_at(base);
+                }
+                conversation.resolve(&greeting, false)
+            });
+            match result {
+                Ok(found) => return Ok(head(&found)),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "the Git server is greeted anew");
+                    self.forget(&key);
+                }
+            }
+        }
+        let found = remote.converse(|conversation| self.poll_anew(&key, conversation))?;
+        Ok(head(&found))
+    }
+
+    fn poll_anew(
+        &self,
+        key: &str,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Found, RepoError> {
+        let greeting = conversation.greet()?;
+        let found = conversation.resolve(&greeting, false)?;
+        if let (Transport::Http(http), true) = (&conversation.transport, greeting.version2) {
+            self.remember(key, http.base().clone(), greeting);
+        }
+        Ok(found)
+    }
+}
+
+/// Whether greeting the server anew would not change the answer, or make its troubles worse.
+fn is_final(error: &RepoError) -> bool {
+    matches!(
+        error,
+        RepoError::Cancelled { .. }
+            | RepoError::Stalled { .. }
+            | RepoError::Server { .. }
+            | RepoError::ReferenceNotFound { .. }
+            | RepoError::AmbiguousReference { .. }
+            | RepoError::TooMany { .. }
+    )
+}
+
+fn head(found: &Found) -> Head {
+    let tag = found.peeled.map(|_| found.id.to_string());
+    let commit = found.peeled.unwrap_or(found.id).to_string();
+    Head { reference: found.name.clone(), commit, tag }
+}
+
+fn poll_local(path: &std::path::Path, spec: &Fetch) -> Result<Head, RepoError> {
+    let repository = local::Repository::find(path, spec)?;
+    let found = repository.resolve(spec)?;
+    let failed = |source: Cause| RepoError::ReadTree {
+        what: format!("the commit {}", found.id),
+        from: spec.url.to_string(),
+        source,
+    };
+    let tree = GitTree::open(&repository.objects_dir(), found.id, false).map_err(failed)?;
+    let commit = tree.commit_id();
+    let peeled = (commit != found.id).then_some(commit);
+    Ok(head(&Found { peeled, ..found }))
+}

@@ -1,0 +1,196 @@
+//! A server with a bound on everything that a stranger decides.
+//!
+//! The handler says from method and path how many bytes of body it takes, before one is read, and
+//! answers at once: whatever takes time is put on a queue of its own. Bodies are received by a
+//! bounded number of connections at once, so that memory is bounded by their number times the
+//! handler's limit; who waits too long for a turn is asked to come again (429).
+
+use crate::WireError;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Connections at once; a further one is closed at once.
+pub const CONNECTIONS_MAX: usize = 1_024;
+/// A connection that sends no whole header within this time is closed.
+pub const HEADER_READ_SECONDS: u64 = 10;
+/// Bytes of a request's header.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Bodies that are received at once.
+pub const BODIES_MAX: usize = 64;
+/// How long receiving a body may take.
+pub const BODY_READ_SECONDS: u64 = 10;
+/// How long a request waits until its body is received.
+pub const BODY_WAIT_SECONDS: u64 = 5;
+/// The pause after an error of `accept`, such as too many open files.
+const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
+
+/// A request that was received whole.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, without the query.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The raw body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A header's value, when it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The media type.
+    pub content_type: &'static str,
+    /// The body.
+    pub text: String,
+}
+
+impl Reply {
+    /// A line of text.
+    pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", text: text.into() }
+    }
+}
+
+/// What is served.
+pub trait Handler: Send + Sync + 'static {
+    /// How many bytes of body a request may have.
+    fn body_bytes_max(&self, method: &Method, path: &str) -> usize;
+    /// The answer. Must not wait.
+    fn answer(&self, request: &Request) -> Reply;
+}
+
+/// Opens the address.
+///
+/// # Errors
+/// [`WireError::Listen`].
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, WireError> {
+    TcpListener::bind(address).await.map_err(|source| WireError::Listen { address, source })
+}
+
+/// Serves until `shutdown`.
+pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, shutdown: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let desk = Desk { handler, bodies: Arc::new(Semaphore::new(BODIES_MAX)) };
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MILLISECONDS)).await;
+            continue;
+        };
+        // Past the bound the stream is dropped here, which closes it.
+        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
+        let (desk, shutdown) = (desk.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = connection(stream, desk) => {}
+                () = shutdown.cancelled() => {}
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// What the connections share.
+#[derive(Clone)]
+struct Desk {
+    handler: Arc<dyn Handler>,
+    bodies: Arc<Semaphore>,
+}
+
+async fn connection(stream: TcpStream, desk: Desk) {
+    let service = service_fn(move |request| {
+        let desk = desk.clone();
+        async move { Ok::<_, Infallible>(response(desk.exchange(request).await)) }
+    });
+    let result = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEADER_READ_SECONDS))
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+impl Desk {
+    async fn exchange(&self, request: http::Request<Incoming>) -> Reply {
+        let (parts, body) = request.into_parts();
+        let limit = self.handler.body_bytes_max(&parts.method, parts.uri.path());
+        let body = match self.receive(body, limit).await {
+            Ok(body) => body,
+            Err(reply) => return reply,
+        };
+        let request = Request {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+            body,
+        };
+        self.handler.answer(&request)
+    }
+
+    async fn receive(&self, body: Incoming, limit: usize) -> Result<Bytes, Reply> {
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let announced = body.size_hint().lower();
+        if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
+            return Err(too_large(limit));
+        }
+        let wait = Duration::from_secs(BODY_WAIT_SECONDS);
+        let Ok(Ok(_permit)) = tokio::time::timeout(wait, self.bodies.acquire()).await else {
+            let text = "too many requests at once, come again\n";
+            return Err(Reply::text(StatusCode::TOO_MANY_REQUESTS, text));
+        };
+        let time = Duration::from_secs(BODY_READ_SECONDS);
+        match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+            Ok(Err(_)) => Err(Reply::text(StatusCode::BAD_REQUEST, "the body broke off\n")),
+            Err(_) => Err(Reply::text(StatusCode::REQUEST_TIMEOUT, "the body did not come\n")),
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Reply {
+    Reply::text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have {limit} bytes here\n"))
+}
+
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.text)));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if reply.status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
