@@ -3,14 +3,16 @@
 use crate::decided::{self, Decided};
 use crate::desired::{self, DesiredSet};
 use crate::error::DeliveryError;
+use crate::fate::Claims;
 use crate::look::{self, Lens};
-use crate::observe::{Observation, Observer};
+use crate::observe::{Left, Observation, Observer};
 use crate::options::DeliveryOptions;
 use crate::progress::Progress;
 use crate::source::Tree;
 use crate::store::Store;
 use cluster::{Client, ClusterError};
-use objects::GroupVersionKind;
+use objects::{GroupVersionKind, ObjectRef};
+use std::collections::BTreeSet;
 use sync::decide::Mode;
 use sync::plan::{ClusterIdentity, PLAN_SCHEMA};
 use sync::{Operation, Plan};
@@ -61,8 +63,29 @@ async fn look_around(
     let recorded = &store.inventory;
     let observer = Observer { client, options, set: &set, recorded, mode, lens, progress };
     let found = observer.observe().await?;
-    let decided = decided::decide(tree, &set, &found, recorded, options);
+    let claims = claims(client, &store, &found, options).await?;
+    let decided = decided::decide(tree, &set, &found, recorded, options, &claims);
     Ok(Prepared { cluster, store, set, found, decided })
+}
+
+/// Which objects that would be pruned stand in the inventory of another delivery. Asked only when
+/// something would be pruned.
+async fn claims(
+    client: &Client,
+    store: &Store,
+    found: &Observation,
+    options: &DeliveryOptions,
+) -> Result<Claims, DeliveryError> {
+    let leaving: BTreeSet<&ObjectRef> = found
+        .left
+        .iter()
+        .filter(|(_, left)| matches!(left, Left::Live(_)))
+        .map(|(id, _)| id)
+        .collect();
+    if !options.prune || leaving.is_empty() {
+        return Ok(Claims::new());
+    }
+    store.claims(client, &leaving).await
 }
 
 /// Which cluster this is.
@@ -125,6 +148,7 @@ pub async fn plan(
     cancel: &CancellationToken,
 ) -> Result<Plan, DeliveryError> {
     // What was looked at goes before the plan is made of what was decided.
+    let client = &options.client(client);
     let Prepared { cluster, mut decided, .. } =
         prepare(client, tree, options, Mode::Look, progress, cancel).await?;
     let operations = decided.take_operations();

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod directives;
 mod graph;
 pub mod guard;
+pub mod hooks;
 pub mod ignore;
 pub mod inventory;
 pub mod name;
@@ -24,4 +25,6 @@ pub use guard::PruneGuards;
 pub use ignore::{IgnoreRule, Ignored};
 pub use inventory::Inventory;
 pub use name::DeliveryName;
-pub use plan::{Action, Change, Conflict, Operation, Plan, PlanSource, Problem, Summary};
+pub use plan::{
+    Action, Change, Conflict, ForceRecreate, Operation, Plan, PlanSource, Problem, Summary,
+};

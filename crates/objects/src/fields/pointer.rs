@@ -98,7 +98,7 @@ impl PointerStep {
     pub(super) fn chooses(&self, index: usize, item: &Value) -> bool {
         match self {
             Self::Any => true,
-            Self::Name(name) => name.parse() == Ok(index),
+            Self::Name(name) => name.parse::<usize>().is_ok_and(|at| at == index),
             Self::Item(wanted) => wanted.iter().all(|(key, value)| match item.get(key) {
                 Some(Value::String(text)) => text == value,
                 Some(other @ (Value::Number(_) | Value::Bool(_))) => other.to_string() == *value,
