@@ -55,6 +55,7 @@ async fn look_around(
     mode: Mode,
     progress: &dyn Progress,
 ) -> Result<Prepared, DeliveryError> {
+    sync::ignore::check(&options.ignore).map_err(DeliveryError::Ignore)?;
     let store = Store::read(client, &options.name, options.inventory_namespace()).await?;
     let cluster = identity(client).await?;
     let set = desired::resolve(client, tree, options).await?;

@@ -95,11 +95,20 @@ pub enum IgnoreError {
         /// What is wrong with it.
         reason: PointerError,
     },
+    /// More rules than one delivery may have.
+    #[error("{rules} ignore rules are too many: a delivery has at most {IGNORE_RULES_MAX}")]
+    TooMany {
+        /// How many there are.
+        rules: usize,
+    },
 }
 
 impl model::Explain for IgnoreError {
     fn hint(&self) -> Option<model::Hint> {
-        Some(model::Hint::new("as in `Deployment.apps:/spec/replicas`"))
+        Some(model::Hint::new(match self {
+            Self::TooMany { .. } => "choose several objects with one rule: `*` fits any text",
+            _ => "as in `Deployment.apps:/spec/replicas`",
+        }))
     }
 }
 
@@ -152,6 +161,17 @@ impl fmt::Display for IgnoreRule {
         let pointers = self.pointers.iter().map(|pointer| format!("{who}:{pointer}"));
         let managers = self.managers.iter().map(|manager| format!("{who}:manager={}", manager.0));
         f.write_str(&pointers.chain(managers).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Whether one delivery may have so many rules.
+///
+/// # Errors
+/// [`IgnoreError::TooMany`] past [`IGNORE_RULES_MAX`].
+pub fn check(rules: &[IgnoreRule]) -> Result<(), IgnoreError> {
+    match rules.len() {
+        0..=IGNORE_RULES_MAX => Ok(()),
+        rules => Err(IgnoreError::TooMany { rules }),
     }
 }
 
@@ -234,6 +254,13 @@ mod tests {
             let rule: IgnoreRule = text.parse().unwrap();
             assert_eq!(rule.to_string().parse(), Ok(rule), "{text}");
         }
+    }
+
+    #[test]
+    fn the_number_of_rules_is_bounded() {
+        assert_eq!(check(&vec![IgnoreRule::default(); IGNORE_RULES_MAX]), Ok(()));
+        let rules = IGNORE_RULES_MAX + 1;
+        assert_eq!(check(&vec![IgnoreRule::default(); rules]), Err(IgnoreError::TooMany { rules }));
     }
 
     proptest! {

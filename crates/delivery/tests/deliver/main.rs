@@ -4,9 +4,12 @@
 
 mod bed;
 mod faults;
+mod moving;
 mod order;
+mod others;
 mod ownership;
 mod prove;
 mod prune;
 mod secrets;
 mod steady;
+mod waves;
