@@ -13,6 +13,8 @@ use saphyr_parser::{Event, Parser};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use sync::ignore::IgnoreError;
+use sync::{ForceRecreate, IgnoreRule};
 
 /// The largest config file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -90,6 +92,30 @@ pub const FIELDS: &[Field] = &[
         set: |config, text| put(&mut config.sync.concurrency, text),
     },
     Field {
+        path: "sync.ignore",
+        value: "rules such as Deployment.apps:/spec/replicas, separated by spaces",
+        flag: "--ignore",
+        set: |config, text| {
+            let rules = text.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
+            config.sync.ignore = Some(rules.map_err(|error: IgnoreError| error.to_string())?);
+            Ok(())
+        },
+    },
+    Field {
+        path: "sync.forceRecreate",
+        value: "never, annotated or always",
+        flag: "--force-recreate",
+        set: |config, text| {
+            Force::from_str(text, false).map(|force| config.sync.force_recreate = Some(force))
+        },
+    },
+    Field {
+        path: "sync.asServiceAccount",
+        value: "NAMESPACE/NAME of a service account",
+        flag: "--as-service-account",
+        set: |config, text| put(&mut config.sync.as_service_account, text),
+    },
+    Field {
         path: "sync.prune",
         value: "true or false",
         flag: "--prune",
@@ -131,6 +157,12 @@ pub struct SyncDefaults {
     pub wait_timeout: Option<Span>,
     /// `--concurrency`
     pub concurrency: Option<Concurrency>,
+    /// `--ignore`
+    pub ignore: Option<Vec<IgnoreRule>>,
+    /// `--force-recreate`
+    pub force_recreate: Option<Force>,
+    /// `--as-service-account`
+    pub as_service_account: Option<delivery::ServiceAccountName>,
     /// `--prune`
     pub prune: Option<bool>,
     /// `--prune-limit`
@@ -154,6 +186,27 @@ impl FromStr for Concurrency {
         match text.parse::<usize>() {
             Ok(number @ 1..=CONCURRENCY_REQUESTS_MAX) => Ok(Self(number)),
             _ => Err(format!("expected a number from 1 to {CONCURRENCY_REQUESTS_MAX}")),
+        }
+    }
+}
+
+/// Whether an object that cannot be changed in place is deleted and made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Force {
+    /// Never
+    Never,
+    /// An object with the annotation
+    Annotated,
+    /// Every object
+    Always,
+}
+
+impl From<Force> for ForceRecreate {
+    fn from(force: Force) -> Self {
+        match force {
+            Force::Never => Self::Never,
+            Force::Annotated => Self::Annotated,
+            Force::Always => Self::Always,
         }
     }
 }
@@ -405,12 +458,16 @@ mod tests {
     fn every_field_of_the_table_can_be_written() {
         let text = "color: never\nsync: {name: shop, namespace: a, kubeconfig: /k, context: c, \
                     timeout: 1s, wait: false, waitTimeout: 2m, concurrency: 256, prune: true, \
+                    ignore: '*:/spec/x Pod:manager=y', forceRecreate: always, \
+                    asServiceAccount: a/b, \
                     pruneLimit: 20%}\n";
         let written = parse(text).unwrap();
         assert_eq!(written.len(), FIELDS.len());
         let config = validate(&written).unwrap();
         assert_eq!(config.sync.concurrency, Some(Concurrency(CONCURRENCY_REQUESTS_MAX)));
         assert_eq!(config.sync.prune_limit, Some(PruneLimit::Percent(20)));
+        assert_eq!(config.sync.ignore.map(|rules| rules.len()), Some(2));
+        assert_eq!(config.sync.force_recreate, Some(Force::Always));
         assert!("257".parse::<Concurrency>().is_err() && "101%".parse::<PruneLimit>().is_err());
     }
 

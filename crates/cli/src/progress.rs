@@ -173,6 +173,8 @@ fn done(action: Action) -> (Style, &'static str) {
         Action::Create => (Style::Good, "created"),
         Action::Update => (Style::Warn, "updated"),
         Action::Takeover => (Style::Warn, "taken"),
+        Action::Recreate => (Style::Warn, "remade"),
+        Action::Hook => (Style::Good, "ran"),
         Action::Prune => (Style::Bad, "deleted"),
         Action::HandOver => (Style::Dim, "released"),
         _ => (Style::Dim, "kept"),

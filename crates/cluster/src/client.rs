@@ -5,7 +5,7 @@
 //! is opened again.
 
 use crate::backoff::{Backoff, Jitter};
-use crate::config::{self, ConnectOptions};
+use crate::config::{self, ConnectOptions, Impersonate};
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
 use crate::metrics::Metrics;
@@ -29,6 +29,8 @@ const BACKOFF_CAP_SECONDS: u64 = 10;
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    /// Who the requests are made as, when that is not the user of the credentials.
+    pub(crate) identity: Option<Arc<Impersonate>>,
 }
 
 pub(crate) struct Inner {
@@ -75,7 +77,11 @@ impl Client {
     /// [`ClusterError::Kubeconfig`], [`ClusterError::NoConfiguration`],
     /// [`ClusterError::Credentials`], [`ClusterError::ServiceAccount`].
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ClusterError> {
-        let (config, token) = config::load(options).await?;
+        let (mut config, token) = config::load(options).await?;
+        // Per request, so that one connection can act as several.
+        let groups = config.auth_info.impersonate_groups.take().unwrap_or_default();
+        let user = config.auth_info.impersonate.take();
+        let identity = user.map(|user| Arc::new(Impersonate { user, groups }));
         let address = server_address(&config.cluster_url);
         let namespace = config.default_namespace.clone();
         let http =
@@ -100,7 +106,15 @@ impl Client {
             discovery: Discovery::default(),
             openapi: OpenApi::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), identity })
+    }
+
+    /// The same connection, acting as somebody else: every request that is made with what this
+    /// gives. The user of the credentials needs the verb `impersonate`; the groups of a service
+    /// account need not be named. What the cluster serves is looked up once for all identities.
+    #[must_use]
+    pub fn acting_as(&self, identity: Impersonate) -> Self {
+        Self { inner: self.inner.clone(), identity: Some(Arc::new(identity)) }
     }
 
     /// The server: `https://127.0.0.1:6443`, without user information.
@@ -163,6 +177,7 @@ impl Client {
             content_type: JSON,
             body: Vec::new(),
             repeatable: true,
+            identity: self.identity.clone(),
         }
     }
 }

@@ -444,6 +444,7 @@ impl Client {
             content_type: JSON,
             body: Vec::new(),
             repeatable: true,
+            identity: self.identity.clone(),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! Cancelling (dropping the future) at any point leaves no state behind here.
 
 use crate::client::Inner;
+use crate::config::Impersonate;
 use crate::error::ClusterError;
 use crate::status::{About, Status};
 use crate::transport;
@@ -16,11 +17,16 @@ use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// No single answer may be larger; a page of 500 objects is about 2 MiB.
 pub(crate) const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// Whom a request is made as.
+const IMPERSONATE_USER: &str = "Impersonate-User";
+/// And in which groups, one header for each.
+const IMPERSONATE_GROUP: &str = "Impersonate-Group";
 /// Plain JSON.
 pub(crate) const JSON: &str = "application/json";
 
@@ -38,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) body: Vec<u8>,
     /// Sending it twice has the effect of sending it once.
     pub(crate) repeatable: bool,
+    /// Who it is made as, when that is not the user of the credentials.
+    pub(crate) identity: Option<Arc<Impersonate>>,
 }
 
 /// The whole answer to a request that succeeded.
@@ -317,6 +325,12 @@ impl Inner {
             .header(ACCEPT, call.accept);
         if let Some(token) = &self.token {
             builder = builder.header(AUTHORIZATION, token.header(std::time::Instant::now()));
+        }
+        if let Some(Impersonate { user, groups }) = call.identity.as_deref() {
+            builder = builder.header(IMPERSONATE_USER, user);
+            for group in groups {
+                builder = builder.header(IMPERSONATE_GROUP, group);
+            }
         }
         if !call.body.is_empty() {
             builder = builder.header(CONTENT_TYPE, call.content_type);

@@ -4,9 +4,12 @@
 //! so a crash at any point leaves no object that the next run does not know of.
 
 use crate::decided::Decided;
-use crate::deliver::{Failure, Job, Writer, Written};
-use crate::desired::DesiredSet;
+use crate::deliver::{Failure, Writer};
+use crate::desired::{Desired, DesiredSet};
+use crate::drift;
 use crate::error::DeliveryError;
+use crate::hook::HookRun;
+use crate::hook_run::EndedHook;
 use crate::live::Live;
 use crate::observe::Observation;
 use crate::options::DeliveryOptions;
@@ -16,25 +19,20 @@ use crate::report::{ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report}
 use crate::settle::{self, Pending, Settle};
 use crate::source::Tree;
 use crate::store::Store;
-use crate::wait::Readiness;
 use cluster::Client;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use objects::{GroupKind, ObjectRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::decide::Mode;
+use sync::directives::Phase;
 use sync::inventory::{Entry, Inventory};
 use sync::plan::PlanSource;
 use sync::{Action, Operation, Plan, Problem};
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// How long writes that were under way when the person stopped the run may take to end.
-const STOP_GRACE_SECONDS: u64 = 10;
 
 /// Delivers a tree. With `saved`, only when exactly that plan would be made now.
 ///
@@ -66,6 +64,7 @@ pub(crate) async fn apply_with(
     cancel: &CancellationToken,
 ) -> Result<Report, DeliveryError> {
     let started = Instant::now();
+    let client = &options.client(client);
     let mode = if saved.is_some() { Mode::Look } else { Mode::Act };
     let known = live.as_ref().map(|(live, _)| *live);
     let prepared = prepared::prepare(client, known, tree, options, mode, progress, cancel).await?;
@@ -78,20 +77,10 @@ pub(crate) async fn apply_with(
     progress.event(&Event::Planned { summary: prepared.decided.summary() });
     let mut runner = Runner::new(client, &tree.source, options, prepared, progress, cancel);
     runner.problems.clone_from(&tree.problems);
-    runner.live = live;
+    if let Some((live, turn)) = live {
+        (runner.live, runner.turn) = (Some(live), Some(turn));
+    }
     Box::pin(runner.run(started)).await
-}
-
-/// One write that ended.
-struct Ended {
-    index: usize,
-    result: Result<Box<Written>, Failure>,
-}
-
-/// One wait for readiness that ended.
-struct Ready {
-    index: usize,
-    result: Result<(), Failure>,
 }
 
 pub(crate) struct Runner<'a> {
@@ -107,13 +96,16 @@ pub(crate) struct Runner<'a> {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) stopped: bool,
     pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+    pub(crate) pending: BTreeMap<ObjectRef, Pending>,
+    pub(crate) store: Store,
+    /// Hooks of the phase that runs now that have ended.
+    pub(crate) ended_hooks: Vec<EndedHook>,
     source: PlanSource,
     cluster: sync::plan::ClusterIdentity,
-    store: Store,
-    recorded: bool,
-    pending: BTreeMap<ObjectRef, Pending>,
-    warnings: Vec<Problem>,
-    live: Option<Turn<'a>>,
+    pub(crate) live: Option<&'a Live>,
+    /// Given back as soon as nothing is left to write.
+    turn: Option<MutexGuard<'a, ()>>,
 }
 
 impl<'a> Runner<'a> {
@@ -146,10 +138,11 @@ impl<'a> Runner<'a> {
             source: source.clone(),
             cluster,
             store,
-            recorded: false,
+            ended_hooks: Vec::new(),
             pending: BTreeMap::new(),
             warnings: decided.warnings.clone(),
             live: None,
+            turn: None,
             decided,
         }
     }
@@ -159,43 +152,118 @@ impl<'a> Runner<'a> {
         self.note_what_is_there();
         self.home().await?;
         self.record().await?;
-        self.write_all().await;
-        self.leave().await;
-        let source = self.source.to_string();
-        self.store.write(self.client, std::mem::take(&mut self.inventory), &source).await?;
-        let apply_time = started.elapsed();
-        let started = Instant::now();
-        let live = self.live.take().map(|(live, turn)| {
-            live.keep(self.store);
-            // Others may write while this run waits.
-            drop(turn);
-            live
-        });
-        let mut unhealthy = Vec::new();
-        if self.options.wait && !self.stopped {
-            let until = started + self.options.timeout;
-            let how = Settle { client: self.client, live, until };
-            let selector = self.options.name.selector();
-            settle::settle(&how, &selector, &mut self.pending, self.progress, self.cancel).await;
-            self.stopped = self.cancel.is_cancelled() && !self.pending.is_empty();
-            let pending = self.pending.into_iter();
-            unhealthy = pending.map(|(id, one)| ObjectHealth::new(id, one.health)).collect();
+        self.define_for_hooks().await;
+        if self.run_hooks(Phase::PreSync).await {
+            self.write_all().await;
+            self.clean_hooks().await;
+        } else {
+            self.hold_all();
         }
+        self.leave().await;
+        self.write_record().await?;
+        let apply_time = started.elapsed();
+        // Others may write while this run waits, unless it has something to write after that.
+        if !self.has_an_end() {
+            self.give_back();
+        }
+        let started = Instant::now();
+        let unhealthy =
+            if self.waits_for_health() && !self.stopped { self.settle().await } else { vec![] };
+        let wait_time = started.elapsed();
+        self.end(unhealthy.is_empty()).await?;
+        self.give_back();
+        let done = |outcome: &Outcome| outcome.result == OutcomeResult::Done;
         Ok(Report {
             schema: REPORT_SCHEMA.to_owned(),
             delivery: self.options.name.to_string(),
             source: self.source,
             cluster: self.cluster,
+            written: self.outcomes.iter().any(done),
             outcomes: self.outcomes,
             unchanged: self.decided.unchanged,
             problems: self.problems,
             refusals: self.decided.refusals,
             warnings: self.warnings,
             unhealthy,
+            drifted: self.found.drift.list,
+            drifted_total: self.found.drift.total,
             interrupted: self.stopped,
             apply_milliseconds: milliseconds(apply_time),
-            wait_milliseconds: milliseconds(started.elapsed()),
+            wait_milliseconds: milliseconds(wait_time),
         })
+    }
+
+    /// Hooks after success, what is pruned last, and hooks after a failure.
+    async fn end(&mut self, is_healthy: bool) -> Result<(), DeliveryError> {
+        if self.stopped {
+            return self.write_record().await;
+        }
+        if is_healthy && !self.has_failed() {
+            self.run_hooks(Phase::PostSync).await;
+        }
+        let is_fine = is_healthy && !self.has_failed();
+        if is_fine {
+            self.leave_last().await;
+        } else {
+            self.keep_last();
+        }
+        if !self.stopped && !(is_fine && !self.has_failed()) {
+            let is_due = |run: &&HookRun| run.phase == Phase::SyncFail;
+            let due: Vec<ObjectRef> =
+                self.decided.hooks.iter().filter(is_due).map(|run| run.id.clone()).collect();
+            if !due.is_empty() {
+                due.iter().for_each(|id| self.inventory.expect_hook(id));
+                self.write_record().await?;
+                self.run_hooks(Phase::SyncFail).await;
+            }
+        }
+        self.forget_unmade_hooks();
+        self.write_record().await
+    }
+
+    /// Whether anything failed or was held.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed = |outcome: &Outcome| {
+            matches!(outcome.result, OutcomeResult::Failed | OutcomeResult::Held)
+        };
+        self.outcomes.iter().any(failed)
+    }
+
+    /// Hooks after success and a prune that comes last need health, asked for or not.
+    fn waits_for_health(&self) -> bool {
+        let hooks = self.decided.hooks.iter().any(|run| run.phase == Phase::PostSync);
+        self.options.wait || (!self.has_failed() && (hooks || !self.decided.prune.is_empty()))
+    }
+
+    fn forget_unmade_hooks(&mut self) {
+        for run in &self.decided.hooks {
+            let unmade = Entry { hook: true, ..Entry::default() };
+            if self.inventory.get(&run.id) == Some(&unmade) {
+                self.inventory.forget(&run.id);
+            }
+        }
+    }
+
+    /// Whether something may be written after the wait for health.
+    fn has_an_end(&self) -> bool {
+        let late = |run: &HookRun| matches!(run.phase, Phase::PostSync | Phase::SyncFail);
+        self.decided.hooks.iter().any(late) || !self.decided.prune.is_empty()
+    }
+
+    /// Lets the memory keep the record, and others have the turn.
+    fn give_back(&mut self) {
+        if let (Some(live), Some(turn)) = (self.live, self.turn.take()) {
+            live.keep(self.store.clone());
+            drop(turn);
+        }
+    }
+
+    async fn write_record(&mut self) -> Result<(), DeliveryError> {
+        if self.store.inventory == self.inventory {
+            return Ok(());
+        }
+        let source = self.source.to_string();
+        self.store.write(self.client, self.inventory.clone(), &source).await
     }
 
     /// Outcomes that are known before anything is done.
@@ -214,6 +282,7 @@ impl<'a> Runner<'a> {
                 self.progress.event(&Event::Failed { object, held, reason });
             }
             self.outcomes.push(Outcome {
+                uid: operation.uid.clone(),
                 reason: Some(reason).filter(|reason| !reason.is_empty()),
                 hint: operation.hint.clone(),
                 origin: operation.origin.clone(),
@@ -228,9 +297,17 @@ impl<'a> Runner<'a> {
             let action = self.action(index);
             let seen = self.found.seen.get(index).and_then(Option::as_ref);
             match (action, seen) {
+                // Made once by somebody else: it is not ours.
+                (None, Some(seen))
+                    if !seen.labelled
+                        && desired.says(|directives| directives.once)
+                        && self.inventory.get(&desired.id).is_none() => {}
                 (None, Some(seen)) => {
                     let uid = Some(seen.uid.clone());
-                    let entry = Entry { uid, digest: Some(desired.digest) };
+                    let left = self.found.left_alone.contains(&index);
+                    let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
+                    let digest = if left { known } else { Some(desired.digest) };
+                    let entry = Entry { uid, digest, ..Entry::default() };
                     self.inventory.record(&desired.id, entry);
                     if let (Some(health), Some(resource)) = (&seen.health, &desired.resource) {
                         let pending =
@@ -238,10 +315,17 @@ impl<'a> Runner<'a> {
                         self.pending.insert(desired.id.clone(), pending);
                     }
                 }
-                (Some(Action::Create), _) => self.inventory.expect(&desired.id),
+                (Some(Action::Create | Action::Keep), _) => {
+                    let made = self.store.inventory.get(&desired.id);
+                    if made.is_some_and(|entry| entry.uid.is_some() && !entry.hook) {
+                        self.found.drift.add(drift::missing(desired));
+                    }
+                    self.inventory.expect(&desired.id);
+                }
                 (Some(action), Some(seen)) if action.is_change() => {
                     let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
-                    let entry = Entry { uid: Some(seen.uid.clone()), digest: known };
+                    let uid = Some(seen.uid.clone());
+                    let entry = Entry { uid, digest: known, ..Entry::default() };
                     self.inventory.record(&desired.id, entry);
                 }
                 _ => {}
@@ -250,9 +334,12 @@ impl<'a> Runner<'a> {
         for id in std::mem::take(&mut self.decided.forget) {
             self.inventory.forget(&id);
         }
+        for run in self.decided.hooks.iter().filter(|run| run.phase != Phase::SyncFail) {
+            self.inventory.expect_hook(&run.id);
+        }
     }
 
-    fn action(&self, index: usize) -> Option<Action> {
+    pub(crate) fn action(&self, index: usize) -> Option<Action> {
         self.decided.by_index.get(index)?.as_ref().map(|operation| operation.action)
     }
 
@@ -261,23 +348,45 @@ impl<'a> Runner<'a> {
         let namespace = self.options.inventory_namespace();
         let id = ObjectRef::new(GroupKind::new("", "Namespace"), "", namespace);
         let Some(index) = self.set.by_id.get(&id).copied() else { return Ok(()) };
-        if self.action(index) != Some(Action::Create) || !self.decided.schedule.begin(index) {
+        if self.action(index) != Some(Action::Create) {
+            return Ok(());
+        }
+        self.early(index).await.map_err(|failure| DeliveryError::Home {
+            namespace: namespace.to_owned(),
+            reason: failure.problem.message,
+        })
+    }
+
+    /// Makes one object before its turn, and waits until it is ready.
+    async fn early(&mut self, index: usize) -> Result<(), Failure> {
+        if !self.decided.schedule.begin(index) {
             return Ok(());
         }
         let write = self.start(index);
         let ended = write.await;
-        if let Err(failure) = &ended.result {
-            return Err(DeliveryError::Home {
-                namespace: namespace.to_owned(),
-                reason: failure.problem.message.clone(),
-            });
-        }
+        let failure = ended.result.as_ref().err().cloned();
         let mut waits = FuturesUnordered::new();
         self.ended(ended, &mut waits);
         while let Some(ready) = waits.next().await {
             self.ready(ready);
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Namespaces and definitions without which the first hooks cannot even be made.
+    async fn define_for_hooks(&mut self) {
+        let mut needed = BTreeSet::new();
+        for run in self.decided.hooks.iter().filter(|run| run.phase == Phase::PreSync) {
+            let kind = GroupKind::new("", "Namespace");
+            let namespace = ObjectRef::new(kind, "", run.id.namespace.as_str());
+            needed.extend(self.set.by_id.get(&namespace));
+            let defines = |desired: &Arc<Desired>| desired.defines == Some(run.id.group_kind());
+            needed.extend(self.set.objects.iter().position(defines));
+        }
+        for index in needed {
+            // What fails here stands in the outcomes; the hook will say the rest.
+            let _ = self.early(index).await;
+        }
     }
 
     /// Writes down everything that may exist after this run, when that is more than is known.
@@ -286,7 +395,11 @@ impl<'a> Runner<'a> {
         if new {
             let mut union = self.store.inventory.clone();
             for (id, entry) in self.inventory.iter() {
-                union.expect(id);
+                if entry.hook {
+                    union.expect_hook(id);
+                } else {
+                    union.expect(id);
+                }
                 // A uid that is known now tells ours from a later one, should this run be cut.
                 if union.get(id).is_some_and(|known| known.uid.is_none()) && entry.uid.is_some() {
                     union.record(id, entry.clone());
@@ -295,204 +408,18 @@ impl<'a> Runner<'a> {
             let source = self.source.to_string();
             self.store.write(self.client, union, &source).await?;
         }
-        self.recorded = true;
         Ok(())
     }
 
-    /// Runs the schedule to its end, or to a stop.
-    async fn write_all(&mut self) {
-        let mut writes: FuturesUnordered<BoxFuture<'static, Ended>> = FuturesUnordered::new();
-        let mut waits: FuturesUnordered<BoxFuture<'static, Ready>> = FuturesUnordered::new();
-        let mut grace: Option<Instant> = None;
-        loop {
-            while !self.stopped && writes.len() < self.options.concurrency.max(1) {
-                let Some(index) = self.decided.schedule.next() else { break };
-                writes.push(self.start(index));
-            }
-            self.report_held();
-            if writes.is_empty() && (waits.is_empty() || self.stopped) {
-                break;
-            }
-            let stop = async {
-                match grace {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => self.cancel.cancelled().await,
-                }
-            };
-            tokio::select! {
-                Some(ended) = writes.next() => self.ended(ended, &mut waits),
-                Some(ready) = waits.next() => self.ready(ready),
-                () = stop => {
-                    if grace.is_some() {
-                        break;
-                    }
-                    self.stopped = true;
-                    grace = Some(Instant::now() + Duration::from_secs(STOP_GRACE_SECONDS));
-                    self.progress.event(&Event::Stopping { in_flight: writes.len() });
-                }
-            }
-        }
-        self.report_not_started();
-    }
-
-    fn start(&self, index: usize) -> BoxFuture<'static, Ended> {
-        let operation = self.decided.by_index.get(index).and_then(Option::as_deref);
-        let (Some(desired), Some(operation)) = (self.set.objects.get(index), operation) else {
-            let result = Err(Failure::new("it is not part of the plan", true));
-            return async move { Ended { index, result } }.boxed();
-        };
-        let (action, object) = (operation.action, operation.object.clone());
-        self.progress.event(&Event::Started { action, object });
-        let job = Job::of(desired, action, operation.resource_version.clone());
-        let writer = self.writer.clone();
-        async move {
-            let result = match job {
-                Ok(job) => writer.write(job).await.map(Box::new),
-                Err(failure) => Err(failure),
-            };
-            Ended { index, result }
-        }
-        .boxed()
-    }
-
-    fn ended(&mut self, ended: Ended, waits: &mut FuturesUnordered<BoxFuture<'static, Ready>>) {
-        let Ended { index, result } = ended;
-        let Some(desired) = self.set.objects.get(index) else { return };
-        let (id, origin) = (desired.id.clone(), desired.origin.to_string());
-        let mut written = match result {
-            Ok(written) => written,
-            Err(failure) => {
-                self.decided.schedule.failed(index);
-                self.failed(index, &failure);
-                return;
-            }
-        };
-        let uid = written.object.uid().map(str::to_owned);
-        self.inventory.record(&id, Entry { uid, digest: Some(desired.digest) });
-        for message in &written.warnings {
-            let (origin, message) = (Some(origin.clone()), format!("{id}: {message}"));
-            self.warnings.push(Problem { origin, message, hint: None });
-        }
-        if let Some((live, _)) = &self.live {
-            live.wrote(desired, &mut written);
-        }
-        self.progress.event(&Event::Done { action: written.action, object: id.clone() });
-        match written.action {
-            Some(action) => self.outcomes.push(Outcome {
-                origin: Some(origin),
-                ..Outcome::new(action, id.clone(), OutcomeResult::Done)
-            }),
-            None => self.decided.unchanged += 1,
-        }
-        if let Some(health) = &written.health {
-            let pending = Pending { resource: written.resource.clone(), health: health.clone() };
-            self.pending.insert(id.clone(), pending);
-        }
-        self.decided.schedule.applied(index);
-        if self.decided.schedule.is_awaited(index) {
-            self.progress.event(&Event::WaitingReady { object: id });
-            waits.push(self.wait_ready(index, *written));
-        } else if let Some(slot) = self.decided.by_index.get_mut(index) {
-            // It stands in the outcomes now; nothing asks for what was planned any more.
-            *slot = None;
-        }
-    }
-
-    fn wait_ready(&self, index: usize, written: Written) -> BoxFuture<'static, Ready> {
-        let defines = self.set.objects.get(index).and_then(|desired| desired.defines.clone());
-        let mut kinds: Vec<_> = self
-            .set
-            .objects
-            .iter()
-            .filter(|desired| defines.as_ref() == Some(&desired.id.group_kind()))
-            .map(|desired| (*desired.gvk).clone())
-            .collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let name = written.object.name().to_owned();
-        let namespace = written.object.kind() == "Namespace";
-        let pods = namespace
-            && self.set.objects.iter().any(|desired| {
-                desired.id.namespace == name && desired.id.group_kind() == GroupKind::new("", "Pod")
-            });
-        let readiness = Readiness {
-            client: self.client.clone(),
-            resource: written.resource,
-            object: written.object,
-            kinds,
-            pods,
-            until: Instant::now() + self.options.timeout,
-        };
-        async move { Ready { index, result: readiness.wait().await } }.boxed()
-    }
-
-    fn ready(&mut self, ready: Ready) {
-        match ready.result {
-            Ok(()) => self.decided.schedule.ready(ready.index),
-            Err(failure) => {
-                // It was written; only those that need it cannot go on.
-                self.decided.schedule.failed(ready.index);
-                self.failed(ready.index, &failure);
-            }
-        }
-    }
-
-    fn failed(&mut self, index: usize, failure: &Failure) {
-        let Some(desired) = self.set.objects.get(index) else { return };
-        let id = desired.id.clone();
-        let known = self.store.inventory.get(&id).is_some();
-        let unmade = self.inventory.get(&id).is_some_and(|entry| entry.uid.is_none());
-        if failure.definite && unmade && !known {
-            self.inventory.forget(&id);
-        }
-        let reason = failure.problem.message.clone();
-        let event = Event::Failed { object: id.clone(), held: false, reason: reason.clone() };
-        self.progress.event(&event);
-        let action = self.action(index).unwrap_or(Action::Update);
-        let action = if failure.conflicts.is_empty() { action } else { Action::Conflict };
-        self.outcomes.push(Outcome {
-            origin: Some(desired.origin.to_string()),
-            reason: Some(reason),
-            hint: failure.problem.hint.clone(),
-            ..Outcome::new(action, id, OutcomeResult::Failed)
-        });
-    }
-
-    fn report_held(&mut self) {
-        for held in self.decided.schedule.take_held() {
-            let Some(cause) = self.set.objects.get(held.because_of) else { continue };
-            let reason = format!("waits for {}, which failed", cause.id);
-            self.not_done(held.index, OutcomeResult::Held, reason);
-        }
-    }
-
-    fn report_not_started(&mut self) {
-        let left: Vec<usize> = self.decided.schedule.not_started().collect();
-        for index in left {
-            let reason = "the run was stopped before its turn".to_owned();
-            self.not_done(index, OutcomeResult::NotStarted, reason);
-        }
-    }
-
-    /// An object that was never tried: it is recorded only if it was before.
-    fn not_done(&mut self, index: usize, result: OutcomeResult, reason: String) {
-        let Some(desired) = self.set.objects.get(index) else { return };
-        let id = desired.id.clone();
-        if self.store.inventory.get(&id).is_none_or(|entry| entry == &Entry::default())
-            && self.inventory.get(&id).is_some_and(|entry| entry.uid.is_none())
-        {
-            self.inventory.forget(&id);
-        }
-        let held = result == OutcomeResult::Held;
-        if held {
-            let (object, reason) = (id.clone(), reason.clone());
-            self.progress.event(&Event::Failed { object, held, reason });
-        }
-        self.outcomes.push(Outcome {
-            origin: Some(desired.origin.to_string()),
-            reason: Some(reason),
-            ..Outcome::new(self.action(index).unwrap_or(Action::Update), id, result)
-        });
+    async fn settle(&mut self) -> Vec<ObjectHealth> {
+        let until = Instant::now() + self.options.timeout;
+        let mut pending = std::mem::take(&mut self.pending);
+        let selector = self.options.name.selector();
+        let how = Settle { client: self.client, live: self.live, until };
+        settle::settle(&how, &selector, &mut pending, self.progress, self.cancel).await;
+        self.stopped = self.cancel.is_cancelled() && !pending.is_empty();
+        let unhealthy = pending.into_iter();
+        unhealthy.map(|(id, pending)| ObjectHealth::new(id, pending.health)).collect()
     }
 }
 

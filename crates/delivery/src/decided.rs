@@ -1,15 +1,19 @@
 //! Observed against desired: every object's action, in the order of execution.
 
 use crate::desired::{Desired, DesiredSet};
+use crate::fate::Claims;
+use crate::hook::{self, HookRun};
 use crate::look::Verdict;
-use crate::observe::{Left, Observation, Seen};
+use crate::observe::{Observation, Seen};
 use crate::options::DeliveryOptions;
 use crate::source::Tree;
 use objects::{GroupKind, ObjectRef, order};
 use std::cmp::Ordering;
-use sync::decide::{self, Candidate, Live};
-use sync::guard::{self, TreeFacts};
+use sync::decide::Live;
+use sync::directives::Phase;
+use sync::guard::{GUARDED_KINDS, TreeFacts};
 use sync::inventory::Inventory;
+use sync::plan::ForceRecreate;
 use sync::schedule::{Item, ItemState, Schedule};
 use sync::{Action, Operation, Problem, Summary};
 
@@ -29,8 +33,14 @@ pub(crate) struct Decided {
     pub(crate) schedule: Schedule,
     /// To be deleted.
     pub(crate) prune: Vec<Leaving>,
-    /// To be released to other deliveries.
-    pub(crate) hand_over: Vec<Leaving>,
+    /// Left behind by hooks of earlier trees, to be deleted.
+    pub(crate) clean_up: Vec<Leaving>,
+    /// To be given to other deliveries.
+    pub(crate) hand_over: Vec<(Leaving, String)>,
+    /// Hooks that have not run for this tree.
+    pub(crate) hooks: Vec<HookRun>,
+    /// The place in the schedule of the first Sync hook; the others follow in order.
+    pub(crate) first_hook: usize,
     /// To be taken off the record without touching anything.
     pub(crate) forget: Vec<ObjectRef>,
     pub(crate) refusals: Vec<Problem>,
@@ -69,54 +79,136 @@ pub(crate) fn decide(
     found: &Observation,
     recorded: &Inventory,
     options: &DeliveryOptions,
+    claims: &Claims,
 ) -> Decided {
-    let mut by_index: Vec<Option<Box<Operation>>> = set
+    let by_index: Vec<Option<Box<Operation>>> = set
         .objects
         .iter()
         .enumerate()
-        .map(|(index, desired)| operation(index, desired, set, found, recorded).map(Box::new))
+        .map(|(index, desired)| {
+            let seen = found.seen.get(index).and_then(Option::as_ref);
+            match seen {
+                None => Some(create(index, desired, set, found, recorded, options)),
+                Some(seen) => change(desired, seen, options),
+            }
+            .map(Box::new)
+        })
         .collect();
+    let hooks = hook::due(set, recorded);
+    let in_schedule: Vec<&HookRun> = hooks.iter().filter(|run| run.phase == Phase::Sync).collect();
     let items: Vec<Item> = set
         .objects
         .iter()
         .zip(&by_index)
-        .map(|(desired, operation)| item(desired, operation.as_deref()))
+        .zip(&found.seen)
+        .map(|((desired, operation), seen)| item(desired, operation.as_deref(), seen.as_ref()))
         .chain(set.invalid.iter().map(broken))
+        .chain(in_schedule.iter().filter_map(|run| hook_item(set, run)))
         .collect();
-    let mut schedule = Schedule::for_apply(&items);
-    for held in schedule.take_held() {
-        let Some(cause) = items.get(held.because_of).map(|item| &item.id) else { continue };
-        if let Some(operation) = by_index.get_mut(held.index).and_then(Option::as_mut) {
-            operation.action = Action::Hold;
-            operation.changes.clear();
-            operation.reason = Some(format!("waits for {cause}, which cannot be applied"));
-        }
-    }
+    let mut warnings = tree.warnings.clone();
+    warnings.extend(set.warnings.iter().cloned());
     let mut decided = Decided {
-        unchanged: by_index.iter().filter(|operation| operation.is_none()).count(),
+        unchanged: 0,
         by_index,
         others: set.invalid.clone(),
-        schedule,
+        schedule: Schedule::for_apply(&items),
         prune: Vec::new(),
+        clean_up: Vec::new(),
         hand_over: Vec::new(),
         forget: Vec::new(),
         refusals: Vec::new(),
-        warnings: tree.warnings.clone(),
+        warnings,
+        first_hook: set.objects.len() + set.invalid.len(),
+        hooks,
     };
+    decided.plan_hooks(set);
+    decided.hold(set, &items);
+    decided.unchanged = decided.by_index.iter().filter(|operation| operation.is_none()).count();
     let facts = TreeFacts {
         objects: set.named.len(),
         broken: tree.problems.len() + set.invalid.len(),
         partial: tree.partial,
     };
-    decided.leave(found, recorded, options, facts);
+    decided.leave(found, recorded, options, facts, claims);
     decided
+}
+
+impl Decided {
+    /// The Sync hooks in the order of the schedule.
+    pub(crate) fn sync_hooks(&self) -> impl Iterator<Item = (usize, &HookRun)> {
+        let hooks = self.hooks.iter().filter(|run| run.phase == Phase::Sync);
+        (self.first_hook..).zip(hooks)
+    }
+
+    /// What runs when all goes well.
+    fn plan_hooks(&mut self, set: &DesiredSet) {
+        for run in self.hooks.iter().filter(|run| run.phase != Phase::SyncFail) {
+            if let Some(hook) = set.hooks.get(run.index) {
+                self.others.push(hook.operation(run.phase, &run.id));
+            }
+        }
+    }
+
+    /// What cannot be done because of others, and what waits for itself.
+    fn hold(&mut self, set: &DesiredSet, items: &[Item]) {
+        let name = |index: usize| items.get(index).map(|item| item.id.to_string());
+        let mut hopeless: Vec<(usize, String)> = Vec::new();
+        for circle in self.schedule.circles() {
+            let first = circle.first().copied();
+            let names: Vec<String> = circle.iter().copied().chain(first).filter_map(name).collect();
+            let reason = format!("its dependencies form a circle: {}", names.join(" → "));
+            hopeless.extend(circle.iter().map(|index| (*index, reason.clone())));
+        }
+        for (index, id) in self.schedule.unknown() {
+            hopeless.push((*index, format!("depends on {id}, which is not in the tree")));
+        }
+        for (index, reason) in hopeless {
+            let hint = "look at the annotation orlop.dev/depends-on".to_owned();
+            self.block(set, index, Action::Invalid, (reason, Some(hint)));
+        }
+        for held in self.schedule.take_held() {
+            let Some(cause) = items.get(held.because_of).map(|item| &item.id) else { continue };
+            let reason = format!("waits for {cause}, which cannot be applied");
+            self.block(set, held.index, Action::Hold, (reason, None));
+        }
+    }
+
+    fn block(
+        &mut self,
+        set: &DesiredSet,
+        index: usize,
+        action: Action,
+        (reason, hint): (String, Option<String>),
+    ) {
+        let hook = self.sync_hooks().find(|(at, _)| *at == index).map(|(_, run)| run.id.clone());
+        let operation = match (set.objects.get(index), self.by_index.get_mut(index), hook) {
+            (Some(desired), Some(slot), _) => {
+                slot.get_or_insert_with(|| Box::new(desired.operation(action))).as_mut()
+            }
+            (_, _, Some(id)) => {
+                let is_run = |operation: &&mut Operation| {
+                    operation.object == id && operation.phase == Some(Phase::Sync)
+                };
+                let Some(operation) = self.others.iter_mut().find(is_run) else { return };
+                operation
+            }
+            _ => return,
+        };
+        operation.action = action;
+        operation.changes.clear();
+        operation.reason = Some(reason);
+        operation.hint = hint;
+    }
 }
 
 /// What the tree names comes first, lower ranks before higher ones; then what left the tree, the
 /// other way round.
 fn in_execution(one: &Operation, other: &Operation) -> Ordering {
     let left = |operation: &Operation| operation.origin.is_none();
-    let rank = |operation: &Operation| order::install_rank(&operation.object.group_kind());
+    let rank = |operation: &Operation| {
+        let rank = order::install_rank(&operation.object.group_kind());
+        (operation.phase.unwrap_or(Phase::Sync), operation.wave, rank)
+    };
     let ranks = rank(one).cmp(&rank(other));
     left(one)
         .cmp(&left(other))
@@ -124,41 +216,42 @@ fn in_execution(one: &Operation, other: &Operation) -> Ordering {
         .then_with(|| one.object.cmp(&other.object))
 }
 
-fn item(desired: &Desired, operation: Option<&Operation>) -> Item {
+fn item(desired: &Desired, operation: Option<&Operation>, seen: Option<&Seen>) -> Item {
     let state = match operation.map(|operation| operation.action) {
+        None if seen.is_some_and(|seen| seen.health.is_some()) => ItemState::Unready,
         None => ItemState::Satisfied,
-        Some(Action::Create | Action::Update | Action::Takeover) => ItemState::Work,
+        Some(Action::Create | Action::Update | Action::Takeover | Action::Recreate) => {
+            ItemState::Work
+        }
+        Some(Action::Keep) => ItemState::Satisfied,
         Some(_) => ItemState::Broken,
     };
+    let after = desired.directives.as_deref().map(|directives| directives.depends_on.clone());
     Item {
         id: desired.id.clone(),
+        wave: desired.wave(),
         rank: desired.rank,
         defines: desired.defines.clone(),
         needs: desired.needs.clone(),
+        after: after.unwrap_or_default(),
         state,
     }
 }
 
+fn hook_item(set: &DesiredSet, run: &HookRun) -> Option<Item> {
+    let desired = &set.hooks.get(run.index)?.desired;
+    Some(Item { id: run.id.clone(), state: ItemState::Work, ..item(desired, None, None) })
+}
+
 fn broken(operation: &Operation) -> Item {
     Item {
+        wave: operation.wave,
         rank: order::install_rank(&operation.object.group_kind()),
         id: operation.object.clone(),
         defines: None,
         needs: Vec::new(),
+        after: Vec::new(),
         state: ItemState::Broken,
-    }
-}
-
-fn operation(
-    index: usize,
-    desired: &Desired,
-    set: &DesiredSet,
-    found: &Observation,
-    recorded: &Inventory,
-) -> Option<Operation> {
-    match found.seen.get(index).and_then(Option::as_ref) {
-        None => Some(create(index, desired, set, found, recorded)),
-        Some(seen) => change(desired, seen),
     }
 }
 
@@ -168,6 +261,7 @@ fn create(
     set: &DesiredSet,
     found: &Observation,
     recorded: &Inventory,
+    options: &DeliveryOptions,
 ) -> Operation {
     let mut operation = desired.operation(Action::Create);
     let namespace = &desired.id.namespace;
@@ -180,13 +274,18 @@ fn create(
         operation.action = Action::Invalid;
         operation.reason = Some(problem.message.clone());
         operation.hint.clone_from(&problem.hint);
-    } else if recorded.get(&desired.id).is_some_and(|entry| entry.uid.is_some()) {
+    } else if let Some(entry) = recorded.get(&desired.id).filter(|entry| entry.uid.is_some()) {
         operation.reason = Some("it was delivered before and is gone".to_owned());
+        let is_as_applied = entry.digest == Some(desired.digest);
+        if options.automatic && is_as_applied && desired.says(|directives| directives.keeps_drift) {
+            operation.action = Action::Keep;
+            operation.reason = Some("left alone: it was deleted, and is not healed".to_owned());
+        }
     }
     operation
 }
 
-fn change(desired: &Desired, seen: &Seen) -> Option<Operation> {
+fn change(desired: &Desired, seen: &Seen, options: &DeliveryOptions) -> Option<Operation> {
     let mut operation = desired.operation(Action::Update);
     operation.uid = Some(seen.uid.clone());
     operation.resource_version = Some(seen.resource_version.clone());
@@ -209,6 +308,12 @@ fn change(desired: &Desired, seen: &Seen) -> Option<Operation> {
                     .to_owned(),
             );
         }
+        Verdict::Immutable(problem) => {
+            let recreates = may_recreate(desired, options);
+            operation.action = if recreates { Action::Recreate } else { Action::Invalid };
+            operation.reason = Some(problem.message.clone());
+            operation.hint = if recreates { None } else { recreate_hint(desired, options) };
+        }
         Verdict::Refused(problem) => {
             operation.action = Action::Invalid;
             operation.reason = Some(problem.message.clone());
@@ -225,85 +330,39 @@ fn change(desired: &Desired, seen: &Seen) -> Option<Operation> {
     Some(operation)
 }
 
+/// Whether objects of a kind hold others or data, so that no change is worth deleting them.
+fn is_guarded(desired: &Desired) -> bool {
+    let id = &desired.id;
+    GUARDED_KINDS.iter().any(|(group, kind)| id.group == *group && id.kind == *kind)
+}
+
+/// Whether an object may be deleted and made again when it cannot be changed in place.
+pub(crate) fn may_recreate(desired: &Desired, options: &DeliveryOptions) -> bool {
+    let wanted = match options.force_recreate {
+        ForceRecreate::Never => false,
+        ForceRecreate::Annotated => desired.says(|directives| directives.recreate),
+        ForceRecreate::Always => true,
+    };
+    wanted && !is_guarded(desired)
+}
+
+/// What to do about an object that cannot be changed in place.
+pub(crate) fn recreate_hint(desired: &Desired, options: &DeliveryOptions) -> Option<String> {
+    Some(if is_guarded(desired) {
+        format!("undo the change: a {} is never deleted to be made again", desired.id.kind)
+    } else if options.force_recreate == ForceRecreate::Never {
+        "undo the change, or allow it with --force-recreate annotated".to_owned()
+    } else {
+        "undo the change, or let the object be deleted and made again with the annotation \
+         orlop.dev/force: recreate"
+            .to_owned()
+    })
+}
+
 /// Why an object that is being deleted is still there.
 pub(crate) fn going(finalizers: &[String]) -> String {
     match finalizers {
         [] => "it is being deleted".to_owned(),
         names => format!("it is being deleted and held by the finalizers {}", names.join(", ")),
-    }
-}
-
-impl Decided {
-    /// Objects that left the tree.
-    fn leave(
-        &mut self,
-        found: &Observation,
-        recorded: &Inventory,
-        options: &DeliveryOptions,
-        facts: TreeFacts,
-    ) {
-        let mut candidates = Vec::new();
-        for (id, left) in &found.left {
-            let Some(entry) = recorded.get(id) else { continue };
-            let live = match left {
-                Left::Unknown(reason) => {
-                    self.keep(id, None, format!("left alone: {reason}"));
-                    continue;
-                }
-                Left::Gone => None,
-                Left::Live(live) => Some(live.as_ref()),
-            };
-            let fate =
-                decide::candidate(&options.name, id, entry, live, options.prune, &options.guards);
-            match (fate, live) {
-                (Candidate::Prune, Some(live)) => {
-                    candidates.push(Leaving { id: id.clone(), live: live.clone() });
-                }
-                (Candidate::HandOver(to), Some(live)) => {
-                    let reason = format!("it belongs to the delivery {to} now");
-                    self.others.push(left_operation(Action::HandOver, id, live, reason));
-                    self.hand_over.push(Leaving { id: id.clone(), live: live.clone() });
-                }
-                (Candidate::Keep(reason), live) => self.keep(id, live, reason),
-                (Candidate::Going(finalizers), live) => self.keep(id, live, going(&finalizers)),
-                (Candidate::Forget(reason), live) => {
-                    if live.is_some() {
-                        let message = format!("{id} is no longer recorded: {reason}");
-                        self.warnings.push(Problem { origin: None, message, hint: None });
-                    }
-                    self.forget.push(id.clone());
-                }
-                (Candidate::Prune | Candidate::HandOver(_), None) => {}
-            }
-        }
-        let ids: Vec<ObjectRef> = candidates.iter().map(|leaving| leaving.id.clone()).collect();
-        self.refusals = guard::refusals(&options.guards, facts, recorded.len(), &ids);
-        for leaving in candidates {
-            if self.refusals.is_empty() {
-                let reason = "it left the tree".to_owned();
-                let pruned = left_operation(Action::Prune, &leaving.id, &leaving.live, reason);
-                self.others.push(pruned);
-                self.prune.push(leaving);
-            } else {
-                let reason = "left alone: pruning was refused".to_owned();
-                self.keep(&leaving.id, Some(&leaving.live), reason);
-            }
-        }
-    }
-
-    fn keep(&mut self, id: &ObjectRef, live: Option<&Live>, reason: String) {
-        let mut operation = Operation::new(Action::Keep, id.clone());
-        operation.uid = live.map(|live| live.uid.clone());
-        operation.reason = Some(reason);
-        self.others.push(operation);
-    }
-}
-
-fn left_operation(action: Action, id: &ObjectRef, live: &Live, reason: String) -> Operation {
-    Operation {
-        uid: Some(live.uid.clone()),
-        resource_version: Some(live.resource_version.clone()),
-        reason: Some(reason),
-        ..Operation::new(action, id.clone())
     }
 }

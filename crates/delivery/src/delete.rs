@@ -39,6 +39,7 @@ pub async fn delete(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, DeliveryError> {
+    let client = &options.client(client);
     let namespace = options.inventory_namespace();
     let store = Store::read(client, &options.name, namespace).await?;
     if !store.exists() {
@@ -49,6 +50,7 @@ pub async fn delete(
         DeletePolicy::Delete => {
             let mut options = options.clone();
             options.prune = true;
+            options.act_as = None;
             options.guards.allow_empty = true;
             options.guards.objects_max = usize::MAX;
             options.guards.percent_max = 100;
@@ -79,14 +81,15 @@ async fn orphan(
     let mut ends = stream::iter(objects)
         .take_while(|_| std::future::ready(!cancel.is_cancelled()))
         .map(|(id, uid)| async move {
-            let end = release(writer, &id, uid, name).await;
-            (id, end)
+            let end = release(writer, &id, uid.clone(), name).await;
+            (id, uid, end)
         })
         .buffer_unordered(options.concurrency.max(1));
     let mut inventory = store.inventory.clone();
     let mut outcomes = Vec::new();
-    while let Some((id, end)) = ends.next().await {
+    while let Some((id, uid, end)) = ends.next().await {
         let mut outcome = Outcome::new(Action::HandOver, id.clone(), OutcomeResult::Done);
+        outcome.uid = uid;
         match end {
             Ok(()) => {
                 inventory.forget(&id);
@@ -111,7 +114,10 @@ async fn orphan(
         delivery: options.name.to_string(),
         source: PlanSource { location: source, ..PlanSource::default() },
         cluster,
+        written: outcomes.iter().any(|outcome| outcome.result == OutcomeResult::Done),
         outcomes,
+        drifted: Vec::new(),
+        drifted_total: 0,
         unchanged: 0,
         problems: Vec::new(),
         refusals: Vec::new(),

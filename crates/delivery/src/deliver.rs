@@ -3,17 +3,20 @@
 use crate::desired::Desired;
 use crate::look;
 use crate::observe::unhealthy;
+use crate::remove;
 use crate::source::problem;
-use crate::takeover;
-use cluster::{ApplyOptions, Client, ClusterError, PatchOptions, Resource};
+use crate::takeover::{self, Deliveries};
+use cluster::{Applied, ApplyOptions, Client, ClusterError, PatchOptions, Resource};
 use objects::health::Health;
 use objects::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use sync::name::DELIVERY_LABEL;
 use sync::plan::Conflict;
-use sync::{Action, Problem};
+use sync::{Action, DeliveryName, Ignored, Problem};
+use tokio::time::Instant;
 
-/// An object that changes while its ownership is rewritten is read again this many times.
+/// An object that changes between being read and being written is read again this many times.
 const TAKEOVER_TRIES_MAX: usize = 5;
 
 /// How objects are written in this run.
@@ -43,12 +46,15 @@ pub(crate) struct Failure {
     /// Whether the server said no, rather than the network or nobody.
     pub(crate) definite: bool,
     pub(crate) conflicts: Vec<Conflict>,
+    /// Whether it cannot be changed in place.
+    pub(crate) immutable: bool,
 }
 
 impl Failure {
     pub(crate) fn of(error: ClusterError) -> Self {
         let definite = !error.is_transient() && !look::concerns_everything(&error);
         let mut problem = problem(None, &error);
+        let immutable = matches!(error, ClusterError::Immutable { .. });
         let conflicts = match error {
             ClusterError::Conflict { conflicts, .. } => look::conflict_list(conflicts),
             _ => Vec::new(),
@@ -61,12 +67,12 @@ impl Failure {
                     .to_owned(),
             );
         }
-        Self { problem, definite, conflicts }
+        Self { problem, definite, conflicts, immutable }
     }
 
     pub(crate) fn new(message: impl Into<String>, definite: bool) -> Self {
         let problem = Problem { origin: None, message: message.into(), hint: None };
-        Self { problem, definite, conflicts: Vec::new() }
+        Self { problem, definite, conflicts: Vec::new(), immutable: false }
     }
 }
 
@@ -78,6 +84,12 @@ pub(crate) struct Job {
     pub(crate) action: Action,
     /// The live object's version before, to tell a write from nothing.
     pub(crate) resource_version: Option<String>,
+    /// What is left to others.
+    pub(crate) ignored: Option<Ignored>,
+    /// The other deliveries whose fields are taken.
+    pub(crate) from: Deliveries,
+    /// Until when it may be deleted and made again, if it may be at all.
+    pub(crate) recreate_until: Option<Instant>,
 }
 
 impl Job {
@@ -93,47 +105,141 @@ impl Job {
             object,
             action,
             resource_version: version,
+            ignored: desired.ignored().cloned(),
+            from: Deliveries::None,
+            recreate_until: None,
         })
+    }
+
+    /// The document to apply now, and the version of the live object that it was made for.
+    fn payload(&self, live: Option<&Object>, manager: &str) -> Object {
+        let mut object = self.object.clone();
+        if let (Some(ignored), Some(live)) = (&self.ignored, live) {
+            let label = object.label(DELIVERY_LABEL).map(str::to_owned);
+            let ignores = |manager: &str| ignored.manager(manager);
+            objects::fields::withhold(&mut object, live, manager, &ignored.pointers, &ignores);
+            if let Some(label) = label {
+                object.set_label(DELIVERY_LABEL, &label);
+            }
+            if let Some(version) = live.resource_version() {
+                let version = Value::String(version.to_owned());
+                object.metadata_mut().insert("resourceVersion".to_owned(), version);
+            }
+        }
+        object
     }
 }
 
 impl Writer {
     /// Writes one object.
     pub(crate) async fn write(&self, job: Job) -> Result<Written, Failure> {
-        let resource = match job.resource {
-            Some(resource) => resource,
+        let resource = match &job.resource {
+            Some(resource) => resource.clone(),
             None => self.client.resolve(&job.gvk).await.map_err(Failure::of)?,
         };
         let mut action = job.action;
         if action == Action::Takeover {
-            self.take_over(&resource, &job.object).await.map_err(Failure::of)?;
+            self.take_over(&resource, &job).await.map_err(Failure::of)?;
         }
-        let options = ApplyOptions { force: self.force, ..ApplyOptions::new(&self.manager) };
-        let applied = match self.client.apply(&resource, &job.object, &options).await {
-            Err(ClusterError::Conflict { conflicts, .. }) if takeover::only_clients(&conflicts) => {
+        let applied = match self.apply(&resource, &job, self.force).await {
+            Err(ClusterError::Conflict { conflicts, .. }) if job.from.give_all(&conflicts) => {
                 action = Action::Takeover;
-                self.client.apply(&resource, &job.object, &options.force()).await
+                self.apply(&resource, &job, true).await
             }
             other => other,
-        }
-        .map_err(Failure::of)?;
+        };
+        let applied = match (applied, job.recreate_until) {
+            (Err(ClusterError::Immutable { .. }), Some(until)) => {
+                action = Action::Recreate;
+                self.recreate(&resource, &job, until).await?
+            }
+            (applied, _) => applied.map_err(Failure::of)?,
+        };
         let same = job.resource_version.is_some()
             && applied.object.resource_version() == job.resource_version.as_deref();
+        let created = applied.created && action != Action::Recreate;
         Ok(Written {
             health: unhealthy(&applied.object),
-            action: (!same).then_some(if applied.created { Action::Create } else { action }),
+            action: (!same).then_some(if created { Action::Create } else { action }),
             object: applied.object,
             warnings: applied.warnings,
             resource,
         })
     }
 
+    /// Applies once. What is left to others needs the live object first, and the write holds only
+    /// for exactly that one.
+    async fn apply(
+        &self,
+        resource: &Resource,
+        job: &Job,
+        force: bool,
+    ) -> Result<Applied, ClusterError> {
+        let options = ApplyOptions { force, ..ApplyOptions::new(&self.manager) };
+        if job.ignored.is_none() {
+            return self.client.apply(resource, &job.object, &options).await;
+        }
+        let mut tries = 0;
+        loop {
+            let place = (job.object.namespace(), job.object.name());
+            let live = self.client.get(resource, place.0, place.1).await?;
+            let payload = job.payload(live.as_ref(), &self.manager);
+            tries += 1;
+            match self.client.apply(resource, &payload, &options).await {
+                Err(ClusterError::Changed { .. }) if tries < TAKEOVER_TRIES_MAX => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Deletes an object that cannot be changed in place, waits until it is gone, and makes it.
+    async fn recreate(
+        &self,
+        resource: &Resource,
+        job: &Job,
+        until: Instant,
+    ) -> Result<Applied, Failure> {
+        let id = job.object.id();
+        let live = self.client.get_metadata(resource, &id.namespace, &id.name).await;
+        if let Some(uid) = live.map_err(Failure::of)?.as_ref().and_then(Object::uid) {
+            let propagation = remove::propagation(&id.group_kind());
+            let end = remove::remove(&self.client, resource, (&id, uid), propagation, until).await;
+            end.freed()?;
+        }
+        let options = ApplyOptions::new(&self.manager);
+        self.client.apply(resource, &job.object, &options).await.map_err(Failure::of)
+    }
+
     /// Rewrites the entries of clients into ours; refused and tried again when the object moved.
-    async fn take_over(&self, resource: &Resource, desired: &Object) -> Result<(), ClusterError> {
-        let place = (desired.namespace(), desired.name());
+    async fn take_over(&self, resource: &Resource, job: &Job) -> Result<(), ClusterError> {
+        let place = (job.object.namespace(), job.object.name());
         self.repair(resource, place, |live| {
-            takeover::rewritten(live, &self.manager, self.force)
-                .map(|fields| vec![replace(&fields)])
+            takeover::rewritten(live, &self.manager, &job.from).map(|fields| vec![replace(&fields)])
+        })
+        .await
+    }
+
+    /// Gives an object to another delivery: first its label, then everything that we own.
+    pub(crate) async fn transfer(
+        &self,
+        resource: &Resource,
+        place: (&str, &str),
+        uid: &str,
+        to: &DeliveryName,
+    ) -> Result<(), ClusterError> {
+        self.repair(resource, place, |live| {
+            let is_other = live.uid() != Some(uid);
+            if is_other || live.label(DELIVERY_LABEL) == Some(to.as_str()) {
+                return None;
+            }
+            live.label(DELIVERY_LABEL)?;
+            let path = format!("/metadata/labels/{}", escaped(DELIVERY_LABEL));
+            Some(vec![json!({"op": "replace", "path": path, "value": to.as_str()})])
+        })
+        .await?;
+        self.repair(resource, place, |live| {
+            let fields = takeover::transferred(live, &self.manager, &to.manager());
+            fields.filter(|_| live.uid() == Some(uid)).map(|fields| vec![replace(&fields)])
         })
         .await
     }
@@ -152,8 +258,8 @@ impl Writer {
             }
             let mut patch: Vec<Value> = Vec::new();
             if let Some(label) = label.filter(|label| live.label(label).is_some()) {
-                let key = label.replace('~', "~0").replace('/', "~1");
-                patch.push(json!({"op": "remove", "path": format!("/metadata/labels/{key}")}));
+                let path = format!("/metadata/labels/{}", escaped(label));
+                patch.push(json!({"op": "remove", "path": path}));
             }
             patch.extend(takeover::released(live, &self.manager).as_ref().map(replace));
             (!patch.is_empty()).then_some(patch)
@@ -190,6 +296,11 @@ impl Writer {
             }
         }
     }
+}
+
+/// A key as a part of a JSON pointer.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 fn replace(fields: &Value) -> Value {

@@ -7,14 +7,16 @@
 //! the cluster each time it is unpacked: that costs microseconds, a second copy megabytes.
 
 use crate::error::DeliveryError;
+use crate::hook::{self, HookObject};
 use crate::options::DeliveryOptions;
 use crate::source::{Defined, Document, Tree, problem};
 use cluster::{Client, ClusterError, Resource};
 use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, Packed, order};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use sync::directives::Directives;
 use sync::name::DELIVERY_LABEL;
-use sync::{Action, Digest, Operation, Problem};
+use sync::{Action, Digest, IgnoreRule, Ignored, Operation, Problem};
 
 /// Metadata that the server writes; a manifest that was copied from a cluster carries it.
 const SERVER_METADATA: [&str; 6] =
@@ -33,6 +35,8 @@ pub(crate) struct Desired {
     pub(crate) needs: Vec<ObjectRef>,
     /// Where it lives; `None` while only the tree itself defines its kind.
     pub(crate) resource: Option<Arc<Resource>>,
+    /// What it says about its own delivery; `None` is nothing.
+    pub(crate) directives: Option<Box<Directives>>,
     delivery: Arc<str>,
     /// As the tree has it.
     packed: Packed,
@@ -43,6 +47,12 @@ pub(crate) struct Desired {
 pub(crate) struct DesiredSet {
     pub(crate) objects: Vec<Arc<Desired>>,
     pub(crate) by_id: HashMap<ObjectRef, usize>,
+    /// What runs as a hook, once for each of its phases.
+    pub(crate) hooks: Vec<HookObject>,
+    /// The content of everything above.
+    pub(crate) digest: Option<Digest>,
+    /// Worth knowing about single documents.
+    pub(crate) warnings: Vec<Problem>,
     /// What cannot be delivered.
     pub(crate) invalid: Vec<Operation>,
     /// Every identity that the tree speaks of, invalid ones too: never pruned.
@@ -56,14 +66,18 @@ pub(crate) struct Resolved {
     known: HashMap<Packed, (Arc<Desired>, u64)>,
     /// The namespace of those that name none.
     namespace: String,
+    /// The rules of the options about what is left to others.
+    ignore: Vec<IgnoreRule>,
     round: u64,
 }
 
 impl Resolved {
-    fn begin(&mut self, namespace: &str) {
-        if self.namespace != namespace {
+    /// What the options say about single objects is part of what is kept.
+    fn begin(&mut self, options: &DeliveryOptions) {
+        if self.namespace != options.namespace || self.ignore != options.ignore {
             self.known.clear();
-            namespace.clone_into(&mut self.namespace);
+            options.namespace.clone_into(&mut self.namespace);
+            options.ignore.clone_into(&mut self.ignore);
         }
         self.round += 1;
     }
@@ -95,17 +109,54 @@ impl Desired {
         Ok(object)
     }
 
+    /// The document to apply onto a live object: what is left to others is not in it, or has its
+    /// live value.
+    pub(crate) fn payload(&self, live: &Object, manager: &str) -> Result<Object, DeliveryError> {
+        let mut object = self.object()?;
+        if let Some(ignored) = self.ignored() {
+            let ignores = |manager: &str| ignored.manager(manager);
+            objects::fields::withhold(&mut object, live, manager, &ignored.pointers, &ignores);
+            object.set_label(DELIVERY_LABEL, &self.delivery);
+        }
+        Ok(object)
+    }
+
+    /// What is left to others, when anything is.
+    pub(crate) fn ignored(&self) -> Option<&Ignored> {
+        let directives = self.directives.as_deref()?;
+        Some(&directives.ignored).filter(|ignored| !ignored.is_empty())
+    }
+
+    /// Whether its document says something about its own delivery.
+    pub(crate) fn says(&self, what: impl Fn(&Directives) -> bool) -> bool {
+        self.directives.as_deref().is_some_and(what)
+    }
+
+    /// Its wave.
+    pub(crate) fn wave(&self) -> i32 {
+        self.directives.as_deref().map_or(0, |directives| directives.wave)
+    }
+
     /// The beginnings of an operation on it.
     pub(crate) fn operation(&self, action: Action) -> Operation {
         Operation {
             api_version: Some(self.gvk.api_version()),
             origin: Some(self.origin.to_string()),
+            wave: self.wave(),
             ..Operation::new(action, self.id.clone())
         }
     }
 }
 
 impl DesiredSet {
+    /// Where the first document of an object stands.
+    fn origin_of(&self, id: &ObjectRef) -> Option<&Origin> {
+        let object = self.by_id.get(id).and_then(|at| self.objects.get(*at)).map(Arc::as_ref);
+        let hook = || self.hooks.iter().map(|hook| &hook.desired).find(|hook| hook.id == *id);
+        // A hook without a name is never another one.
+        object.or_else(hook).filter(|_| !id.name.is_empty()).map(|desired| &desired.origin)
+    }
+
     /// Of two documents of one object neither is right.
     fn drop_given_twice(&mut self) {
         if self.invalid.is_empty() {
@@ -113,6 +164,7 @@ impl DesiredSet {
         }
         let twice: BTreeSet<&ObjectRef> =
             self.invalid.iter().map(|operation| &operation.object).collect();
+        self.hooks.retain(|hook| !twice.contains(&hook.desired.id));
         self.objects.retain(|desired| !twice.contains(&desired.id));
         self.by_id = self
             .objects
@@ -164,7 +216,7 @@ pub(crate) async fn resolve(
 ) -> Result<DesiredSet, DeliveryError> {
     let set = DesiredSet::with_capacity(tree.documents.len());
     let delivery = options.name.as_str().into();
-    resolved.begin(&options.namespace);
+    resolved.begin(options);
     let mut resolver =
         Resolver { client, tree, options, delivery, kinds: HashMap::new(), set, resolved };
     for document in &tree.documents {
@@ -180,6 +232,7 @@ pub(crate) async fn resolve(
     }
     resolver.resolved.end(resolver.set.objects.len());
     resolver.set.drop_given_twice();
+    hook::name_all(&mut resolver.set);
     Ok(resolver.set)
 }
 
@@ -281,21 +334,28 @@ impl Resolver<'_> {
             object.set_namespace(&self.options.namespace);
         }
         let id = object.id();
-        let refused = match kind {
-            Kind::Unusable(problem) => Some(problem.clone()),
-            _ => refuse(&object, namespaced),
+        let directives = self.directives(&object, &id);
+        let is_hook = directives.as_ref().is_ok_and(|directives| directives.hook.is_some());
+        let refused = match (kind, &directives) {
+            (Kind::Unusable(problem), _) | (_, Err(problem)) => Some(problem.clone()),
+            _ => refuse(&object, namespaced, is_hook),
         };
+        let wave = directives.as_ref().map_or(0, |directives| directives.wave);
+        let directives = directives.unwrap_or_default();
+        if is_hook && refused.is_none() && hook::is_skipped(&mut self.set, &id, &directives) {
+            return;
+        }
         self.set.named.insert(id.clone());
         if let Some(reason) = refused {
-            return self.invalid(&gvk, &id, &document.origin, reason);
+            return self.invalid((&gvk, &id, wave), &document.origin, reason);
         }
-        if let Some(first) = self.set.by_id.get(&id).and_then(|at| self.set.objects.get(*at)) {
+        if let Some(first) = self.set.origin_of(&id) {
             let reason = Problem {
                 origin: None,
-                message: format!("is given twice: here and in {}", first.origin),
+                message: format!("is given twice: here and in {first}"),
                 hint: Some("keep one of them".to_owned()),
             };
-            return self.invalid(&gvk, &id, &document.origin, reason);
+            return self.invalid((&gvk, &id, wave), &document.origin, reason);
         }
         let resource = match kind {
             Kind::Served(resource) => Some(resource.clone()),
@@ -304,8 +364,7 @@ impl Resolver<'_> {
         form(&mut object, &id.namespace, resource.as_deref(), &self.delivery);
         let needs = sync::reference::references(&object);
         let defines = Defined::of(&object).map(|defined| defined.kind);
-        self.set.by_id.insert(id.clone(), self.set.objects.len());
-        let desired = Arc::new(Desired {
+        let desired = Desired {
             rank: order::install_rank(&id.group_kind()),
             origin: document.origin.clone(),
             digest: Digest::of(&object.into_value()),
@@ -314,17 +373,35 @@ impl Resolver<'_> {
             defines,
             needs,
             resource,
+            directives: (directives != Directives::default()).then(|| Box::new(directives)),
             delivery: self.delivery.clone(),
             packed: document.packed.clone(),
-        });
+        };
+        if is_hook {
+            return self.set.hooks.push(HookObject::new(desired));
+        }
+        let desired = Arc::new(desired);
         self.resolved.put(&desired);
+        self.set.by_id.insert(desired.id.clone(), self.set.objects.len());
         self.set.objects.push(desired);
+    }
+
+    /// What the document says, with the rules of the options about it.
+    fn directives(&self, object: &Object, id: &ObjectRef) -> Result<Directives, Problem> {
+        let mut directives = Directives::of(object).map_err(|error| Problem {
+            origin: None,
+            message: error.to_string(),
+            hint: None,
+        })?;
+        let Ignored { pointers, managers } = Ignored::of(&self.options.ignore, id);
+        directives.ignored.pointers.extend(pointers);
+        directives.ignored.managers.extend(managers);
+        Ok(directives)
     }
 
     fn invalid(
         &mut self,
-        gvk: &GroupVersionKind,
-        id: &ObjectRef,
+        (gvk, id, wave): (&GroupVersionKind, &ObjectRef, i32),
         origin: &Origin,
         reason: Problem,
     ) {
@@ -333,23 +410,26 @@ impl Resolver<'_> {
             origin: Some(origin.to_string()),
             reason: Some(reason.message),
             hint: reason.hint,
+            wave,
             ..Operation::new(Action::Invalid, id.clone())
         });
     }
 }
 
 /// Why an object of a usable kind cannot be delivered.
-fn refuse(object: &Object, namespaced: bool) -> Option<Problem> {
+fn refuse(object: &Object, namespaced: bool, is_hook: bool) -> Option<Problem> {
     let refused = |message: String, hint: &str| {
         Some(Problem { origin: None, message, hint: Some(hint.to_owned()) })
     };
-    if object.name().is_empty() && object.at(&["metadata", "generateName"]).is_some() {
+    let generated =
+        object.str_at(&["metadata", "generateName"]).is_some_and(|name| !name.is_empty());
+    if object.name().is_empty() && generated && !is_hook {
         return refused(
             "has metadata.generateName: each run would make another object".to_owned(),
             "give it a metadata.name",
         );
     }
-    if object.name().is_empty() {
+    if object.name().is_empty() && !generated {
         return refused("metadata.name is missing".to_owned(), "give it a metadata.name");
     }
     if !namespaced && !object.namespace().is_empty() {

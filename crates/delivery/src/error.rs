@@ -6,6 +6,7 @@
 use cluster::ClusterError;
 use model::{Explain, Hint, Retry};
 use repo::RepoError;
+use sync::ignore::IgnoreError;
 use sync::inventory::InventoryError;
 
 /// Why an operation on a whole delivery failed.
@@ -74,6 +75,9 @@ pub enum DeliveryError {
         /// What moved, one sentence each.
         moved: Vec<String>,
     },
+    /// The rules about fields that are left to others cannot be used.
+    #[error("the ignore rules cannot be used")]
+    Ignore(#[source] IgnoreError),
     /// It was stopped before anything was written.
     #[error("stopped before anything was written")]
     Stopped,
@@ -96,6 +100,7 @@ impl Explain for DeliveryError {
             Self::Source(source) => source.hint(),
             Self::Cluster { source, .. } => source.hint(),
             Self::Inventory { source, .. } => source.hint(),
+            Self::Ignore(source) => source.hint(),
             Self::NeedsRender { .. } => Some(Hint::new(
                 "render it first (`kustomize build`, `helm template`) and deliver the output",
             )),

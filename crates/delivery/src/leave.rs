@@ -1,59 +1,66 @@
 //! Objects that left the tree: deleted in reverse order and awaited, or handed over.
 
 use crate::apply::Runner;
-use crate::decided::{Leaving, going};
+use crate::decided::Leaving;
 use crate::deliver::Failure;
 use crate::progress::Event;
+use crate::remove::{End, remove};
 use crate::report::{Outcome, OutcomeResult};
-use crate::wait;
-use cluster::{Client, ClusterError, DeleteOptions, Deleted, Resource};
+use cluster::Propagation;
 use futures_util::stream::{self, StreamExt};
-use objects::{GroupKind, ObjectRef, order};
+use objects::{ObjectRef, order};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use sync::Action;
 use sync::schedule;
 use tokio::time::Instant;
 
-/// How a deletion ended.
-enum End {
-    /// It is gone, or was before.
-    Gone,
-    /// Another object has its name; ours is gone.
-    Replaced,
-    /// It is still there when the time is over.
-    Stuck(String),
-    /// The server said no.
-    Failed(Failure),
-}
-
 impl Runner<'_> {
-    /// Hands over and prunes. After a failure or a stop nothing is deleted: what replaces it may
-    /// not be there.
+    /// Hands over, cleans up after hooks and prunes. After a failure or a stop nothing is deleted:
+    /// what replaces it may not be there.
     pub(crate) async fn leave(&mut self) {
-        for leaving in std::mem::take(&mut self.decided.hand_over) {
+        for (leaving, to) in std::mem::take(&mut self.decided.hand_over) {
             if !self.stopped {
-                self.hand_over(leaving).await;
+                self.hand_over(leaving, &to).await;
             }
         }
         let prune = std::mem::take(&mut self.decided.prune);
-        let failed = self
-            .outcomes
-            .iter()
-            .any(|outcome| matches!(outcome.result, OutcomeResult::Failed | OutcomeResult::Held));
-        if self.stopped || failed {
-            for Leaving { id, .. } in prune {
+        let all_last = self.options.prune_last;
+        let (last, now): (Vec<_>, Vec<_>) =
+            prune.into_iter().partition(|leaving| all_last || leaving.live.prune_last);
+        let now = now.into_iter().chain(std::mem::take(&mut self.decided.clean_up)).collect();
+        self.decided.prune = last;
+        self.prune(now).await;
+    }
+
+    /// What is pruned when everything else has ended well.
+    pub(crate) async fn leave_last(&mut self) {
+        let last = std::mem::take(&mut self.decided.prune);
+        self.prune(last).await;
+    }
+
+    /// What would have been pruned last stays when something failed.
+    pub(crate) fn keep_last(&mut self) {
+        for Leaving { id, live } in std::mem::take(&mut self.decided.prune) {
+            let reason = Some("left alone: this run has failures".to_owned());
+            self.left(Action::Prune, (id, live.uid), OutcomeResult::Kept, reason);
+        }
+    }
+
+    async fn prune(&mut self, prune: Vec<Leaving>) {
+        if self.stopped || self.has_failed() {
+            for Leaving { id, live } in prune {
                 let (result, reason) = match self.stopped {
                     true => (OutcomeResult::NotStarted, "the run was stopped before its turn"),
                     false => (OutcomeResult::Kept, "left alone: this run has failures"),
                 };
-                self.left(Action::Prune, id, result, Some(reason.to_owned()));
+                self.left(Action::Prune, (id, live.uid), result, Some(reason.to_owned()));
             }
             return;
         }
-        let ranked = prune
-            .iter()
-            .map(|leaving| (order::install_rank(&leaving.id.group_kind()), leaving.id.clone()));
+        let ranked = prune.iter().map(|leaving| {
+            let rank = order::install_rank(&leaving.id.group_kind());
+            ((leaving.live.wave, rank), leaving.id.clone())
+        });
         let stages = schedule::deletion_stages(ranked.collect());
         let mut lives: BTreeMap<ObjectRef, Leaving> =
             prune.into_iter().map(|leaving| (leaving.id.clone(), leaving)).collect();
@@ -66,9 +73,9 @@ impl Runner<'_> {
     async fn delete_stage(&mut self, stage: Vec<Leaving>) {
         if self.cancel.is_cancelled() {
             self.stopped = true;
-            for Leaving { id, .. } in stage {
+            for Leaving { id, live } in stage {
                 let reason = Some("the run was stopped before its turn".to_owned());
-                self.left(Action::Prune, id, OutcomeResult::NotStarted, reason);
+                self.left(Action::Prune, (id, live.uid), OutcomeResult::NotStarted, reason);
             }
             return;
         }
@@ -82,8 +89,9 @@ impl Runner<'_> {
             jobs.push(async move {
                 let end = match resource {
                     Some(resource) => {
+                        let object = (&leaving.id, leaving.live.uid.as_str());
                         tokio::select! {
-                            end = delete(&client, &resource, &leaving, until) => end,
+                            end = remove(&client, &resource, object, Propagation::Background, until) => end,
                             () = cancel.cancelled() => {
                                 End::Stuck("deletion has begun, and nobody waited for its end".to_owned())
                             }
@@ -91,95 +99,67 @@ impl Runner<'_> {
                     }
                     None => End::Failed(Failure::new("its kind is not served", true)),
                 };
-                (leaving.id, end)
+                ((leaving.id, leaving.live.uid), end)
             });
         }
         let mut ends = stream::iter(jobs).buffer_unordered(self.options.concurrency.max(1));
-        while let Some((id, end)) = ends.next().await {
+        while let Some((object, end)) = ends.next().await {
             match end {
                 End::Gone | End::Replaced => {
-                    self.inventory.forget(&id);
-                    let action = Some(Action::Prune);
-                    self.progress.event(&Event::Done { action, object: id.clone() });
-                    self.left(Action::Prune, id, OutcomeResult::Done, None);
+                    self.inventory.forget(&object.0);
+                    let done =
+                        Event::Done { action: Some(Action::Prune), object: object.0.clone() };
+                    self.progress.event(&done);
+                    self.left(Action::Prune, object, OutcomeResult::Done, None);
                 }
-                End::Stuck(reason) => self.left_failed(Action::Prune, id, reason),
+                End::Stuck(reason) => self.left_failed(Action::Prune, object, reason),
                 End::Failed(failure) => {
-                    self.left_failed(Action::Prune, id, failure.problem.message);
+                    self.left_failed(Action::Prune, object, failure.problem.message);
                 }
             }
         }
     }
 
-    /// The other delivery has it: our ownership of its fields goes, and the record.
-    async fn hand_over(&mut self, leaving: Leaving) {
+    /// The other delivery has it, or will: our ownership of its fields goes to it, and the record
+    /// of it goes. What has our label still gets that of the other one, so that its fields never
+    /// are without an owner and its next run finds nothing to do.
+    async fn hand_over(&mut self, leaving: Leaving, to: &str) {
         let Leaving { id, live } = leaving;
         let Some(resource) = self.found.resources.get(&id.group_kind()).cloned() else { return };
         let place = (id.namespace.as_str(), id.name.as_str());
-        let released = self.writer.release(&resource, place, &live.uid, None).await;
-        match released {
+        let is_ours = live.delivery.as_deref() == Some(self.options.name.as_str());
+        let handed = match to.parse::<sync::DeliveryName>() {
+            Ok(to) if is_ours => self.writer.transfer(&resource, place, &live.uid, &to).await,
+            _ => self.writer.release(&resource, place, &live.uid, None).await,
+        };
+        let object = (id.clone(), live.uid);
+        match handed {
             Ok(()) => {
                 self.inventory.forget(&id);
                 let action = Some(Action::HandOver);
-                self.progress.event(&Event::Done { action, object: id.clone() });
-                self.left(Action::HandOver, id, OutcomeResult::Done, None);
+                self.progress.event(&Event::Done { action, object: id });
+                let reason = Some(format!("it belongs to the delivery {to} now"));
+                self.left(Action::HandOver, object, OutcomeResult::Done, reason);
             }
             Err(error) => {
-                self.left_failed(Action::HandOver, id, Failure::of(error).problem.message);
+                self.left_failed(Action::HandOver, object, Failure::of(error).problem.message);
             }
         }
     }
 
-    fn left_failed(&mut self, action: Action, id: ObjectRef, reason: String) {
-        let event = Event::Failed { object: id.clone(), held: false, reason: reason.clone() };
+    fn left_failed(&mut self, action: Action, object: (ObjectRef, String), reason: String) {
+        let event = Event::Failed { object: object.0.clone(), held: false, reason: reason.clone() };
         self.progress.event(&event);
-        self.left(action, id, OutcomeResult::Failed, Some(reason));
+        self.left(action, object, OutcomeResult::Failed, Some(reason));
     }
 
     fn left(
         &mut self,
         action: Action,
-        id: ObjectRef,
+        (id, uid): (ObjectRef, String),
         result: OutcomeResult,
         reason: Option<String>,
     ) {
-        self.outcomes.push(Outcome { reason, ..Outcome::new(action, id, result) });
-    }
-}
-
-/// Deletes one object, the one that was looked at and no other, and waits until it is gone.
-async fn delete(
-    client: &Client,
-    resource: &Arc<Resource>,
-    leaving: &Leaving,
-    until: Instant,
-) -> End {
-    let Leaving { id, live } = leaving;
-    let options = DeleteOptions { uid: Some(live.uid.clone()), ..DeleteOptions::default() };
-    match client.delete(resource, &id.namespace, &id.name, &options).await {
-        Ok(Deleted::Absent) => return End::Gone,
-        // A namespace answers like an object without finalizers and goes when it is empty.
-        Ok(Deleted::Gone) if id.group_kind() != GroupKind::new("", "Namespace") => {
-            return End::Gone;
-        }
-        Ok(Deleted::Gone | Deleted::Pending(_)) => {}
-        // The precondition did not hold: the object we made is gone.
-        Err(ClusterError::Changed { .. }) => return End::Replaced,
-        Err(error) => return End::Failed(Failure::of(error)),
-    }
-    let place = (id.namespace.as_str(), id.name.as_str());
-    let gone = wait::watch_until(client, resource, place, until, |state| {
-        state.is_none_or(|object| object.uid() != Some(&live.uid))
-    })
-    .await;
-    match gone {
-        Ok(None) => End::Gone,
-        Ok(Some(_)) => {
-            let last = client.get_metadata(resource, &id.namespace, &id.name).await.ok().flatten();
-            let finalizers =
-                last.map(|object| sync::decide::Live::of(&object).finalizers).unwrap_or_default();
-            End::Stuck(going(&finalizers))
-        }
-        Err(error) => End::Failed(Failure::of(error)),
+        self.outcomes.push(Outcome { reason, uid: Some(uid), ..Outcome::new(action, id, result) });
     }
 }

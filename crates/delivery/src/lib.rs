@@ -9,8 +9,12 @@ mod decided;
 mod delete;
 mod deliver;
 mod desired;
+mod drift;
 mod error;
+mod fate;
 mod gate;
+mod hook;
+mod hook_run;
 mod leave;
 mod live;
 mod look;
@@ -19,6 +23,7 @@ mod options;
 mod prepared;
 mod progress;
 mod recall;
+mod remove;
 mod report;
 mod settle;
 mod source;
@@ -26,6 +31,7 @@ mod status;
 mod store;
 mod takeover;
 mod wait;
+mod work;
 
 pub use apply::apply;
 pub use cache::{TREE_CACHE_BYTES_MAX, TreeCache};
@@ -36,12 +42,15 @@ pub use live::{
     HealthRule, KEPT_BYTES_MAX, KEPT_OBJECTS_MAX, LIVE_EVENTS_MAX, LIVE_MEMO_BYTES_MAX,
     LIVE_PAGE_OBJECTS, LIVE_SYNC_SECONDS, Live, LiveEvent, LiveEvents, LiveHealth, Unwatched,
 };
-pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
+pub use options::{
+    CONCURRENCY, DeliveryOptions, Moves, NAMESPACE, SERVICE_ACCOUNT_CHARS_MAX, ServiceAccountName,
+    TIMEOUT_SECONDS,
+};
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
 pub use report::{
-    DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
-    Status,
+    DRIFTED_FIELDS_MAX, DRIFTED_MAX, DeliverySummary, Drifted, DriftedField, ObjectHealth, Outcome,
+    OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA, Status,
 };
 pub use source::{Source, Tree, load, load_with, read};
 pub use status::{list, status};

@@ -2,7 +2,7 @@
 
 use crate::error::DeliveryError;
 use crate::source::problem;
-use crate::takeover;
+use crate::takeover::{self, Deliveries};
 use cluster::{ApplyOptions, Client, ClusterError, FieldConflict, Resource};
 use objects::Object;
 use objects::diff::{self, FieldChange};
@@ -26,6 +26,8 @@ pub(crate) enum Verdict {
     Differs { changes: Vec<Change>, takes_over_from: Vec<String> },
     /// Others own fields of it with other values.
     Conflict { changes: Vec<Change>, conflicts: Vec<Conflict> },
+    /// It cannot be changed in place.
+    Immutable(Problem),
     /// It would be refused.
     Refused(Problem),
     /// It is being deleted; these finalizers hold it.
@@ -63,15 +65,15 @@ impl Lens<'_> {
         resource: &Resource,
         desired: &Object,
         live: Option<&Object>,
+        from: &Deliveries,
     ) -> Result<Verdict, DeliveryError> {
         let taken =
-            live.map(|live| takeover::managers(live, self.manager, self.force)).unwrap_or_default();
+            live.map(|live| takeover::managers(live, self.manager, from)).unwrap_or_default();
         match self.dry_run(resource, desired, self.force).await {
             Ok(after) => Ok(self.compare(live, &after, taken)),
             Err(ClusterError::Conflict { conflicts, .. }) => {
-                let (clients, others): (Vec<_>, Vec<_>) = conflicts
-                    .into_iter()
-                    .partition(|conflict| takeover::is_client(&conflict.manager));
+                let (clients, others): (Vec<_>, Vec<_>) =
+                    conflicts.into_iter().partition(|conflict| from.gives(&conflict.manager));
                 let forced = self.dry_run(resource, desired, true).await.ok();
                 Ok(match forced {
                     Some(after) if others.is_empty() => {
@@ -90,6 +92,9 @@ impl Lens<'_> {
             Err(error) if concerns_everything(&error) => {
                 let id = desired.id();
                 Err(DeliveryError::Cluster { operation: format!("compare {id}"), source: error })
+            }
+            Err(error @ ClusterError::Immutable { .. }) => {
+                Ok(Verdict::Immutable(problem(None, &error)))
             }
             Err(error) => Ok(Verdict::Refused(problem(None, &error))),
         }

@@ -6,10 +6,13 @@
 //! request per kind and page and none per object.
 
 use crate::desired::{self, Desired, DesiredSet};
+use crate::drift::{self, Drift};
 use crate::error::DeliveryError;
 use crate::look::{Lens, Verdict};
 use crate::options::DeliveryOptions;
 use crate::progress::{Event, Progress};
+use crate::report::Drifted;
+use crate::takeover::Deliveries;
 use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use objects::health::{self, Health, HealthStatus};
@@ -33,6 +36,8 @@ pub(crate) struct Seen {
     pub(crate) verdict: Verdict,
     /// Its health when it is not healthy.
     pub(crate) health: Option<Health>,
+    /// Whether it has the label of this delivery.
+    pub(crate) labelled: bool,
 }
 
 /// A recorded object that left the tree.
@@ -59,6 +64,10 @@ pub(crate) struct Observation {
     pub(crate) resources: HashMap<GroupKind, Arc<Resource>>,
     /// Namespaces that were asked for and are not there.
     pub(crate) absent_namespaces: BTreeSet<String>,
+    /// What others changed although Git did not ask for it.
+    pub(crate) drift: Drift,
+    /// Drifted objects that this run leaves alone.
+    pub(crate) left_alone: BTreeSet<usize>,
 }
 
 pub(crate) struct Observer<'a> {
@@ -99,6 +108,8 @@ impl Observer<'_> {
             left: BTreeMap::new(),
             resources: HashMap::new(),
             absent_namespaces: BTreeSet::new(),
+            drift: Drift::default(),
+            left_alone: BTreeSet::new(),
         };
         let groups = self.groups(&mut found).await?;
         for group in &groups {
@@ -247,11 +258,17 @@ impl Observer<'_> {
         found: &mut Observation,
     ) -> Result<bool, DeliveryError> {
         let facts = Live::of(live);
-        let proven = proof::prove(&desired.object()?, live, self.lens.manager).is_clean();
+        if desired.says(|directives| directives.once) {
+            found.put(index, self.seen(facts, Verdict::Unchanged, unhealthy(live)));
+            return Ok(true);
+        }
+        let payload = desired.payload(live, self.lens.manager)?;
+        let proven = proof::prove(&payload, live, self.lens.manager).is_clean();
         let taken = if proven {
             Vec::new()
         } else {
-            crate::takeover::managers(live, self.lens.manager, self.lens.force)
+            let from = self.options.takes(&desired.id);
+            crate::takeover::managers(live, self.lens.manager, &from)
         };
         let step = decide::step(
             self.mode,
@@ -263,12 +280,32 @@ impl Observer<'_> {
         );
         let verdict = match step {
             Step::Unchanged | Step::Create => Verdict::Unchanged,
+            Step::Write if self.leaves(desired) => return Ok(false),
             Step::Write => Verdict::Write { takes_over_from: taken },
             Step::Hold => Verdict::Going(facts.finalizers.clone()),
             Step::DryRun => return Ok(false),
         };
-        found.put(index, Seen::new(facts, verdict, live));
+        found.put(index, self.seen(facts, verdict, unhealthy(live)));
         Ok(true)
+    }
+
+    pub(crate) fn seen(&self, facts: Live, verdict: Verdict, health: Option<Health>) -> Seen {
+        let labelled = facts.delivery.as_deref() == Some(self.options.name.as_str());
+        let Live { uid, resource_version, .. } = facts;
+        Seen { uid, resource_version, verdict, health, labelled }
+    }
+
+    /// Whether Git has the object as it was applied last.
+    fn is_as_applied(&self, desired: &Desired) -> bool {
+        let recorded = self.recorded.get(&desired.id).and_then(|entry| entry.digest);
+        recorded == Some(desired.digest)
+    }
+
+    /// Whether what others changed in an object is left alone in this run.
+    pub(crate) fn leaves(&self, desired: &Desired) -> bool {
+        self.options.automatic
+            && desired.says(|directives| directives.keeps_drift)
+            && self.is_as_applied(desired)
     }
 
     /// Asks the server about the objects of one page together.
@@ -281,20 +318,34 @@ impl Observer<'_> {
         let questions = questions
             .into_iter()
             .filter_map(|question| Some((self.set.objects.get(question.index)?, question)));
-        let answers: Vec<(usize, Seen)> = stream::iter(questions)
+        let answers: Vec<(usize, Seen, Option<Drifted>)> = stream::iter(questions)
             .map(|(desired, Question { index, live })| async move {
-                let (wanted, live) = (desired.object()?, desired::unpack(&live)?);
-                let verdict = self.lens.look(resource, &wanted, Some(&live)).await?;
+                let live = desired::unpack(&live)?;
+                let payload = desired.payload(&live, self.lens.manager)?;
+                let from = self.options.takes(&desired.id);
+                let verdict = self.lens.look(resource, &payload, Some(&live), &from).await?;
                 if let (Some(known), Verdict::Unchanged) = (self.live, &verdict) {
                     known.memory().confirm(desired, &live);
                 }
-                Ok::<_, DeliveryError>((index, Seen::new(Live::of(&live), verdict, &live)))
+                let drifted = match self.is_as_applied(desired) {
+                    true => drift::of(desired, &live, &verdict, self.lens.manager),
+                    false => None,
+                };
+                let verdict = if self.leaves(desired) { Verdict::Unchanged } else { verdict };
+                let seen = self.seen(Live::of(&live), verdict, unhealthy(&live));
+                Ok::<_, DeliveryError>((index, seen, drifted))
             })
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
             .await?;
-        for (index, seen) in answers {
+        for (index, seen, drifted) in answers {
             found.put(index, seen);
+            if let Some(drifted) = drifted {
+                if self.set.objects.get(index).is_some_and(|desired| self.leaves(desired)) {
+                    found.left_alone.insert(index);
+                }
+                found.drift.add(drifted);
+            }
         }
         let compared = found.seen.iter().flatten().count();
         self.progress.event(&Event::Observed { compared, of: self.set.objects.len() });
@@ -451,7 +502,8 @@ impl Observer<'_> {
         }
         let mut answers = stream::iter(questions)
             .map(|(index, desired, resource)| async move {
-                let verdict = self.lens.look(&resource, &desired.object()?, None).await?;
+                let verdict =
+                    self.lens.look(&resource, &desired.object()?, None, &Deliveries::None).await?;
                 Ok::<_, DeliveryError>((index, verdict))
             })
             .buffer_unordered(self.options.concurrency.max(1));
@@ -466,17 +518,6 @@ impl Observer<'_> {
 impl Group {
     fn new(resource: Arc<Resource>) -> Self {
         Self { resource, namespaces: BTreeSet::new(), desired: Vec::new(), left: Vec::new() }
-    }
-}
-
-impl Seen {
-    fn new(facts: Live, verdict: Verdict, live: &Object) -> Self {
-        Self::of(facts, verdict, unhealthy(live))
-    }
-
-    pub(crate) fn of(facts: Live, verdict: Verdict, health: Option<Health>) -> Self {
-        let Live { uid, resource_version, .. } = facts;
-        Self { uid, resource_version, verdict, health }
     }
 }
 

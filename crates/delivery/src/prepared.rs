@@ -3,16 +3,18 @@
 use crate::decided::{self, Decided};
 use crate::desired::{self, DesiredSet, Resolved};
 use crate::error::DeliveryError;
+use crate::fate::Claims;
 use crate::gate;
 use crate::live::Live;
 use crate::look::{self, Lens};
-use crate::observe::{Observation, Observer};
+use crate::observe::{Left, Observation, Observer};
 use crate::options::DeliveryOptions;
 use crate::progress::Progress;
 use crate::source::Tree;
 use crate::store::Store;
 use cluster::{Client, ClusterError};
-use objects::GroupVersionKind;
+use objects::{GroupVersionKind, ObjectRef};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use sync::decide::Mode;
 use sync::plan::{ClusterIdentity, PLAN_SCHEMA};
@@ -58,6 +60,7 @@ async fn look_around(
     mode: Mode,
     progress: &dyn Progress,
 ) -> Result<Prepared, DeliveryError> {
+    sync::ignore::check(&options.ignore).map_err(DeliveryError::Ignore)?;
     let home = options.inventory_namespace();
     let (store, cluster, set) = match live {
         Some(live) => {
@@ -78,10 +81,31 @@ async fn look_around(
     let set_ref = &set;
     let observer = Observer { client, options, set: set_ref, recorded, mode, lens, live, progress };
     let mut found = observer.observe().await?;
+    let claims = claims(client, &store, &found, options).await?;
     let warnings = gate::check(client, &set, &mut found).await?;
-    let mut decided = decided::decide(tree, &set, &found, recorded, options);
+    let mut decided = decided::decide(tree, &set, &found, recorded, options, &claims);
     decided.warnings.extend(warnings);
     Ok(Prepared { cluster, store, set, found, decided })
+}
+
+/// Which objects that would be pruned stand in the inventory of another delivery. Asked only when
+/// something would be pruned.
+async fn claims(
+    client: &Client,
+    store: &Store,
+    found: &Observation,
+    options: &DeliveryOptions,
+) -> Result<Claims, DeliveryError> {
+    let leaving: BTreeSet<&ObjectRef> = found
+        .left
+        .iter()
+        .filter(|(_, left)| matches!(left, Left::Live(_)))
+        .map(|(id, _)| id)
+        .collect();
+    if !options.prune || leaving.is_empty() {
+        return Ok(Claims::new());
+    }
+    store.claims(client, &leaving).await
 }
 
 /// Which cluster this is.
@@ -156,6 +180,7 @@ pub(crate) async fn plan_with(
     cancel: &CancellationToken,
 ) -> Result<Plan, DeliveryError> {
     // What was looked at goes before the plan is made of what was decided.
+    let client = &options.client(client);
     let Prepared { cluster, mut decided, store, .. } =
         prepare(client, live, tree, options, Mode::Look, progress, cancel).await?;
     if let Some(live) = live {

@@ -4,7 +4,7 @@ use crate::desired;
 use crate::error::DeliveryError;
 use crate::live::Recalled;
 use crate::look::Verdict;
-use crate::observe::{Group, LOOKUPS_MAX, Left, Observation, Observer, Question, Seen};
+use crate::observe::{Group, LOOKUPS_MAX, Left, Observation, Observer, Question};
 use objects::Packed;
 use sync::decide::{self, Step};
 
@@ -52,17 +52,16 @@ impl Observer<'_> {
             // Absent, or without the label: looked up by name as ever.
             Recalled::Unseen => true,
             Recalled::Clean(facts, health) => {
-                let verdict = Verdict::Unchanged;
-                found.put(index, Seen::of(facts, verdict, health));
+                found.put(index, self.seen(facts, Verdict::Unchanged, health));
                 true
             }
             Recalled::Differs { live: facts, health, takes, object } => {
                 let recorded = self.recorded.get(&desired.id);
                 let step =
                     decide::step(self.mode, desired.digest, recorded, Some(&facts), false, false);
-                if step == Step::Write && !takes {
+                if step == Step::Write && !takes && !self.leaves(desired) {
                     let verdict = Verdict::Write { takes_over_from: Vec::new() };
-                    found.put(index, Seen::of(facts, verdict, health));
+                    found.put(index, self.seen(facts, verdict, health));
                     return true;
                 }
                 match object {

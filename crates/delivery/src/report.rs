@@ -10,6 +10,10 @@ use sync::{Action, Problem};
 
 /// The schema of a report's JSON form.
 pub const REPORT_SCHEMA: &str = "orlop.dev/report/v1";
+/// Most drifted objects in one report.
+pub const DRIFTED_MAX: usize = 100;
+/// Most fields of one drifted object.
+pub const DRIFTED_FIELDS_MAX: usize = 20;
 /// The schema of a status's JSON form.
 pub const STATUS_SCHEMA: &str = "orlop.dev/status/v1";
 
@@ -41,12 +45,56 @@ pub struct Report {
     /// Objects that were not healthy when the wait ended; empty when nobody waited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unhealthy: Vec<ObjectHealth>,
+    /// Objects that others changed although Git did not, at most [`DRIFTED_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifted: Vec<Drifted>,
+    /// How many there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drifted_total: usize,
+    /// Whether anything was written to the cluster.
+    #[serde(default)]
+    pub written: bool,
     /// Whether the person stopped it; a rerun converges.
     pub interrupted: bool,
     /// Milliseconds from observing to the last write.
     pub apply_milliseconds: u64,
     /// Milliseconds of waiting for health.
     pub wait_milliseconds: u64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// An object that somebody else changed or deleted, although Git did not ask for it. In an object
+/// that a delivery changes anyway, drift is not looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drifted {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its uid; absent when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Whether it is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+    /// Whether this delivery reverts it; false with `orlop.dev/self-heal: disabled`.
+    pub self_heal: bool,
+    /// Which fields, at most [`DRIFTED_FIELDS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<DriftedField>,
+}
+
+/// A field that is not as Git has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftedField {
+    /// As kubectl prints it: `.spec.replicas`.
+    pub path: String,
+    /// Who owns it now, besides this delivery; nobody when it was removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
 }
 
 /// What came of one object.
@@ -57,6 +105,9 @@ pub struct Outcome {
     pub action: Action,
     /// To what.
     pub object: ObjectRef,
+    /// The live object's uid, when there is or was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// `file:line` in the tree; absent for objects that left it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
@@ -74,7 +125,7 @@ impl Outcome {
     /// An outcome with nothing to add.
     #[must_use]
     pub fn new(action: Action, object: ObjectRef, result: OutcomeResult) -> Self {
-        Self { action, object, origin: None, result, reason: None, hint: None }
+        Self { action, object, uid: None, origin: None, result, reason: None, hint: None }
     }
 }
 

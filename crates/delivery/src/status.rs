@@ -25,10 +25,11 @@ pub async fn status(
     name: &DeliveryName,
     inventory_namespace: &str,
 ) -> Result<Status, DeliveryError> {
-    let store = Store::read(client, name, inventory_namespace).await?;
+    let mut store = Store::read(client, name, inventory_namespace).await?;
     if !store.exists() {
         return Err(not_found(client, name, inventory_namespace).await);
     }
+    store.inventory.without_hooks();
     let mut found: BTreeMap<ObjectRef, Health> = BTreeMap::new();
     let kinds: BTreeSet<GroupKind> =
         store.inventory.iter().map(|(id, _)| id.group_kind()).collect();

@@ -4,11 +4,12 @@
 //! both believe that they know what is recorded.
 
 use crate::error::DeliveryError;
+use crate::fate::Claims;
 use crate::live::Version;
 use cluster::{ApplyOptions, Client, ClusterError, DeleteOptions, Deleted, ListOptions, Resource};
-use objects::{GroupVersionKind, Object};
+use objects::{GroupVersionKind, Object, ObjectRef};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use sync::inventory::{SHARDS_MAX, ShardWrite};
 use sync::name::{INVENTORY_LABEL, INVENTORY_MANAGER};
@@ -20,7 +21,7 @@ const OBJECTS_KEY: &str = "objects";
 const SOURCE_KEY: &str = "source";
 
 /// An inventory as it stands in the cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
     name: DeliveryName,
     namespace: String,
@@ -209,8 +210,48 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Which of these objects other inventories have, with the name of the delivery.
+    pub(crate) async fn claims(
+        &self,
+        client: &Client,
+        ids: &BTreeSet<&ObjectRef>,
+    ) -> Result<Claims, DeliveryError> {
+        let mut claims = Claims::new();
+        for object in inventories(client, &self.namespace).await? {
+            let Some(name) = object.label(INVENTORY_LABEL) else { continue };
+            if name == self.name.as_str() && object.namespace() == self.namespace {
+                continue;
+            }
+            let mut other = Inventory::default();
+            // One that cannot be read is its own delivery's trouble.
+            if other.read(object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default()).is_err() {
+                continue;
+            }
+            let claimed = other.iter().filter(|(id, entry)| ids.contains(id) && !entry.hook);
+            claims.extend(claimed.map(|(id, _)| (id.clone(), name.to_owned())));
+        }
+        Ok(claims)
+    }
+}
+
 /// All inventories of a cluster, or of one namespace where the whole may not be listed.
 pub(crate) async fn find(client: &Client, namespace: &str) -> Result<Found, DeliveryError> {
+    let mut found = Found::new();
+    for object in &inventories(client, namespace).await? {
+        let Some(name) = object.label(INVENTORY_LABEL) else { continue };
+        let key = (object.namespace().to_owned(), name.to_owned());
+        let (objects, source) = found.entry(key).or_default();
+        let lines = object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default().lines();
+        *objects += lines.filter(|line| !line.ends_with(" hook")).count();
+        if let Some(text) = object.str_at(&["data", SOURCE_KEY]) {
+            text.clone_into(source);
+        }
+    }
+    Ok(found)
+}
+
+async fn inventories(client: &Client, namespace: &str) -> Result<Vec<Object>, DeliveryError> {
     let resource = config_maps(client).await?;
     let everywhere = ListOptions::with_labels(INVENTORY_LABEL);
     let listed = match client.list(&resource, &everywhere).await {
@@ -220,18 +261,7 @@ pub(crate) async fn find(client: &Client, namespace: &str) -> Result<Found, Deli
         }
         other => other,
     };
-    let listed = listed.map_err(DeliveryError::cluster("list the inventories"))?;
-    let mut found = Found::new();
-    for object in &listed.objects {
-        let Some(name) = object.label(INVENTORY_LABEL) else { continue };
-        let key = (object.namespace().to_owned(), name.to_owned());
-        let (objects, source) = found.entry(key).or_default();
-        *objects += object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default().lines().count();
-        if let Some(text) = object.str_at(&["data", SOURCE_KEY]) {
-            text.clone_into(source);
-        }
-    }
-    Ok(found)
+    Ok(listed.map_err(DeliveryError::cluster("list the inventories"))?.objects)
 }
 
 pub(crate) async fn config_maps(client: &Client) -> Result<Arc<Resource>, DeliveryError> {

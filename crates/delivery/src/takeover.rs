@@ -9,6 +9,7 @@ use objects::Object;
 use objects::fields::{FieldSet, ManagedEntry, ManagedFields, Operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use sync::DeliveryName;
 use sync::name::MANAGER_PREFIX;
 
 /// Managers of people's clients begin with this: `kubectl`, `kubectl-client-side-apply`, ...
@@ -21,14 +22,40 @@ pub(crate) fn is_client(manager: &str) -> bool {
     manager.starts_with(CLIENT_PREFIX) || manager == BEFORE_FIRST_APPLY
 }
 
-/// Whether every field in conflict belongs to a person's client.
-pub(crate) fn only_clients(conflicts: &[FieldConflict]) -> bool {
-    !conflicts.is_empty() && conflicts.iter().all(|conflict| is_client(&conflict.manager))
+/// The other deliveries whose fields are taken as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Deliveries {
+    /// No other one.
+    None,
+    /// The one that the object came from.
+    One(DeliveryName),
+    /// Every one, by force.
+    All,
 }
 
-/// Whose entries have to be rewritten before `manager` applies for the first time. `deliveries`
-/// adds those of other deliveries, for a forced takeover.
-pub(crate) fn managers(live: &Object, manager: &str, deliveries: bool) -> Vec<String> {
+impl Deliveries {
+    fn has(&self, manager: &str) -> bool {
+        let Some(name) = manager.strip_prefix(MANAGER_PREFIX) else { return false };
+        match self {
+            Self::None => false,
+            Self::One(delivery) => delivery.as_str() == name,
+            Self::All => true,
+        }
+    }
+
+    /// Whether a manager's fields are taken without being forced.
+    pub(crate) fn gives(&self, manager: &str) -> bool {
+        is_client(manager) || self.has(manager)
+    }
+
+    /// Whether every field in conflict is taken without being forced.
+    pub(crate) fn give_all(&self, conflicts: &[FieldConflict]) -> bool {
+        !conflicts.is_empty() && conflicts.iter().all(|conflict| self.gives(&conflict.manager))
+    }
+}
+
+/// Whose entries have to be rewritten before `manager` applies for the first time.
+pub(crate) fn managers(live: &Object, manager: &str, deliveries: &Deliveries) -> Vec<String> {
     let Ok(fields) = ManagedFields::of(live) else { return Vec::new() };
     let first = fields.applied_by(manager).is_none();
     let mut found: Vec<String> = fields
@@ -58,24 +85,41 @@ pub(crate) fn may_take(live: &Object, manager: &str) -> bool {
     })
 }
 
-fn is_taken(entry: &ManagedEntry, manager: &str, first: bool, deliveries: bool) -> bool {
+fn is_taken(entry: &ManagedEntry, manager: &str, first: bool, deliveries: &Deliveries) -> bool {
     let ours = entry.manager == manager;
     entry.subresource.is_empty()
         && ((ours && entry.operation == Operation::Update)
             || (first && is_client(&entry.manager))
-            || (deliveries && !ours && entry.manager.starts_with(MANAGER_PREFIX)))
+            || (!ours && deliveries.has(&entry.manager)))
 }
 
 /// The `managedFields` after the takeover; `None` when there is nothing to take.
-pub(crate) fn rewritten(live: &Object, manager: &str, deliveries: bool) -> Option<Value> {
+pub(crate) fn rewritten(live: &Object, manager: &str, deliveries: &Deliveries) -> Option<Value> {
     let fields = ManagedFields::of(live).ok()?;
     let first = fields.applied_by(manager).is_none();
+    let takes = |entry: &ManagedEntry| is_taken(entry, manager, first, deliveries);
+    merged(live, &fields, manager, &takes)
+}
+
+/// The `managedFields` with everything that `from` owns in the name of `to`.
+pub(crate) fn transferred(live: &Object, from: &str, to: &str) -> Option<Value> {
+    let fields = ManagedFields::of(live).ok()?;
+    merged(live, &fields, to, &|entry| entry.manager == from && entry.subresource.is_empty())
+}
+
+/// The entries that are taken become one Apply entry of `manager`, one for each version.
+fn merged(
+    live: &Object,
+    fields: &ManagedFields,
+    manager: &str,
+    is_taken: &dyn Fn(&ManagedEntry) -> bool,
+) -> Option<Value> {
     let stored = live.at(&["metadata", "managedFields"])?.as_array()?;
     let mut kept: Vec<Value> = Vec::new();
     let mut ours: BTreeMap<String, FieldSet> = BTreeMap::new();
     let mut taken = false;
     for (entry, raw) in fields.entries.iter().zip(stored) {
-        let takes = is_taken(entry, manager, first, deliveries);
+        let takes = is_taken(entry);
         let is_ours = entry.manager == manager
             && entry.operation == Operation::Apply
             && entry.subresource.is_empty();
@@ -160,8 +204,11 @@ mod tests {
             entry("kube-controller-manager", "Update", "b"),
             entry("kubectl-edit", "Update", "c"),
         ]));
-        assert_eq!(managers(&live, OURS, false), ["kubectl-client-side-apply", "kubectl-edit"]);
-        let rewritten = rewritten(&live, OURS, false).unwrap();
+        assert_eq!(
+            managers(&live, OURS, &Deliveries::None),
+            ["kubectl-client-side-apply", "kubectl-edit"]
+        );
+        let rewritten = rewritten(&live, OURS, &Deliveries::None).unwrap();
         expect![[r#"[{"apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:b":{}}},"manager":"kube-controller-manager","operation":"Update"},{"apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:a":{},"f:c":{}}},"manager":"orlop-sync-shop","operation":"Apply"}]"#]]
         .assert_eq(&rewritten.to_string());
     }
@@ -169,15 +216,35 @@ mod tests {
     #[test]
     fn what_a_client_adds_later_stays_its_own() {
         let live = live(&json!([entry(OURS, "Apply", "a"), entry("kubectl-edit", "Update", "b")]));
-        assert_eq!(managers(&live, OURS, false), Vec::<String>::new());
-        assert_eq!(rewritten(&live, OURS, false), None);
+        assert_eq!(managers(&live, OURS, &Deliveries::None), Vec::<String>::new());
+        assert_eq!(rewritten(&live, OURS, &Deliveries::None), None);
     }
 
     #[test]
     fn another_delivery_is_taken_over_only_by_force() {
         let live = live(&json!([entry("orlop-sync-old", "Apply", "a")]));
-        assert_eq!(managers(&live, OURS, false), Vec::<String>::new());
-        assert_eq!(managers(&live, OURS, true), ["orlop-sync-old"]);
+        assert_eq!(managers(&live, OURS, &Deliveries::None), Vec::<String>::new());
+        assert_eq!(managers(&live, OURS, &Deliveries::All), ["orlop-sync-old"]);
+    }
+
+    #[test]
+    fn gitops_8_a_delivery_gives_its_fields_to_the_one_that_the_object_moved_to() {
+        let old = "orlop-sync-old";
+        let live = live(&json!([
+            entry(old, "Apply", "a"),
+            entry(old, "Update", "b"),
+            entry("orlop-sync-third", "Apply", "c"),
+        ]));
+        let from = Deliveries::One("old".parse().unwrap());
+        assert_eq!(managers(&live, OURS, &from), [old, old].map(str::to_owned)[..1]);
+        let expected = json!([
+            entry("orlop-sync-third", "Apply", "c"),
+            {"manager": OURS, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:data": {"f:a": {}, "f:b": {}}}},
+        ]);
+        assert_eq!(rewritten(&live, OURS, &from), Some(expected.clone()));
+        assert_eq!(transferred(&live, old, OURS), Some(expected));
+        assert_eq!(transferred(&live, "orlop-sync-nobody", OURS), None);
     }
 
     #[test]

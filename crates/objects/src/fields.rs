@@ -11,10 +11,16 @@
 
 mod element;
 mod managed;
+mod pointer;
+mod withhold;
 
 pub use element::PathElement;
 pub(crate) use element::write_key;
 pub use managed::{ManagedEntry, ManagedFields, Operation};
+pub use pointer::{
+    FieldPointer, POINTER_BYTES_MAX, POINTER_STEPS_MAX, PointerError, split_pointers,
+};
+pub use withhold::withhold;
 
 use model::{Explain, Hint};
 use serde_json::{Map, Value};

@@ -1,6 +1,7 @@
 //! The decision about one object: pure, so that the plan and the execution cannot disagree.
 
 use crate::digest::Digest;
+use crate::directives::{self, PruneRule};
 use crate::guard::PruneGuards;
 use crate::inventory::Entry;
 use crate::name::{DELIVERY_LABEL, DeliveryName, PRUNE_ANNOTATION};
@@ -17,8 +18,12 @@ pub struct Live {
     pub delivery: Option<String>,
     /// Whether deletion has begun.
     pub terminating: bool,
-    /// Whether its annotation keeps it from being pruned.
-    pub prune_disabled: bool,
+    /// What its annotations say about its pruning.
+    pub prune: PruneRule,
+    /// Whether it is pruned after everything else has ended well.
+    pub prune_last: bool,
+    /// Its wave: it is pruned in the reverse order.
+    pub wave: i32,
     /// What keeps it from going away, when deletion has begun.
     pub finalizers: Vec<String>,
 }
@@ -33,7 +38,9 @@ impl Live {
             resource_version: object.resource_version().unwrap_or_default().to_owned(),
             delivery: object.label(DELIVERY_LABEL).map(str::to_owned),
             terminating: object.is_terminating(),
-            prune_disabled: object.annotation(PRUNE_ANNOTATION) == Some("disabled"),
+            prune: PruneRule::of(object),
+            prune_last: directives::prunes_last(object),
+            wave: directives::wave_of(object),
             finalizers: finalizers
                 .into_iter()
                 .flatten()
@@ -100,6 +107,8 @@ pub fn step(
 pub enum Candidate {
     /// It may be deleted, with this uid as precondition.
     Prune,
+    /// It is what a hook left behind and may be deleted as well; no limit is about it.
+    CleanUp,
     /// It is being deleted already; the finalizers that hold it are named.
     Going(Vec<String>),
     /// Another delivery has it now.
@@ -110,13 +119,15 @@ pub enum Candidate {
     Forget(String),
 }
 
-/// Decides about an object that is recorded and no longer desired.
+/// Decides about an object that is recorded and no longer desired. `claimed` is the delivery that
+/// has it in its own tree or record now, as far as that is known.
 #[must_use]
 pub fn candidate(
     name: &DeliveryName,
     id: &ObjectRef,
     entry: &Entry,
     live: Option<&Live>,
+    claimed: Option<&str>,
     prune: bool,
     guards: &PruneGuards,
 ) -> Candidate {
@@ -126,9 +137,9 @@ pub fn candidate(
             return Candidate::Forget("another object has its name now".to_owned());
         }
         (_, Some(other)) if other != name.as_str() => return Candidate::HandOver(other.clone()),
-        // Recorded before it was made, and the run was cut: only the label tells ours from one
-        // that was there before.
-        (None, None) => {
+        // Recorded before it was made, and the run was cut, or it was never ours to change: only
+        // the label tells ours from one that was there before.
+        (uid, None) if uid.is_none() || entry.digest.is_none() => {
             return Candidate::Forget("this delivery never applied it".to_owned());
         }
         _ => {}
@@ -136,17 +147,27 @@ pub fn candidate(
     if live.terminating {
         return Candidate::Going(live.finalizers.clone());
     }
-    if !prune {
+    if let Some(claimed) = claimed {
+        return Candidate::HandOver(claimed.to_owned());
+    }
+    if !prune && !entry.hook {
         return Candidate::Keep("left alone: prune is off".to_owned());
     }
-    if live.prune_disabled {
-        return Candidate::Keep(format!("left alone: it has {PRUNE_ANNOTATION}: disabled"));
-    }
     let kind = id.group_kind();
-    if guards.holds_back(&kind) {
-        return Candidate::Keep(format!("left alone: a {kind} is pruned only when named"));
+    match live.prune {
+        PruneRule::Disabled => {
+            Candidate::Keep(format!("left alone: it has {PRUNE_ANNOTATION}: disabled"))
+        }
+        PruneRule::Confirm => Candidate::Keep(format!(
+            "left alone: it asks for a confirmation, the annotation {PRUNE_ANNOTATION}=confirmed"
+        )),
+        PruneRule::Allowed if guards.holds_back(&kind) => Candidate::Keep(format!(
+            "left alone: a {kind} is pruned only when named, \
+             or confirmed with the annotation {PRUNE_ANNOTATION}=confirmed"
+        )),
+        PruneRule::Allowed | PruneRule::Confirmed if entry.hook => Candidate::CleanUp,
+        PruneRule::Allowed | PruneRule::Confirmed => Candidate::Prune,
     }
-    Candidate::Prune
 }
 
 #[cfg(test)]
@@ -160,7 +181,11 @@ mod tests {
     }
 
     fn entry(uid: &str) -> Entry {
-        Entry { uid: (!uid.is_empty()).then(|| uid.to_owned()), digest: Some(digest("a")) }
+        Entry {
+            uid: (!uid.is_empty()).then(|| uid.to_owned()),
+            digest: Some(digest("a")),
+            ..Entry::default()
+        }
     }
 
     fn digest(text: &str) -> Digest {
@@ -170,7 +195,7 @@ mod tests {
     fn decide(entry: &Entry, live: Option<&Live>, prune: bool) -> Candidate {
         let id = ObjectRef::new(GroupKind::new("", "ConfigMap"), "a", "b");
         let name = "shop".parse().unwrap();
-        candidate(&name, &id, entry, live, prune, &PruneGuards::default())
+        candidate(&name, &id, entry, live, None, prune, &PruneGuards::default())
     }
 
     #[test]
@@ -219,7 +244,7 @@ mod tests {
             decide(&entry("u1"), Some(&moved), true),
             Candidate::HandOver("other".to_owned())
         );
-        let protected = Live { prune_disabled: true, ..live() };
+        let protected = Live { prune: PruneRule::Disabled, ..live() };
         assert!(matches!(decide(&entry("u1"), Some(&protected), true), Candidate::Keep(_)));
         assert!(matches!(decide(&entry("u1"), Some(&live()), false), Candidate::Keep(_)));
         let going = Live { terminating: true, finalizers: vec!["example.com/x".into()], ..live() };
@@ -227,6 +252,44 @@ mod tests {
             decide(&entry("u1"), Some(&going), true),
             Candidate::Going(vec!["example.com/x".to_owned()])
         );
+    }
+
+    #[test]
+    fn gitops_8_an_object_that_was_never_applied_is_forgotten_and_a_claimed_one_handed_over() {
+        let refused = Entry { uid: Some("u1".into()), ..Entry::default() };
+        let foreign = Live { delivery: None, ..live() };
+        assert!(matches!(decide(&refused, Some(&foreign), true), Candidate::Forget(_)));
+        assert_eq!(decide(&refused, Some(&live()), true), Candidate::Prune, "the run was cut");
+        let id = ObjectRef::new(GroupKind::new("", "ConfigMap"), "a", "b");
+        let name = "shop".parse().unwrap();
+        let guards = PruneGuards::default();
+        for prune in [true, false] {
+            let fate =
+                candidate(&name, &id, &entry("u1"), Some(&live()), Some("b"), prune, &guards);
+            assert_eq!(fate, Candidate::HandOver("b".to_owned()));
+        }
+    }
+
+    #[test]
+    fn gitops_8_a_guarded_kind_and_an_object_that_asks_for_it_go_when_confirmed() {
+        let fate = |kind: &str, rule| {
+            let id = ObjectRef::new(GroupKind::new("", kind), "", "b");
+            let live = Live { prune: rule, ..live() };
+            let (name, guards) = ("shop".parse().unwrap(), PruneGuards::default());
+            candidate(&name, &id, &entry("u1"), Some(&live), None, true, &guards)
+        };
+        assert!(matches!(fate("ConfigMap", PruneRule::Confirm), Candidate::Keep(_)));
+        assert_eq!(fate("ConfigMap", PruneRule::Confirmed), Candidate::Prune);
+        assert!(matches!(fate("Namespace", PruneRule::Allowed), Candidate::Keep(_)));
+        assert_eq!(fate("Namespace", PruneRule::Confirmed), Candidate::Prune);
+    }
+
+    #[test]
+    fn gitops_11_what_a_hook_left_behind_is_cleaned_up_without_prune() {
+        let hook = Entry { hook: true, ..entry("u1") };
+        assert_eq!(decide(&hook, Some(&live()), false), Candidate::CleanUp);
+        let moved = Live { delivery: Some("other".into()), ..live() };
+        assert!(matches!(decide(&hook, Some(&moved), false), Candidate::HandOver(_)));
     }
 
     #[test]
@@ -243,7 +306,9 @@ mod tests {
             resource_version: "7".into(),
             delivery: Some("shop".into()),
             terminating: true,
-            prune_disabled: true,
+            prune: PruneRule::Disabled,
+            prune_last: false,
+            wave: 0,
             finalizers: vec!["x/y".into()],
         };
         assert_eq!(Live::of(&object), expected);

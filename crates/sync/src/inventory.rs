@@ -2,7 +2,8 @@
 //! pruned; labels never do.
 //!
 //! Text, one object a line, sorted: `Kind.group namespace/name uid digest`. `-` stands for a uid
-//! or a digest that is not known yet (the line was written before the object). It is kept in
+//! or a digest that is not known yet (the line was written before the object). The line of a hook
+//! ends in the word `hook`; its digest tells for which tree it has run. It is kept in
 //! ConfigMaps, each at most [`SHARD_OBJECTS_MAX`] lines and [`SHARD_BYTES_MAX`] bytes. An object's
 //! shard follows from its identity, and the number of shards is a power of two, so that a write
 //! of one shard never takes an object out of another one: see [`Inventory::writes`].
@@ -26,6 +27,8 @@ pub struct Entry {
     pub uid: Option<String>,
     /// The digest of what was applied last, once applied.
     pub digest: Option<Digest>,
+    /// Whether it is a hook: cleaned up like everything else, but of no health.
+    pub hook: bool,
 }
 
 /// The recorded objects of one delivery.
@@ -39,7 +42,7 @@ pub struct Inventory {
 #[non_exhaustive]
 pub enum InventoryError {
     /// A line that this release cannot read. Nothing is guessed: a lost line is a lost object.
-    #[error("line {line} of the inventory is not `Kind.group namespace/name uid digest`")]
+    #[error("line {line} of the inventory is not `Kind.group namespace/name uid digest [hook]`")]
     Line {
         /// From 1.
         line: usize,
@@ -106,9 +109,17 @@ impl Inventory {
 
     /// Records an object that is about to be made, or keeps what is known of it.
     pub fn expect(&mut self, id: &ObjectRef) {
-        if !self.entries.contains_key(id) {
-            self.entries.insert(id.clone(), Entry::default());
-        }
+        self.entries.entry(id.clone()).or_default().hook = false;
+    }
+
+    /// Records a hook that is about to run, and keeps what is known of it.
+    pub fn expect_hook(&mut self, id: &ObjectRef) {
+        self.entries.entry(id.clone()).or_default().hook = true;
+    }
+
+    /// Leaves hooks out, for those who ask about health.
+    pub fn without_hooks(&mut self) {
+        self.entries.retain(|_, entry| !entry.hook);
     }
 
     /// Records what was applied.
@@ -132,6 +143,7 @@ impl Inventory {
             let known = self.entries.entry(id).or_default();
             known.uid = entry.uid.or(known.uid.take());
             known.digest = entry.digest.or(known.digest.take());
+            known.hook = entry.hook;
         }
         Ok(())
     }
@@ -210,9 +222,10 @@ fn write_line(text: &mut String, id: &ObjectRef, entry: &Entry) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{} {}/{} {uid} ", id.group_kind(), id.namespace, id.name);
     let _ = match &entry.digest {
-        Some(digest) => writeln!(text, "{digest}"),
-        None => writeln!(text, "-"),
+        Some(digest) => write!(text, "{digest}"),
+        None => write!(text, "-"),
     };
+    text.push_str(if entry.hook { " hook\n" } else { "\n" });
 }
 
 fn parse_line(line: &str) -> Option<(ObjectRef, Entry)> {
@@ -220,6 +233,11 @@ fn parse_line(line: &str) -> Option<(ObjectRef, Entry)> {
     let (kind, place, uid, digest) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
     let (namespace, name) = place.split_once('/')?;
+    let hook = match words.next() {
+        None => false,
+        Some("hook") => true,
+        Some(_) => return None,
+    };
     if kind.is_empty() || name.is_empty() || uid.is_empty() || words.next().is_some() {
         return None;
     }
@@ -228,7 +246,8 @@ fn parse_line(line: &str) -> Option<(ObjectRef, Entry)> {
         text => Some(text.parse().ok()?),
     };
     let uid = (uid != "-").then(|| uid.to_owned());
-    Some((ObjectRef::new(GroupKind::new(group, kind), namespace, name), Entry { uid, digest }))
+    let entry = Entry { uid, digest, hook };
+    Some((ObjectRef::new(GroupKind::new(group, kind), namespace, name), entry))
 }
 
 #[cfg(test)]

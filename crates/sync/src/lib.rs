@@ -8,7 +8,11 @@
 
 pub mod decide;
 pub mod digest;
+pub mod directives;
+mod graph;
 pub mod guard;
+pub mod hooks;
+pub mod ignore;
 pub mod inventory;
 pub mod name;
 pub mod plan;
@@ -16,7 +20,11 @@ pub mod reference;
 pub mod schedule;
 
 pub use digest::Digest;
+pub use directives::{Directives, Phase};
 pub use guard::PruneGuards;
+pub use ignore::{IgnoreRule, Ignored};
 pub use inventory::Inventory;
 pub use name::DeliveryName;
-pub use plan::{Action, Change, Conflict, Operation, Plan, PlanSource, Problem, Summary};
+pub use plan::{
+    Action, Change, Conflict, ForceRecreate, Operation, Plan, PlanSource, Problem, Summary,
+};

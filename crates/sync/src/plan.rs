@@ -4,6 +4,11 @@
 //! saved plan can be executed later; [`Plan::moved`] names what changed in between. Values of
 //! Secrets are masked before they get here.
 
+mod summary;
+
+pub use summary::Summary;
+
+use crate::directives::Phase;
 use model::Exit;
 use objects::ObjectRef;
 use serde::{Deserialize, Serialize};
@@ -104,6 +109,36 @@ pub struct PlanOptions {
     /// The guarded kinds that may be pruned all the same, as `Kind.group`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prune_kinds: Vec<String>,
+    /// Whether everything is pruned last, after health.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prune_last: bool,
+    /// Rules about fields that are left to others, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// Whether an immutable change may delete an object and make it again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub force_recreate: ForceRecreate,
+    /// The service account that is acted as, `namespace/name`; empty for the caller's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service_account: String,
+}
+
+/// Whether an object that cannot be changed in place is deleted and made again. Never one that
+/// holds others or data: a Namespace, a definition, a volume or its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ForceRecreate {
+    /// Never; the annotation counts for nothing.
+    Never,
+    /// An object with the annotation `orlop.dev/force: recreate`.
+    #[default]
+    Annotated,
+    /// Every object.
+    Always,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One object and what would be done with it.
@@ -120,6 +155,12 @@ pub struct Operation {
     /// `file:line` in the tree; absent for objects that left it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Its wave.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wave: i32,
+    /// The phase in which it runs, for a hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
     /// The live object's uid, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
@@ -152,6 +193,8 @@ impl Operation {
             object,
             api_version: None,
             origin: None,
+            wave: 0,
+            phase: None,
             uid: None,
             resource_version: None,
             changes: Vec::new(),
@@ -174,6 +217,10 @@ pub enum Action {
     Update,
     /// Fields that a client such as `kubectl apply` owns pass to this delivery; values may change.
     Takeover,
+    /// It cannot be changed in place: it is deleted and made again.
+    Recreate,
+    /// It is a hook and runs.
+    Hook,
     /// It left the tree and is deleted.
     Prune,
     /// It left the tree and belongs to another delivery now: only the record of it goes.
@@ -192,7 +239,16 @@ impl Action {
     /// Whether something is written to the cluster for it.
     #[must_use]
     pub fn is_change(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Takeover | Self::Prune | Self::HandOver)
+        matches!(
+            self,
+            Self::Create
+                | Self::Update
+                | Self::Takeover
+                | Self::Recreate
+                | Self::Hook
+                | Self::Prune
+                | Self::HandOver
+        )
     }
 
     /// Whether it stands in the way of a complete delivery.
@@ -208,6 +264,8 @@ impl fmt::Display for Action {
             Self::Create => "create",
             Self::Update => "update",
             Self::Takeover => "takeover",
+            Self::Recreate => "recreate",
+            Self::Hook => "hook",
             Self::Prune => "prune",
             Self::HandOver => "handOver",
             Self::Keep => "keep",
@@ -265,88 +323,6 @@ impl fmt::Display for Problem {
             write!(f, "{origin}: ")?;
         }
         f.write_str(&self.message)
-    }
-}
-
-/// How many objects of each action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Summary {
-    /// To be made.
-    pub create: usize,
-    /// To be changed.
-    pub update: usize,
-    /// To be taken over.
-    pub takeover: usize,
-    /// To be deleted.
-    pub prune: usize,
-    /// To be forgotten, because another delivery has them.
-    pub hand_over: usize,
-    /// Out of the tree and left alone.
-    pub keep: usize,
-    /// Waiting for something broken.
-    pub hold: usize,
-    /// With fields that others own.
-    pub conflict: usize,
-    /// Not applicable as written.
-    pub invalid: usize,
-    /// Proven or found equal.
-    pub unchanged: usize,
-}
-
-impl Summary {
-    /// Counts operations; `unchanged` is known to the caller only.
-    #[must_use]
-    pub fn of<'a>(operations: impl IntoIterator<Item = &'a Operation>, unchanged: usize) -> Self {
-        let mut summary = Self { unchanged, ..Self::default() };
-        for operation in operations {
-            *summary.slot(operation.action) += 1;
-        }
-        summary
-    }
-
-    fn slot(&mut self, action: Action) -> &mut usize {
-        match action {
-            Action::Create => &mut self.create,
-            Action::Update => &mut self.update,
-            Action::Takeover => &mut self.takeover,
-            Action::Prune => &mut self.prune,
-            Action::HandOver => &mut self.hand_over,
-            Action::Keep => &mut self.keep,
-            Action::Hold => &mut self.hold,
-            Action::Conflict => &mut self.conflict,
-            Action::Invalid => &mut self.invalid,
-        }
-    }
-
-    /// How many writes would be made.
-    #[must_use]
-    pub fn changes(&self) -> usize {
-        self.create + self.update + self.takeover + self.prune + self.hand_over
-    }
-}
-
-impl fmt::Display for Summary {
-    /// `2 to create, 1 to update, 7 unchanged`: what is zero is left out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            (self.create, "to create"),
-            (self.update, "to update"),
-            (self.takeover, "to take over"),
-            (self.prune, "to prune"),
-            (self.hand_over, "to hand over"),
-            (self.keep, "left alone"),
-            (self.hold, "held"),
-            (self.conflict, "in conflict"),
-            (self.invalid, "invalid"),
-            (self.unchanged, "unchanged"),
-        ];
-        let mut first = true;
-        for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, "{}{count} {what}", if first { "" } else { ", " })?;
-            first = false;
-        }
-        if first { f.write_str("nothing to deliver") } else { Ok(()) }
     }
 }
 

@@ -1,17 +1,22 @@
 //! In which order work may start, and who waits for whom.
 //!
 //! Pure bookkeeping over indices: the caller starts what [`Schedule::next`] gives, as many at once
-//! as it likes, and says how each ended. Two rules decide:
+//! as it likes, and says how each ended. Three rules decide:
 //!
-//! - **stages**: a rank ([`objects::order`]) starts when every lower one has ended, well or not;
-//! - **edges**: an item waits until what it needs is *ready* (a namespace active, a CRD served)
-//!   or *applied* (a ConfigMap that a Pod mounts); when that fails, the item is held, and what
-//!   needs the item as well, each with the name of the broken one.
+//! - **waves**: a wave begins when everything of the earlier ones is ready; when something of them
+//!   fails, all later ones are held;
+//! - **stages** of a wave: a rank ([`objects::order`]) starts when every lower one has ended, well
+//!   or not;
+//! - **edges**: an item waits until what it needs is *ready* (a namespace active, a CRD served, an
+//!   explicit dependency healthy) or *applied* (a ConfigMap that a Pod mounts); when that fails,
+//!   the item is held, and what needs the item as well, each with the name of the broken one.
 //!
-//! A failed item fails only itself and those that need it (gitops 7).
+//! A failed item fails only itself, those that need it and later waves (gitops 7). Objects that
+//! depend on each other in a circle are broken from the start ([`Schedule::circles`]).
 
+use crate::graph::{Graph, Need, Stage};
 use objects::{GroupKind, ObjectRef};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An item's place in the list that the schedule was made from.
 pub type Index = usize;
@@ -21,12 +26,16 @@ pub type Index = usize;
 pub struct Item {
     /// Its identity.
     pub id: ObjectRef,
-    /// Its rank: lower ones first.
+    /// Its wave: lower ones first.
+    pub wave: i32,
+    /// Its rank in the wave: lower ones first.
     pub rank: u16,
     /// The kind that it defines, for a CustomResourceDefinition.
     pub defines: Option<GroupKind>,
     /// Objects that it names; those outside the list are taken to exist.
     pub needs: Vec<ObjectRef>,
+    /// Objects that have to be ready first, because the document says so.
+    pub after: Vec<ObjectRef>,
     /// What is known before anything starts.
     pub state: ItemState,
 }
@@ -38,6 +47,8 @@ pub enum ItemState {
     Work,
     /// It is as it should be and ready.
     Satisfied,
+    /// It is as it should be and not ready yet.
+    Unready,
     /// It cannot be done; what needs it is held.
     Broken,
 }
@@ -60,14 +71,8 @@ enum Phase {
     Broken,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Applied,
-    Ready,
-}
-
 struct Node {
-    rank: u16,
+    stage: Stage,
     phase: Phase,
     open_needs: usize,
     needed_by: Vec<(Index, Need)>,
@@ -76,33 +81,52 @@ struct Node {
 /// The order of one run.
 pub struct Schedule {
     nodes: Vec<Node>,
-    /// Per rank: how many items have not ended yet.
-    stages: BTreeMap<u16, usize>,
-    /// Per rank: items whose needs are met.
-    startable: BTreeMap<u16, VecDeque<Index>>,
+    /// Per stage: how many items have not ended yet.
+    stages: BTreeMap<Stage, usize>,
+    /// Per stage: items whose needs are met.
+    startable: BTreeMap<Stage, VecDeque<Index>>,
+    /// Per wave: how many items are not ready and may become so. Empty with a single wave.
+    unready: BTreeMap<i32, usize>,
+    /// Waves after this one are held.
+    stopped_after: Option<i32>,
     held: Vec<Held>,
     running: usize,
+    circles: Vec<Vec<Index>>,
+    unknown: Vec<(Index, ObjectRef)>,
 }
 
 impl Schedule {
     /// The order in which items are applied.
     #[must_use]
     pub fn for_apply(items: &[Item]) -> Self {
-        let mut schedule = Self {
-            nodes: items.iter().map(Node::of).collect(),
-            stages: BTreeMap::new(),
-            startable: BTreeMap::new(),
-            held: Vec::new(),
-            running: 0,
-        };
-        for item in items {
-            if item.state == ItemState::Work {
-                *schedule.stages.entry(item.rank).or_default() += 1;
+        let Graph { stages, needs, circles, unknown } = Graph::of(items);
+        let mut nodes: Vec<Node> =
+            items.iter().zip(&stages).map(|(item, stage)| Node::of(item, *stage)).collect();
+        let hopeless = circles.iter().flatten().chain(unknown.iter().map(|(index, _)| index));
+        for index in hopeless {
+            if let Some(node) = nodes.get_mut(*index) {
+                node.phase = Phase::Broken;
             }
         }
-        schedule.connect(items);
-        for (index, item) in items.iter().enumerate() {
-            if item.state == ItemState::Broken {
+        let mut schedule = Self {
+            nodes,
+            stages: BTreeMap::new(),
+            startable: BTreeMap::new(),
+            unready: BTreeMap::new(),
+            stopped_after: None,
+            held: Vec::new(),
+            running: 0,
+            circles,
+            unknown,
+        };
+        schedule.count();
+        for (index, needs) in needs.into_iter().enumerate() {
+            for (target, need) in needs {
+                schedule.edge(index, target, need);
+            }
+        }
+        for index in 0..schedule.nodes.len() {
+            if schedule.nodes.get(index).is_some_and(|node| node.phase == Phase::Broken) {
                 schedule.hold_dependants(index);
             }
         }
@@ -112,12 +136,47 @@ impl Schedule {
         schedule
     }
 
+    /// Objects that depend on each other in a circle, in the order of waiting.
+    #[must_use]
+    pub fn circles(&self) -> &[Vec<Index>] {
+        &self.circles
+    }
+
+    /// Objects that depend on one that is not in the list.
+    #[must_use]
+    pub fn unknown(&self) -> &[(Index, ObjectRef)] {
+        &self.unknown
+    }
+
+    /// Items that need no work but are waited for by others.
+    #[must_use]
+    pub fn awaited_from_the_start(&self) -> Vec<Index> {
+        let applied =
+            self.nodes.iter().enumerate().filter(|(_, node)| node.phase == Phase::Applied);
+        applied.map(|(index, _)| index).filter(|index| self.is_awaited(*index)).collect()
+    }
+
+    fn count(&mut self) {
+        let waves: BTreeSet<i32> = self.nodes.iter().map(|node| node.stage.0).collect();
+        for node in &self.nodes {
+            if node.phase == Phase::Waiting {
+                *self.stages.entry(node.stage).or_default() += 1;
+            }
+            if waves.len() > 1 && node.is_open() {
+                *self.unready.entry(node.stage.0).or_default() += 1;
+            }
+        }
+    }
+
     /// The next item that may start now; `None` when everything that is left waits for running
-    /// items, or nothing is left.
+    /// items or for readiness, or nothing is left.
     #[expect(clippy::should_implement_trait, reason = "more comes after None when items end")]
     pub fn next(&mut self) -> Option<Index> {
-        let (rank, _) = self.stages.iter().find(|(_, left)| **left > 0)?;
-        let index = self.startable.get_mut(rank)?.pop_front()?;
+        let (stage, _) = self.stages.iter().find(|(_, left)| **left > 0)?;
+        if self.unready.range(..stage.0).any(|(_, unready)| *unready > 0) {
+            return None;
+        }
+        let index = self.startable.get_mut(stage)?.pop_front()?;
         let node = self.nodes.get_mut(index)?;
         node.phase = Phase::Running;
         self.running += 1;
@@ -132,8 +191,8 @@ impl Schedule {
             return false;
         }
         node.phase = Phase::Running;
-        let rank = node.rank;
-        if let Some(queue) = self.startable.get_mut(&rank) {
+        let stage = node.stage;
+        if let Some(queue) = self.startable.get_mut(&stage) {
             queue.retain(|queued| *queued != index);
         }
         self.running += 1;
@@ -146,12 +205,14 @@ impl Schedule {
         self.running
     }
 
-    /// Whether an item has dependants that wait until it is ready.
+    /// Whether others wait until an item is ready: dependants, or later waves.
     #[must_use]
     pub fn is_awaited(&self, index: Index) -> bool {
-        self.nodes
-            .get(index)
-            .is_some_and(|node| node.needed_by.iter().any(|(_, need)| *need == Need::Ready))
+        self.nodes.get(index).is_some_and(|node| {
+            node.needed_by.iter().any(|(_, need)| *need == Need::Ready)
+                || !self.unready.is_empty()
+                    && self.stages.iter().any(|(stage, left)| stage.0 > node.stage.0 && *left > 0)
+        })
     }
 
     /// The item was written. Its stage goes on; those that need it ready still wait.
@@ -168,6 +229,8 @@ impl Schedule {
         let Some(node) = self.nodes.get_mut(index) else { return };
         if node.phase == Phase::Applied {
             node.phase = Phase::Ready;
+            let wave = node.stage.0;
+            self.no_longer_unready(wave);
             self.release(index, Need::Ready);
         }
     }
@@ -193,39 +256,15 @@ impl Schedule {
             .map(|(index, _)| index)
     }
 
-    fn connect(&mut self, items: &[Item]) {
-        let by_id: HashMap<&ObjectRef, Index> =
-            items.iter().enumerate().map(|(index, item)| (&item.id, index)).collect();
-        let by_kind: HashMap<&GroupKind, Index> = items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, item)| Some((item.defines.as_ref()?, index)))
-            .collect();
-        for (index, item) in items.iter().enumerate() {
-            let namespace = ObjectRef::new(GroupKind::new("", "Namespace"), "", &item.id.namespace);
-            let needed = by_id
-                .get(&namespace)
-                .into_iter()
-                .chain(by_kind.get(&item.id.group_kind()))
-                .map(|target| (*target, Need::Ready))
-                .chain(
-                    item.needs
-                        .iter()
-                        .filter_map(|id| by_id.get(id))
-                        .map(|target| (*target, Need::Applied)),
-                );
-            for (target, need) in needed {
-                self.edge(index, target, need);
-            }
-        }
-    }
-
-    /// An edge against the ranks, or to oneself, would wait for ever: stages already order it.
+    /// What is ready already need not be waited for.
     fn edge(&mut self, index: Index, target: Index, need: Need) {
-        let Some(rank) = self.nodes.get(index).map(|node| node.rank) else { return };
         let Some(node) = self.nodes.get_mut(target) else { return };
-        let forward = node.rank < rank || (node.rank == rank && need == Need::Ready);
-        if index == target || !forward || node.phase == Phase::Ready {
+        let met = match node.phase {
+            Phase::Ready => true,
+            Phase::Applied => need == Need::Applied,
+            _ => false,
+        };
+        if met || index == target {
             return;
         }
         node.needed_by.push((index, need));
@@ -237,21 +276,31 @@ impl Schedule {
     fn offer(&mut self, index: Index) {
         let Some(node) = self.nodes.get(index) else { return };
         if node.phase == Phase::Waiting && node.open_needs == 0 {
-            self.startable.entry(node.rank).or_default().push_back(index);
+            self.startable.entry(node.stage).or_default().push_back(index);
         }
     }
 
     fn end(&mut self, index: Index, phase: Phase) {
         let Some(node) = self.nodes.get_mut(index) else { return };
+        let was_open = node.is_open();
         let before = std::mem::replace(&mut node.phase, phase);
-        let rank = node.rank;
+        let (stage, is_open) = (node.stage, node.is_open());
         if before == Phase::Running {
             self.running -= 1;
         }
         if matches!(before, Phase::Running | Phase::Waiting)
-            && let Some(left) = self.stages.get_mut(&rank)
+            && let Some(left) = self.stages.get_mut(&stage)
         {
             *left = left.saturating_sub(1);
+        }
+        if was_open && !is_open {
+            self.no_longer_unready(stage.0);
+        }
+    }
+
+    fn no_longer_unready(&mut self, wave: i32) {
+        if let Some(unready) = self.unready.get_mut(&wave) {
+            *unready = unready.saturating_sub(1);
         }
     }
 
@@ -277,41 +326,68 @@ impl Schedule {
             let Some(node) = self.nodes.get(index) else { continue };
             let dependants: Vec<Index> = node.needed_by.iter().map(|(index, _)| *index).collect();
             for dependant in dependants {
-                let waits =
-                    self.nodes.get(dependant).is_some_and(|node| node.phase == Phase::Waiting);
-                if waits {
-                    self.end(dependant, Phase::Broken);
-                    self.held.push(Held { index: dependant, because_of: broken });
+                if self.hold(dependant, broken) {
                     queue.push_back(dependant);
                 }
             }
         }
+        self.hold_later_waves(broken);
+    }
+
+    fn hold_later_waves(&mut self, broken: Index) {
+        let Some(wave) = self.nodes.get(broken).map(|node| node.stage.0) else { return };
+        if self.stages.last_key_value().is_none_or(|(stage, _)| stage.0 <= wave)
+            || self.stopped_after.is_some_and(|stopped| stopped <= wave)
+        {
+            return;
+        }
+        self.stopped_after = Some(wave);
+        for index in 0..self.nodes.len() {
+            if self.nodes.get(index).is_some_and(|node| node.stage.0 > wave) {
+                self.hold(index, broken);
+            }
+        }
+    }
+
+    fn hold(&mut self, index: Index, because_of: Index) -> bool {
+        let waits = self.nodes.get(index).is_some_and(|node| node.phase == Phase::Waiting);
+        if waits {
+            self.end(index, Phase::Broken);
+            self.held.push(Held { index, because_of });
+        }
+        waits
     }
 }
 
 impl Node {
-    fn of(item: &Item) -> Self {
+    fn of(item: &Item, stage: Stage) -> Self {
         let phase = match item.state {
             ItemState::Work => Phase::Waiting,
             ItemState::Satisfied => Phase::Ready,
+            ItemState::Unready => Phase::Applied,
             ItemState::Broken => Phase::Broken,
         };
-        Self { rank: item.rank, phase, open_needs: 0, needed_by: Vec::new() }
+        Self { stage, phase, open_needs: 0, needed_by: Vec::new() }
+    }
+
+    /// It is not ready and may become so.
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Running | Phase::Applied)
     }
 }
 
-/// The groups in which objects are deleted: what was applied last goes first. Objects of one
-/// group may go at the same time.
+/// The groups in which objects are deleted: what was applied last goes first, by wave and rank.
+/// Objects of one group may go at the same time.
 #[must_use]
-pub fn deletion_stages(mut objects: Vec<(u16, ObjectRef)>) -> Vec<Vec<ObjectRef>> {
-    objects.sort_by(|(left_rank, left), (right_rank, right)| {
-        right_rank.cmp(left_rank).then_with(|| left.cmp(right))
+pub fn deletion_stages(mut objects: Vec<((i32, u16), ObjectRef)>) -> Vec<Vec<ObjectRef>> {
+    objects.sort_by(|(left_stage, left), (right_stage, right)| {
+        right_stage.cmp(left_stage).then_with(|| left.cmp(right))
     });
-    let mut stages: Vec<(u16, Vec<ObjectRef>)> = Vec::new();
-    for (rank, id) in objects {
+    let mut stages: Vec<((i32, u16), Vec<ObjectRef>)> = Vec::new();
+    for (at, id) in objects {
         match stages.last_mut() {
-            Some((last, stage)) if *last == rank => stage.push(id),
-            _ => stages.push((rank, vec![id])),
+            Some((last, stage)) if *last == at => stage.push(id),
+            _ => stages.push((at, vec![id])),
         }
     }
     stages.into_iter().map(|(_, stage)| stage).collect()

@@ -129,3 +129,59 @@ fn a_repository_is_delivered_by_branch_and_path_and_named_after_itself() {
     assert_eq!(report["delivery"], namespace.name());
     assert!(ran.stderr.contains("--name gives another name"), "{}", ran.stderr);
 }
+
+#[test]
+fn gitops_6_an_ignored_field_is_left_to_others_by_flag_and_by_config_file() {
+    let Some(cluster) = shared() else { return };
+    let (namespace, proxy) = (cluster.namespace(), Proxy::start(cluster.kubeconfig()).unwrap());
+    let desk = desk(&cluster, &proxy, &namespace);
+    let ignore = "ConfigMap:/data/key";
+    assert_eq!(desk.run(&["sync", "apply", "app", "--ignore", ignore]).code, Some(0));
+    let patch = r#"{"data":{"key":"theirs"}}"#;
+    let name = namespace.name();
+    cluster.kubectl_ok(&["-n", name, "patch", "configmap", "one", "--type=merge", "-p", patch]);
+    let plan = desk.run(&["sync", "plan", "app"]);
+    assert_eq!(plan.code, Some(1), "without the rule it is a difference: {}", plan.show());
+    let plan = desk.run(&["sync", "plan", "app", "--ignore", ignore]);
+    assert_eq!(plan.code, Some(0), "{}", plan.show());
+    let config = format!("sync: {{namespace: {name}, name: {name}, ignore: '{ignore}'}}\n");
+    desk.file(".config/orlop/config.yaml", &config);
+    let plan = desk.run(&["sync", "plan", "app"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.show());
+    let wrong = desk.run(&["sync", "plan", "app", "--ignore", "ConfigMap"]);
+    assert_eq!(wrong.code, Some(64), "{}", wrong.show());
+    assert!(wrong.stderr.contains("KIND[.GROUP]"), "{}", wrong.show());
+}
+
+#[test]
+fn gitops_19_an_immutable_change_is_made_again_only_with_the_flag() {
+    let Some(cluster) = shared() else { return };
+    let (namespace, proxy) = (cluster.namespace(), Proxy::start(cluster.kubeconfig()).unwrap());
+    let desk = desk(&cluster, &proxy, &namespace);
+    let sealed = |value: &str| format!("immutable: true\n{}", config_map("one", value));
+    desk.file("app/one.yaml", &sealed("a"));
+    assert_eq!(desk.run(&["sync", "apply", "app"]).code, Some(0));
+    desk.file("app/one.yaml", &sealed("b"));
+    let refused = desk.run(&["sync", "apply", "app"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.show());
+    assert!(refused.stderr.contains("immutable"), "{}", refused.show());
+    assert!(refused.stderr.contains("orlop.dev/force: recreate"), "{}", refused.show());
+    let plan = desk.run(&["sync", "plan", "app", "--force-recreate", "always"]);
+    assert!(plan.stdout.contains("1 to make again"), "{}", plan.show());
+    let made = desk.run(&["sync", "apply", "app", "--force-recreate", "always"]);
+    assert_eq!(made.code, Some(0), "{}", made.show());
+    assert!(made.stdout.contains("1 made again"), "{}", made.show());
+}
+
+#[test]
+fn a_delivery_as_a_service_account_is_refused_with_verb_resource_and_subject() {
+    let Some(cluster) = shared() else { return };
+    let (namespace, proxy) = (cluster.namespace(), Proxy::start(cluster.kubeconfig()).unwrap());
+    let desk = desk(&cluster, &proxy, &namespace);
+    let account = format!("{}/default", namespace.name());
+    let refused = desk.run(&["sync", "apply", "app", "--as-service-account", &account]);
+    assert_eq!(refused.code, Some(2), "{}", refused.show());
+    let subject = format!("system:serviceaccount:{}:default may not list", namespace.name());
+    assert!(refused.stderr.contains(&subject), "{}", refused.show());
+    assert!(refused.stderr.contains("configmaps"), "{}", refused.show());
+}

@@ -32,6 +32,8 @@ pub(crate) fn sign(action: Action) -> (char, Style) {
         Action::Create => ('+', Style::Good),
         Action::Update => ('~', Style::Warn),
         Action::Takeover => ('>', Style::Warn),
+        Action::Recreate => ('±', Style::Bad),
+        Action::Hook => ('*', Style::Warn),
         Action::Prune => ('-', Style::Bad),
         Action::HandOver | Action::Keep => ('=', Style::Dim),
         _ => ('!', Style::Bad),

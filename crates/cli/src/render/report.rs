@@ -14,10 +14,12 @@ use sync::Action;
 const APPLIED_LISTED_MAX: usize = 20;
 
 /// The actions that write, with the word for having done them.
-const DONE_WORDS: [(Action, &str); 5] = [
+const DONE_WORDS: [(Action, &str); 7] = [
     (Action::Create, "created"),
     (Action::Update, "updated"),
     (Action::Takeover, "taken over"),
+    (Action::Recreate, "made again"),
+    (Action::Hook, "hooks run"),
     (Action::Prune, "deleted"),
     (Action::HandOver, "released"),
 ];

@@ -69,6 +69,18 @@ async fn impersonation_acts_as_somebody_else() {
 }
 
 #[tokio::test]
+async fn one_connection_acts_as_several_and_each_refusal_names_verb_resource_and_subject() {
+    let Some((client, namespace)) = cluster().await else { return };
+    let ns = namespace.name();
+    let user = format!("system:serviceaccount:{ns}:default");
+    let account = client.acting_as(Impersonate { user: user.clone(), groups: vec![] });
+    let pods = kind(&client, "v1", "Pod").await;
+    let error = account.get(&pods, ns, "p").await.unwrap_err();
+    assert_eq!(error.to_string(), format!("user {user} may not get pods in namespace {ns}"));
+    assert_eq!(client.get(&pods, ns, "p").await.unwrap(), None, "the other one is who it was");
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_accepted_and_a_certificate_that_is_not_trusted_are_told_apart() {
     let Some((client, namespace)) = cluster().await else { return };
     let wrong = with_token(&namespace, "CANARY").await;

@@ -112,7 +112,9 @@ impl Live {
             force: options.force_conflicts,
         };
         let job = Job::of(desired, action, version.clone())?;
-        if let Some(version) = version.filter(|_| self.only_clients_changed(&desired.id))
+        let client = |_: &String| self.only_clients_changed(&desired.id);
+        // What is left to others depends on the live object: the writer looks at it.
+        if let Some(version) = version.filter(client).filter(|_| desired.ignored().is_none())
             && let Some(resource) = desired.resource.as_ref()
         {
             // Taken back at once what a person's client took, as long as it is in this state.
@@ -159,7 +161,7 @@ impl Live {
         let mut store = self.store(options.inventory_namespace()).await?;
         let mut inventory = store.inventory.clone();
         for (id, (uid, digest)) in made {
-            inventory.record(&id, Entry { uid, digest: Some(digest) });
+            inventory.record(&id, Entry { uid, digest: Some(digest), ..Entry::default() });
         }
         let source = store.source.clone();
         store.write(&self.client, inventory, &source).await?;

@@ -5,6 +5,7 @@ use objects::Object;
 use objects::health::Health;
 use std::fmt;
 use sync::Digest;
+use sync::directives::PruneRule;
 
 /// What a memo may take, without what an unhealthy object's reason takes.
 pub(crate) const MEMO_BYTES_MAX: usize = 128;
@@ -21,7 +22,9 @@ pub(crate) struct Memo {
     pub(crate) health: Option<Box<Health>>,
     /// Another writer's ownership may have to be taken over before it is applied.
     pub(crate) takes: bool,
-    pub(crate) prune_disabled: bool,
+    pub(crate) prune: PruneRule,
+    pub(crate) prune_last: bool,
+    pub(crate) wave: i32,
     pub(crate) heal_disabled: bool,
     /// This version is the answer to a write of ours, and its event has not come yet.
     pub(crate) written: bool,

@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sync::decide::Live;
 use sync::digest::Hasher;
-use sync::name::{PRUNE_ANNOTATION, SELF_HEAL_ANNOTATION};
+use sync::directives::{self, PruneRule};
+use sync::name::SELF_HEAL_ANNOTATION;
 use sync::{Digest, Inventory};
 use tokio::sync::broadcast;
 
@@ -235,7 +236,9 @@ impl Memory {
             standing,
             health: self.unhealthy(live).map(Box::new),
             takes: takeover::may_take(live, &self.manager),
-            prune_disabled: live.annotation(PRUNE_ANNOTATION) == Some("disabled"),
+            prune: PruneRule::of(live),
+            prune_last: directives::prunes_last(live),
+            wave: directives::wave_of(live),
             heal_disabled: live.annotation(SELF_HEAL_ANNOTATION) == Some("disabled"),
             written: ours,
         };
@@ -262,7 +265,11 @@ impl Memory {
     }
 
     fn judge(&self, state: &State, desired: &Desired, live: &Object) -> Standing {
-        let Ok(wanted) = desired.object() else { return Standing::Unproven };
+        // Made once, and whatever it is now is left to others.
+        if desired.says(|directives| directives.once) {
+            return Standing::Clean;
+        }
+        let Ok(wanted) = desired.payload(live, &self.manager) else { return Standing::Unproven };
         if proof::prove(&wanted, live, &self.manager).is_clean() {
             return Standing::Clean;
         }
@@ -274,7 +281,7 @@ impl Memory {
 
     /// Notes a drift; gives the event unless the same was told before.
     fn drifted(&self, state: &mut State, desired: &Desired, live: &Object) -> Option<LiveEvent> {
-        let wanted = desired.object().ok()?;
+        let wanted = desired.payload(live, &self.manager).ok()?;
         let Proof::Unproven { reasons } = proof::prove(&wanted, live, &self.manager) else {
             return None;
         };
@@ -436,7 +443,9 @@ impl Memo {
             uid: self.uid.to_string(),
             resource_version: self.version.to_string(),
             terminating: self.standing == Standing::Going,
-            prune_disabled: self.prune_disabled,
+            prune: self.prune,
+            prune_last: self.prune_last,
+            wave: self.wave,
             ..Live::default()
         }
     }

@@ -103,6 +103,12 @@ impl Bed {
         self.kubectl(&["get", object, "-o", &format!("jsonpath={{{path}}}")])
     }
 
+    /// Whether a resource of an API group and version is served.
+    pub(crate) fn serves(&self, resource: &str, group_version: &str) -> bool {
+        let path = format!("/apis/{group_version}");
+        self.kubectl(&["get", "--raw", &path]).contains(&format!("\"name\":\"{resource}\""))
+    }
+
     pub(crate) fn exists(&self, object: &str) -> bool {
         !self.kubectl(&["get", object, "--ignore-not-found", "-o", "name"]).trim().is_empty()
     }

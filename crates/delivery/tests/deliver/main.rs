@@ -5,10 +5,13 @@
 mod bed;
 mod faults;
 mod live;
+mod moving;
 mod order;
+mod others;
 mod ownership;
 mod prove;
 mod prune;
 mod remember;
 mod secrets;
 mod steady;
+mod waves;

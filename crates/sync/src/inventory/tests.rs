@@ -41,13 +41,16 @@ fn read(stored: &BTreeMap<usize, String>) -> Inventory {
 #[test]
 fn the_text_is_one_line_an_object() {
     let mut inventory = Inventory::default();
-    let entry = Entry { uid: Some("u-1".into()), digest: Some(Digest::of(&json!({}))) };
+    let entry =
+        Entry { uid: Some("u-1".into()), digest: Some(Digest::of(&json!({}))), ..Entry::default() };
     inventory.record(&id("apps/Deployment", "shop", "web"), entry);
     inventory.expect(&id("Namespace", "", "shop"));
     inventory.expect(&id("rbac.authorization.k8s.io/ClusterRole", "", "system:a"));
+    inventory.expect_hook(&id("batch/Job", "shop", "migrate"));
     expect![[r#"
         Namespace /shop - -
         Deployment.apps shop/web u-1 5a3590fbe3ffbfe0a65167de3111dcd0
+        Job.batch shop/migrate - - hook
         ClusterRole.rbac.authorization.k8s.io /system:a - -
     "#]]
     .assert_eq(&inventory.shards().unwrap().concat());
@@ -131,7 +134,11 @@ proptest! {
     ) {
         let mut inventory = Inventory::default();
         for name in names {
-            let entry = Entry { uid: uid.clone(), digest: Some(Digest::of(&json!(name))) };
+            let entry = Entry {
+                uid: uid.clone(),
+                digest: Some(Digest::of(&json!(name))),
+                hook: uid.is_none(),
+            };
             inventory.record(&id("example.com/Widget", "shop", &name), entry);
         }
         prop_assert_eq!(read(&stored(&inventory.shards().unwrap())), inventory);

@@ -6,7 +6,7 @@ fn id(kind: &str, namespace: &str, name: &str) -> ObjectRef {
 }
 
 fn item(id: ObjectRef, rank: u16) -> Item {
-    Item { id, rank, defines: None, needs: vec![], state: ItemState::Work }
+    Item { id, wave: 0, rank, defines: None, needs: vec![], after: vec![], state: ItemState::Work }
 }
 
 /// A namespace, a CRD, an object of it in the namespace, a ConfigMap and a Pod that mounts it.
@@ -98,19 +98,114 @@ fn what_is_known_to_be_broken_or_ready_needs_no_work() {
     assert_eq!(all(&mut schedule), [SETTINGS, FREE]);
 }
 
+/// Three ConfigMaps of the waves -1, 0 and 2, and one of wave 0 that is not ready.
+fn waves() -> Vec<Item> {
+    let map = |name: &str, wave| Item { wave, ..item(id("ConfigMap", "", name), 20) };
+    let unready = Item { state: ItemState::Unready, ..map("slow", 0) };
+    vec![map("late", 2), map("middle", 0), map("early", -1), unready]
+}
+
+const SLOW: Index = 3;
+
+#[test]
+fn gitops_11_a_wave_begins_when_everything_of_the_earlier_ones_is_ready() {
+    let mut schedule = Schedule::for_apply(&waves());
+    assert_eq!(schedule.awaited_from_the_start(), [SLOW]);
+    assert_eq!(all(&mut schedule), [2]);
+    schedule.applied(2);
+    assert!(schedule.is_awaited(2));
+    assert_eq!(all(&mut schedule), NONE, "applied is not ready");
+    schedule.ready(2);
+    assert_eq!(all(&mut schedule), [1]);
+    schedule.applied(1);
+    schedule.ready(1);
+    assert_eq!(all(&mut schedule), NONE, "what needed no work is not ready either");
+    schedule.ready(SLOW);
+    assert_eq!(all(&mut schedule), [0]);
+    assert!(!schedule.is_awaited(0), "nobody waits for the last wave");
+    schedule.applied(0);
+    assert_eq!((schedule.running(), schedule.not_started().count()), (0, 0));
+}
+
+#[test]
+fn gitops_11_a_failure_holds_later_waves_and_says_because_of_whom() {
+    let mut schedule = Schedule::for_apply(&waves());
+    all(&mut schedule);
+    schedule.applied(2);
+    schedule.ready(2);
+    assert_eq!(all(&mut schedule), [1]);
+    schedule.failed(1);
+    assert_eq!(schedule.take_held(), [Held { index: 0, because_of: 1 }]);
+    let mut items = waves();
+    items[2].state = ItemState::Broken;
+    let mut schedule = Schedule::for_apply(&items);
+    let held: Vec<Index> = schedule.take_held().iter().map(|held| held.index).collect();
+    assert_eq!(held, [0, 1]);
+}
+
+#[test]
+fn gitops_11_a_namespace_is_pulled_into_the_wave_of_its_first_user() {
+    let namespace = Item { wave: 5, ..item(id("Namespace", "", "shop"), 0) };
+    let user = Item { wave: -5, ..item(id("ConfigMap", "shop", "a"), 20) };
+    let mut schedule = Schedule::for_apply(&[user, namespace]);
+    assert_eq!(all(&mut schedule), [1]);
+    schedule.applied(1);
+    schedule.ready(1);
+    assert_eq!(all(&mut schedule), [0]);
+}
+
+#[test]
+fn a_dependency_goes_against_ranks_and_waves_and_waits_until_it_is_ready() {
+    let job = Item { wave: 1, ..item(id("Job", "shop", "schema"), 540) };
+    let after = vec![id("Job", "", "schema")];
+    let web = Item { after, ..item(id("Deployment", "shop", "web"), 520) };
+    let needs = vec![web.id.clone()];
+    let reader = Item { needs, wave: 1, ..item(id("Pod", "shop", "reader"), 530) };
+    let mut schedule = Schedule::for_apply(&[web, job, reader]);
+    assert_eq!(all(&mut schedule), [1]);
+    schedule.applied(1);
+    assert_eq!(all(&mut schedule), NONE);
+    schedule.ready(1);
+    assert_eq!(all(&mut schedule), [0], "and what references it goes behind it as well");
+    schedule.applied(0);
+    assert_eq!(all(&mut schedule), [2]);
+}
+
+#[test]
+fn a_circle_is_named_and_holds_only_what_hangs_on_it() {
+    let map = |name: &str, after: &[&str]| {
+        let after = after.iter().map(|name| id("ConfigMap", "", name)).collect();
+        Item { after, ..item(id("ConfigMap", "", name), 20) }
+    };
+    let items = [
+        map("a", &["b"]),
+        map("b", &["c"]),
+        map("c", &["a"]),
+        map("hangs", &["b"]),
+        map("free", &[]),
+        map("self", &["self"]),
+        map("typo", &["nobody"]),
+    ];
+    let mut schedule = Schedule::for_apply(&items);
+    assert_eq!(schedule.circles(), [vec![0, 1, 2], vec![5]]);
+    assert_eq!(schedule.unknown(), [(6, id("ConfigMap", "", "nobody"))]);
+    assert_eq!(all(&mut schedule), [4]);
+    assert_eq!(schedule.take_held(), [Held { index: 3, because_of: 1 }]);
+}
+
 #[test]
 fn deletion_runs_in_reverse() {
-    let objects = tree().into_iter().map(|item| (item.rank, item.id)).collect();
+    let objects = tree().into_iter().map(|item| ((0, item.rank), item.id)).collect();
     let stages: Vec<usize> = deletion_stages(objects).iter().map(Vec::len).collect();
     assert_eq!(stages, [1, 1, 2, 1, 1]);
 }
 
 /// A random tree: namespaces, CRDs, objects in and of them, with references among them.
 fn trees() -> impl Strategy<Value = Vec<Item>> {
-    proptest::collection::vec((0_u16..6, 0_u8..4, 0_usize..12, any::<bool>()), 1..40).prop_map(
-        |seeds| {
+    proptest::collection::vec((0_u16..6, 0_u8..4, 0_usize..12, any::<bool>(), -1_i32..2), 1..40)
+        .prop_map(|seeds| {
             let mut items: Vec<Item> = Vec::new();
-            for (n, (rank, namespace, needs, work)) in seeds.into_iter().enumerate() {
+            for (n, (rank, namespace, needs, work, wave)) in seeds.into_iter().enumerate() {
                 let id = match rank {
                     0 => id("Namespace", "", &format!("n{namespace}")),
                     1 => id("CustomResourceDefinition", "", &format!("c{n}")),
@@ -123,11 +218,10 @@ fn trees() -> impl Strategy<Value = Vec<Item>> {
                 let defines = (rank == 1).then(|| GroupKind::new("", "Widget"));
                 let needs = items.get(needs).map(|item| item.id.clone()).into_iter().collect();
                 let state = if work { ItemState::Work } else { ItemState::Satisfied };
-                items.push(Item { id, rank, defines, needs, state });
+                items.push(Item { defines, needs, state, wave, ..item(id, rank) });
             }
             items
-        },
-    )
+        })
 }
 
 proptest! {

@@ -53,7 +53,10 @@ struct ApplyArgs {
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
         help_heading = "Changes",
-        conflicts_with_all = ["force_conflicts", "prune", "prune_limit", "prune_empty", "prune_kind"]
+        conflicts_with_all = [
+            "force_conflicts", "ignore", "force_recreate", "prune", "prune_limit", "prune_empty",
+            "prune_last", "prune_kind", "as_service_account",
+        ]
     )]
     plan: Option<PathBuf>,
     #[command(flatten)]

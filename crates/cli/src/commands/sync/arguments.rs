@@ -1,20 +1,20 @@
 //! The flags that the verbs of `orlop sync` share, and how flags, config file and environment
 //! become what the delivery floor takes. A secret can come from the environment or a file only.
 
-use crate::config::{Concurrency, Config, PruneLimit};
+use crate::config::{Concurrency, Config, Force, PruneLimit};
 use crate::host::Host;
 use crate::terminal::OutputFormat;
 use crate::{CliError, environment};
 use clap::{Args, ValueHint};
-use delivery::{DeliveryOptions, Source};
+use delivery::{DeliveryOptions, ServiceAccountName, Source};
 use model::Span;
 use objects::GroupKind;
 use repo::{Credentials, Fetch, Reference, RepoUrl, Secret};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use sync::DeliveryName;
 use sync::plan::PlanOptions;
+use sync::{DeliveryName, IgnoreRule};
 
 /// Where fetched repositories are kept, below `$XDG_CACHE_HOME` or `~/.cache`.
 const CACHE_PATH: &str = "orlop/git";
@@ -91,6 +91,9 @@ pub(crate) struct DeliveryArgs {
     /// Namespace of the inventory [default: as --namespace]
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) inventory_namespace: Option<String>,
+    /// Act as this service account: everything that is read and written
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) as_service_account: Option<ServiceAccountName>,
 }
 
 /// What may be changed.
@@ -100,6 +103,15 @@ pub(crate) struct ChangeArgs {
     /// Take fields that other field managers own
     #[arg(long)]
     pub(crate) force_conflicts: bool,
+    /// Leave fields to others, as in Deployment.apps:/spec/replicas or *:manager=NAME: neither
+    /// shown nor overwritten; may be repeated
+    #[arg(long, value_name = "KIND[.GROUP][/NAMESPACE/NAME]:POINTER")]
+    pub(crate) ignore: Vec<IgnoreRule>,
+    /// Whether an object that cannot be changed in place is deleted and made again; annotated is
+    /// one with orlop.dev/force: recreate. Never a Namespace, a definition, a volume or its claim
+    /// [default: annotated]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub(crate) force_recreate: Option<Force>,
     /// Delete objects that left the tree
     #[arg(long)]
     pub(crate) prune: bool,
@@ -110,6 +122,9 @@ pub(crate) struct ChangeArgs {
     /// Prune also when the tree is empty
     #[arg(long)]
     pub(crate) prune_empty: bool,
+    /// Prune last, when what was delivered is healthy
+    #[arg(long)]
+    pub(crate) prune_last: bool,
     /// Prune objects of this guarded kind, as in Namespace; may be repeated
     #[arg(long, value_name = "KIND[.GROUP]")]
     pub(crate) prune_kind: Vec<String>,
@@ -209,6 +224,8 @@ pub(crate) struct Settings {
     pub(crate) inventory_namespace: Option<String>,
     /// The name that flags or config give.
     pub(crate) name: Option<DeliveryName>,
+    /// Who is acted as.
+    pub(crate) act_as: Option<ServiceAccountName>,
 }
 
 impl Settings {
@@ -243,6 +260,9 @@ impl Settings {
                 .or_else(|| defaults.namespace.clone()),
             inventory_namespace: delivery.and_then(|args| args.inventory_namespace.clone()),
             name,
+            act_as: delivery
+                .and_then(|args| args.as_service_account.clone())
+                .or_else(|| defaults.as_service_account.clone()),
         })
     }
 
@@ -266,6 +286,7 @@ impl Settings {
         options.namespace = self.namespace.clone().unwrap_or_else(|| context_namespace.to_owned());
         options.inventory_namespace = self.inventory_namespace.clone();
         options.concurrency = self.connect.in_flight_max;
+        options.act_as = self.act_as.clone();
         options
     }
 }
@@ -283,6 +304,11 @@ impl ChangeArgs {
     pub(crate) fn put(&self, options: &mut DeliveryOptions, config: &Config) {
         options.force_conflicts = self.force_conflicts;
         options.prune = self.prune || config.sync.prune.unwrap_or(false);
+        options.prune_last = self.prune_last;
+        options.ignore = config.sync.ignore.iter().flatten().chain(&self.ignore).cloned().collect();
+        if let Some(force) = self.force_recreate.or(config.sync.force_recreate) {
+            options.force_recreate = force.into();
+        }
         options.guards.allow_empty = self.prune_empty;
         options.guards.kinds = kinds(&self.prune_kind);
         for limit in config.sync.prune_limit.iter().chain(&self.prune_limit) {
@@ -299,6 +325,11 @@ pub(crate) fn put_saved(options: &mut DeliveryOptions, saved: &PlanOptions) {
     options.namespace = saved.namespace.clone();
     options.inventory_namespace = Some(saved.inventory_namespace.clone());
     options.prune = saved.prune;
+    options.prune_last = saved.prune_last;
+    // What this program wrote it can read again; an edited plan is refused by comparison.
+    options.ignore = saved.ignore.iter().filter_map(|rule| rule.parse().ok()).collect();
+    options.force_recreate = saved.force_recreate;
+    options.act_as = saved.service_account.parse().ok();
     options.force_conflicts = saved.force_conflicts;
     options.guards.objects_max = saved.prune_objects_max;
     options.guards.percent_max = saved.prune_percent_max;
@@ -397,6 +428,10 @@ mod tests {
         made.inventory_namespace = Some("b".to_owned());
         made.prune = true;
         made.force_conflicts = true;
+        made.prune_last = true;
+        made.ignore = vec!["Pod:/spec/x".parse().unwrap(), "*:manager=y".parse().unwrap()];
+        made.force_recreate = sync::ForceRecreate::Always;
+        made.act_as = Some("a/b".parse().unwrap());
         made.guards.objects_max = 3;
         made.guards.percent_max = 4;
         made.guards.allow_empty = true;
