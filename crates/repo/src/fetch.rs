@@ -177,7 +177,8 @@ impl Remote<'_> {
     }
 
     fn fetch_into(&self, mut generation: Generation) -> Result<GitTree, RepoError> {
-        let tip = self.converse(|conversation| conversation.run(&mut generation))?;
+        let tip =
+            self.greeted(|conversation, greeting| conversation.run(greeting, &mut generation))?;
         (self.progress)(Step::Check);
         let failed = |source| RepoError::ReadTree {
             what: format!("the commit {tip}"),

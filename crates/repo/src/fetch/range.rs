@@ -63,8 +63,7 @@ impl Connections {
         let remote = Remote { connections: self, spec, watch, progress: &|_| {} };
         let cache = Cache::lock(cache_dir, spec, &remote.watch)?;
         let scratch = cache.scratch()?;
-        let shallow = remote.converse(|conversation| {
-            let greeting = conversation.greet()?;
+        let shallow = remote.greeted(|conversation, greeting| {
             if !greeting.gives_out(ends.1) {
                 let source = Cause::new("the server gives out only the tips of branches and tags");
                 let (url, commit) = (from.clone(), ends.1.to_string());
@@ -79,9 +78,9 @@ impl Connections {
                 filter: Some("tree:0".to_owned()),
                 thin: false,
             };
-            let only_commits = request.is_filtered(&greeting).then_some((limit, "commits"));
+            let only_commits = request.is_filtered(greeting).then_some((limit, "commits"));
             let objects = scratch.objects();
-            conversation.receive(&greeting, &request, &objects, None, only_commits)
+            conversation.receive(greeting, &request, &objects, None, only_commits)
         });
         let shallow = shallow.map_err(|error| match error {
             RepoError::ReferenceMoved { url, source, .. } => {

@@ -45,8 +45,15 @@ fn gitops_15_a_poll_and_the_fetch_after_it_share_a_connection() {
     let first = f.repository.push(&[("a", b"1")], "first").unwrap();
     let connections = Connections::new();
     f.poll(&connections, "main").unwrap();
-    let tree = connections.fetch(&f.spec("main"), f.cache.path(), &GO, &|_| {}).unwrap();
-    assert_eq!(tree.commit().unwrap().id, first);
+    let fetch = |reference: &str| {
+        f.server.forget_requests();
+        connections.fetch(&f.spec(reference), f.cache.path(), &GO, &|_| {}).unwrap()
+    };
+    assert_eq!(fetch("main").commit().unwrap().id, first);
+    assert_eq!(f.asked(), 2, "where it is, and what is new");
+    let second = f.repository.push(&[("a", b"2")], "second").unwrap();
+    assert_eq!(content(&fetch(&second)), [("a".into(), "2".into())]);
+    assert_eq!(f.asked(), 1, "only what is new, when the commit is known from a poll");
     assert_eq!(f.server.connections(), 1);
 }
 
