@@ -13,7 +13,7 @@ use semver::{BuildMetadata, Comparator, Op, Prerelease, Version, VersionReq};
 use std::fmt;
 
 /// The longest range that is read.
-pub const RANGE_BYTES_MAX: usize = 256;
+pub const RANGE_TEXT_BYTES_MAX: usize = 256;
 
 /// Alternatives in one range.
 const ALTERNATIVES_MAX: usize = 16;
@@ -41,10 +41,10 @@ impl VersionRange {
     /// When it is not a range, too long, or nothing can be in it.
     pub fn parse(text: &str) -> Result<Self, RepoError> {
         let shown: String =
-            text.chars().filter(|c| !c.is_control()).take(RANGE_BYTES_MAX).collect();
+            text.chars().filter(|c| !c.is_control()).take(RANGE_TEXT_BYTES_MAX).collect();
         let refused =
             |reason: &str| RepoError::InvalidRange { range: shown.clone(), reason: reason.into() };
-        if text.len() > RANGE_BYTES_MAX {
+        if text.len() > RANGE_TEXT_BYTES_MAX {
             return Err(refused("it is too long"));
         }
         let mut alternatives = Vec::new();
@@ -356,7 +356,7 @@ mod tests {
         let alternatives = |count: usize| vec!["1.x"; count].join("||");
         assert!(VersionRange::parse(&alternatives(ALTERNATIVES_MAX)).is_ok());
         assert!(VersionRange::parse(&alternatives(ALTERNATIVES_MAX + 1)).is_err());
-        let long = format!("1.x{}", " ".repeat(RANGE_BYTES_MAX - 3));
+        let long = format!("1.x{}", " ".repeat(RANGE_TEXT_BYTES_MAX - 3));
         assert!(VersionRange::parse(&long).is_ok());
         assert!(VersionRange::parse(&format!("{long} ")).is_err());
     }
