@@ -134,7 +134,8 @@ impl Connections {
         let git = match &spec.url.place {
             Place::Local { path } => local::open(path, spec)?,
             Place::Http { .. } | Place::Ssh { .. } => {
-                let remote = Remote { connections: self, spec, watch: watch(spec, cancel), progress };
+                let remote =
+                    Remote { connections: self, spec, watch: watch(spec, cancel), progress };
                 remote.fetch(cache_dir)?
             }
         };
@@ -168,13 +169,16 @@ impl Remote<'_> {
                 self.fetch_into(cache.new_generation()?)
             }
             // Somebody pushed between the question and the answer: asking again is enough.
-            Err(RepoError::ReferenceMoved { .. }) => self.fetch_into(cache.generation(self.watch.cancel)?),
+            Err(RepoError::ReferenceMoved { .. }) => {
+                self.fetch_into(cache.generation(self.watch.cancel)?)
+            }
             result => result,
         }
     }
 
     fn fetch_into(&self, mut generation: Generation) -> Result<GitTree, RepoError> {
-        let tip = self.converse(|conversation| conversation.run(&mut generation))?;
+        let tip =
+            self.greeted(|conversation, greeting| conversation.run(greeting, &mut generation))?;
         (self.progress)(Step::Check);
         let failed = |source| RepoError::ReadTree {
             what: format!("the commit {tip}"),

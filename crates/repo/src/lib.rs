@@ -30,12 +30,12 @@ pub use error::{Cause, RETRY_PAUSE, Refusal, RepoError};
 pub use fetch::{CommitRange, Fetch, Head, Step, fetch, poll};
 pub use limits::{
     CONNECT_TIMEOUT, FILE_BYTES_MAX, Limits, OBJECT_BYTES_MAX, PACK_BYTES_MAX, PATH_BYTES_MAX,
-    RANGE_COMMITS_MAX, REFERENCES_MAX, STALL_TIMEOUT, TREE_BYTES_MAX, TREE_DEPTH_MAX,
-    TREE_FILES_MAX,
+    RANGE_BYTES_MAX, RANGE_COMMITS_MAX, REFERENCES_MAX, STALL_TIMEOUT, TREE_BYTES_MAX,
+    TREE_DEPTH_MAX, TREE_FILES_MAX,
 };
 pub use reference::{REFERENCE_BYTES_MAX, Reference};
 pub use tree::{
     BlobId, Commit, ContentDigest, Entry, HEADER_CHARS_MAX, Listing, Person, Tag, Tree,
 };
 pub use url::{RepoUrl, URL_BYTES_MAX};
-pub use versions::{RANGE_BYTES_MAX, VersionRange};
+pub use versions::{RANGE_TEXT_BYTES_MAX, VersionRange};

@@ -30,6 +30,9 @@ pub const REFERENCES_MAX: usize = 100_000;
 /// Commits between two revisions that are read.
 pub const RANGE_COMMITS_MAX: usize = 1000;
 
+/// Bytes of all commits between two revisions that are read.
+pub const RANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// Time to reach a server, its TLS handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -55,6 +58,8 @@ pub struct Limits {
     pub references: usize,
     /// See [`RANGE_COMMITS_MAX`].
     pub range_commits: usize,
+    /// See [`RANGE_BYTES_MAX`].
+    pub range_bytes: usize,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`STALL_TIMEOUT`].
@@ -71,6 +76,7 @@ impl Default for Limits {
             object_bytes: OBJECT_BYTES_MAX,
             references: REFERENCES_MAX,
             range_commits: RANGE_COMMITS_MAX,
+            range_bytes: RANGE_BYTES_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
         }

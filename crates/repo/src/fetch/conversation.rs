@@ -41,10 +41,13 @@ pub(super) struct Found {
 impl Conversation<'_> {
     /// Brings the wanted revision into the generation and gives its id (a tag's own id when it is
     /// annotated).
-    pub(super) fn run(&mut self, generation: &mut Generation) -> Result<ObjectId, RepoError> {
+    pub(super) fn run(
+        &mut self,
+        greeting: &Greeting,
+        generation: &mut Generation,
+    ) -> Result<ObjectId, RepoError> {
         (self.progress)(Step::ListReferences);
-        let greeting = self.greet()?;
-        let tip = self.resolve(&greeting, true)?.id;
+        let tip = self.resolve(greeting, true)?.id;
         if generation.state.tips.contains(&tip) {
             return Ok(tip);
         }
@@ -60,8 +63,8 @@ impl Conversation<'_> {
             thin: !generation.state.tips.is_empty(),
         };
         let objects = generation.objects();
-        let answer = self.receive(&greeting, &request, &objects, Some(&objects), None)?;
-        generation.add_tip(tip, request.is_filtered(&greeting), &answer)?;
+        let answer = self.receive(greeting, &request, &objects, Some(&objects), None)?;
+        generation.add_tip(tip, request.is_filtered(greeting), &answer)?;
         Ok(tip)
     }
 
@@ -83,6 +86,7 @@ impl Conversation<'_> {
     }
 
     pub(super) fn greet(&mut self) -> Result<Greeting, RepoError> {
+        (self.progress)(Step::ListReferences);
         let limit = self.spec.limits.references;
         let ends = self.transport.answers_end();
         let reading = self.transport.greet()?;

@@ -11,6 +11,7 @@ use super::{Remote, local, watch};
 use crate::connections::Connections;
 use crate::tree::GitTree;
 use crate::url::Place;
+use crate::wire::Greeting;
 use crate::{Cause, Fetch, Reference, RepoError};
 use std::sync::atomic::AtomicBool;
 
@@ -42,51 +43,59 @@ impl Connections {
         }
         let watch = watch(spec, cancel);
         let remote = Remote { connections: self, spec, watch, progress: &|_| {} };
-        let key = spec.url.to_string();
-        if let Some((base, greeting)) = self.greeting(&key) {
-            let result = remote.converse(|conversation| {
-                if let Transport::Http(http) = &mut conversation.transport {
-                    http.continue_at(base);
-                }
-                conversation.resolve(&greeting, false)
-            });
-            match result {
-                Ok(found) => return Ok(head(&found)),
-                Err(error) if is_final(&error) => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, "the Git server is greeted anew");
-                    self.forget(&key);
-                }
-            }
-        }
-        let found = remote.converse(|conversation| self.poll_anew(&key, conversation))?;
+        let found =
+            remote.greeted(|conversation, greeting| conversation.resolve(greeting, false))?;
         Ok(head(&found))
-    }
-
-    fn poll_anew(
-        &self,
-        key: &str,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Found, RepoError> {
-        let greeting = conversation.greet()?;
-        let found = conversation.resolve(&greeting, false)?;
-        if let (Transport::Http(http), true) = (&conversation.transport, greeting.version2) {
-            self.remember(key, http.base().clone(), greeting);
-        }
-        Ok(found)
     }
 }
 
-/// Whether greeting the server anew would not change the answer, or make its troubles worse.
-fn is_final(error: &RepoError) -> bool {
+impl Remote<'_> {
+    /// Leads a conversation with a server that was greeted, now or a while ago. When what is
+    /// remembered may be the reason for a failure, the server is greeted anew.
+    pub(super) fn greeted<R>(
+        &self,
+        mut lead: impl FnMut(&mut Conversation<'_>, &Greeting) -> Result<R, RepoError>,
+    ) -> Result<R, RepoError> {
+        let key = &self.watch.url;
+        if let Some((base, greeting)) = self.connections.greeting(key) {
+            let result = self.converse(|conversation| {
+                if let Transport::Http(http) = &mut conversation.transport {
+                    http.continue_at(base);
+                }
+                lead(conversation, &greeting)
+            });
+            match result {
+                Err(error) if may_be_the_greeting(&error) => {
+                    tracing::debug!(%error, "the Git server is greeted anew");
+                    self.connections.forget(key);
+                }
+                result => return result,
+            }
+        }
+        self.converse(|conversation| {
+            let greeting = conversation.greet()?;
+            if let (Transport::Http(http), true) = (&conversation.transport, greeting.version2) {
+                self.connections.remember(key, http.base().clone(), greeting.clone());
+            }
+            lead(conversation, &greeting)
+        })
+    }
+}
+
+/// Whether greeting the server anew could change the answer. A server in trouble is not asked
+/// twice.
+fn may_be_the_greeting(error: &RepoError) -> bool {
     matches!(
         error,
-        RepoError::Cancelled { .. }
-            | RepoError::Stalled { .. }
-            | RepoError::Server { .. }
-            | RepoError::ReferenceNotFound { .. }
-            | RepoError::AmbiguousReference { .. }
-            | RepoError::TooMany { .. }
+        RepoError::Redirect { .. }
+            | RepoError::RepositoryNotFound { .. }
+            | RepoError::Authenticate { .. }
+            | RepoError::Forbidden { .. }
+            | RepoError::ListReferences { .. }
+            | RepoError::Negotiate { .. }
+            | RepoError::Connect { .. }
+            | RepoError::Resolve { .. }
+            | RepoError::Tls { .. }
     )
 }
 

@@ -49,22 +49,21 @@ impl Connections {
         cancel: &AtomicBool,
     ) -> Result<CommitRange, RepoError> {
         let ends = (commit_id(old)?, commit_id(new)?);
-        let limit = spec.limits.range_commits;
+        let (limit, bytes) = (spec.limits.range_commits, spec.limits.range_bytes);
         let from = spec.url.to_string();
         if let Place::Local { path } = &spec.url.place {
             let repository = local::Repository::find(path, spec)?;
             let objects = tree::open(&repository.objects_dir());
             let objects = objects.map_err(|source| unreadable(&from, source))?;
             let shallow = repository.shallow().into_iter().collect();
-            let walk = Walk { from, objects, shallow, limit, cancel };
+            let walk = Walk { from, objects, shallow, limit, bytes, cancel };
             return walk.local(ends);
         }
         let watch = watch(spec, cancel);
         let remote = Remote { connections: self, spec, watch, progress: &|_| {} };
         let cache = Cache::lock(cache_dir, spec, &remote.watch)?;
         let scratch = cache.scratch()?;
-        let shallow = remote.converse(|conversation| {
-            let greeting = conversation.greet()?;
+        let shallow = remote.greeted(|conversation, greeting| {
             if !greeting.gives_out(ends.1) {
                 let source = Cause::new("the server gives out only the tips of branches and tags");
                 let (url, commit) = (from.clone(), ends.1.to_string());
@@ -79,9 +78,9 @@ impl Connections {
                 filter: Some("tree:0".to_owned()),
                 thin: false,
             };
-            let only_commits = request.is_filtered(&greeting).then_some((limit, "commits"));
+            let only_commits = request.is_filtered(greeting).then_some((limit, "commits"));
             let objects = scratch.objects();
-            conversation.receive(&greeting, &request, &objects, None, only_commits)
+            conversation.receive(greeting, &request, &objects, None, only_commits)
         });
         let shallow = shallow.map_err(|error| match error {
             RepoError::ReferenceMoved { url, source, .. } => {
@@ -92,7 +91,7 @@ impl Connections {
         let objects = tree::open(&scratch.objects());
         let objects = objects.map_err(|source| unreadable(&from, source))?;
         let shallow = shallow.shallow.into_iter().collect();
-        Walk { from, objects, shallow, limit, cancel }.received(ends)
+        Walk { from, objects, shallow, limit, bytes, cancel }.received(ends)
     }
 }
 
@@ -114,6 +113,7 @@ struct Walk<'a> {
     /// Commits whose parents are not here.
     shallow: HashSet<ObjectId>,
     limit: usize,
+    bytes: usize,
     cancel: &'a AtomicBool,
 }
 
@@ -135,7 +135,7 @@ impl Walk<'_> {
                 }
             }
             if older.len() > HISTORY_COMMITS_MAX {
-                return Err(self.too_many(HISTORY_COMMITS_MAX));
+                return Err(self.too_many("commits", HISTORY_COMMITS_MAX));
             }
         }
         self.range(old, new, &|id| older.contains(&id))
@@ -147,11 +147,12 @@ impl Walk<'_> {
         new: ObjectId,
         is_older: &dyn Fn(ObjectId) -> bool,
     ) -> Result<CommitRange, RepoError> {
-        let mut range = CommitRange { commits: Vec::new(), descends: old == new, older: Vec::new() };
+        let mut range =
+            CommitRange { commits: Vec::new(), descends: old == new, older: Vec::new() };
         let mut found: HashMap<ObjectId, Commit> = HashMap::new();
         let mut children: HashMap<ObjectId, usize> = HashMap::new();
         let mut outside = HashSet::new();
-        let mut todo = vec![new];
+        let (mut todo, mut bytes) = (vec![new], 0_usize);
         while let Some(id) = todo.pop() {
             if found.contains_key(&id) {
                 continue;
@@ -162,9 +163,13 @@ impl Walk<'_> {
                 continue;
             }
             if found.len() >= self.limit || self.shallow.contains(&id) {
-                return Err(self.too_many(self.limit));
+                return Err(self.too_many("commits", self.limit));
             }
             let commit = self.commit(id)?;
+            bytes = bytes.saturating_add(commit.raw().len());
+            if bytes > self.bytes {
+                return Err(self.too_many("bytes of commits", self.bytes));
+            }
             for parent in self.parents(&commit)? {
                 *children.entry(parent).or_default() += 1;
                 todo.push(parent);
@@ -222,8 +227,8 @@ impl Walk<'_> {
         commit.parents.iter().map(|parent| commit_id(parent)).collect()
     }
 
-    fn too_many(&self, limit: usize) -> RepoError {
+    fn too_many(&self, what: &'static str, limit: usize) -> RepoError {
         let (from, path) = (self.from.clone(), "refs/".to_owned());
-        RepoError::TooMany { from, what: "commits", limit, path }
+        RepoError::TooMany { from, what, limit, path }
     }
 }

@@ -45,8 +45,15 @@ fn gitops_15_a_poll_and_the_fetch_after_it_share_a_connection() {
     let first = f.repository.push(&[("a", b"1")], "first").unwrap();
     let connections = Connections::new();
     f.poll(&connections, "main").unwrap();
-    let tree = connections.fetch(&f.spec("main"), f.cache.path(), &GO, &|_| {}).unwrap();
-    assert_eq!(tree.commit().unwrap().id, first);
+    let fetch = |reference: &str| {
+        f.server.forget_requests();
+        connections.fetch(&f.spec(reference), f.cache.path(), &GO, &|_| {}).unwrap()
+    };
+    assert_eq!(fetch("main").commit().unwrap().id, first);
+    assert_eq!(f.asked(), 2, "where it is, and what is new");
+    let second = f.repository.push(&[("a", b"2")], "second").unwrap();
+    assert_eq!(content(&fetch(&second)), [("a".into(), "2".into())]);
+    assert_eq!(f.asked(), 1, "only what is new, when the commit is known from a poll");
     assert_eq!(f.server.connections(), 1);
 }
 
@@ -115,10 +122,8 @@ fn gitops_15_the_highest_tag_of_a_range_is_polled_and_fetched() {
     assert_eq!(f.poll(&connections, "semver:>=1.0.0").unwrap().commit, second);
     let error = f.poll(&connections, "semver:3.x").unwrap_err();
     assert!(matches!(error, RepoError::ReferenceNotFound { .. }), "{error:?}");
-    let local = Fetch::new(
-        RepoUrl::local(f.repository.path()),
-        Reference::parse("semver:~1.10").unwrap(),
-    );
+    let local =
+        Fetch::new(RepoUrl::local(f.repository.path()), Reference::parse("semver:~1.10").unwrap());
     assert_eq!(connections.poll(&local, &GO).unwrap().commit, second);
     let requests = f.server.requests();
     let narrow = requests.iter().filter(|r| r.body.contains("ref-prefix refs/tags/v1.\n"));

@@ -92,6 +92,13 @@ fn commits_are_read_up_to_the_limit_and_not_beyond() {
             spec.limits.range_commits = 6;
             let range = f.between(&spec, &first, &last).unwrap();
             assert_eq!(subjects(&range), ["5", "4", "3", "2", "1", "0"]);
+            let bytes: usize = range.commits.iter().map(|commit| commit.raw().len()).sum();
+            spec.limits.range_bytes = bytes;
+            assert_eq!(f.between(&spec, &first, &last).unwrap().commits.len(), 6);
+            spec.limits.range_bytes = bytes - 1;
+            let error = f.between(&spec, &first, &last).unwrap_err();
+            let told = matches!(error, RepoError::TooMany { what: "bytes of commits", .. });
+            assert!(told, "{error:?}");
             spec.limits.range_commits = 5;
             let error = f.between(&spec, &first, &last).unwrap_err();
             let told = matches!(error, RepoError::TooMany { what: "commits", limit: 5, .. });
