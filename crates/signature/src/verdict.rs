@@ -99,8 +99,9 @@ impl fmt::Display for Verdict {
             }
             Self::Unsigned => f.write_str("not signed"),
             Self::UnknownKey { key } => write!(f, "signed with key {key}, which is not trusted"),
-            Self::Expired { key, what } => write!(f, "signed with key {key}, but {what}"),
-            Self::Revoked { key, what } => write!(f, "signed with key {key}, but {what}"),
+            Self::Expired { key, what } | Self::Revoked { key, what } => {
+                write!(f, "signed with key {key}, but {what}")
+            }
             Self::WrongCommitter { key, signer, committer } => {
                 write!(f, "signed by {signer} with key {key}, but committed by {committer}")
             }
