@@ -11,6 +11,11 @@ const FLOORS: [(&str, u8); 13] = [
     ("model", 0),
     ("objects", 1),
     ("schema", 2),
+const FLOORS: [(&str, u8); 11] = [
+    ("model", 0),
+    ("objects", 1),
+    ("signature", 1),
+    ("sops", 1),
     ("sync", 2),
     ("gitops", 2),
     ("cluster", 3),
