@@ -172,9 +172,9 @@ impl<'a> Compiler<'a> {
         let free = match (&raw.additional_properties, self.dialect) {
             (Some(RawAdditional::Verdict(verdict)), _) => *verdict,
             (Some(RawAdditional::Schema(_)), _) => true,
-            // A type that Go decodes by code of its own is published without properties.
-            (None, Dialect::Decoded) => raw.properties.is_empty(),
-            (None, Dialect::Structural) => raw.kind.is_none() && raw.properties.is_empty(),
+            // A Go type that is decoded by code of its own is published without properties; and of
+            // a custom resource the server drops what is in a map without any without a word.
+            (None, _) => raw.properties.is_empty(),
         };
         let list = |name: &str| raw.list_type.as_deref() == Some(name);
         [

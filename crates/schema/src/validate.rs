@@ -264,7 +264,7 @@ impl<'a> Walk<'a> {
             }
         }
         let Some(extra) = self.arena.extra(node) else { return };
-        self.missing(extra, map, |_| true);
+        self.missing(extra, map, |name| !(embedded && matches!(name, "apiVersion" | "kind")));
         let (min, max) = (extra.properties.min, extra.properties.max);
         self.count(map.len(), min, max, "entries");
     }

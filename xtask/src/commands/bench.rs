@@ -15,6 +15,7 @@ pub(crate) const COMMAND: Command = Command {
     about: "Measure Orlop next to its peers and print a table",
     help: "\
 Benches:
+  schema checking objects against the cluster's schemas, next to kubeconform
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop
 

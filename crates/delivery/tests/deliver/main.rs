@@ -4,6 +4,7 @@
 
 mod bed;
 mod faults;
+mod gate;
 mod order;
 mod ownership;
 mod prove;
