@@ -34,6 +34,8 @@ pub(crate) struct Compiler<'a> {
     waiting: Vec<(String, NodeId)>,
     rules: usize,
     defaults: bool,
+    /// The lists of words of the property under way are not enforced by the server.
+    unlisted: bool,
 }
 
 /// What came of it.
@@ -55,6 +57,7 @@ impl<'a> Compiler<'a> {
             waiting: Vec::new(),
             rules: 0,
             defaults: false,
+            unlisted: false,
         }
     }
 
@@ -135,7 +138,10 @@ impl<'a> Compiler<'a> {
         self.rules = self.rules.saturating_add(raw.rules.len());
         let mut children = Vec::with_capacity(raw.properties.len());
         for (name, property) in &raw.properties {
+            self.unlisted =
+                self.dialect == Dialect::Decoded && !required::is_listed(owner, name);
             let child = self.node(property, "", depth + 1)?;
+            self.unlisted = false;
             children.push((self.symbol(name)?, child));
         }
         let properties = index(self.arena.properties.len())?;
@@ -211,7 +217,7 @@ impl<'a> Compiler<'a> {
             length: Bounds { min: raw.min_length, max: raw.max_length },
             items: Bounds { min: raw.min_items, max: raw.max_items },
             properties: Bounds { min: raw.min_properties, max: raw.max_properties },
-            values: raw.values.clone(),
+            values: if self.unlisted { Vec::new() } else { raw.values.clone() },
             default: default.cloned(),
             ..Extra::default()
         };

@@ -1,9 +1,9 @@
-//! Fields that Go's own validation wants, of those that OpenAPI calls required.
+//! What Go's own validation enforces, of what OpenAPI calls required or lists words for.
 //!
 //! For a built-in kind "required" in the published document says only that the field is always
 //! *written*; many of these the server fills in or does without (`roleRef.apiGroup`, the
-//! `podSelector` of a NetworkPolicy). This list holds those that it refuses to miss; a test takes
-//! each one from an object and asks a real API server.
+//! `podSelector` of a NetworkPolicy). The lists hold what a real API server was seen to refuse,
+//! field by field; anything else is left to the server.
 
 /// How the names of definitions of Kubernetes' own types begin.
 const PREFIXES: [&str; 3] =
@@ -93,13 +93,63 @@ const ENFORCED: [(&str, &[&str]); 74] = [
     ("rbac.v1.Subject", &["kind", "name"]),
 ];
 
+/// The same for fields with a list of words: the server refuses any other. Of a field behind a
+/// feature gate that is off it drops the value instead, whatever it is.
+const LISTED: [(&str, &[&str]); 36] = [
+    ("admissionregistration.v1.RuleWithOperations", &["operations", "scope"]),
+    ("admissionregistration.v1.ValidatingWebhook", &["failurePolicy", "matchPolicy", "sideEffects"]),
+    ("apiextensions.v1.ValidationRule", &["reason"]),
+    ("apps.v1.DaemonSetUpdateStrategy", &["type"]),
+    ("apps.v1.DeploymentStrategy", &["type"]),
+    ("apps.v1.StatefulSetSpec", &["podManagementPolicy"]),
+    ("apps.v1.StatefulSetUpdateStrategy", &["type"]),
+    ("batch.v1.CronJobSpec", &["concurrencyPolicy"]),
+    ("batch.v1.JobSpec", &["completionMode", "podReplacementPolicy"]),
+    ("batch.v1.PodFailurePolicyOnExitCodesRequirement", &["operator"]),
+    ("batch.v1.PodFailurePolicyRule", &["action"]),
+    ("core.v1.AppArmorProfile", &["type"]),
+    ("core.v1.Container", &["imagePullPolicy", "terminationMessagePolicy"]),
+    ("core.v1.ContainerPort", &["protocol"]),
+    ("core.v1.EphemeralContainer", &["imagePullPolicy", "terminationMessagePolicy"]),
+    ("core.v1.HTTPGetAction", &["scheme"]),
+    ("core.v1.NodeSelectorRequirement", &["operator"]),
+    ("core.v1.PersistentVolumeClaimSpec", &["accessModes", "volumeMode"]),
+    ("core.v1.PersistentVolumeSpec", &["accessModes", "persistentVolumeReclaimPolicy", "volumeMode"]),
+    ("core.v1.PodSecurityContext", &["fsGroupChangePolicy", "supplementalGroupsPolicy"]),
+    ("core.v1.PodSpec", &["dnsPolicy", "preemptionPolicy", "restartPolicy"]),
+    ("core.v1.ResourceQuotaSpec", &["scopes"]),
+    ("core.v1.ScopedResourceSelectorRequirement", &["operator", "scopeName"]),
+    ("core.v1.SeccompProfile", &["type"]),
+    ("core.v1.SecurityContext", &["procMount"]),
+    ("core.v1.ServicePort", &["protocol"]),
+    ("core.v1.ServiceSpec", &["externalTrafficPolicy", "internalTrafficPolicy", "ipFamilies", "ipFamilyPolicy", "sessionAffinity", "type"]),
+    ("core.v1.Toleration", &["effect", "operator"]),
+    ("core.v1.TopologySpreadConstraint", &["nodeAffinityPolicy", "nodeTaintsPolicy", "whenUnsatisfiable"]),
+    ("core.v1.VolumeMount", &["mountPropagation"]),
+    ("networking.v1.HTTPIngressPath", &["pathType"]),
+    ("networking.v1.NetworkPolicyPort", &["protocol"]),
+    ("networking.v1.NetworkPolicySpec", &["policyTypes"]),
+    ("policy.v1.PodDisruptionBudgetSpec", &["unhealthyPodEvictionPolicy"]),
+    ("scheduling.v1.PriorityClass", &["preemptionPolicy"]),
+    ("storage.v1.StorageClass", &["reclaimPolicy", "volumeBindingMode"]),
+];
+
 /// Whether the server refuses an object that lacks the field.
 pub(crate) fn is_enforced(definition: &str, field: &str) -> bool {
+    has(&ENFORCED, definition, field)
+}
+
+/// Whether the server refuses words that are not in the field's list.
+pub(crate) fn is_listed(definition: &str, field: &str) -> bool {
+    has(&LISTED, definition, field)
+}
+
+fn has(table: &[(&str, &[&str])], definition: &str, field: &str) -> bool {
     let Some(name) = PREFIXES.iter().find_map(|prefix| definition.strip_prefix(prefix)) else {
         return false;
     };
-    let at = ENFORCED.binary_search_by(|(definition, _)| definition.cmp(&name));
-    let found = at.ok().and_then(|at| ENFORCED.get(at));
+    let at = table.binary_search_by(|(definition, _)| definition.cmp(&name));
+    let found = at.ok().and_then(|at| table.get(at));
     found.is_some_and(|(_, fields)| fields.contains(&field))
 }
 
@@ -109,7 +159,11 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_and_names_what_it_means() {
-        assert!(ENFORCED.is_sorted_by(|(left, _), (right, _)| left < right));
+        for table in [&ENFORCED[..], &LISTED] {
+            assert!(table.is_sorted_by(|(left, _), (right, _)| left < right));
+        }
+        assert!(is_listed("io.k8s.api.core.v1.Container", "imagePullPolicy"));
+        assert!(!is_listed("io.k8s.api.core.v1.Lifecycle", "stopSignal"));
         assert!(is_enforced("io.k8s.api.core.v1.Container", "name"));
         // The server does without these, although they are "required" in its document.
         assert!(!is_enforced("io.k8s.api.rbac.v1.RoleRef", "apiGroup"));
