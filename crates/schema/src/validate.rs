@@ -247,7 +247,8 @@ impl<'a> Walk<'a> {
         for (key, value) in map {
             match key.as_str() {
                 "apiVersion" | "kind" if embedded => {
-                    if value.as_str().is_none_or(str::is_empty) {
+                    // A null is as good as no field, which is told below.
+                    if !value.is_null() && value.as_str().is_none_or(str::is_empty) {
                         let what = "is no text, or empty";
                         self.at(Step::Key(key), Rule::Required, what, Some("a name"));
                     }
@@ -257,9 +258,8 @@ impl<'a> Walk<'a> {
             }
         }
         if embedded {
-            for field in
-                ["apiVersion", "kind"].into_iter().filter(|field| !map.contains_key(*field))
-            {
+            let missing = |field: &&str| map.get(*field).is_none_or(Value::is_null);
+            for field in ["apiVersion", "kind"].into_iter().filter(missing) {
                 self.at(Step::Key(field), Rule::Required, "is missing", None);
             }
         }
@@ -359,6 +359,9 @@ impl<'a> Walk<'a> {
         };
         let mut seen: BTreeSet<String> = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
+            if item.is_null() {
+                self.at(Step::Index(index), Rule::Type, "is empty", Some("a map"));
+            }
             let Some(key) = key_of(item) else { continue };
             if !seen.insert(key) {
                 let names: Vec<&str> =

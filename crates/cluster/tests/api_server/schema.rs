@@ -4,18 +4,19 @@
 //! as a strict dry run and to our check with the schemas that the same server publishes.
 
 use crate::{PATIENCE, cluster, letters};
-use ::cluster::{ApplyOptions, Client, ClusterError};
+use ::cluster::{ApplyOptions, Client, ClusterError, ConnectOptions};
 use futures_util::{StreamExt, stream};
 use objects::{GroupVersionKind, Object, yaml};
 use schema::Schema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use testkit::cluster::Namespace;
 
 const OBJECTS: &str = include_str!("schema/objects.yaml");
 const DEFINITION: &str = include_str!("schema/definition.yaml");
 const SHOPS: &str = include_str!("schema/shops.yaml");
 /// Of the changes of built-in objects one in so many is tried; all of them take minutes.
-const CHANGES_EVERY: usize = 11;
+const CHANGES_EVERY: usize = 1;
 /// The same for the kind that is made here, whose schema says more.
 const OWN_CHANGES_EVERY: usize = 2;
 /// Verdicts that are asked for at once.
@@ -140,6 +141,14 @@ async fn refusal(client: &Client, object: &Object) -> Option<String> {
     }
 }
 
+/// A client that asks once: the server answers "internal error" to some objects that it cannot
+/// read, and that is its verdict.
+async fn asking_once(namespace: &Namespace) -> Client {
+    let mut options = ConnectOptions::from_kubeconfig(namespace.cluster().kubeconfig());
+    options.tries_max = 1;
+    Client::connect(&options).await.unwrap()
+}
+
 /// What the two disagree about.
 #[derive(Default)]
 struct Compared {
@@ -206,6 +215,8 @@ fn chosen(objects: Vec<Object>, namespace: &str, every: usize) -> Vec<Changed> {
 }
 
 fn report(compared: &Compared) {
+    let name = std::thread::current().id();
+    std::fs::write(format!("/tmp/schema-try/out-{name:?}.json"), serde_json::to_string_pretty(&json!({"asked": compared.asked, "both": compared.refused_by_both, "fr": compared.false_refusals, "fa": compared.false_accepts})).unwrap()).unwrap();
     assert!(compared.false_refusals.is_empty(), "{:#?}", compared.false_refusals);
     // A check that accepts everything would pass the line above.
     assert!(compared.refused_by_both * 3 > compared.asked, "{}", compared.refused_by_both);
@@ -224,7 +235,7 @@ async fn gitops_25_what_the_api_server_accepts_is_never_refused() {
         assert!(checked.is_valid(), "{}: {checked:?}", object.id());
     }
     let chosen = chosen(objects, namespace.name(), CHANGES_EVERY);
-    let compared = compare(&client, &schemas.found, chosen).await;
+    let compared = compare(&asking_once(&namespace).await, &schemas.found, chosen).await;
     report(&compared);
 }
 
@@ -245,7 +256,7 @@ async fn gitops_25_custom_resources_are_judged_as_the_api_server_judges_them() {
         .collect();
     let chosen =
         || chosen(parsed(&SHOPS.replace("GROUP", &group)), namespace.name(), OWN_CHANGES_EVERY);
-    let compared = compare(&client, &of_tree, chosen()).await;
+    let compared = compare(&asking_once(&namespace).await, &of_tree, chosen()).await;
     report(&compared);
     // What the server publishes about the kind says the same as the definition.
     let published = published(&client, &gvk).await;
