@@ -46,6 +46,8 @@ pub(crate) struct Walk<'a> {
     depth: usize,
     pub(crate) checked: Checked,
     unchecked: BTreeSet<String>,
+    /// How often something could not be checked: then an alternative only seems to hold.
+    doubts: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -59,6 +61,7 @@ impl<'a> Walk<'a> {
             depth: 0,
             checked: Checked::default(),
             unchecked: BTreeSet::new(),
+            doubts: 0,
         }
     }
 
@@ -154,9 +157,14 @@ impl<'a> Walk<'a> {
         if within {
             self.depth += 1;
         } else {
-            self.unchecked.insert("the rest of it is not checked: it is too large".to_owned());
+            self.doubt("the rest of it is not checked: it is too large".to_owned());
         }
         within
+    }
+
+    fn doubt(&mut self, sentence: String) {
+        self.doubts = self.doubts.saturating_add(1);
+        self.unchecked.insert(sentence);
     }
 
     fn check(&mut self, id: NodeId, value: &'a Value, strict: bool) {
@@ -170,12 +178,7 @@ impl<'a> Walk<'a> {
     fn value(&mut self, id: NodeId, value: &'a Value, strict: bool) {
         let Some(node) = self.arena.node(id).copied() else { return };
         if self.path.len() >= VALUE_DEPTH_MAX {
-            return self.found(
-                Rule::Bound,
-                format!("is nested deeper than {VALUE_DEPTH_MAX} levels"),
-                None,
-                None,
-            );
+            return self.doubt(format!("deeper than {VALUE_DEPTH_MAX} levels it is not checked"));
         }
         if value.is_null() && (self.dialect == Dialect::Decoded || node.is(Node::NULLABLE)) {
             return;
@@ -432,7 +435,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let source = short(&pattern.source);
-                self.unchecked.insert(format!("the pattern `{source}` cannot be compiled here"));
+                self.doubt(format!("the pattern `{source}` cannot be compiled here"));
             }
         }
     }
@@ -479,20 +482,27 @@ impl<'a> Walk<'a> {
             self.any_of(&extra.any_of, subject);
         }
         if !extra.one_of.is_empty() {
-            let count = extra.one_of.iter().filter(|id| self.holds(**id, subject)).count();
-            if count != 1 {
-                let message = match count {
-                    0 => "none of the alternatives holds",
-                    _ => "more than one of the alternatives holds",
-                };
-                self.found(Rule::Alternatives, message.to_owned(), None, None);
+            self.one_of(&extra.one_of, subject);
+        }
+        if let Some(id) = extra.not {
+            let doubts = self.doubts;
+            if self.holds(id, subject) && self.doubts == doubts {
+                let message = "has a form that is ruled out".to_owned();
+                self.found(Rule::Alternatives, message, None, None);
             }
         }
-        if let Some(id) = extra.not
-            && self.holds(id, subject)
-        {
-            let message = "has a form that is ruled out".to_owned();
-            self.found(Rule::Alternatives, message, None, None);
+    }
+
+    fn one_of(&mut self, alternatives: &'a [NodeId], subject: Subject<'a>) {
+        let doubts = self.doubts;
+        let count = alternatives.iter().filter(|id| self.holds(**id, subject)).count();
+        let message = match count {
+            1 => return,
+            0 => "none of the alternatives holds",
+            _ => "more than one of the alternatives holds",
+        };
+        if count == 0 || self.doubts == doubts {
+            self.found(Rule::Alternatives, message.to_owned(), None, None);
         }
     }
 
