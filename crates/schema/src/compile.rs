@@ -138,8 +138,7 @@ impl<'a> Compiler<'a> {
         self.rules = self.rules.saturating_add(raw.rules.len());
         let mut children = Vec::with_capacity(raw.properties.len());
         for (name, property) in &raw.properties {
-            self.unlisted =
-                self.dialect == Dialect::Decoded && !required::is_listed(owner, name);
+            self.unlisted = self.dialect == Dialect::Decoded && !required::is_listed(owner, name);
             let child = self.node(property, "", depth + 1)?;
             self.unlisted = false;
             children.push((self.symbol(name)?, child));

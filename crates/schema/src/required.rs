@@ -97,7 +97,10 @@ const ENFORCED: [(&str, &[&str]); 74] = [
 /// feature gate that is off it drops the value instead, whatever it is.
 const LISTED: [(&str, &[&str]); 36] = [
     ("admissionregistration.v1.RuleWithOperations", &["operations", "scope"]),
-    ("admissionregistration.v1.ValidatingWebhook", &["failurePolicy", "matchPolicy", "sideEffects"]),
+    (
+        "admissionregistration.v1.ValidatingWebhook",
+        &["failurePolicy", "matchPolicy", "sideEffects"],
+    ),
     ("apiextensions.v1.ValidationRule", &["reason"]),
     ("apps.v1.DaemonSetUpdateStrategy", &["type"]),
     ("apps.v1.DeploymentStrategy", &["type"]),
@@ -114,7 +117,10 @@ const LISTED: [(&str, &[&str]); 36] = [
     ("core.v1.HTTPGetAction", &["scheme"]),
     ("core.v1.NodeSelectorRequirement", &["operator"]),
     ("core.v1.PersistentVolumeClaimSpec", &["accessModes", "volumeMode"]),
-    ("core.v1.PersistentVolumeSpec", &["accessModes", "persistentVolumeReclaimPolicy", "volumeMode"]),
+    (
+        "core.v1.PersistentVolumeSpec",
+        &["accessModes", "persistentVolumeReclaimPolicy", "volumeMode"],
+    ),
     ("core.v1.PodSecurityContext", &["fsGroupChangePolicy", "supplementalGroupsPolicy"]),
     ("core.v1.PodSpec", &["dnsPolicy", "preemptionPolicy", "restartPolicy"]),
     ("core.v1.ResourceQuotaSpec", &["scopes"]),
@@ -122,9 +128,22 @@ const LISTED: [(&str, &[&str]); 36] = [
     ("core.v1.SeccompProfile", &["type"]),
     ("core.v1.SecurityContext", &["procMount"]),
     ("core.v1.ServicePort", &["protocol"]),
-    ("core.v1.ServiceSpec", &["externalTrafficPolicy", "internalTrafficPolicy", "ipFamilies", "ipFamilyPolicy", "sessionAffinity", "type"]),
+    (
+        "core.v1.ServiceSpec",
+        &[
+            "externalTrafficPolicy",
+            "internalTrafficPolicy",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "sessionAffinity",
+            "type",
+        ],
+    ),
     ("core.v1.Toleration", &["effect", "operator"]),
-    ("core.v1.TopologySpreadConstraint", &["nodeAffinityPolicy", "nodeTaintsPolicy", "whenUnsatisfiable"]),
+    (
+        "core.v1.TopologySpreadConstraint",
+        &["nodeAffinityPolicy", "nodeTaintsPolicy", "whenUnsatisfiable"],
+    ),
     ("core.v1.VolumeMount", &["mountPropagation"]),
     ("networking.v1.HTTPIngressPath", &["pathType"]),
     ("networking.v1.NetworkPolicyPort", &["protocol"]),

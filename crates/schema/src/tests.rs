@@ -125,6 +125,19 @@ fn gitops_25_every_finding_of_an_object_is_told_at_once() {
 }
 
 #[test]
+fn elements_with_the_same_keys_are_found_in_short_and_in_long_lists() {
+    for count in [2, 16, 17, 40] {
+        let mut ports: Vec<Value> = (0..count).map(|n| json!({"containerPort": n})).collect();
+        let with = |ports: &[Value]| deployment_with(&json!({"name": "web", "ports": ports}));
+        assert_eq!(with(&ports), Vec::<String>::new());
+        ports[count - 1] = json!({"containerPort": 0, "protocol": "TCP"});
+        assert_eq!(with(&ports).len(), 1, "{count}");
+        ports[count - 1] = json!({"containerPort": 0, "protocol": "UDP"});
+        assert_eq!(with(&ports), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn what_go_reads_as_absent_is_absent() {
     let container = json!({"name": "web", "image": null, "imagePullPolicy": "", "limits": null,
         "ports": null, "next": {"name": "inner", "next": {"name": "innermost"}}});

@@ -3,7 +3,7 @@
 //! The walk allocates nothing while an object is good: the path is a stack of borrowed steps that
 //! becomes text when something is found.
 
-use crate::arena::{Arena, Extra, Kind, Node, NodeId};
+use crate::arena::{Arena, Extra, Kind, Node, NodeId, Symbol};
 use crate::pattern::Pattern;
 use crate::violation::{Rule, Step, Violation, path};
 use crate::{Dialect, STEPS_MAX, VALUE_DEPTH_MAX, VIOLATIONS_MAX, metadata};
@@ -11,6 +11,8 @@ use objects::quantity::Quantity;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
+/// Elements of a longer list are not compared in pairs.
+const PAIRWISE_MAX: usize = 16;
 /// At most so many allowed words are named.
 const WORDS_MAX: usize = 12;
 /// Longer words are not repeated in a message.
@@ -344,31 +346,31 @@ impl<'a> Walk<'a> {
     fn list_map(&mut self, node: &Node, extra: &'a Extra, items: &'a [Value]) {
         let arena = self.arena;
         let element = arena.node(node.items);
-        let key_of = |item: &Value| {
-            let map = item.as_object()?;
-            let mut key = String::new();
-            for symbol in &extra.list_keys {
-                let name = arena.name(*symbol);
-                let default =
-                    || arena.default_of(element.and_then(|element| arena.property(element, name))?);
-                match map.get(name).filter(|value| !value.is_null()).or_else(default) {
-                    // A number may be written in two ways; told apart they are no duplicates.
-                    Some(value) => key.push_str(&value.to_string()),
-                    None => key.push('-'),
-                }
-                key.push(' ');
-            }
-            Some(key)
+        let key = |item: &'a Value, symbol: Symbol| -> Option<&'a Value> {
+            let name = arena.name(symbol);
+            let given = item.get(name).filter(|value| !value.is_null());
+            given.or_else(|| arena.default_of(arena.property(element?, name)?))
         };
         let mut seen: BTreeSet<String> = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
             if item.is_null() {
                 self.at(Step::Index(index), Rule::Type, "is empty", Some("a map"));
             }
-            let Some(key) = key_of(item) else { continue };
-            if !seen.insert(key) {
-                let names: Vec<&str> =
-                    extra.list_keys.iter().map(|symbol| arena.name(*symbol)).collect();
+            if !item.is_object() {
+                continue;
+            }
+            let keys = || extra.list_keys.iter().copied();
+            let twice = if items.len() <= PAIRWISE_MAX {
+                let equal = |other: &&'a Value| {
+                    other.is_object() && keys().all(|name| key(other, name) == key(item, name))
+                };
+                items.iter().take(index).find(equal).is_some()
+            } else {
+                let texts = keys().map(|name| key(item, name).map(Value::to_string));
+                !seen.insert(format!("{:?}", texts.collect::<Vec<_>>()))
+            };
+            if twice {
+                let names: Vec<&str> = keys().map(|symbol| arena.name(symbol)).collect();
                 let message = format!("has the same {} as an element before", names.join(" and "));
                 self.at(Step::Index(index), Rule::Duplicate, &message, None);
             }

@@ -58,12 +58,17 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
     for objects in &settings.objects {
         let tree = folder.join(format!("tree-{objects}"));
         write_tree(&folder, &tree, *objects)?;
-        let mut command = Command::new(&ours);
-        command.arg(folder.join("documents")).arg(folder.join("objects.jsonl"));
-        rows.push(measured("orlop", &command, *objects, settings.runs)?);
+        for (what, rounds) in [("orlop, read and check", "1"), ("orlop, read only", "0")] {
+            let mut command = Command::new(&ours);
+            command.arg(folder.join("documents")).arg(folder.join("objects.jsonl")).arg(rounds);
+            rows.push(measured(what, &command, *objects, settings.runs)?);
+        }
         let mut command = Command::new(&peer);
         let location = folder.join("schemas/{{.ResourceKind}}{{.KindSuffix}}.json");
-        command.args(["-strict", "-summary", "-n", "2", "-schema-location"]).arg(location).arg(&tree);
+        command
+            .args(["-strict", "-summary", "-n", "2", "-schema-location"])
+            .arg(location)
+            .arg(&tree);
         rows.push(measured(PEER, &command, *objects, settings.runs)?);
     }
     let version = testbed::peers::versions().into_iter().find(|(name, _)| *name == PEER);
@@ -120,7 +125,8 @@ fn documents(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&schemas)?;
     for path in GROUP_VERSIONS {
         let mut kubectl = cluster.kubectl();
-        let text = workspace::output(kubectl.args(["get", "--raw", &format!("/openapi/v3/{path}")]))?;
+        let text =
+            workspace::output(kubectl.args(["get", "--raw", &format!("/openapi/v3/{path}")]))?;
         fs::write(texts.join(format!("{}.json", path.replace('/', "_"))), &text)?;
         for (name, schema) in standalone(&serde_json::from_str(&text)?) {
             fs::write(schemas.join(name), schema.to_string())?;
