@@ -325,7 +325,7 @@ impl<'a> Walk<'a> {
         }
         if let Some(extra) = self.arena.extra(node) {
             self.count(items.len(), extra.items.min, extra.items.max, "elements");
-            if node.is(Node::LIST_MAP) {
+            if node.is(Node::LIST_MAP) && !extra.list_keys.is_empty() {
                 self.list_map(node, extra, items);
             }
         }

@@ -15,8 +15,8 @@ use testkit::cluster::Namespace;
 const OBJECTS: &str = include_str!("schema/objects.yaml");
 const DEFINITION: &str = include_str!("schema/definition.yaml");
 const SHOPS: &str = include_str!("schema/shops.yaml");
-/// Of the changes of built-in objects one in so many is tried; all of them take minutes.
-const CHANGES_EVERY: usize = 1;
+/// Of the changes of built-in objects one in so many is tried: all 15,000 take a minute.
+const CHANGES_EVERY: usize = 7;
 /// The same for the kind that is made here, whose schema says more.
 const OWN_CHANGES_EVERY: usize = 2;
 /// Verdicts that are asked for at once.
@@ -215,8 +215,6 @@ fn chosen(objects: Vec<Object>, namespace: &str, every: usize) -> Vec<Changed> {
 }
 
 fn report(compared: &Compared) {
-    let name = std::thread::current().id();
-    std::fs::write(format!("/tmp/schema-try/out-{name:?}.json"), serde_json::to_string_pretty(&json!({"asked": compared.asked, "both": compared.refused_by_both, "fr": compared.false_refusals, "fa": compared.false_accepts})).unwrap()).unwrap();
     assert!(compared.false_refusals.is_empty(), "{:#?}", compared.false_refusals);
     // A check that accepts everything would pass the line above.
     assert!(compared.refused_by_both * 3 > compared.asked, "{}", compared.refused_by_both);
