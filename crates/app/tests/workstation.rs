@@ -17,6 +17,8 @@ mod command_line;
 mod delivering;
 #[path = "workstation/interrupting.rs"]
 mod interrupting;
+#[path = "workstation/schemas.rs"]
+mod schemas;
 #[path = "workstation/secrets.rs"]
 mod secrets;
 

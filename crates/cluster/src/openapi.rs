@@ -13,7 +13,7 @@ use crate::request::JSON;
 use objects::GroupVersionKind;
 use schema::{Schema, SchemaError};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The index of the documents.
@@ -117,7 +117,7 @@ impl Client {
     pub async fn schemas(&self, kinds: &[GroupVersionKind]) -> Result<Schemas, ClusterError> {
         let index = self.openapi_index().await?;
         let mut wanted: BTreeMap<String, Vec<GroupVersionKind>> = BTreeMap::new();
-        for gvk in kinds {
+        for gvk in kinds.iter().collect::<BTreeSet<_>>() {
             wanted.entry(gvk.api_version()).or_default().push(gvk.clone());
         }
         let mut schemas = Schemas::default();

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use sync::Problem;
 
+/// Objects that are checked before others get their turn: some milliseconds.
+const OBJECTS_PER_TURN: usize = 256;
 /// At most so many findings of one object are told.
 const FINDINGS_TOLD_MAX: usize = 20;
 
@@ -52,7 +54,11 @@ pub(crate) async fn check(
     let mut gate = Gate { schemas: BTreeMap::new(), warnings: BTreeSet::new() };
     gate.read_tree(set, &kinds)?;
     let mut warnings = gate.read_cluster(client, &kinds).await;
-    for index in open {
+    for (count, index) in open.into_iter().enumerate() {
+        if count % OBJECTS_PER_TURN == 0 {
+            // Ten thousand checks take a moment in which a stop must be heard.
+            tokio::task::yield_now().await;
+        }
         let Some(desired) = set.objects.get(index) else { continue };
         let Some(schema) = gate.schemas.get(desired.gvk.as_ref()) else { continue };
         let checked = schema.check(&desired.object()?);

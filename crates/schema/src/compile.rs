@@ -34,6 +34,8 @@ pub(crate) struct Compiler<'a> {
     waiting: Vec<(String, NodeId)>,
     rules: usize,
     defaults: bool,
+    /// The lists of words of the property under way are not enforced by the server.
+    unlisted: bool,
 }
 
 /// What came of it.
@@ -55,6 +57,7 @@ impl<'a> Compiler<'a> {
             waiting: Vec::new(),
             rules: 0,
             defaults: false,
+            unlisted: false,
         }
     }
 
@@ -135,7 +138,9 @@ impl<'a> Compiler<'a> {
         self.rules = self.rules.saturating_add(raw.rules.len());
         let mut children = Vec::with_capacity(raw.properties.len());
         for (name, property) in &raw.properties {
+            self.unlisted = self.dialect == Dialect::Decoded && !required::is_listed(owner, name);
             let child = self.node(property, "", depth + 1)?;
+            self.unlisted = false;
             children.push((self.symbol(name)?, child));
         }
         let properties = index(self.arena.properties.len())?;
@@ -172,9 +177,9 @@ impl<'a> Compiler<'a> {
         let free = match (&raw.additional_properties, self.dialect) {
             (Some(RawAdditional::Verdict(verdict)), _) => *verdict,
             (Some(RawAdditional::Schema(_)), _) => true,
-            // A type that Go decodes by code of its own is published without properties.
-            (None, Dialect::Decoded) => raw.properties.is_empty(),
-            (None, Dialect::Structural) => raw.kind.is_none() && raw.properties.is_empty(),
+            // A Go type that is decoded by code of its own is published without properties; and of
+            // a custom resource the server drops what is in a map without any without a word.
+            (None, _) => raw.properties.is_empty(),
         };
         let list = |name: &str| raw.list_type.as_deref() == Some(name);
         [
@@ -211,7 +216,7 @@ impl<'a> Compiler<'a> {
             length: Bounds { min: raw.min_length, max: raw.max_length },
             items: Bounds { min: raw.min_items, max: raw.max_items },
             properties: Bounds { min: raw.min_properties, max: raw.max_properties },
-            values: raw.values.clone(),
+            values: if self.unlisted { Vec::new() } else { raw.values.clone() },
             default: default.cloned(),
             ..Extra::default()
         };

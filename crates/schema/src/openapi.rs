@@ -82,7 +82,7 @@ pub fn compile(
     Ok(schemas(&definitions, found))
 }
 
-/// Kinds of one dialect share an arena; one that fails must not take the others with it.
+/// Built-in kinds share an arena; one that fails must not take the others with it.
 fn schemas(
     definitions: &Definitions<'_>,
     found: BTreeMap<GroupVersionKind, Result<&str, SchemaError>>,
@@ -97,7 +97,14 @@ fn schemas(
                 continue;
             }
             match compiler.definition(name) {
-                Ok(root) => roots.push((gvk.clone(), root)),
+                Ok(root) => {
+                    roots.push((gvk.clone(), root));
+                    // Custom resources share nothing, and each counts its own rules.
+                    if dialect == Dialect::Structural {
+                        finish(&mut result, compiler, std::mem::take(&mut roots), dialect);
+                        compiler = Compiler::new(definitions, dialect);
+                    }
+                }
                 Err(error) => {
                     result.insert(gvk.clone(), Err(error));
                     // What was half compiled stays behind; the next kind begins anew.

@@ -3,7 +3,7 @@
 //! The walk allocates nothing while an object is good: the path is a stack of borrowed steps that
 //! becomes text when something is found.
 
-use crate::arena::{Arena, Extra, Kind, Node, NodeId};
+use crate::arena::{Arena, Extra, Kind, Node, NodeId, Symbol};
 use crate::pattern::Pattern;
 use crate::violation::{Rule, Step, Violation, path};
 use crate::{Dialect, STEPS_MAX, VALUE_DEPTH_MAX, VIOLATIONS_MAX, metadata};
@@ -11,6 +11,8 @@ use objects::quantity::Quantity;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
+/// Elements of a longer list are not compared in pairs.
+const PAIRWISE_MAX: usize = 16;
 /// At most so many allowed words are named.
 const WORDS_MAX: usize = 12;
 /// Longer words are not repeated in a message.
@@ -46,6 +48,8 @@ pub(crate) struct Walk<'a> {
     depth: usize,
     pub(crate) checked: Checked,
     unchecked: BTreeSet<String>,
+    /// How often something could not be checked: then an alternative only seems to hold.
+    doubts: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -59,6 +63,7 @@ impl<'a> Walk<'a> {
             depth: 0,
             checked: Checked::default(),
             unchecked: BTreeSet::new(),
+            doubts: 0,
         }
     }
 
@@ -154,9 +159,14 @@ impl<'a> Walk<'a> {
         if within {
             self.depth += 1;
         } else {
-            self.unchecked.insert("the rest of it is not checked: it is too large".to_owned());
+            self.doubt("the rest of it is not checked: it is too large".to_owned());
         }
         within
+    }
+
+    fn doubt(&mut self, sentence: String) {
+        self.doubts = self.doubts.saturating_add(1);
+        self.unchecked.insert(sentence);
     }
 
     fn check(&mut self, id: NodeId, value: &'a Value, strict: bool) {
@@ -170,12 +180,7 @@ impl<'a> Walk<'a> {
     fn value(&mut self, id: NodeId, value: &'a Value, strict: bool) {
         let Some(node) = self.arena.node(id).copied() else { return };
         if self.path.len() >= VALUE_DEPTH_MAX {
-            return self.found(
-                Rule::Bound,
-                format!("is nested deeper than {VALUE_DEPTH_MAX} levels"),
-                None,
-                None,
-            );
+            return self.doubt(format!("deeper than {VALUE_DEPTH_MAX} levels it is not checked"));
         }
         if value.is_null() && (self.dialect == Dialect::Decoded || node.is(Node::NULLABLE)) {
             return;
@@ -247,7 +252,8 @@ impl<'a> Walk<'a> {
         for (key, value) in map {
             match key.as_str() {
                 "apiVersion" | "kind" if embedded => {
-                    if value.as_str().is_none_or(str::is_empty) {
+                    // A null is as good as no field, which is told below.
+                    if !value.is_null() && value.as_str().is_none_or(str::is_empty) {
                         let what = "is no text, or empty";
                         self.at(Step::Key(key), Rule::Required, what, Some("a name"));
                     }
@@ -257,14 +263,13 @@ impl<'a> Walk<'a> {
             }
         }
         if embedded {
-            for field in
-                ["apiVersion", "kind"].into_iter().filter(|field| !map.contains_key(*field))
-            {
+            let missing = |field: &&str| map.get(*field).is_none_or(Value::is_null);
+            for field in ["apiVersion", "kind"].into_iter().filter(missing) {
                 self.at(Step::Key(field), Rule::Required, "is missing", None);
             }
         }
         let Some(extra) = self.arena.extra(node) else { return };
-        self.missing(extra, map, |_| true);
+        self.missing(extra, map, |name| !(embedded && matches!(name, "apiVersion" | "kind")));
         let (min, max) = (extra.properties.min, extra.properties.max);
         self.count(map.len(), min, max, "entries");
     }
@@ -320,7 +325,7 @@ impl<'a> Walk<'a> {
         }
         if let Some(extra) = self.arena.extra(node) {
             self.count(items.len(), extra.items.min, extra.items.max, "elements");
-            if node.is(Node::LIST_MAP) {
+            if node.is(Node::LIST_MAP) && !extra.list_keys.is_empty() {
                 self.list_map(node, extra, items);
             }
         }
@@ -341,28 +346,31 @@ impl<'a> Walk<'a> {
     fn list_map(&mut self, node: &Node, extra: &'a Extra, items: &'a [Value]) {
         let arena = self.arena;
         let element = arena.node(node.items);
-        let key_of = |item: &Value| {
-            let map = item.as_object()?;
-            let mut key = String::new();
-            for symbol in &extra.list_keys {
-                let name = arena.name(*symbol);
-                let default =
-                    || arena.default_of(element.and_then(|element| arena.property(element, name))?);
-                match map.get(name).filter(|value| !value.is_null()).or_else(default) {
-                    // A number may be written in two ways; told apart they are no duplicates.
-                    Some(value) => key.push_str(&value.to_string()),
-                    None => key.push('-'),
-                }
-                key.push(' ');
-            }
-            Some(key)
+        let key = |item: &'a Value, symbol: Symbol| -> Option<&'a Value> {
+            let name = arena.name(symbol);
+            let given = item.get(name).filter(|value| !value.is_null());
+            given.or_else(|| arena.default_of(arena.property(element?, name)?))
         };
         let mut seen: BTreeSet<String> = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(key) = key_of(item) else { continue };
-            if !seen.insert(key) {
-                let names: Vec<&str> =
-                    extra.list_keys.iter().map(|symbol| arena.name(*symbol)).collect();
+            if item.is_null() {
+                self.at(Step::Index(index), Rule::Type, "is empty", Some("a map"));
+            }
+            if !item.is_object() {
+                continue;
+            }
+            let keys = || extra.list_keys.iter().copied();
+            let twice = if items.len() <= PAIRWISE_MAX {
+                let equal = |other: &&'a Value| {
+                    other.is_object() && keys().all(|name| key(other, name) == key(item, name))
+                };
+                items.iter().take(index).find(equal).is_some()
+            } else {
+                let texts = keys().map(|name| key(item, name).map(Value::to_string));
+                !seen.insert(format!("{:?}", texts.collect::<Vec<_>>()))
+            };
+            if twice {
+                let names: Vec<&str> = keys().map(|symbol| arena.name(symbol)).collect();
                 let message = format!("has the same {} as an element before", names.join(" and "));
                 self.at(Step::Index(index), Rule::Duplicate, &message, None);
             }
@@ -429,7 +437,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let source = short(&pattern.source);
-                self.unchecked.insert(format!("the pattern `{source}` cannot be compiled here"));
+                self.doubt(format!("the pattern `{source}` cannot be compiled here"));
             }
         }
     }
@@ -476,20 +484,27 @@ impl<'a> Walk<'a> {
             self.any_of(&extra.any_of, subject);
         }
         if !extra.one_of.is_empty() {
-            let count = extra.one_of.iter().filter(|id| self.holds(**id, subject)).count();
-            if count != 1 {
-                let message = match count {
-                    0 => "none of the alternatives holds",
-                    _ => "more than one of the alternatives holds",
-                };
-                self.found(Rule::Alternatives, message.to_owned(), None, None);
+            self.one_of(&extra.one_of, subject);
+        }
+        if let Some(id) = extra.not {
+            let doubts = self.doubts;
+            if self.holds(id, subject) && self.doubts == doubts {
+                let message = "has a form that is ruled out".to_owned();
+                self.found(Rule::Alternatives, message, None, None);
             }
         }
-        if let Some(id) = extra.not
-            && self.holds(id, subject)
-        {
-            let message = "has a form that is ruled out".to_owned();
-            self.found(Rule::Alternatives, message, None, None);
+    }
+
+    fn one_of(&mut self, alternatives: &'a [NodeId], subject: Subject<'a>) {
+        let doubts = self.doubts;
+        let count = alternatives.iter().filter(|id| self.holds(**id, subject)).count();
+        let message = match count {
+            1 => return,
+            0 => "none of the alternatives holds",
+            _ => "more than one of the alternatives holds",
+        };
+        if count == 0 || self.doubts == doubts {
+            self.found(Rule::Alternatives, message.to_owned(), None, None);
         }
     }
 

@@ -31,8 +31,6 @@ pub enum Rule {
     Alternatives,
     /// A name, a label or an annotation.
     Metadata,
-    /// The object itself is beyond a bound of this crate.
-    Bound,
 }
 
 /// One thing that is wrong.

@@ -8,6 +8,7 @@ mod identity;
 mod lease;
 mod outage;
 mod reading;
+mod schema;
 mod writing;
 
 use cluster::{ApplyOptions, Client, ClusterError, ConnectOptions, Resource, Watch, WatchEvent};

@@ -6,6 +6,7 @@ mod bed;
 mod faults;
 mod live;
 mod moving;
+mod gate;
 mod order;
 mod others;
 mod ownership;
