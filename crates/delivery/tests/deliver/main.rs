@@ -4,9 +4,9 @@
 
 mod bed;
 mod faults;
+mod gate;
 mod live;
 mod moving;
-mod gate;
 mod order;
 mod others;
 mod ownership;
