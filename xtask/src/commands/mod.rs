@@ -7,6 +7,7 @@ mod codegen;
 mod dist;
 mod down;
 mod image;
+mod peers;
 mod probe;
 mod test;
 mod tidy;
@@ -23,6 +24,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     test::COMMAND,
     cluster::COMMAND,
     image::COMMAND,
+    peers::COMMAND,
     probe::COMMAND,
     tidy::COMMAND,
     codegen::COMMAND,

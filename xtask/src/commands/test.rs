@@ -17,6 +17,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 use testbed::components::{self, Need};
 use testbed::packages::{self, Outcome, Scope};
+use testbed::peers;
 use testbed::probe::{self, Piece};
 use testbed::{Cluster, Spec, Tier};
 
@@ -37,8 +38,8 @@ pub(crate) const COMMAND: Command = Command {
     about: "Set up what is missing and run every check and test",
     help: "\
 Steps: packages (installed as root), tidy, format, clippy, each plane alone, building the
-tests, generated files fresh, components (built once), cluster, images, tests, docs. A table
-with times and every skipped test with its reason come last.
+tests, generated files fresh, components (built once), cluster, images, peers (built once),
+tests, docs. A table with times and every skipped test with its reason come last.
 
 Flags:
   -p, --package NAME   tests of one crate only, without the other steps
@@ -99,6 +100,7 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
             steps.run("generated", |_| Ok(codegen::stale(&workspace::orlop()?)? == 0));
             raise(&asked, &mut steps);
         }
+        build_peers(&asked, &mut steps);
         steps.run("tests", |skips| tests(&asked, skips));
     }
     if !asked.is_partial() {
@@ -190,6 +192,26 @@ fn raise(asked: &Asked, steps: &mut Steps) {
             Ok(true)
         });
     }
+}
+
+/// Builds the tools that the asked tests compare with. One that cannot be had is a skip.
+fn build_peers(asked: &Asked, steps: &mut Steps) {
+    let names = match &asked.package {
+        Some(package) => peers::used_by(package),
+        None if asked.is_partial() => Vec::new(),
+        None => peers::names(),
+    };
+    if names.is_empty() {
+        return;
+    }
+    steps.run("peers", |skips| {
+        for name in names {
+            if let Err(error) = peers::ensure(name, &mut |line| terminal::warn(line)) {
+                skips.push(format!("SKIP everything with the peer {name}: {error}"));
+            }
+        }
+        Ok(true)
+    });
 }
 
 /// Why there can be no pods on this host, if there cannot.
