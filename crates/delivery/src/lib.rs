@@ -15,6 +15,7 @@ mod observe;
 mod options;
 mod prepared;
 mod progress;
+mod render;
 mod report;
 mod settle;
 mod source;
@@ -29,9 +30,10 @@ pub use error::DeliveryError;
 pub use options::{CONCURRENCY, DeliveryOptions, NAMESPACE, TIMEOUT_SECONDS};
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
+pub use render::{KUBE_VERSION, RenderError, RenderOptions};
 pub use report::{
     DeliverySummary, ObjectHealth, Outcome, OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA,
     Status,
 };
-pub use source::{Source, Tree, load};
+pub use source::{Source, Tree, load, load_rendered};
 pub use status::{list, status};

@@ -5,6 +5,7 @@
 //! [`Packed`], one file and one parsed document in memory at a time.
 
 use crate::error::DeliveryError;
+use crate::render::{self, RenderOptions, Tool};
 use model::Explain;
 use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
 use serde_json::Value;
@@ -107,11 +108,24 @@ impl Tree {
 /// Reads the source. Blocking work runs on a thread of its own; `cancel` ends it soon.
 ///
 /// # Errors
-/// [`DeliveryError::Source`], [`DeliveryError::NeedsRender`], [`DeliveryError::Stopped`].
+/// [`DeliveryError::Source`], [`DeliveryError::Render`], [`DeliveryError::NeedsRender`],
+/// [`DeliveryError::Stopped`].
 pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, DeliveryError> {
+    load_rendered(source, &RenderOptions::default(), cancel).await
+}
+
+/// As [`load`], with options for trees that are rendered.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_rendered(
+    source: &Source,
+    options: &RenderOptions,
+    cancel: &CancellationToken,
+) -> Result<Tree, DeliveryError> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (source, seen) = (source.clone(), flag.clone());
-    let mut work = tokio::task::spawn_blocking(move || read(&source, &seen));
+    let (source, options, seen) = (source.clone(), options.clone(), flag.clone());
+    let mut work = tokio::task::spawn_blocking(move || read(&source, &options, &seen));
     let joined = tokio::select! {
         joined = &mut work => joined,
         () = cancel.cancelled() => {
@@ -128,7 +142,11 @@ pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, D
     }
 }
 
-fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
+fn read(
+    source: &Source,
+    options: &RenderOptions,
+    cancel: &AtomicBool,
+) -> Result<Tree, DeliveryError> {
     let (files, location, path) = match source {
         Source::Directory(path) => {
             let files = repo::Tree::directory(path, repo::Limits::default())
@@ -144,12 +162,18 @@ fn read(source: &Source, cancel: &AtomicBool) -> Result<Tree, DeliveryError> {
     };
     let commit = files.commit().map(|commit| commit.id.clone());
     let mut tree = Tree::of(PlanSource { location, path, commit, digest: String::new() });
-    tree.read_files(&files, cancel)?;
+    tree.read_files(source, &files, options, cancel)?;
     Ok(tree)
 }
 
 impl Tree {
-    fn read_files(&mut self, files: &repo::Tree, cancel: &AtomicBool) -> Result<(), DeliveryError> {
+    fn read_files(
+        &mut self,
+        source: &Source,
+        files: &repo::Tree,
+        options: &RenderOptions,
+        cancel: &AtomicBool,
+    ) -> Result<(), DeliveryError> {
         let listing = files.list(cancel).map_err(DeliveryError::Source)?;
         self.partial = !listing.complete;
         for finding in &listing.findings {
@@ -158,6 +182,9 @@ impl Tree {
                 message: finding.message.clone(),
                 hint: finding.hint.clone(),
             });
+        }
+        if let Some(tool) = Tool::of(&listing.entries) {
+            return self.read_rendered(tool, source, files, &listing, options, cancel);
         }
         let mut digest = repo::ContentDigest::default();
         for entry in &listing.entries {
@@ -182,6 +209,54 @@ impl Tree {
                 Err(error) => return Err(DeliveryError::Source(error)),
             }
         }
+        self.documents.shrink_to_fit();
+        self.source.digest = digest.finish();
+        Ok(())
+    }
+
+    /// Reads a tree that is the input of another tool.
+    fn read_rendered(
+        &mut self,
+        tool: Tool,
+        source: &Source,
+        files: &repo::Tree,
+        listing: &repo::Listing,
+        options: &RenderOptions,
+        cancel: &AtomicBool,
+    ) -> Result<(), DeliveryError> {
+        let read = match tool {
+            Tool::Kustomize => {
+                // A base may lie beside the path: the whole repository is the tree.
+                let local;
+                let (whole, folder) = match source {
+                    Source::Directory(path) => {
+                        let (root, below) = render::repository_of(path);
+                        local = repo::Tree::directory(&root, repo::Limits::default())
+                            .map_err(DeliveryError::Source)?;
+                        (&local, below)
+                    }
+                    Source::Git { fetch, .. } => (files, fetch.path.clone()),
+                };
+                let all = whole.list_whole(cancel).map_err(DeliveryError::Source)?;
+                let listed = render::Listed::new(whole, &all.entries);
+                let folder = folder.trim_matches('/');
+                let (manifests, read) =
+                    render::kustomize(&listed, folder).map_err(DeliveryError::Render)?;
+                manifests.into_iter().for_each(|manifest| self.add(manifest));
+                read
+            }
+            Tool::Helm => {
+                let listed = render::Listed::new(files, &listing.entries);
+                let rendered = render::helm(&listed, options).map_err(DeliveryError::Source)?;
+                let (documents, read) = rendered.map_err(DeliveryError::Render)?;
+                for (template, bytes) in documents {
+                    self.add_file(&template, &bytes);
+                }
+                read
+            }
+        };
+        let mut digest = repo::ContentDigest::default();
+        read.iter().for_each(|(path, bytes)| digest.add(path, bytes));
         self.documents.shrink_to_fit();
         self.source.digest = digest.finish();
         Ok(())

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names of a kustomization file.
-pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(crate) const FILE_NAMES: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 type Outcome<T> = Result<T, KustomizeErrors>;
 
@@ -142,7 +143,9 @@ impl<'a> Build<'a> {
             let folder = self.folder(layer, &field, path)?;
             let below = self.load(&folder)?;
             if !below.spec.is_component {
-                return Err(below.fail("kind", "is not `Component`, as one of `components` must be"));
+                return Err(
+                    below.fail("kind", "is not `Component`, as one of `components` must be")
+                );
             }
             all = self.layer(&below, all)?;
         }
@@ -356,7 +359,8 @@ impl<'a> Build<'a> {
             let Some(target) = target else {
                 return Err(layer.fail(&field, "needs a `target` with a `name`"));
             };
-            steps::json_patch(all, target, &operations, false).map_err(|e| layer.fail(&field, e))?;
+            steps::json_patch(all, target, &operations, false)
+                .map_err(|e| layer.fail(&field, e))?;
         }
         Ok(())
     }
@@ -433,7 +437,9 @@ pub(crate) fn objects_of(file: &str, bytes: &[u8]) -> Outcome<Vec<Resource>> {
                     }
                 }
                 items if items.is_null() => {}
-                items => return Err(bad(format!("`items` is {}, expected a list", items.article()))),
+                items => {
+                    return Err(bad(format!("`items` is {}, expected a list", items.article())));
+                }
             },
             _ => out.push(Resource::new(node, Origin { file: name.clone(), line })),
         }

@@ -211,7 +211,9 @@ impl Emitter {
         let chars: Vec<char> = text.chars().collect();
         let mut spaces = false;
         for (at, c) in chars.iter().enumerate() {
-            if let Some(escape) = escape(*c) {
+            // Behind a byte order mark the library escapes everything.
+            let all = chars.first() == Some(&'\u{feff}');
+            if let Some(escape) = escape(*c, all) {
                 self.put(&escape);
                 spaces = false;
             } else if *c == ' ' {
@@ -363,7 +365,7 @@ fn is_printable(c: char) -> bool {
 }
 
 /// How a character stands in double quotes, when not as itself.
-fn escape(c: char) -> Option<String> {
+fn escape(c: char, all: bool) -> Option<String> {
     let short = match c {
         '\0' => "\\0",
         '\u{7}' => "\\a",
@@ -377,9 +379,10 @@ fn escape(c: char) -> Option<String> {
         '"' => "\\\"",
         '\\' => "\\\\",
         '\u{85}' => "\\N",
+        '\u{a0}' if all => "\\_",
         '\u{2028}' => "\\L",
         '\u{2029}' => "\\P",
-        c if is_printable(c) => return None,
+        c if is_printable(c) && !all => return None,
         c => {
             let code = u32::from(c);
             return Some(match code {

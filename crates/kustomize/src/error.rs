@@ -140,9 +140,9 @@ impl Explain for KustomizeError {
             Self::Outside { .. } => Hint::new(
                 "move the file into the folder, or make its folder a base with a kustomization file",
             ),
-            Self::Unsupported { .. } => Hint::new(
-                "render it with `kustomize build` beforehand and commit the result",
-            ),
+            Self::Unsupported { .. } => {
+                Hint::new("render it with `kustomize build` beforehand and commit the result")
+            }
             Self::Cycle { .. } => Hint::new("take one of them out of `resources` or `components`"),
             _ => return None,
         })

@@ -20,5 +20,8 @@ pub fn build(bytes: &[u8]) {
     let limits = Limits { depth: 4, files: 30, bytes: 1_000_000, resources: 1_000 };
     let first = crate::build(&files, "", &limits);
     let second = crate::build(&files, "", &limits);
-    assert_eq!(first.as_ref().map(crate::Built::to_yaml), second.as_ref().map(crate::Built::to_yaml));
+    assert_eq!(
+        first.as_ref().map(crate::Built::to_yaml),
+        second.as_ref().map(crate::Built::to_yaml)
+    );
 }

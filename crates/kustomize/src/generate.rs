@@ -67,7 +67,8 @@ pub(crate) fn make(
         };
         let slot = map.entry(field.to_owned()).or_insert_with(Node::map);
         let name = &generator.name;
-        let previous = slot.as_map_mut().and_then(|map| map.insert(key.clone(), Node::string(text)));
+        let previous =
+            slot.as_map_mut().and_then(|map| map.insert(key.clone(), Node::string(text)));
         if previous.is_some() {
             return Err(format!("{kind} {name} has the key `{key}` twice").into());
         }

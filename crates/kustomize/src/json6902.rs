@@ -1,7 +1,7 @@
 //! JSON Patch (RFC 6902) as kustomize applies it: to the JSON of an object.
 //!
 //! Where its library is looser than the standard so is this: a list index may be negative, and
-//! `remove` of a member that is absent is an error while `replace` of one is too.
+//! `replace`, `test` and `copy` take a member of a map that is absent for one that is null.
 
 use crate::node::Node;
 use serde_json::Value;
@@ -92,20 +92,19 @@ fn one(document: &mut Value, operation: &Operation) -> Result<(), String> {
                 *document = value();
                 return Ok(());
             }
-            *find(document, &path)? = value();
-            Ok(())
+            replace(document, &path, value())
         }
         Op::Move => {
             let moved = remove(document, &pointer(&operation.from))?;
             add(document, &path, moved)
         }
         Op::Copy => {
-            let copied = find(document, &pointer(&operation.from))?.clone();
+            let copied = take(document, &pointer(&operation.from))?;
             add(document, &path, copied)
         }
         Op::Test => {
-            let found = find(document, &path)?;
-            if is_equal(found, &value()) { Ok(()) } else { Err("the test failed".to_owned()) }
+            let found = take(document, &path)?;
+            if is_equal(&found, &value()) { Ok(()) } else { Err("the test failed".to_owned()) }
         }
     }
 }
@@ -144,6 +143,27 @@ fn find<'v>(document: &'v mut Value, path: &[String]) -> Result<&'v mut Value, S
         .ok_or_else(|| format!("there is no `{part}`"))?;
     }
     Ok(at)
+}
+
+/// A copy of a value; a member of a map that is absent is null to kustomize's library.
+fn take(document: &mut Value, path: &[String]) -> Result<Value, String> {
+    let Some((last, parents)) = path.split_last() else { return Ok(document.clone()) };
+    match find(document, parents)? {
+        Value::Object(map) => Ok(map.get(last).cloned().unwrap_or(Value::Null)),
+        list => find(list, std::slice::from_ref(last)).cloned(),
+    }
+}
+
+/// Puts a value in the place of another; into a map also where there was none.
+fn replace(document: &mut Value, path: &[String], value: Value) -> Result<(), String> {
+    let Some((last, parents)) = path.split_last() else { return Ok(()) };
+    match find(document, parents)? {
+        Value::Object(map) => {
+            map.insert(last.clone(), value);
+        }
+        list => *find(list, std::slice::from_ref(last))? = value,
+    }
+    Ok(())
 }
 
 /// A list index; a negative one counts from the end.

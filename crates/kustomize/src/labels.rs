@@ -30,8 +30,8 @@ impl Selector {
         let mut requirements = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
-            let (requirement, behind) = requirement(rest)
-                .ok_or_else(|| format!("`{text}` is not a selector of labels"))?;
+            let (requirement, behind) =
+                requirement(rest).ok_or_else(|| format!("`{text}` is not a selector of labels"))?;
             requirements.push(requirement);
             if requirements.len() > REQUIREMENTS_MAX {
                 return Err(format!("a selector has more than {REQUIREMENTS_MAX} requirements"));

@@ -144,9 +144,10 @@ pub fn build(files: &dyn Files, root: &str, limits: &Limits) -> Result<Built, Ku
     let mut manifests = Vec::with_capacity(all.len());
     let mut errors = Vec::new();
     for resource in all {
-        let object = resource.node.to_json().and_then(|value| {
-            Object::from_value(value).map_err(|error| error.to_string())
-        });
+        let object = resource
+            .node
+            .to_json()
+            .and_then(|value| Object::from_value(value).map_err(|error| error.to_string()));
         match object {
             Ok(object) => manifests.push(Manifest { object, origin: resource.origin }),
             Err(message) => errors.push(KustomizeError::Object {

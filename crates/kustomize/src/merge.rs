@@ -42,7 +42,7 @@ impl Shape {
             Self::Map(fields) => match fields.get(key) {
                 Some(Field::Map(name)) => Self::of_type(name),
                 Some(Field::Values(name)) => Self::Values(name),
-                Some(Field::List(_)) => Self::List,
+                Some(Field::List) => Self::List,
                 Some(Field::Merged(keys, name)) => Self::Merged(keys.clone(), name),
                 None => Self::Unknown,
             },
@@ -62,7 +62,8 @@ pub(crate) fn merge(target: Node, patch: Node) -> Result<Option<Node>, String> {
 
 fn walk(dest: Option<Node>, patch: Option<Node>, shape: &Shape) -> Result<Option<Node>, String> {
     let present = |node: &Option<Node>| node.as_ref().is_some_and(|node| !node.is_null());
-    let leading = if present(&dest) { dest.as_ref() } else { patch.as_ref().filter(|n| !n.is_null()) };
+    let leading =
+        if present(&dest) { dest.as_ref() } else { patch.as_ref().filter(|n| !n.is_null()) };
     let shape = match (shape, leading) {
         (Shape::Unknown, Some(_)) => [dest.as_ref(), patch.as_ref()]
             .into_iter()
@@ -99,9 +100,7 @@ fn walk(dest: Option<Node>, patch: Option<Node>, shape: &Shape) -> Result<Option
             // The quotes are those of the object, the type is the patch's.
             let quoted = matches!(&dest, Some(Node::Scalar(scalar)) if scalar.quoted);
             let patch = patch.map(|node| match node {
-                Node::Scalar(scalar) if dest.is_some() => {
-                    Node::Scalar(Scalar { quoted, ..scalar })
-                }
+                Node::Scalar(scalar) if dest.is_some() => Node::Scalar(Scalar { quoted, ..scalar }),
                 node => node,
             });
             Ok(patch.or(dest))
@@ -283,11 +282,7 @@ fn unify(list: &mut [Vec<String>]) {
 }
 
 /// The keys that have a value, with the values; all keys when none has.
-fn valid<'k>(
-    all: &[Vec<String>],
-    own: &[String],
-    keys: &[&'k str],
-) -> (Vec<&'k str>, Vec<String>) {
+fn valid<'k>(all: &[Vec<String>], own: &[String], keys: &[&'k str]) -> (Vec<&'k str>, Vec<String>) {
     let used = |at: usize| all.iter().any(|v| v.get(at).is_some_and(|v| !v.is_empty()));
     if !(0..keys.len()).any(used) {
         return (keys.to_vec(), own.to_vec());
@@ -328,9 +323,19 @@ fn merge_members(
         let (ks, vs) = valid(&all, &own, keys);
         let (find_keys, find_values) = valid(std::slice::from_ref(&vs), &vs, &ks);
         let find = |list: &[Node]| {
-            list.iter().find(|node| is_match(node, &find_keys, &find_values, false)).cloned()
+            list.iter().position(|node| is_match(node, &find_keys, &find_values, false))
         };
-        let merged = walk(find(&dest), find(&patch), &shape)?;
+        let at = find(&dest);
+        let of_patch = find(&patch).and_then(|at| patch.get(at)).cloned();
+        let replaces = of_patch.as_ref().and_then(|node| node.get(DIRECTIVE)?.text());
+        let in_place = replaces != Some("replace");
+        let merged = walk(at.and_then(|at| dest.get(at)).cloned(), of_patch, &shape)?;
+        // A member that is merged is changed where it stands; a replaced one is not.
+        if let (true, Some(slot), Some(node)) =
+            (in_place, at.and_then(|at| dest.get_mut(at)), &merged)
+        {
+            slot.clone_from(node);
+        }
         used = ks.clone();
         let gone = |node: &Node| node.is_null() || node.as_map().is_some_and(Map::is_empty);
         let Some(mut merged) = merged.filter(|node| !gone(node)) else {

@@ -176,9 +176,8 @@ impl<'a> Finder<'a> {
                 candidates.retain(|one| now(one));
             }
         }
-        let same = |a: &Known, b: &Known| {
-            a.id.name == b.id.name && a.id.namespace == b.id.namespace
-        };
+        let same =
+            |a: &Known, b: &Known| a.id.name == b.id.name && a.id.namespace == b.id.namespace;
         let Some(found) = self.find(&name, &candidates, same)? else { return Ok(()) };
         if found.id.name == name && found.id.namespace.is_empty() {
             return Ok(());
@@ -210,7 +209,8 @@ impl<'a> Finder<'a> {
         candidates: &[&'a Known],
         is_same: impl Fn(&Known, &Known) -> bool,
     ) -> Result<Option<&'a Known>, String> {
-        let selected = |one: &Known, gvk: &Gvk| one.previous.iter().any(|id| id.gvk.is_selected(gvk));
+        let selected =
+            |one: &Known, gvk: &Gvk| one.previous.iter().any(|id| id.gvk.is_selected(gvk));
         let near = |one: &Known| {
             self.own.id.gvk.is_cluster_scoped()
                 || one.id.gvk.is_cluster_scoped()

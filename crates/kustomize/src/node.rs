@@ -266,13 +266,4 @@ impl Node {
             Self::Map(map) => map.values_mut().for_each(Self::quote_strings),
         }
     }
-
-    /// Whether some list has an empty member.
-    pub(crate) fn has_null_member(&self) -> bool {
-        match self {
-            Self::Scalar(_) => false,
-            Self::List(list) => list.iter().any(|node| node.is_null() || node.has_null_member()),
-            Self::Map(map) => map.values().any(Self::has_null_member),
-        }
-    }
 }

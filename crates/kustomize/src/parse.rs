@@ -74,8 +74,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Document>, Fault> {
 }
 
 enum Frame {
-    List { items: Vec<Node>, anchor: usize },
-    Map { map: Map, merged: Vec<Node>, key: Option<String>, lines: HashMap<String, u32>, anchor: usize },
+    List {
+        items: Vec<Node>,
+        anchor: usize,
+    },
+    Map {
+        map: Map,
+        merged: Vec<Node>,
+        key: Option<String>,
+        lines: HashMap<String, u32>,
+        anchor: usize,
+    },
 }
 
 #[derive(Default)]
@@ -103,7 +112,8 @@ impl Builder {
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                if let Some(Frame::Map { key: key @ None, map, lines, .. }) = self.stack.last_mut() {
+                if let Some(Frame::Map { key: key @ None, map, lines, .. }) = self.stack.last_mut()
+                {
                     let plain = style == ScalarStyle::Plain;
                     let name = text.into_owned();
                     if map.contains_key(&name) {

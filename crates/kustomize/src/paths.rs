@@ -31,8 +31,11 @@ pub(crate) fn shown(folder: &str) -> &str {
 
 /// Whether a path speaks of another machine.
 pub(crate) fn is_remote(path: &str) -> bool {
-    let hosts = ["github.com/", "github.com:", "git@", "git::", "gh:", "bitbucket.org/", "gitlab.com/"];
-    path.contains("://") || path.contains("?ref=") || hosts.iter().any(|host| path.starts_with(host))
+    let hosts =
+        ["github.com/", "github.com:", "git@", "git::", "gh:", "bitbucket.org/", "gitlab.com/"];
+    path.contains("://")
+        || path.contains("?ref=")
+        || hosts.iter().any(|host| path.starts_with(host))
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub(crate) fn apply(all: &mut [Resource], replacement: &Replacement) -> Result<(
             }
             if ids.iter().any(|id| takes.takes_id(id)) {
                 let id = resource.id();
-                copy(&mut resource.node, &value, target).map_err(|error| format!("{id}: {error}"))?;
+                copy(&mut resource.node, &value, target)
+                    .map_err(|error| format!("{id}: {error}"))?;
             }
         }
     }
@@ -319,9 +320,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let made = self.made(rest);
-        let map = node
-            .as_map_mut()
-            .ok_or_else(|| format!("`{part}` is asked of what is no map"))?;
+        let map =
+            node.as_map_mut().ok_or_else(|| format!("`{part}` is asked of what is no map"))?;
         let slot = match (map.contains_key(part), made) {
             (false, None) => return Ok(()),
             (false, Some(made)) => map.entry(part.to_owned()).or_insert(made),
@@ -340,7 +340,9 @@ impl Walk<'_> {
     fn structured(&mut self, scalar: &mut Scalar, rest: &[String]) -> Result<(), String> {
         let first = scalar.text.trim_start().chars().next();
         if !matches!(first, Some('{' | '[')) {
-            return Err("a field inside of YAML text is not supported, only of JSON text".to_owned());
+            return Err(
+                "a field inside of YAML text is not supported, only of JSON text".to_owned()
+            );
         }
         let mut documents = parse::parse(scalar.text.as_bytes())
             .map_err(|fault| format!("the text is not JSON: {}", fault.message))?;

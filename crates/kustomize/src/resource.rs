@@ -83,11 +83,7 @@ impl Resource {
 
     /// What it is called now.
     pub(crate) fn id(&self) -> Id {
-        Id {
-            gvk: self.gvk(),
-            name: self.name().to_owned(),
-            namespace: self.namespace().to_owned(),
-        }
+        Id { gvk: self.gvk(), name: self.name().to_owned(), namespace: self.namespace().to_owned() }
     }
 
     /// What it was called before, the oldest first.

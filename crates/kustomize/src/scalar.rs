@@ -293,7 +293,10 @@ mod tests {
             assert_eq!(resolve_v3(text), expected, "{text}");
         }
         assert!(!is_string_to_v2("yes") && is_string_to_v2("yess"));
-        assert_eq!((v2_bool("on"), v2_bool("off"), v2_bool("maybe")), (Some(true), Some(false), None));
+        assert_eq!(
+            (v2_bool("on"), v2_bool("off"), v2_bool("maybe")),
+            (Some(true), Some(false), None)
+        );
     }
 
     #[test]

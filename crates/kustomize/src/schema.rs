@@ -23,8 +23,8 @@ pub(crate) enum Field {
     Map(&'static str),
     /// A map whose values are maps of a type.
     Values(&'static str),
-    /// A list that is replaced; its members are of a type.
-    List(&'static str),
+    /// A list that is replaced.
+    List,
     /// A list that is merged: keys (none for scalars) and the members' type.
     Merged(Vec<&'static str>, &'static str),
 }
@@ -57,8 +57,7 @@ fn table() -> &'static Table {
 }
 
 fn parse() -> Table {
-    let mut table =
-        Table { roots: HashMap::new(), types: HashMap::new(), cluster: HashSet::new() };
+    let mut table = Table { roots: HashMap::new(), types: HashMap::new(), cluster: HashSet::new() };
     for line in TABLE.lines() {
         let mut words = line.split(' ');
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -84,8 +83,8 @@ fn field(word: &'static str) -> Option<(&'static str, Field)> {
         Field::Map(target)
     } else if let Some(target) = how.strip_prefix("{}") {
         Field::Values(target)
-    } else if let Some(target) = how.strip_prefix("[]") {
-        Field::List(target)
+    } else if how.starts_with("[]") {
+        Field::List
     } else {
         let (keys, target) = how.strip_prefix('[')?.split_once(']')?;
         let keys = keys.split(',').filter(|key| *key != "*").collect();
@@ -109,10 +108,10 @@ mod tests {
         let table = table();
         for (name, fields) in &table.types {
             for field in fields.values() {
-                let (Field::Map(target)
-                | Field::Values(target)
-                | Field::List(target)
-                | Field::Merged(_, target)) = field;
+                let target = match field {
+                    Field::Map(target) | Field::Values(target) | Field::Merged(_, target) => target,
+                    Field::List => "",
+                };
                 assert!(target.is_empty() || table.types.contains_key(target), "{name} {target}");
             }
         }

@@ -159,9 +159,7 @@ impl Select {
 
     /// Whether kind, name and namespace of one identity fit, with the namespace as written.
     pub(crate) fn takes_id(&self, id: &Id) -> bool {
-        self.takes_kind(id)
-            && self.name.matches(&id.name)
-            && self.namespace.matches(&id.namespace)
+        self.takes_kind(id) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
     }
 
     /// Whether labels and annotations fit.
