@@ -2,12 +2,13 @@
 //!
 //! A bench runs Orlop and its peers in the same run and gives Markdown: versions, flags, a table.
 
+mod kustomize;
 mod sync;
 
 use std::fmt::Write;
 
 /// Every bench.
-pub(crate) const BENCHES: &[Bench] = &[sync::BENCH];
+pub(crate) const BENCHES: &[Bench] = &[sync::BENCH, kustomize::BENCH];
 
 /// One bench.
 pub(crate) struct Bench {

@@ -317,7 +317,7 @@ mod tests {
         assert_eq!((tree.len(), tree.problems().len()), (1, 0));
         let document = &tree.documents[0];
         assert_eq!(document.origin.to_string(), "base/a.yaml:2");
-        assert_eq!(document.packed.unpack().name(), "prod-a");
+        assert_eq!(document.packed.unpack().unwrap().name(), "prod-a");
         let before = tree.source().digest.clone();
         write(
             folder.path(),
@@ -363,6 +363,6 @@ mod tests {
         let tree = load(folder.path().to_owned(), &options(program)).await.unwrap();
         let document = &tree.documents[0];
         assert_eq!(document.origin.file.as_ref(), "templates/a.yaml");
-        assert_eq!(document.packed.unpack().name(), "web-a");
+        assert_eq!(document.packed.unpack().unwrap().name(), "web-a");
     }
 }
