@@ -3,13 +3,14 @@
 //! A bench runs Orlop and its peers in the same run and gives Markdown: versions, flags, a table.
 
 mod gitops;
+mod kustomize;
 mod schema;
 mod sync;
 
 use std::fmt::Write;
 
 /// Every bench.
-pub(crate) const BENCHES: &[Bench] = &[gitops::BENCH, schema::BENCH, sync::BENCH];
+pub(crate) const BENCHES: &[Bench] = &[gitops::BENCH, kustomize::BENCH, schema::BENCH, sync::BENCH];
 
 /// One bench.
 pub(crate) struct Bench {

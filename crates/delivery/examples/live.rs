@@ -8,7 +8,9 @@
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use cluster::{ApplyOptions, Client, ConnectOptions, PatchOptions};
-use delivery::{DeliveryOptions, Event, Live, LiveEvent, Progress, Silent, Source, TreeCache};
+use delivery::{
+    DeliveryOptions, Event, Live, LiveEvent, LoadOptions, Progress, Silent, Source, TreeCache,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use objects::{GroupKind, GroupVersionKind, Object, ObjectRef};
 use serde_json::json;
@@ -58,7 +60,9 @@ async fn connect(kubeconfig: &str) -> Result<Client, Failure> {
 
 async fn apply(kubeconfig: &str, folder: &Path) -> Result<(), Failure> {
     let (client, token) = (connect(kubeconfig).await?, CancellationToken::new());
-    let tree = delivery::load(&Source::Directory(folder.to_owned()), &token).await?;
+    let tree =
+        delivery::load(&Source::Directory(folder.to_owned()), &LoadOptions::default(), &token)
+            .await?;
     let report = delivery::apply(&client, &tree, &options()?, None, &Silent, &token).await?;
     println!("delivered\t{} of {}", report.done() + report.unchanged, tree.len());
     Ok(())
@@ -91,7 +95,7 @@ struct Bench {
     client: Client,
     options: DeliveryOptions,
     repository: Repository,
-    cache: TreeCache,
+    load: LoadOptions,
     fetched: tempfile::TempDir,
     live: Live,
     token: CancellationToken,
@@ -107,7 +111,7 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
         client,
         options,
         repository,
-        cache: TreeCache::default(),
+        load: LoadOptions { cache: Some(TreeCache::default()), ..LoadOptions::default() },
         fetched,
         token: CancellationToken::new(),
     };
@@ -148,7 +152,7 @@ impl Bench {
 
     async fn read(&self) -> Result<delivery::Tree, Failure> {
         let files = self.fetch().await?;
-        Ok(delivery::read(files, "", Some(&self.cache), &self.token).await?)
+        Ok(delivery::read(files, "", &self.load, &self.token).await?)
     }
 
     async fn plan(&self, tree: &delivery::Tree) -> Result<usize, Failure> {
@@ -210,7 +214,7 @@ impl Bench {
             let files = self.fetch().await?;
             fetches.push(start.elapsed());
             let reading = Instant::now();
-            let tree = delivery::read(files, "", Some(&self.cache), &self.token).await?;
+            let tree = delivery::read(files, "", &self.load, &self.token).await?;
             reads.push(reading.elapsed());
             let done = FirstDone::default();
             let report = self.live.apply(&tree, &self.options, None, &done, &self.token).await?;

@@ -236,12 +236,14 @@ mod tests {
             cache: folder.path().join("fetched"),
         };
         let (cache, token) = (TreeCache::default(), tokio_util::sync::CancellationToken::new());
-        let first = source::load_with(&source, &cache, &token).await.unwrap();
+        let options =
+            source::LoadOptions { cache: Some(cache.clone()), ..source::LoadOptions::default() };
+        let first = source::load(&source, &options, &token).await.unwrap();
         assert_eq!((first.len(), first.problems().len(), cache.len()), (2, 1, 3));
         repository.push(&[("b.yaml", document("b", "2").as_bytes())], "second").unwrap();
-        let second = source::load_with(&source, &cache, &token).await.unwrap();
+        let second = source::load(&source, &options, &token).await.unwrap();
         assert_eq!(cache.len(), 4, "one file was parsed");
-        let plain = source::load(&source, &token).await.unwrap();
+        let plain = source::load(&source, &source::LoadOptions::default(), &token).await.unwrap();
         assert_eq!(second.source(), plain.source());
         assert_ne!(second.source().digest, first.source().digest);
         assert_eq!(second.problems(), plain.problems());

@@ -3,6 +3,7 @@
 //! What is wrong with single documents or objects is no error of the delivery: it stands in the
 //! plan and in the report, so that everything else goes on.
 
+use crate::render::RenderError;
 use cluster::ClusterError;
 use model::{Explain, Hint, Retry};
 use repo::RepoError;
@@ -16,8 +17,11 @@ pub enum DeliveryError {
     /// The source could not be read.
     #[error("cannot read the source")]
     Source(#[source] RepoError),
-    /// The source holds files that have to be rendered, and nothing here renders yet.
-    #[error("{file} has to be rendered, which this release does not do")]
+    /// The source is for kustomize or Helm and cannot be rendered.
+    #[error("cannot render the source")]
+    Render(#[source] RenderError),
+    /// The source holds folders for other tools below folders of objects.
+    #[error("{file} makes its folder the input of another tool, and the path is above it")]
     NeedsRender {
         /// The first such file.
         file: String,
@@ -101,8 +105,9 @@ impl Explain for DeliveryError {
             Self::Cluster { source, .. } => source.hint(),
             Self::Inventory { source, .. } => source.hint(),
             Self::Ignore(source) => source.hint(),
+            Self::Render(source) => source.hint(),
             Self::NeedsRender { .. } => Some(Hint::new(
-                "render it first (`kustomize build`, `helm template`) and deliver the output",
+                "give the path of that folder, or one without such files: each is a delivery",
             )),
             Self::Concurrent { .. } => Some(Hint::new(
                 "wait for the other run to end, then run this again; two runs must not share a name",
@@ -127,6 +132,7 @@ impl Explain for DeliveryError {
     fn retry(&self) -> Retry {
         match self {
             Self::Source(source) => source.retry(),
+            Self::Render(source) => source.retry(),
             Self::Cluster { source, .. } => source.retry(),
             Self::Concurrent { .. } | Self::Stopped => Retry::Now,
             _ => Retry::Never,

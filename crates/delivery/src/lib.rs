@@ -24,6 +24,7 @@ mod prepared;
 mod progress;
 mod recall;
 mod remove;
+mod render;
 mod report;
 mod settle;
 mod source;
@@ -48,9 +49,10 @@ pub use options::{
 };
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
+pub use render::{KUBE_VERSION, RenderError, RenderOptions};
 pub use report::{
     DRIFTED_FIELDS_MAX, DRIFTED_MAX, DeliverySummary, Drifted, DriftedField, ObjectHealth, Outcome,
     OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA, Status,
 };
-pub use source::{Source, Tree, load, load_with, read};
+pub use source::{LoadOptions, Source, Tree, load, read};
 pub use status::{list, status};

@@ -6,6 +6,7 @@
 
 use crate::cache::{ContentKey, Parsed, TreeCache};
 use crate::error::DeliveryError;
+use crate::render::{self, RenderOptions, Tool};
 use model::Explain;
 use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
 use serde_json::Value;
@@ -34,6 +35,23 @@ pub enum Source {
         /// Where fetched objects are kept between runs.
         cache: PathBuf,
     },
+}
+
+/// How a tree is read.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// For who loads again and again: files that it knows are not parsed, and those of a
+    /// repository not even read.
+    pub cache: Option<TreeCache>,
+    /// For trees that are the input of another tool.
+    pub render: RenderOptions,
+}
+
+/// Where the files lie.
+enum Place {
+    Directory(PathBuf),
+    /// A folder of a repository.
+    Fetched(String),
 }
 
 /// One document of the tree.
@@ -108,41 +126,32 @@ impl Tree {
 /// Reads the source. Blocking work runs on a thread of its own; `cancel` ends it soon.
 ///
 /// # Errors
-/// [`DeliveryError::Source`], [`DeliveryError::NeedsRender`], [`DeliveryError::Stopped`].
-pub async fn load(source: &Source, cancel: &CancellationToken) -> Result<Tree, DeliveryError> {
-    let source = source.clone();
-    blocking(cancel, move |seen| read_source(&source, None, seen)).await
-}
-
-/// As [`load`], for who loads again and again: files that `cache` knows are not parsed, and those
-/// of a repository not even read.
-///
-/// # Errors
-/// As [`load`].
-pub async fn load_with(
+/// [`DeliveryError::Source`], [`DeliveryError::Render`], [`DeliveryError::NeedsRender`],
+/// [`DeliveryError::Stopped`].
+pub async fn load(
     source: &Source,
-    cache: &TreeCache,
+    options: &LoadOptions,
     cancel: &CancellationToken,
 ) -> Result<Tree, DeliveryError> {
-    let (source, cache) = (source.clone(), cache.clone());
-    blocking(cancel, move |seen| read_source(&source, Some(&cache), seen)).await
+    let (source, options) = (source.clone(), options.clone());
+    blocking(cancel, move |seen| read_source(&source, &options, seen)).await
 }
 
 /// Reads files that were fetched already. `path` is the folder of the repository that they were
-/// fetched from, for people.
+/// fetched from.
 ///
 /// # Errors
 /// As [`load`].
 pub async fn read(
     files: Arc<repo::Tree>,
     path: &str,
-    cache: Option<&TreeCache>,
+    options: &LoadOptions,
     cancel: &CancellationToken,
 ) -> Result<Tree, DeliveryError> {
-    let (path, cache) = (path.to_owned(), cache.cloned());
+    let (path, options) = (path.to_owned(), options.clone());
     blocking(cancel, move |seen| {
         let location = files.source().to_owned();
-        read_tree(&files, location, path, cache.as_ref(), seen)
+        read_tree(&files, location, &Place::Fetched(path), &options, seen)
     })
     .await
 }
@@ -172,35 +181,39 @@ async fn blocking(
 
 fn read_source(
     source: &Source,
-    cache: Option<&TreeCache>,
+    options: &LoadOptions,
     cancel: &AtomicBool,
 ) -> Result<Tree, DeliveryError> {
-    let (files, location, path) = match source {
+    let (files, location, place) = match source {
         Source::Directory(path) => {
             let files = repo::Tree::directory(path, repo::Limits::default())
                 .map_err(DeliveryError::Source)?;
-            (files, path.display().to_string(), String::new())
+            (files, path.display().to_string(), Place::Directory(path.clone()))
         }
         Source::Git { fetch, cache: fetched } => {
             let progress = |step: repo::Step| tracing::debug!(?step, "fetching");
             let files =
                 repo::fetch(fetch, fetched, cancel, &progress).map_err(DeliveryError::Source)?;
-            (files, fetch.url.to_string(), fetch.path.clone())
+            (files, fetch.url.to_string(), Place::Fetched(fetch.path.clone()))
         }
     };
-    read_tree(&files, location, path, cache, cancel)
+    read_tree(&files, location, &place, options, cancel)
 }
 
 fn read_tree(
     files: &repo::Tree,
     location: String,
-    path: String,
-    cache: Option<&TreeCache>,
+    place: &Place,
+    options: &LoadOptions,
     cancel: &AtomicBool,
 ) -> Result<Tree, DeliveryError> {
     let commit = files.commit().map(|commit| commit.id.clone());
+    let path = match place {
+        Place::Directory(_) => String::new(),
+        Place::Fetched(path) => path.clone(),
+    };
     let mut tree = Tree::of(PlanSource { location, path, commit, digest: String::new() });
-    tree.read_files(files, cache, cancel)?;
+    tree.read_files(place, files, options, cancel)?;
     Ok(tree)
 }
 
@@ -246,8 +259,9 @@ fn parsed(
 impl Tree {
     fn read_files(
         &mut self,
+        place: &Place,
         files: &repo::Tree,
-        cache: Option<&TreeCache>,
+        options: &LoadOptions,
         cancel: &AtomicBool,
     ) -> Result<(), DeliveryError> {
         let listing = files.list(cancel).map_err(DeliveryError::Source)?;
@@ -258,6 +272,9 @@ impl Tree {
                 message: finding.message.clone(),
                 hint: finding.hint.clone(),
             });
+        }
+        if let Some(tool) = Tool::of(&listing.entries) {
+            return self.read_rendered(tool, place, files, &listing, &options.render, cancel);
         }
         let mut digest = repo::ContentDigest::default();
         for entry in &listing.entries {
@@ -271,7 +288,7 @@ impl Tree {
             if cancel.load(Ordering::Relaxed) {
                 return Err(DeliveryError::Stopped);
             }
-            match parsed(files, entry, cache) {
+            match parsed(files, entry, options.cache.as_ref()) {
                 Ok(parsed) => {
                     digest.add_hashed(&entry.path, &parsed.hash);
                     self.add_parsed(parsed);
@@ -282,6 +299,56 @@ impl Tree {
                 Err(error) => return Err(DeliveryError::Source(error)),
             }
         }
+        self.documents.shrink_to_fit();
+        self.source.digest = digest.finish();
+        Ok(())
+    }
+
+    /// Reads a tree that is the input of another tool.
+    fn read_rendered(
+        &mut self,
+        tool: Tool,
+        place: &Place,
+        files: &repo::Tree,
+        listing: &repo::Listing,
+        options: &RenderOptions,
+        cancel: &AtomicBool,
+    ) -> Result<(), DeliveryError> {
+        let read = match tool {
+            Tool::Kustomize => {
+                // A base may lie beside the path: the whole repository is the tree.
+                let local;
+                let (whole, folder) = match place {
+                    Place::Directory(path) => {
+                        let (root, below) = render::repository_of(path);
+                        local = repo::Tree::directory(&root, repo::Limits::default())
+                            .map_err(DeliveryError::Source)?;
+                        (&local, below)
+                    }
+                    Place::Fetched(path) => (files, path.clone()),
+                };
+                let all = whole.list_whole(cancel).map_err(DeliveryError::Source)?;
+                let listed = render::Listed::new(whole, &all.entries);
+                let folder = folder.trim_matches('/');
+                let (manifests, read) =
+                    render::kustomize(&listed, folder).map_err(DeliveryError::Render)?;
+                let mut parsed = Parsed::default();
+                manifests.into_iter().for_each(|manifest| parsed.add(manifest));
+                self.add_parsed(Arc::new(parsed));
+                read
+            }
+            Tool::Helm => {
+                let listed = render::Listed::new(files, &listing.entries);
+                let rendered = render::helm(&listed, options).map_err(DeliveryError::Source)?;
+                let (documents, read) = rendered.map_err(DeliveryError::Render)?;
+                for (template, bytes) in documents {
+                    self.add_parsed(Arc::new(parse(&template, &bytes)));
+                }
+                read
+            }
+        };
+        let mut digest = repo::ContentDigest::default();
+        read.iter().for_each(|(path, bytes)| digest.add(path, bytes));
         self.documents.shrink_to_fit();
         self.source.digest = digest.finish();
         Ok(())

@@ -177,6 +177,19 @@ impl Tree {
         Ok(collector.finish())
     }
 
+    /// As [`Tree::list`], of the whole revision: paths are relative to its root.
+    ///
+    /// # Errors
+    /// As [`Tree::list`].
+    pub fn list_whole(&self, cancel: &AtomicBool) -> Result<Listing, RepoError> {
+        let mut collector = Collector::new(self, cancel);
+        match &self.content {
+            Content::Git(git) => git.list("", &mut collector)?,
+            Content::Directory(directory) => directory.list(&mut collector)?,
+        }
+        Ok(collector.finish())
+    }
+
     /// The bytes of one listed file.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ Benches:
   schema checking objects against the cluster's schemas, next to kubeconform
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop
+  kustomize   fifty overlays built in process, next to the kustomize program
 
 Prints Markdown: machine, versions, wall time, CPU seconds (children included), peak RSS, API
 requests by verb. Nothing else should run on the machine meanwhile.

@@ -25,10 +25,14 @@ fn a_folder_that_is_not_there_and_one_for_another_tool_are_told_apart() {
     let ran = desk.run(&["sync", "plan", "nowhere"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("nowhere") && ran.stderr.contains("hint:"), "{}", ran.stderr);
-    desk.file("app/kustomization.yaml", "resources: []\n");
+    desk.file("app/kustomization.yaml", "resources: [nothing.yaml]\n");
     let ran = desk.run(&["sync", "plan", "app"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("kustomize build"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`resources[0]`") && ran.stderr.contains("nothing.yaml"),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// Plans from a repository; must fail with 2 and name every one of `parts` on stderr.

@@ -187,6 +187,9 @@ fn report_of(outcomes: Vec<Outcome>, interrupted: bool) -> Report {
         refusals: Vec::new(),
         warnings: Vec::new(),
         unhealthy: Vec::new(),
+        written: false,
+        drifted: Vec::new(),
+        drifted_total: 0,
         interrupted,
         apply_milliseconds: 1_200,
         wait_milliseconds: 3_400,
@@ -195,7 +198,7 @@ fn report_of(outcomes: Vec<Outcome>, interrupted: bool) -> Report {
 
 fn outcome(action: Action, name: &str, result: OutcomeResult) -> Outcome {
     let object = object("", "ConfigMap", name);
-    Outcome { action, object, origin: None, result, reason: None, hint: None }
+    Outcome::new(action, object, result)
 }
 
 #[test]

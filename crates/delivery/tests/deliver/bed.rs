@@ -53,7 +53,9 @@ impl Bed {
 
     pub(crate) async fn load(&self) -> Tree {
         let source = Source::Directory(self.path().to_owned());
-        delivery::load(&source, &CancellationToken::new()).await.unwrap()
+        delivery::load(&source, &delivery::LoadOptions::default(), &CancellationToken::new())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn plan(&self) -> Plan {

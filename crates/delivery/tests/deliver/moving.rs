@@ -48,7 +48,8 @@ impl Two {
     async fn run(&self, which: &str) -> Report {
         let source = Source::Directory(self.bed.path().join(which));
         let token = CancellationToken::new();
-        let tree = delivery::load(&source, &token).await.unwrap();
+        let tree =
+            delivery::load(&source, &delivery::LoadOptions::default(), &token).await.unwrap();
         let options = if which == "one" { &self.one } else { &self.two };
         delivery::apply(&self.bed.client, &tree, options, None, &Silent, &token).await.unwrap()
     }

@@ -134,9 +134,10 @@ async fn what_cannot_be_delivered_is_refused_with_its_place_and_a_hint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_for_another_tool_is_refused_by_name() {
     let Some(bed) = Bed::start().await else { return };
-    bed.write("kustomization.yaml", "resources: [a.yaml]\n");
+    bed.write("below/kustomization.yaml", "resources: [a.yaml]\n");
     let source = delivery::Source::Directory(bed.path().to_owned());
     let token = tokio_util::sync::CancellationToken::new();
-    let error = delivery::load(&source, &token).await.unwrap_err();
-    assert!(error.to_string().contains("kustomization.yaml has to be rendered"), "{error}");
+    let error =
+        delivery::load(&source, &delivery::LoadOptions::default(), &token).await.unwrap_err();
+    assert!(error.to_string().contains("below/kustomization.yaml makes its folder"), "{error}");
 }

@@ -85,7 +85,7 @@ async fn gitops_20_after_a_crash_of_the_api_server_a_memo_counts_only_when_it_wa
     let mut options = DeliveryOptions::new("shop".parse().unwrap());
     options.wait = false;
     let (source, token) = (Source::Directory(folder.path().to_owned()), CancellationToken::new());
-    let tree = delivery::load(&source, &token).await.unwrap();
+    let tree = delivery::load(&source, &delivery::LoadOptions::default(), &token).await.unwrap();
     let live = Live::new(&client, &options.name);
     live.apply(&tree, &options, None, &Silent, &token).await.unwrap();
     for round in 0..3 {

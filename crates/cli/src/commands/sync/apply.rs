@@ -10,7 +10,7 @@ use crate::commands::{Command, Context};
 use crate::terminal::{self, OutputFormat};
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches, ValueHint};
-use delivery::Report;
+use delivery::{LoadOptions, Report};
 use model::Exit;
 use std::path::{Path, PathBuf};
 use sync::Plan;
@@ -110,7 +110,7 @@ async fn deliver(
         session.tell_name(&request.name);
     }
     let cancel = session.interrupt.token();
-    let tree = delivery::load(&request.source, cancel).await?;
+    let tree = delivery::load(&request.source, &LoadOptions::default(), cancel).await?;
     let client = session.connect(&request.settings).await?;
     let mut options = request.settings.options(request.name.clone(), client.default_namespace());
     match saved {

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::terminal;
 use crate::{CliError, render};
 use clap::{ArgMatches, Args, FromArgMatches, ValueHint};
-use delivery::{DeliveryOptions, Source};
+use delivery::{DeliveryOptions, LoadOptions, Source};
 use model::Exit;
 use std::path::{Path, PathBuf};
 use sync::Plan;
@@ -97,7 +97,7 @@ pub(crate) async fn make(
         session.tell_name(&request.name);
     }
     let cancel = session.interrupt.token();
-    let tree = delivery::load(&request.source, cancel).await?;
+    let tree = delivery::load(&request.source, &LoadOptions::default(), cancel).await?;
     let client = session.connect(&request.settings).await?;
     let mut options = request.settings.options(request.name.clone(), client.default_namespace());
     set(&mut options);

@@ -150,7 +150,11 @@ fn what_had_drifted_before_this_process_began_is_told_by_the_record() {
     let (memory, mut events) = memory();
     let (a, b) = (desired("a", "1"), desired("b", "new"));
     let mut record = Inventory::default();
-    let entry = |uid: &str, digest| sync::inventory::Entry { uid: Some(uid.into()), digest };
+    let entry = |uid: &str, digest| sync::inventory::Entry {
+        uid: Some(uid.into()),
+        digest,
+        ..Default::default()
+    };
     record.record(&a.id, entry("uid-a", Some(a.digest)));
     record.record(&b.id, entry("uid-b", Some(desired("b", "old").digest)));
     aim(&memory, vec![a, b]);
