@@ -98,7 +98,7 @@ impl File {
         let (text, kind) = match tree {
             T::M(fields) => {
                 let field = |(key, value): &(&'static str, T)| {
-                    path.push(key);
+                    path.push(*key);
                     let value = self.tree(value, path, covered, nonce);
                     path.pop();
                     (*key, value)
@@ -331,7 +331,7 @@ pub(crate) fn identity(secret: &[u8; 32]) -> String {
         let top = sum >> 25;
         sum = ((sum & 0x1ff_ffff) << 5) ^ value;
         for (bit, generator) in
-            [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].iter().enumerate()
+            [0x3b6a57b2_u32, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].iter().enumerate()
         {
             if (top >> bit) & 1 == 1 {
                 sum ^= generator;

@@ -115,8 +115,8 @@ fn several_documents_have_one_code() {
     let text = file.yaml();
     let decrypted = decrypt(text.as_bytes(), Format::Yaml, &keys(1)).unwrap();
     assert_eq!(decrypted.documents(), [file.documents[0].plain(), file.documents[1].plain()]);
-    let (first, rest) = text.split_once("---\n").unwrap();
-    let swapped = format!("{rest}---\n{first}");
+    let (first, rest) = text.split_once("\n---\n").unwrap();
+    let swapped = format!("{rest}---\n{first}\n");
     for cut in [first, rest, &swapped] {
         let refused = decrypt(cut.as_bytes(), Format::Yaml, &keys(1)).unwrap_err();
         assert!(matches!(refused, SopsError::Mac), "{refused}");
