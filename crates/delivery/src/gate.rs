@@ -55,7 +55,7 @@ pub(crate) async fn check(
     gate.read_tree(set, &kinds)?;
     let mut warnings = gate.read_cluster(client, &kinds).await;
     for (count, index) in open.into_iter().enumerate() {
-        if count % OBJECTS_PER_TURN == 0 {
+        if count.is_multiple_of(OBJECTS_PER_TURN) {
             // Ten thousand checks take a moment in which a stop must be heard.
             tokio::task::yield_now().await;
         }

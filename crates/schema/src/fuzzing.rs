@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets in `fuzz/`, run by the property tests too.
 
-use crate::{STEPS_MAX, VIOLATIONS_MAX, compile, of_definition};
+use crate::{VIOLATIONS_MAX, compile, of_definition};
 use objects::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 
@@ -32,6 +32,5 @@ pub fn compile_schema(bytes: &[u8]) {
     for schema in schemas {
         let checked = schema.check(&object);
         assert!(checked.violations.len() <= VIOLATIONS_MAX);
-        const { assert!(STEPS_MAX < 1 << 24) };
     }
 }

@@ -21,6 +21,7 @@ mod openapi;
 mod pattern;
 mod raw;
 mod required;
+mod said;
 mod validate;
 mod violation;
 

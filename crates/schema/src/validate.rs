@@ -5,6 +5,7 @@
 
 use crate::arena::{Arena, Extra, Kind, Node, NodeId, Symbol};
 use crate::pattern::Pattern;
+use crate::said::{WORD_CHARS_MAX, article, is_whole, same, short, words};
 use crate::violation::{Rule, Step, Violation, path};
 use crate::{Dialect, STEPS_MAX, VALUE_DEPTH_MAX, VIOLATIONS_MAX, metadata};
 use objects::quantity::Quantity;
@@ -13,10 +14,6 @@ use std::collections::BTreeSet;
 
 /// Elements of a longer list are not compared in pairs.
 const PAIRWISE_MAX: usize = 16;
-/// At most so many allowed words are named.
-const WORDS_MAX: usize = 12;
-/// Longer words are not repeated in a message.
-const WORD_CHARS_MAX: usize = 40;
 
 /// What came of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -575,52 +572,4 @@ impl<'a> From<&'a Value> for Subject<'a> {
 
 fn object_of(map: &Map<String, Value>) -> Subject<'_> {
     Subject::Root(map)
-}
-
-/// A number without a fraction, however it is written.
-fn is_whole(number: &serde_json::Number) -> bool {
-    number.is_i64()
-        || number.is_u64()
-        || number.as_f64().is_some_and(|number| number.fract() == 0.0)
-}
-
-/// Equality of JSON; numbers by amount.
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => {
-            left == right || left.as_f64() == right.as_f64()
-        }
-        _ => left == right,
-    }
-}
-
-/// A few words as a list, or none when there are none.
-fn words<'a>(known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let all: Vec<&str> = known.collect();
-    let shown: Vec<String> =
-        all.iter().take(WORDS_MAX).map(|word| format!("`{}`", short(word))).collect();
-    let rest = all.len().saturating_sub(WORDS_MAX);
-    match (shown.is_empty(), rest) {
-        (true, _) => None,
-        (_, 0) if shown.len() == 1 => shown.into_iter().next(),
-        (_, 0) => Some(format!("one of {}", shown.join(", "))),
-        (_, rest) => Some(format!("one of {} and {rest} more", shown.join(", "))),
-    }
-}
-
-/// At most a line's worth of a text.
-fn short(text: &str) -> &str {
-    let end = text.char_indices().nth(2 * WORD_CHARS_MAX).map_or(text.len(), |(at, _)| at);
-    text.get(..end).unwrap_or(text)
-}
-
-fn article(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "empty",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
-    }
 }

@@ -36,8 +36,13 @@ fn parsed(text: &str) -> Vec<Object> {
 
 /// The steps to every value of an object but its identity.
 fn places(value: &Value, at: &mut Vec<String>, all: &mut Vec<Vec<String>>) {
-    let identity = at.len() == 1 && matches!(at[0].as_str(), "apiVersion" | "kind")
-        || at.len() == 2 && at[0] == "metadata" && matches!(at[1].as_str(), "name" | "namespace");
+    let identity = match at.as_slice() {
+        [field] => matches!(field.as_str(), "apiVersion" | "kind"),
+        [metadata, field] => {
+            metadata == "metadata" && matches!(field.as_str(), "name" | "namespace")
+        }
+        _ => false,
+    };
     if identity {
         return;
     }
@@ -114,7 +119,8 @@ fn changes(object: &Object) -> Vec<Changed> {
                 push(format!("{path} renamed"), copy);
             }
             Value::Array(items) => {
-                items.push(items[last.parse::<usize>().unwrap()].clone());
+                let item = items.get(last.parse::<usize>().unwrap()).cloned();
+                items.extend(item);
                 push(format!("{path} twice"), copy);
             }
             _ => {}
