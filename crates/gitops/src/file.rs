@@ -194,7 +194,7 @@ impl Reader {
         let Manifest { object, origin } = manifest;
         let (version, kind) = (object.api_version().to_owned(), object.kind().to_owned());
         match (version.as_str(), kind.as_str()) {
-            (API_VERSION, KIND) => self.sync(object.into_value(), origin, problems),
+            (API_VERSION, KIND) => self.sync(object.into_value(), &origin, problems),
             (API_VERSION, AGENT_KIND) => self.agent(object.into_value(), origin, problems),
             _ => {
                 let kinds = [KIND, AGENT_KIND];
@@ -211,7 +211,7 @@ impl Reader {
         }
     }
 
-    fn sync(&mut self, mut value: Value, place: Origin, problems: &mut Vec<FileProblem>) {
+    fn sync(&mut self, mut value: Value, place: &Origin, problems: &mut Vec<FileProblem>) {
         let mut found = strict::check(&value, &crd::openapi(), "");
         // The metadata of an object may have more than is used of it; status is the agent's.
         if value.get("status").is_some() {

@@ -308,6 +308,7 @@ mod tests {
     use super::*;
     use crate::history::tests::record;
     use proptest::prelude::*;
+    use std::slice::from_ref;
 
     fn time(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -376,9 +377,9 @@ mod tests {
         assert_eq!((day.deployments, day.failed, day.restored), (2, 0, 0));
         assert_eq!((day.deploy_duration_p50, day.deploy_duration_p95), (secs(10), secs(10)));
         // The last one is still on its way.
-        assert_eq!((figures(&[slow.clone()]).failed, figures(&[slow.clone()]).open), (0, 0));
+        assert_eq!((figures(from_ref(&slow)).failed, figures(from_ref(&slow)).open), (0, 0));
         let late = Record { reason: "HealthTimeout".into(), ..slow };
-        assert_eq!((figures(&[late.clone()]).failed, figures(&[late]).open), (1, 1));
+        assert_eq!((figures(from_ref(&late)).failed, figures(from_ref(&late)).open), (1, 1));
         let refused = Record { outcome: Outcome::Refused, touched: 0, ..failed(1_100, "x") };
         let day = figures(&[refused.clone(), refused, record(1_300, "b")]);
         assert_eq!((day.deployments, day.failed, day.refused), (1, 0, 1));

@@ -9,7 +9,7 @@ use model::nearest;
 use serde_json::Value;
 
 /// Problems of one document that are told.
-pub const PROBLEMS_MAX: usize = 50;
+pub(crate) const PROBLEMS_MAX: usize = 50;
 
 /// What is wrong with `value`, in its order. `path` is where it stands, empty for a whole one.
 pub(crate) fn check(value: &Value, schema: &Value, path: &str) -> Vec<SpecProblem> {

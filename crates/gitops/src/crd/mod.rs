@@ -50,6 +50,10 @@ pub fn openapi() -> Value {
         "type": "object",
         "description": "GitSync keeps a part of the cluster equal to a tree of a Git repository.",
         "required": ["spec"],
+        "x-kubernetes-validations": [{
+            "rule": "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
+            "message": "the name must have at most 63 characters and no dot: it is a label's value",
+        }],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

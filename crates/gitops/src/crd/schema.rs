@@ -123,34 +123,23 @@ pub(super) fn spec() -> Value {
         ),
         ("healthTimeout", rule(health_timeout, AT_LEAST_A_SECOND, "must be at least 1s")),
         ("health", health()),
-        (
-            "selfHeal",
-            default(
-                map(
-                    "What happens to drift.",
-                    vec![("enabled", flag("Whether drift is reverted when it is seen.", true))],
-                ),
-                json!({}),
-            ),
-        ),
+        ("selfHeal", self_heal()),
         ("suspend", flag("Stops everything: no poll, no apply, no healing.", false)),
-        (
-            "decryption",
-            required(
-                map(
-                    "How encrypted files are read.",
-                    vec![(
-                        "secretRef",
-                        local_ref("The Secret with age identities in keys that end in .agekey."),
-                    )],
-                ),
-                &["secretRef"],
-            ),
-        ),
+        ("decryption", decryption()),
         ("render", render()),
         ("retry", retry()),
     ];
     required(map("What is asked for.", fields), &["source"])
+}
+
+fn self_heal() -> Value {
+    let enabled = flag("Whether drift is reverted when it is seen.", true);
+    default(map("What happens to drift.", vec![("enabled", enabled)]), json!({}))
+}
+
+fn decryption() -> Value {
+    let secret = local_ref("The Secret with age identities in keys that end in .agekey.");
+    required(map("How encrypted files are read.", vec![("secretRef", secret)]), &["secretRef"])
 }
 
 const AT_LEAST_A_SECOND: &str = "duration(self) >= duration('1s')";

@@ -4,7 +4,7 @@
 //! commit are applied and healthy. `Reconciling` and `Stalled` follow the convention of kstatus:
 //! at most one of them is true, and both are false when all is done.
 
-use super::{Facts, blocked_message, graph, is_exhausted};
+use super::{Facts, blocked_message, generation, graph, is_exhausted};
 use crate::spec::{Condition, ConditionStatus, Outcome, Valid, bounded, condition, reason};
 use jiff::Timestamp;
 
@@ -75,10 +75,9 @@ fn verdict(sync: &Valid, facts: &Facts) -> Verdict {
         return Verdict::new(false, reason::DEPENDENCY_NOT_READY, message);
     }
     let Some(attempt) = &facts.attempt else { return Verdict::progressing("not applied yet") };
-    let generation = sync.sync().metadata.generation.unwrap_or(0);
     let current = facts.source.fetched.as_deref() == Some(attempt.revision.as_str())
         && facts.source.head == facts.source.fetched
-        && attempt.generation == generation;
+        && attempt.generation == generation(sync);
     if !current {
         return Verdict::progressing("a newer revision or spec is being delivered");
     }

@@ -101,7 +101,8 @@ pub struct Facts {
     pub health: Option<HealthFacts>,
 }
 
-/// What is known about the source.
+/// What is known about the source. A revision whose signature is refused is no failure of the
+/// source but an [`Attempt`] with [`Outcome::Refused`], so that the next one goes at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourceFacts {
     /// The commit that the reference named at the last successful look.
@@ -110,7 +111,10 @@ pub struct SourceFacts {
     pub fetched: Option<String>,
     /// Since the last look (poll or fetch, failed or not) ended; none before the first.
     pub asked: Option<Duration>,
-    /// Whether that look found another head than the one before.
+    /// The generation of the spec that it was made with; none to leave changes of the spec to the
+    /// caller.
+    pub generation: Option<i64>,
+    /// Whether it found another head than the one before.
     pub news: bool,
     /// The failure, when the last look failed.
     pub failure: Option<Failure>,
@@ -141,7 +145,7 @@ pub struct Push {
 impl Push {
     /// Two pending pushes as one.
     #[must_use]
-    pub fn join(self, other: Self) -> Self {
+    pub fn join(self, other: &Self) -> Self {
         let revision = if self.revision == other.revision { self.revision } else { None };
         Self { age: self.age.max(other.age), revision }
     }
@@ -318,6 +322,10 @@ fn source(sync: &Valid, facts: &Facts) -> Step {
         return Step::new(Action::Fetch, Duration::ZERO, Trigger::Poll, "it was never fetched");
     };
     let [pause, server] = pauses(sync, source.failure.as_ref(), age, facts.seed);
+    if source.generation.is_some_and(|known| known != generation(sync)) {
+        let message = "the spec was changed";
+        return Step::new(Action::Fetch, Duration::ZERO, Trigger::Spec, message);
+    }
     if facts.manual.is_some_and(|asked| asked < age) {
         return Step::new(Action::Fetch, server, Trigger::Manual, "a person asked for it");
     }
@@ -353,19 +361,23 @@ fn source(sync: &Valid, facts: &Facts) -> Step {
     Step::new(Action::Poll, due, Trigger::Poll, "the interval").because(reason::SUCCEEDED)
 }
 
+/// The newest generation of the spec; 0 in a file.
+pub(crate) fn generation(sync: &Valid) -> i64 {
+    sync.sync().metadata.generation.unwrap_or(0)
+}
+
 /// When to apply the fetched revision; none when there is no reason to.
 fn apply(sync: &Valid, facts: &Facts) -> Option<Step> {
     let fetched = facts.source.fetched.as_deref()?;
     let now =
         |trigger, message: &str| Some(Step::new(Action::Apply, Duration::ZERO, trigger, message));
     let Some(attempt) = &facts.attempt else { return now(Trigger::Poll, "it was never applied") };
-    let generation = sync.sync().metadata.generation.unwrap_or(0);
     if attempt.revision != fetched {
         let told = facts.push.is_some();
         let trigger = if told { Trigger::Webhook } else { Trigger::Poll };
         return now(trigger, "another commit was fetched");
     }
-    if attempt.generation != generation {
+    if attempt.generation != generation(sync) {
         return now(Trigger::Spec, "the spec was changed");
     }
     let [pause, server] = pauses(sync, attempt.failure.as_ref(), attempt.age, facts.seed);

@@ -16,6 +16,7 @@ fn at_rest() -> Facts {
             head: Some("a".into()),
             fetched: Some("a".into()),
             asked: Some(Duration::ZERO),
+            generation: Some(1),
             news: true,
             failure: None,
         },
@@ -106,6 +107,17 @@ fn a_failing_source_waits_longer_and_longer_whatever_triggers_it() {
     facts.source.failure = failure(1);
     facts.source.failure.as_mut().unwrap().retry_after = Some(Duration::MAX);
     assert_eq!(decide(&sync(), &facts).after, RETRY_AFTER_MAX);
+}
+
+#[test]
+fn a_mended_spec_is_tried_at_once_however_long_the_source_failed() {
+    let mut facts = at_rest();
+    facts.source.failure = failure(20);
+    assert!(!decide(&sync(), &facts).is_due());
+    facts.source.generation = Some(0);
+    let decision = decide(&sync(), &facts);
+    assert_eq!((decision.action, decision.trigger), (Action::Fetch, Trigger::Spec));
+    assert!(decision.is_due());
 }
 
 #[test]
@@ -263,7 +275,7 @@ impl World {
             self.pushed_at = self.now;
         }
         self.facts.push = Some(match self.facts.push.take() {
-            Some(before) => before.join(push),
+            Some(before) => before.join(&push),
             None => push,
         });
     }
@@ -314,6 +326,7 @@ impl World {
                 }
                 self.now += 20 * MS;
                 self.asked_at = Some(self.now);
+                facts.source.generation = self.sync.sync().metadata.generation;
                 let failures = facts.source.failure.as_ref().map_or(0, |f| f.failures);
                 facts.source.failure = if self.source_works { None } else { failure(failures + 1) };
                 if self.source_works {

@@ -76,7 +76,7 @@ impl<'a> Evaluation<'a> {
             Kind::Binary(sign, operands) => {
                 let [left, right] = operands.as_ref();
                 let (left, right) = (self.node(left)?, self.node(right)?);
-                self.binary(node.at, sign, left, right)
+                self.binary(node.at, sign, &left, &right)
             }
             Kind::And(operands) => self.logic(operands, false),
             Kind::Or(operands) => self.logic(operands, true),
@@ -239,24 +239,24 @@ impl<'a> Evaluation<'a> {
         &mut self,
         at: usize,
         sign: &'static str,
-        left: Value<'a>,
-        right: Value<'a>,
+        left: &Value<'a>,
+        right: &Value<'a>,
     ) -> Result<Value<'a>> {
         match sign {
-            "==" => return Ok(Value::Bool(self.equal(&left, &right)?)),
-            "!=" => return Ok(Value::Bool(!self.equal(&left, &right)?)),
-            "in" => return self.is_in(at, &left, &right),
+            "==" => return Ok(Value::Bool(self.equal(left, right)?)),
+            "!=" => return Ok(Value::Bool(!self.equal(left, right)?)),
+            "in" => return self.is_in(at, left, right),
             "<" | "<=" | ">" | ">=" => {
                 self.pay(left.weight().min(right.weight()))?;
                 let numbers = |value: &Value<'_>| {
                     matches!(value, Value::Int(_) | Value::Uint(_) | Value::Double(_))
                 };
-                let Some(order) = left.order(&right) else {
-                    if numbers(&left) && numbers(&right) {
+                let Some(order) = left.order(right) else {
+                    if numbers(left) && numbers(right) {
                         // One of them is not a number (NaN), which compares with nothing.
                         return Ok(Value::Bool(false));
                     }
-                    return self.mismatch(at, sign, &left, &right);
+                    return self.mismatch(at, sign, left, right);
                 };
                 return Ok(Value::Bool(match sign {
                     "<" => order == Ordering::Less,
@@ -267,7 +267,7 @@ impl<'a> Evaluation<'a> {
             }
             _ => {}
         }
-        match (sign, &left, &right) {
+        match (sign, left, right) {
             ("+", Value::Text(l), Value::Text(r)) => {
                 self.pay(left.weight() + right.weight())?;
                 Ok(Value::text(format!("{l}{r}")))
@@ -279,10 +279,10 @@ impl<'a> Evaluation<'a> {
                 items.extend(more);
                 Ok(Value::list(items))
             }
-            _ => match arithmetic(sign, &left, &right) {
+            _ => match arithmetic(sign, left, right) {
                 Some(Ok(value)) => Ok(value),
                 Some(Err(problem)) => self.error(at, problem),
-                None => self.mismatch(at, sign, &left, &right),
+                None => self.mismatch(at, sign, left, right),
             },
         }
     }
@@ -294,6 +294,8 @@ impl<'a> Evaluation<'a> {
     fn is_in(&mut self, at: usize, left: &Value<'a>, right: &Value<'a>) -> Result<Value<'a>> {
         match (left, right) {
             (Value::Text(key), Value::Map(map)) => Ok(Value::Bool(map.get(key).is_some())),
+            // All keys of a map are texts.
+            (_, Value::Map(_)) => Ok(Value::Bool(false)),
             (_, Value::List(list)) => {
                 for index in 0..list.len() {
                     let Some(item) = list.get(index) else { break };

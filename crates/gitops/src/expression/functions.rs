@@ -130,7 +130,6 @@ fn convert_text<'a>(name: &str, text: &Cow<'a, str>) -> Option<Value<'a>> {
 
 fn convert<'a>(name: &str, value: &Value<'a>) -> Option<Value<'a>> {
     match (name, value) {
-        ("dyn", value) => Some(value.clone()),
         ("size", Value::List(list)) => count(list.len()),
         ("size", Value::Map(map)) => count(map.len()),
         ("isQuantity", _) => Some(Value::Bool(false)),
@@ -140,7 +139,9 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Option<Value<'a>> {
         ("string", Value::Double(number)) => Some(Value::text(number.to_string())),
         ("string", Value::Duration(nanos)) => Some(Value::text(duration_text(*nanos))),
         ("string", Value::Timestamp(time)) => Some(Value::text(time.to_string())),
-        ("bool", Value::Bool(_))
+        ("dyn", _)
+        | ("bool", Value::Bool(_))
+        | ("double", Value::Double(_))
         | ("duration", Value::Duration(_))
         | ("timestamp", Value::Timestamp(_)) => Some(value.clone()),
         ("int", Value::Timestamp(time)) => Some(Value::Int(time.as_second())),
@@ -150,7 +151,6 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Option<Value<'a>> {
             truncated(*number).and_then(|n| u64::try_from(n).ok()).map(Value::Uint)
         }
         ("uint", _) => u64::try_from(value.integer()?).ok().map(Value::Uint),
-        ("double", Value::Double(_)) => Some(value.clone()),
         ("double", _) => value.integer()?.to_string().parse().ok().map(Value::Double),
         _ => None,
     }

@@ -53,6 +53,44 @@ fn expressions_mean_what_cel_says() {
     }
 }
 
+/// What cel-go says about expressions made by chance; those with one entry are errors there.
+const VECTORS: &str = include_str!("../../../../testdata/cel.json");
+
+/// Equal as JSON, numbers by value.
+fn same(left: &Json, right: &Json) -> bool {
+    match (left, right) {
+        (Json::Number(l), Json::Number(r)) => l.as_f64() == r.as_f64(),
+        (Json::Array(l), Json::Array(r)) => {
+            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| same(l, r))
+        }
+        (Json::Object(l), Json::Object(r)) => {
+            l.len() == r.len() && l.iter().all(|(k, v)| r.get(k).is_some_and(|o| same(v, o)))
+        }
+        _ => left == right,
+    }
+}
+
+#[test]
+fn expressions_give_what_cel_go_gives() {
+    let file: Json = serde_json::from_str(VECTORS).unwrap();
+    let vectors = file["vectors"].as_array().unwrap();
+    assert!(vectors.len() > 1000);
+    let mut different = Vec::new();
+    for vector in vectors {
+        let (text, expected) = (vector[0].as_str().unwrap(), vector.get(1));
+        let found = run(text, &file["document"]);
+        let equal = match (&found, expected) {
+            (Ok(found), Some(expected)) => same(found, expected),
+            (Err(_), None) => true,
+            _ => false,
+        };
+        if !equal {
+            different.push(format!("{text}\n    is {found:?}\n    not {expected:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{}:\n{}", different.len(), different.join("\n"));
+}
+
 #[test]
 fn the_functions_of_kubernetes_that_are_here_do_what_they_do_there() {
     let document = json!({"cpu": "500m", "memory": "1Gi", "at": "2026-11-25T12:00:00Z"});
@@ -196,7 +234,9 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_compared_by_value_whatever_their_types_are(a in any::<i64>(), b in any::<i64>()) {
+    fn numbers_are_compared_by_value_whatever_their_types_are(
+        a in any::<i64>(), b in any::<i64>(),
+    ) {
         let document = json!({"a": a, "b": b});
         for (sign, expected) in [("<", a < b), ("==", a == b), (">=", a >= b)] {
             let text = format!("self.a {sign} self.b");

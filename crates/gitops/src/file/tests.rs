@@ -80,7 +80,7 @@ fn everything_that_is_wrong_is_told_at_once() {
             "c.yaml:24: GitSync `metadata.name` must be lower-case letters, digits and `-`, at \
              most 63 characters, with no `-` at an end",
         ]
-        .map(|text| text.to_owned())
+        .map(str::to_owned)
     );
 }
 

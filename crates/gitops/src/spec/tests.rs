@@ -129,7 +129,7 @@ fn an_ignore_rule_speaks_of_what_its_selectors_match() {
     for (pattern, text, fits) in
         [("*", "", true), ("a*c", "abc", true), ("a*c", "ab", false), ("*b*b", "ab", false)]
     {
-        assert_eq!(super::policy::glob(pattern, text), fits, "{pattern} {text}");
+        assert_eq!(policy::glob(pattern, text), fits, "{pattern} {text}");
     }
 }
 

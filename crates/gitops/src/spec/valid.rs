@@ -316,11 +316,10 @@ fn url(url: &str, tenancy: Tenancy) -> Result<(), SpecProblem> {
             Err(refused("has a password in it").hint("put a key into the Secret of `secretRef`"))
         }
         "https" | "http" | "ssh" if authority.is_empty() => Err(refused("names no host")),
-        "https" | "http" | "ssh" => Ok(()),
         "file" if tenancy == Tenancy::Multi => {
             Err(refused("is a file of the host, which teams may not read"))
         }
-        "file" => Ok(()),
+        "https" | "http" | "ssh" | "file" => Ok(()),
         "git" => Err(refused("uses git://, which proves neither the server nor its data")
             .hint("use https or ssh")),
         _ => Err(refused("has a scheme that is not one of https, http, ssh, file").hint(URL_HINT)),

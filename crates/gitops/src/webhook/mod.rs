@@ -11,7 +11,7 @@
 //!
 //! | Sender | Proof |
 //! |---|---|
-//! | Forgejo, Gitea, Gogs | `X-Forgejo-Signature`, `X-Gitea-Signature`, `X-Gogs-Signature`: HMAC-SHA256 in hex |
+//! | Forgejo, Gitea, Gogs | `X-Forgejo-Signature` and so on: HMAC-SHA256 in hex |
 //! | GitLab | `webhook-signature` (Standard Webhooks) where there is one, else `X-Gitlab-Token` |
 //! | Bitbucket | `X-Hub-Signature`: `sha256=` and HMAC-SHA256 in hex |
 //! | GitHub | `X-Hub-Signature-256`: `sha256=` and HMAC-SHA256 in hex |

@@ -188,16 +188,20 @@ impl Authentic<'_> {
             _ => return Err(unreadable("it names no kind of reference")),
         };
         let deleted = event == "delete" || hub.deleted;
-        let change = change(&hub.r#ref, kind, hub.before.as_deref(), hub.after.as_deref(), deleted);
-        let pusher = hub.pusher.name.or(hub.pusher.login).or(hub.pusher.username);
+        let name = hub.r#ref.as_deref().unwrap_or_default();
+        let change = change(name, kind, hub.before.as_deref(), hub.after.as_deref(), deleted);
+        let pusher = hub.pusher.unwrap_or_default();
+        let pusher = pusher.name.or(pusher.login).or(pusher.username);
         let urls = urls.into_iter().map(Option::as_deref);
         self.push(Repository::new(urls), change.into_iter().collect(), false, pusher)
     }
 
     fn gitlab(&self) -> Result<Event, WebhookError> {
         let lab: Lab = self.json()?;
-        if !matches!(lab.object_kind.as_str(), "push" | "tag_push") {
-            return Ok(Event::Other(bounded(&lab.object_kind, PUSHER_BYTES_MAX)));
+        // System hooks name their event elsewhere.
+        let kind = lab.object_kind.as_deref().or(lab.event_name.as_deref()).unwrap_or_default();
+        if !matches!(kind, "push" | "tag_push") {
+            return Ok(Event::Other(bounded(kind, PUSHER_BYTES_MAX)));
         }
         let (project, repository) = (&lab.project, &lab.repository);
         let urls = [
@@ -209,7 +213,8 @@ impl Authentic<'_> {
         ];
         // For a tag `after` is the tag's id and this one the commit.
         let after = lab.checkout_sha.as_deref().or(lab.after.as_deref());
-        let change = change(&lab.r#ref, None, lab.before.as_deref(), after, false);
+        let name = lab.r#ref.as_deref().unwrap_or_default();
+        let change = change(name, None, lab.before.as_deref(), after, false);
         let change = change.map(|mut change| {
             change.deleted |= lab.after.as_deref().is_some_and(is_zero);
             change
@@ -239,7 +244,8 @@ impl Authentic<'_> {
         let mut repository = Repository::new([links.html.href.as_deref()]);
         repository.path = cloud.repository.full_name;
         let more = cloud.push.changes.len() > CHANGES_MAX;
-        self.push(repository, changes, more, cloud.actor.nickname.or(cloud.actor.display_name))
+        let actor = cloud.actor.unwrap_or_default();
+        self.push(repository, changes, more, actor.nickname.or(actor.display_name))
     }
 
     fn bitbucket_server(&self) -> Result<Push, WebhookError> {
@@ -257,7 +263,8 @@ impl Authentic<'_> {
             repository.path = Some(format!("{}/{slug}", project.key));
         }
         let more = server.changes.len() > CHANGES_MAX;
-        self.push(repository, changes, more, server.actor.name)
+        let actor = server.actor.unwrap_or_default();
+        self.push(repository, changes, more, actor.name)
     }
 
     /// `{"url": …, "ref": …, "before": …, "after": …}`, all of it optional; an empty body says
@@ -378,8 +385,7 @@ fn unform(value: &[u8]) -> Vec<u8> {
 
 #[derive(Deserialize)]
 struct Hub {
-    #[serde(default)]
-    r#ref: String,
+    r#ref: Option<String>,
     ref_type: Option<String>,
     before: Option<String>,
     after: Option<String>,
@@ -387,8 +393,7 @@ struct Hub {
     deleted: bool,
     #[serde(default)]
     repository: HubRepository,
-    #[serde(default)]
-    pusher: HubPusher,
+    pusher: Option<HubPusher>,
 }
 
 #[derive(Deserialize, Default)]
@@ -410,10 +415,9 @@ struct HubPusher {
 
 #[derive(Deserialize)]
 struct Lab {
-    #[serde(default)]
-    object_kind: String,
-    #[serde(default)]
-    r#ref: String,
+    object_kind: Option<String>,
+    event_name: Option<String>,
+    r#ref: Option<String>,
     before: Option<String>,
     after: Option<String>,
     checkout_sha: Option<String>,
@@ -437,8 +441,7 @@ struct LabProject {
 struct Cloud {
     push: CloudPush,
     repository: CloudRepository,
-    #[serde(default)]
-    actor: CloudActor,
+    actor: Option<CloudActor>,
 }
 
 #[derive(Deserialize)]
@@ -496,8 +499,7 @@ struct CloudActor {
 struct Server {
     changes: Vec<ServerChange>,
     repository: ServerRepository,
-    #[serde(default)]
-    actor: ServerActor,
+    actor: Option<ServerActor>,
 }
 
 #[derive(Deserialize)]

@@ -210,6 +210,8 @@ fn pushes_of_gitlab_are_read_and_deletions_are_seen() {
     let made = push(WebhookProvider::GitLab, "Tag Push Hook", &body);
     assert_eq!(made.changes[0].after.as_deref(), Some(B));
     assert_eq!((made.changes[0].before.clone(), made.changes[0].deleted), (None, false));
+    let system = body.replace("object_kind", "event_name");
+    assert_eq!(push(WebhookProvider::GitLab, "System Hook", &system), made);
     let body = body.replace(A, ZERO).replace(&format!("\"{B}\""), "null");
     let gone = push(WebhookProvider::GitLab, "System Hook", &body);
     assert!(gone.changes[0].deleted);
