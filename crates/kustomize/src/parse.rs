@@ -227,8 +227,7 @@ fn typed(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar, 
     let plain = style == ScalarStyle::Plain;
     let tag = match tag {
         None if plain => scalar::resolve_v3(&text).tag(),
-        None => Tag::Str,
-        Some("!" | "tag:yaml.org,2002:str") => Tag::Str,
+        None | Some("!" | "tag:yaml.org,2002:str") => Tag::Str,
         Some("tag:yaml.org,2002:int") => Tag::Int,
         Some("tag:yaml.org,2002:float") => Tag::Float,
         Some("tag:yaml.org,2002:bool") => Tag::Bool,

@@ -280,11 +280,10 @@ impl Walk<'_> {
         Some(match rest.first() {
             None if create == Kind::Scalar => auto(""),
             None if create == Kind::List => Node::List(Vec::new()),
-            None => Node::map(),
             Some(next) if is_index(next) || condition(next).is_some() || next == "-" => {
                 Node::List(Vec::new())
             }
-            Some(_) => Node::map(),
+            None | Some(_) => Node::map(),
         })
     }
 
