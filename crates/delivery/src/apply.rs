@@ -22,7 +22,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use objects::{GroupKind, ObjectRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::decide::Mode;
@@ -224,14 +224,17 @@ impl<'a> Runner<'a> {
 
     /// What is unchanged is recorded with its uid and digest; what will be made, without.
     fn note_what_is_there(&mut self) {
+        let same = self.recorded_as_seen();
         for (index, desired) in self.set.objects.iter().enumerate() {
             let action = self.action(index);
             let seen = self.found.seen.get(index).and_then(Option::as_ref);
             match (action, seen) {
                 (None, Some(seen)) => {
-                    let uid = Some(seen.uid.clone());
-                    let entry = Entry { uid, digest: Some(desired.digest) };
-                    self.inventory.record(&desired.id, entry);
+                    if !same.contains(&index) {
+                        let uid = Some(seen.uid.clone());
+                        let entry = Entry { uid, digest: Some(desired.digest) };
+                        self.inventory.record(&desired.id, entry);
+                    }
                     if let (Some(health), Some(resource)) = (&seen.health, &desired.resource) {
                         let pending =
                             Pending { resource: resource.clone(), health: health.clone() };
@@ -250,6 +253,19 @@ impl<'a> Runner<'a> {
         for id in std::mem::take(&mut self.decided.forget) {
             self.inventory.forget(&id);
         }
+    }
+
+    /// Objects whose line in the record is right already. Most are, and going through the record
+    /// once is cheaper than looking each one up.
+    fn recorded_as_seen(&self) -> HashSet<usize> {
+        let right = |(id, entry): (&ObjectRef, &Entry)| {
+            let index = *self.set.by_id.get(id)?;
+            let (desired, seen) = (self.set.objects.get(index)?, self.found.seen.get(index)?);
+            let uid = seen.as_ref().map(|seen| &seen.uid)?;
+            let is_right = entry.digest == Some(desired.digest) && entry.uid.as_ref() == Some(uid);
+            is_right.then_some(index)
+        };
+        self.inventory.iter().filter_map(right).collect()
     }
 
     fn action(&self, index: usize) -> Option<Action> {
@@ -282,8 +298,7 @@ impl<'a> Runner<'a> {
 
     /// Writes down everything that may exist after this run, when that is more than is known.
     async fn record(&mut self) -> Result<(), DeliveryError> {
-        let new = self.inventory.iter().any(|(id, _)| self.store.inventory.get(id).is_none());
-        if new {
+        if !self.inventory.is_within(&self.store.inventory) {
             let mut union = self.store.inventory.clone();
             for (id, entry) in self.inventory.iter() {
                 union.expect(id);

@@ -201,7 +201,9 @@ impl Schedule {
             .enumerate()
             .filter_map(|(index, item)| Some((item.defines.as_ref()?, index)))
             .collect();
-        for (index, item) in items.iter().enumerate() {
+        // What is as it should be waits for nobody.
+        let work = items.iter().enumerate().filter(|(_, item)| item.state == ItemState::Work);
+        for (index, item) in work {
             let namespace = ObjectRef::new(GroupKind::new("", "Namespace"), "", &item.id.namespace);
             let needed = by_id
                 .get(&namespace)
