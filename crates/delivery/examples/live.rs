@@ -101,6 +101,7 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
     let fetched = tempfile::tempdir()?;
     let repository = Repository::create(&fetched.path().join("origin"))?;
     let (client, options) = (connect(kubeconfig).await?, options()?);
+    println!("memory, at the start\t{:.1} MiB", status("VmRSS:")? / 1024.0);
     let first = publish(&repository, folder)?;
     let bench = Bench {
         live: Live::new(&client, &options.name),
@@ -115,7 +116,12 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
     bench.warm(runs).await?;
     bench.pushes(runs, &first).await?;
     bench.drifts(kubeconfig, runs).await?;
-    for (name, field) in [("memory", "VmRSS:"), ("peak memory", "VmHWM:")] {
+    let fields = [
+        ("memory", "VmRSS:"),
+        ("memory without files", "RssAnon:"),
+        ("peak memory", "VmHWM:"),
+    ];
+    for (name, field) in fields {
         println!("{name}\t{:.1} MiB", status(field)? / 1024.0);
     }
     Ok(())

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 /// How long a run waits for watches that are being listed, before it lists by itself.
 pub const LIVE_SYNC_SECONDS: u64 = 30;
-/// Objects in one page of the list that a watch begins with; a page is held parsed.
-pub const LIVE_PAGE_OBJECTS: u32 = 250;
+/// Objects in one page of the list that a watch begins with; a page is held parsed, and all kinds
+/// are listed at once.
+pub const LIVE_PAGE_OBJECTS: u32 = 100;
 
 /// A kind that is needed, with the namespaces in which it is.
 pub(crate) type Needed = BTreeMap<Arc<GroupVersionKind>, (Arc<Resource>, BTreeSet<String>)>;
