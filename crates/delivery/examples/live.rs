@@ -116,11 +116,8 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
     bench.warm(runs).await?;
     bench.pushes(runs, &first).await?;
     bench.drifts(kubeconfig, runs).await?;
-    let fields = [
-        ("memory", "VmRSS:"),
-        ("memory without files", "RssAnon:"),
-        ("peak memory", "VmHWM:"),
-    ];
+    let fields =
+        [("memory", "VmRSS:"), ("memory without files", "RssAnon:"), ("peak memory", "VmHWM:")];
     for (name, field) in fields {
         println!("{name}\t{:.1} MiB", status(field)? / 1024.0);
     }
@@ -181,7 +178,8 @@ impl Bench {
 
     async fn warm(&self, runs: usize) -> Result<(), Failure> {
         let tree = self.read().await?;
-        self.plan(&tree).await?;
+        // What an earlier measurement pushed.
+        self.live.apply(&tree, &self.options, None, &Silent, &self.token).await?;
         let (mut checks, mut plans, mut trees) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.requests();
         for _ in 0..runs {
