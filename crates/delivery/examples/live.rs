@@ -105,6 +105,7 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
     let fetched = tempfile::tempdir()?;
     let repository = Repository::create(&fetched.path().join("origin"))?;
     let (client, options) = (connect(kubeconfig).await?, options()?);
+    println!("memory, at the start\t{:.1} MiB", status("VmRSS:")? / 1024.0);
     let first = publish(&repository, folder)?;
     let bench = Bench {
         live: Live::new(&client, &options.name),
@@ -119,7 +120,9 @@ async fn measure(kubeconfig: &str, folder: &Path, runs: usize) -> Result<(), Fai
     bench.warm(runs).await?;
     bench.pushes(runs, &first).await?;
     bench.drifts(kubeconfig, runs).await?;
-    for (name, field) in [("memory", "VmRSS:"), ("peak memory", "VmHWM:")] {
+    let fields =
+        [("memory", "VmRSS:"), ("memory without files", "RssAnon:"), ("peak memory", "VmHWM:")];
+    for (name, field) in fields {
         println!("{name}\t{:.1} MiB", status(field)? / 1024.0);
     }
     Ok(())
@@ -179,7 +182,8 @@ impl Bench {
 
     async fn warm(&self, runs: usize) -> Result<(), Failure> {
         let tree = self.read().await?;
-        self.plan(&tree).await?;
+        // What an earlier measurement pushed.
+        self.live.apply(&tree, &self.options, None, &Silent, &self.token).await?;
         let (mut checks, mut plans, mut trees) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.requests();
         for _ in 0..runs {

@@ -22,7 +22,7 @@ use crate::store::Store;
 use cluster::Client;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use objects::{GroupKind, ObjectRef};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::decide::Mode;
@@ -293,6 +293,7 @@ impl<'a> Runner<'a> {
 
     /// What is unchanged is recorded with its uid and digest; what will be made, without.
     fn note_what_is_there(&mut self) {
+        let same = self.recorded_as_seen();
         for (index, desired) in self.set.objects.iter().enumerate() {
             let action = self.action(index);
             let seen = self.found.seen.get(index).and_then(Option::as_ref);
@@ -303,12 +304,14 @@ impl<'a> Runner<'a> {
                         && desired.says(|directives| directives.once)
                         && self.inventory.get(&desired.id).is_none() => {}
                 (None, Some(seen)) => {
-                    let uid = Some(seen.uid.clone());
-                    let left = self.found.left_alone.contains(&index);
-                    let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
-                    let digest = if left { known } else { Some(desired.digest) };
-                    let entry = Entry { uid, digest, ..Entry::default() };
-                    self.inventory.record(&desired.id, entry);
+                    if !same.contains(&index) {
+                        let uid = Some(seen.uid.clone());
+                        let left = self.found.left_alone.contains(&index);
+                        let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
+                        let digest = if left { known } else { Some(desired.digest) };
+                        let entry = Entry { uid, digest, ..Entry::default() };
+                        self.inventory.record(&desired.id, entry);
+                    }
                     if let (Some(health), Some(resource)) = (&seen.health, &desired.resource) {
                         let pending =
                             Pending { resource: resource.clone(), health: health.clone() };
@@ -337,6 +340,21 @@ impl<'a> Runner<'a> {
         for run in self.decided.hooks.iter().filter(|run| run.phase != Phase::SyncFail) {
             self.inventory.expect_hook(&run.id);
         }
+    }
+
+    /// Objects whose line in the record is right already. Most are, and going through the record
+    /// once is cheaper than looking each one up.
+    fn recorded_as_seen(&self) -> HashSet<usize> {
+        let right = |(id, entry): (&ObjectRef, &Entry)| {
+            let index = *self.set.by_id.get(id)?;
+            let (desired, seen) = (self.set.objects.get(index)?, self.found.seen.get(index)?);
+            let uid = seen.as_ref().map(|seen| &seen.uid)?;
+            let is_right = entry.digest == Some(desired.digest)
+                && entry.uid.as_ref() == Some(uid)
+                && !entry.hook;
+            is_right.then_some(index)
+        };
+        self.inventory.iter().filter_map(right).collect()
     }
 
     pub(crate) fn action(&self, index: usize) -> Option<Action> {
@@ -391,8 +409,7 @@ impl<'a> Runner<'a> {
 
     /// Writes down everything that may exist after this run, when that is more than is known.
     async fn record(&mut self) -> Result<(), DeliveryError> {
-        let new = self.inventory.iter().any(|(id, _)| self.store.inventory.get(id).is_none());
-        if new {
+        if !self.inventory.is_within(&self.store.inventory) {
             let mut union = self.store.inventory.clone();
             for (id, entry) in self.inventory.iter() {
                 if entry.hook {

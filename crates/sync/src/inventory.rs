@@ -107,6 +107,14 @@ impl Inventory {
         self.entries.iter()
     }
 
+    /// Whether every object here is recorded in `other` too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        // Both are sorted, and mostly equal.
+        let mut others = other.entries.keys();
+        self.entries.keys().all(|id| others.any(|other| other == id))
+    }
+
     /// Records an object that is about to be made, or keeps what is known of it.
     pub fn expect(&mut self, id: &ObjectRef) {
         self.entries.entry(id.clone()).or_default().hook = false;

@@ -121,8 +121,9 @@ impl Schedule {
         };
         schedule.count();
         for (index, needs) in needs.into_iter().enumerate() {
-            for (target, need) in needs {
-                schedule.edge(index, target, need);
+            // What is as it should be waits for nobody.
+            if schedule.nodes.get(index).is_some_and(|node| node.phase == Phase::Waiting) {
+                needs.into_iter().for_each(|(target, need)| schedule.edge(index, target, need));
             }
         }
         for index in 0..schedule.nodes.len() {

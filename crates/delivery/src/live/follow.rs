@@ -17,8 +17,12 @@ use tokio::time::Instant;
 
 /// How long a run waits for watches that are being listed, before it lists by itself.
 pub const LIVE_SYNC_SECONDS: u64 = 30;
-/// Objects in one page of the list that a watch begins with; a page is held parsed.
-pub const LIVE_PAGE_OBJECTS: u32 = 250;
+/// Objects in one page of the list that a watch begins with; a page is held parsed, and all kinds
+/// are listed at once.
+pub const LIVE_PAGE_OBJECTS: u32 = 100;
+
+/// A watch that was refused is trusted again when it has gone on for this long.
+const PROBATION: Duration = Duration::from_secs(5);
 
 /// A kind that is needed, with the namespaces in which it is.
 pub(crate) type Needed = BTreeMap<Arc<GroupVersionKind>, (Arc<Resource>, BTreeSet<String>)>;
@@ -62,7 +66,7 @@ impl Place {
     }
 
     fn is_in_sync(&self) -> bool {
-        self.position.is_in_sync() && self.is_worked_in()
+        self.position.is_in_sync() && self.is_worked_in() && self.refusal().is_none()
     }
 
     fn is_worked_in(&self) -> bool {
@@ -246,7 +250,22 @@ impl Follower {
     async fn run(self, mut watch: cluster::Watch) {
         let position = watch.position();
         loop {
-            match watch.next().await {
+            let refused = lock(&self.refusal).is_some();
+            let event = match refused {
+                false => watch.next().await,
+                // A list can be allowed where the stream is not: only time tells.
+                true => match tokio::time::timeout(PROBATION, watch.next()).await {
+                    Ok(event) => event,
+                    Err(_) => {
+                        if position.is_listed() {
+                            *lock(&self.refusal) = None;
+                            self.turn();
+                        }
+                        continue;
+                    }
+                },
+            };
+            match event {
                 Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                     self.memory.seen(&self.gvk, &object, !position.is_listed());
                 }
@@ -256,7 +275,6 @@ impl Follower {
                 Ok(WatchEvent::Synced) => {
                     self.memory.listed(&self.gvk.group_kind(), &self.namespace);
                     self.lists.fetch_add(1, Ordering::AcqRel);
-                    *lock(&self.refusal) = None;
                     self.turn();
                 }
                 // The watch goes on by itself.

@@ -82,10 +82,19 @@ impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(text) => f.write_str(text),
-            Self::Usual(bytes) => bytes.iter().enumerate().try_for_each(|(index, byte)| {
-                let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-                write!(f, "{dash}{byte:02x}")
-            }),
+            Self::Usual(bytes) => {
+                // At once: each run prints as many as there are objects.
+                let mut text = String::with_capacity(36);
+                for (index, byte) in bytes.iter().enumerate() {
+                    if matches!(index, 4 | 6 | 8 | 10) {
+                        text.push('-');
+                    }
+                    for digit in [byte >> 4, byte & 15] {
+                        text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+                    }
+                }
+                f.write_str(&text)
+            }
         }
     }
 }

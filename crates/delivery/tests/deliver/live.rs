@@ -29,7 +29,7 @@ fn id(bed: &Bed, name: &str) -> ObjectRef {
 }
 
 async fn next(events: &mut LiveEvents) -> LiveEvent {
-    tokio::time::timeout(PATIENCE, events.next()).await.expect("an event in time").unwrap()
+    tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap()
 }
 
 async fn next_drift(events: &mut LiveEvents) -> std::sync::Arc<delivery::Drift> {

@@ -149,3 +149,18 @@ proptest! {
         let _ = Inventory::default().read(&text);
     }
 }
+
+#[test]
+fn an_inventory_is_within_another_when_that_names_all_its_objects() {
+    let of = |names: &[&str]| {
+        let mut inventory = Inventory::default();
+        for name in names {
+            inventory.expect(&ObjectRef::new(GroupKind::new("", "ConfigMap"), "a", *name));
+        }
+        inventory
+    };
+    assert!(of(&[]).is_within(&of(&[])) && of(&[]).is_within(&of(&["a"])));
+    assert!(of(&["a", "c"]).is_within(&of(&["a", "b", "c"])));
+    assert!(!of(&["a", "d"]).is_within(&of(&["a", "b", "c"])));
+    assert!(!of(&["a"]).is_within(&of(&[])) && !of(&["0", "a"]).is_within(&of(&["a"])));
+}
