@@ -39,7 +39,8 @@ impl Two {
 
     /// What an agent knows that sees both trees.
     fn tell_both(&mut self) {
-        let id = ObjectRef::new(GroupKind::new("", "ConfigMap"), self.bed.namespace.name(), "moves");
+        let id =
+            ObjectRef::new(GroupKind::new("", "ConfigMap"), self.bed.namespace.name(), "moves");
         self.one.moves.to.insert(id.clone(), self.two.name.clone());
         self.two.moves.from.insert(id, self.one.name.clone());
     }
@@ -109,7 +110,10 @@ async fn a_delivery_acts_only_with_its_own_account_and_a_refusal_names_verb_reso
     let namespace = bed.namespace.name().to_owned();
     bed.kubectl(&["create", "serviceaccount", "deployer"]);
     bed.kubectl(&[
-        "create", "role", "deployer", "--verb=get,list,watch,create,patch,delete",
+        "create",
+        "role",
+        "deployer",
+        "--verb=get,list,watch,create,patch,delete",
         "--resource=configmaps",
     ]);
     let account = format!("--serviceaccount={namespace}:deployer");
@@ -123,7 +127,10 @@ async fn a_delivery_acts_only_with_its_own_account_and_a_refusal_names_verb_reso
     bed.remove("b.yaml");
     let report = bed.apply().await;
     assert_eq!(done(&report), [(Action::Prune, "b")], "{:#?}", report.outcomes);
-    bed.write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n");
+    bed.write(
+        "service.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n",
+    );
     let error = match bed.try_apply(None).await {
         Ok(report) => {
             assert_eq!(outcome(&report, "s").result, OutcomeResult::Failed);

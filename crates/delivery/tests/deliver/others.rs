@@ -170,16 +170,31 @@ async fn gitops_19_a_claim_is_never_made_again_and_a_finalizer_is_waited_for_by_
     assert_eq!(bed.field("pvc/data", ".metadata.uid"), uid);
     let held = outcome(&report, "held").reason.clone().unwrap();
     assert!(held.contains("held by the finalizers example.com/hold"), "{held}");
-    bed.kubectl(&["patch", "cm", "held", "--type=merge", "-p", r#"{"metadata":{"finalizers":[]}}"#]);
+    bed.kubectl(&[
+        "patch",
+        "cm",
+        "held",
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":[]}}"#,
+    ]);
     assert_eq!(outcome(&bed.apply().await, "held").result, OutcomeResult::Done);
-    bed.kubectl(&["patch", "cm", "held", "--type=merge", "-p", r#"{"metadata":{"finalizers":[]}}"#]);
+    bed.kubectl(&[
+        "patch",
+        "cm",
+        "held",
+        "--type=merge",
+        "-p",
+        r#"{"metadata":{"finalizers":[]}}"#,
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gitops_22_drift_is_told_with_fields_and_owners_and_left_alone_where_asked() {
     let Some(mut bed) = Bed::start().await else { return };
     let map = |name: &str, annotations: &str| {
-        config_map(name, "x").replace("}\ndata", &format!(", annotations: {{{annotations}}}}}\ndata"))
+        config_map(name, "x")
+            .replace("}\ndata", &format!(", annotations: {{{annotations}}}}}\ndata"))
     };
     let kept = map("kept", "orlop.dev/self-heal: disabled");
     bed.write("all.yaml", &(config_map("healed", "x") + &kept + &config_map("gone", "x")));
@@ -193,9 +208,8 @@ async fn gitops_22_drift_is_told_with_fields_and_owners_and_left_alone_where_ask
     bed.options.force_conflicts = true;
     let report = bed.apply().await;
     assert_eq!((report.drifted_total, report.drifted.len()), (3, 3), "{:#?}", report.drifted);
-    let drift = |name: &str| {
-        report.drifted.iter().find(|drift| drift.object.name == name).unwrap().clone()
-    };
+    let drift =
+        |name: &str| report.drifted.iter().find(|drift| drift.object.name == name).unwrap().clone();
     assert_eq!(drift("healed").fields[0].path, ".data.key");
     assert_eq!(drift("healed").fields[0].managers, ["robot"]);
     assert!(drift("gone").missing && drift("healed").self_heal && !drift("kept").self_heal);
