@@ -163,11 +163,7 @@ impl DeliveryOptions {
             prune: self.prune,
             force_conflicts: self.force_conflicts,
             prune_last: self.prune_last,
-            ignore: self
-                .ignore
-                .iter()
-                .flat_map(|rule| rule.to_string().split(' ').map(str::to_owned).collect::<Vec<_>>())
-                .collect(),
+            ignore: self.ignore.iter().flat_map(IgnoreRule::texts).collect(),
             force_recreate: self.force_recreate,
             service_account: self.act_as.as_ref().map(ToString::to_string).unwrap_or_default(),
             ..PlanOptions::default()

@@ -323,6 +323,25 @@ impl Runner<'_> {
             let reason = "the run was stopped before its turn".to_owned();
             self.not_done(index, OutcomeResult::NotStarted, reason);
         }
+        if !self.stopped {
+            return;
+        }
+        // Hooks that were made and that nobody waits for any more.
+        let has_ended = |run: &HookRun| {
+            let is_it =
+                |outcome: &Outcome| outcome.object == run.id && outcome.action == Action::Hook;
+            self.outcomes.iter().any(is_it)
+        };
+        let open: Vec<HookRun> = self
+            .decided
+            .sync_hooks()
+            .map(|(_, run)| run)
+            .filter(|run| !has_ended(run))
+            .cloned()
+            .collect();
+        for run in open {
+            self.hook_not_run(&run);
+        }
     }
 
     /// An object that was never tried: it is recorded only if it was before.

@@ -9,7 +9,6 @@
 use objects::ObjectRef;
 use objects::fields::{FieldPointer, PointerError};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::str::FromStr;
 
 /// Most rules of one delivery.
@@ -154,13 +153,14 @@ impl FromStr for IgnoreRule {
     }
 }
 
-impl fmt::Display for IgnoreRule {
-    /// One text for each field or manager, separated by spaces; each of them can be read again.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl IgnoreRule {
+    /// The rule as texts, one for each field or manager; each of them can be read again.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
         let who = format!("{}.{}/{}/{}", self.kind.0, self.group.0, self.namespace.0, self.name.0);
         let pointers = self.pointers.iter().map(|pointer| format!("{who}:{pointer}"));
         let managers = self.managers.iter().map(|manager| format!("{who}:manager={}", manager.0));
-        f.write_str(&pointers.chain(managers).collect::<Vec<_>>().join(" "))
+        pointers.chain(managers).collect()
     }
 }
 
@@ -252,7 +252,9 @@ mod tests {
         }
         for text in ["Deployment.apps:/spec/replicas", "*:manager=x", "Pod:/a/[name=b]/c"] {
             let rule: IgnoreRule = text.parse().unwrap();
-            assert_eq!(rule.to_string().parse(), Ok(rule), "{text}");
+            let texts = rule.texts();
+            assert_eq!(texts.len(), 1);
+            assert_eq!(texts[0].parse(), Ok(rule), "{text}");
         }
     }
 

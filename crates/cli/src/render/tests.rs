@@ -11,7 +11,7 @@ use objects::health::{Health, HealthStatus};
 use objects::{GroupKind, ObjectRef};
 use serde_json::json;
 use sync::plan::{ClusterIdentity, PLAN_SCHEMA, PlanOptions};
-use sync::{Action, Change, Conflict, Operation, Plan, PlanSource, Summary};
+use sync::{Action, Change, Conflict, ForceRecreate, Operation, Phase, Plan, PlanSource, Summary};
 
 fn object(group: &str, kind: &str, name: &str) -> ObjectRef {
     ObjectRef::new(GroupKind::new(group, kind), "shop", name)
@@ -68,10 +68,17 @@ pub(crate) fn full_plan() -> Plan {
         )],
         ..Operation::new(Action::Update, object("", "ConfigMap", "b"))
     };
+    let hook = Operation {
+        wave: -1,
+        phase: Some(Phase::PreSync),
+        reason: Some("PreSync hook".into()),
+        ..Operation::new(Action::Hook, object("batch", "Job", "migrate"))
+    };
     let operations = vec![
         Operation::new(Action::Create, object("", "Service", "web")),
         update,
         text,
+        hook,
         Operation::new(Action::Prune, object("", "ConfigMap", "old")),
         conflict,
     ];
@@ -80,8 +87,15 @@ pub(crate) fn full_plan() -> Plan {
         delivery: "shop".into(),
         source: source(),
         cluster: cluster(),
-        options: PlanOptions { prune_kinds: vec!["Namespace".into()], ..PlanOptions::default() },
-        summary: Summary::of(&operations, 7),
+        options: PlanOptions {
+            prune_kinds: vec!["Namespace".into()],
+            prune_last: true,
+            ignore: vec!["*.*/*/*:/spec/replicas".into()],
+            force_recreate: ForceRecreate::Always,
+            service_account: "shop/deployer".into(),
+            ..PlanOptions::default()
+        },
+        summary: Summary::of(&operations, 0),
         operations,
         problems: vec![problem("`kind` is missing")],
         refusals: vec![problem("too many")],
@@ -103,13 +117,15 @@ fn a_plan_names_every_object_with_its_fields_and_who_owns_what_conflicts() {
             .spec.paused: - true
         ~ update   ConfigMap shop/b
             .data.conf: "a\nb\nc\nd\ne\nf\n" → "a\nb\nc\nd\nE\nE2\nf\n"
+        * hook     Job.batch shop/migrate
+            PreSync hook
         - prune    ConfigMap shop/old
         ! conflict ConfigMap shop/a
             others own fields
             .data.a is owned by helm�[2J
             hint: take them with --force-conflicts
 
-        1 to create, 1 to update, 1 to take over, 1 to prune, 1 in conflict, 7 unchanged
+        1 to create, 1 to update, 1 to take over, 1 hook to run, 1 to prune, 1 in conflict
     "#]]
     .assert_eq(&text);
 }
@@ -136,6 +152,9 @@ fn a_diff_shows_whole_values_and_long_texts_line_by_line() {
             + E
             + E2
               f
+
+        * hook     Job.batch shop/migrate
+            PreSync hook
 
         - prune    ConfigMap shop/old
 
@@ -187,9 +206,9 @@ fn report_of(outcomes: Vec<Outcome>, interrupted: bool) -> Report {
         refusals: Vec::new(),
         warnings: Vec::new(),
         unhealthy: Vec::new(),
-        written: false,
         drifted: Vec::new(),
         drifted_total: 0,
+        written: true,
         interrupted,
         apply_milliseconds: 1_200,
         wait_milliseconds: 3_400,
