@@ -5,7 +5,7 @@ use crate::numbers::Phase;
 use cluster::{EventType, News};
 use gitops::decide::Decision;
 use gitops::spec::{
-    InventorySummary, Operation, Outcome, Period, Status, Valid, condition, reason,
+    HealthCounts, InventorySummary, Operation, Outcome, Period, Status, Valid, condition, reason,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -38,13 +38,13 @@ impl Syncer {
 
     fn note_health(&mut self, valid: &Valid) {
         let Some(health) = self.health() else { return };
-        let wellness = self.eyes.wellness();
-        if !wellness.complete {
+        let counts = health.counts;
+        if self.health.is_none() {
             return;
         }
-        self.shared.numbers.objects(&self.key, &wellness.counts);
-        let counts = health.counts;
-        let total = wellness.counts.values().sum();
+        self.shared.numbers.objects(&self.key, &counts);
+        let HealthCounts { healthy, suspended, progressing, missing, degraded, unknown } = counts;
+        let total = healthy + suspended + progressing + missing + degraded + unknown;
         self.status.inventory = self.name.as_ref().map(|name| InventorySummary {
             delivery: name.as_str().to_owned(),
             namespace: self.key.namespace.clone(),
