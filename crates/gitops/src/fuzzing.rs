@@ -32,3 +32,14 @@ pub fn webhook(bytes: &[u8]) {
         let _ = push.concerns("https://git.example/a.git", &Reference::Branch("main".to_owned()));
     }
 }
+
+/// Compiling and evaluating an expression over a document with a value of each kind: no panic.
+pub fn expression(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(expression) = crate::expression::Expression::compile(text, &["self"]) else { return };
+    let document = serde_json::json!({
+        "a": {"a": [1, -2, 2.5, u64::MAX, null, true, "ä"], "x": "1Gi"}, "x": "",
+    });
+    let _ = expression.evaluate(&[("self", &document)]);
+    let _ = expression.evaluate(&[]);
+}

@@ -102,15 +102,15 @@ fn the_limits_of_a_spec_hold_at_their_bounds() {
     assert_eq!([interval(INTERVAL_MIN - nano), interval(INTERVAL_MAX + nano)], [1, 1]);
     let dependency = Dependency { name: "a".into(), ..Dependency::default() };
     let depends = |count| wrong(|spec| spec.depends_on = vec![dependency.clone(); count]).len();
-    assert_eq!([depends(valid::DEPENDENCIES_MAX), depends(valid::DEPENDENCIES_MAX + 1)], [0, 1]);
+    assert_eq!([depends(DEPENDENCIES_MAX), depends(DEPENDENCIES_MAX + 1)], [0, 1]);
     let rule = IgnoreRule { managers: vec!["hpa".into()], ..IgnoreRule::default() };
     let ignore = |count| wrong(|spec| spec.ignore = vec![rule.clone(); count]).len();
-    assert_eq!([ignore(valid::IGNORE_RULES_MAX), ignore(valid::IGNORE_RULES_MAX + 1)], [0, 1]);
+    assert_eq!([ignore(IGNORE_RULES_MAX), ignore(IGNORE_RULES_MAX + 1)], [0, 1]);
     let url = |len: usize| wrong(|s| s.source.url = format!("https://{}", "a".repeat(len))).len();
-    assert_eq!([url(valid::URL_BYTES_MAX - 8), url(valid::URL_BYTES_MAX - 7)], [0, 1]);
+    assert_eq!([url(URL_BYTES_MAX - 8), url(URL_BYTES_MAX - 7)], [0, 1]);
     assert_eq!(wrong(|spec| spec.prune.max_percent = 101).len(), 1);
     let retry = |limit| wrong(|spec| spec.retry.limit = Some(limit)).len();
-    assert_eq!([retry(valid::RETRY_LIMIT_MAX), retry(valid::RETRY_LIMIT_MAX + 1)], [0, 1]);
+    assert_eq!([retry(RETRY_LIMIT_MAX), retry(RETRY_LIMIT_MAX + 1)], [0, 1]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn an_ignore_rule_speaks_of_what_its_selectors_match() {
     for (pattern, text, fits) in
         [("*", "", true), ("a*c", "abc", true), ("a*c", "ab", false), ("*b*b", "ab", false)]
     {
-        assert_eq!(policy::glob(pattern, text), fits, "{pattern} {text}");
+        assert_eq!(super::policy::glob(pattern, text), fits, "{pattern} {text}");
     }
 }
 
@@ -179,12 +179,35 @@ fn the_status_keeps_no_more_than_its_bounds() {
         status.record(Operation { started_at, ..Operation::default() });
         status.record(Operation { started_at, outcome: Outcome::Failed, ..Operation::default() });
     }
-    assert_eq!(status.history.len(), status::STATUS_HISTORY_MAX);
+    assert_eq!(status.history.len(), STATUS_HISTORY_MAX);
     assert_eq!(status.history[0], status.last_operation.clone().unwrap());
     assert_eq!(status.history[1].started_at.unwrap().as_second(), 18);
     let drift = Drift { fields: vec![".a".into(); 50], ..Drift::default() };
     status.set_drift(vec![drift; 100]);
-    assert_eq!((status.drift.len(), status.drift_total), (status::STATUS_DRIFT_MAX, 100));
-    assert_eq!(status.drift[0].fields.len(), status::DRIFT_FIELDS_MAX);
-    assert_eq!(status::bounded("ä".repeat(5000)).len(), status::MESSAGE_BYTES_MAX);
+    assert_eq!((status.drift.len(), status.drift_total), (STATUS_DRIFT_MAX, 100));
+    assert_eq!(status.drift[0].fields.len(), DRIFT_FIELDS_MAX);
+    assert_eq!(bounded("ä".repeat(5000)).len(), MESSAGE_BYTES_MAX);
+}
+
+#[test]
+fn a_ready_expression_decides_about_its_dependency() {
+    let depends = |expression: &str| {
+        let ready_expr = Some(expression.to_owned());
+        let dependency = Dependency { name: "base".into(), namespace: None, ready_expr };
+        Valid::for_test().with(|spec| spec.depends_on = vec![dependency])
+    };
+    let valid = depends("dep.status.appliedRevision == self.status.fetchedRevision").unwrap();
+    let mut other = GitSync::default();
+    assert_eq!(valid.not_ready(0, None).unwrap(), "there is no such GitSync");
+    assert_eq!(
+        valid.not_ready(0, Some(&other)).unwrap(),
+        "its readyExpr cannot be evaluated: 1:5: no such key: status"
+    );
+    let valid = depends("dep.status.healthyRevision.startsWith('ab')").unwrap();
+    let healthy_revision = Some("abc".to_owned());
+    other.status = Some(Status { healthy_revision, ..Status::default() });
+    assert_eq!(valid.not_ready(0, Some(&other)), None);
+    let problems = depends("dpe.status").unwrap_err();
+    assert_eq!(problems[0].field, "spec.dependsOn[0].readyExpr");
+    assert_eq!(problems[0].hint.as_ref().unwrap().as_str(), "did you mean `dep`?");
 }

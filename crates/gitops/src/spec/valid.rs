@@ -8,6 +8,9 @@ use super::{
     API_VERSION, Dependency, Engine, GitSync, HEALTH_TIMEOUT_MAX, INTERVAL_MAX, INTERVAL_MIN, KIND,
     KeySource, Spec, SyncKey, VerifyMode,
 };
+use crate::decide::graph::not_ready;
+use crate::expression::Expression;
+use crate::health::{self, HealthRules};
 use model::Hint;
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +41,9 @@ pub const RETRY_LIMIT_MAX: u32 = 1000;
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Characters of a GitSync's name: it is a label's value and part of object names.
 pub const NAME_CHARS_MAX: usize = 63;
+
+/// The variables of `readyExpr`: the other GitSync and the own one.
+pub const READY_VARIABLES: [&str; 2] = ["dep", "self"];
 
 /// Hexadecimal digits of a commit id: SHA-1 or SHA-256.
 const COMMIT_DIGITS: [usize; 2] = [40, 64];
@@ -111,6 +117,9 @@ impl SpecProblem {
 pub struct Valid {
     sync: GitSync,
     reference: Reference,
+    health: HealthRules,
+    /// For each dependency its expression, if it has one.
+    ready: Vec<Option<Expression>>,
 }
 
 impl Valid {
@@ -125,11 +134,15 @@ impl Valid {
         verify(&sync.spec, &mut problems);
         times(&sync.spec, &mut problems);
         names(&sync.spec, tenancy, &mut problems);
-        dependencies(&sync, tenancy, &mut problems);
+        let ready = dependencies(&sync, tenancy, &mut problems);
         rules(&sync.spec, &mut problems);
+        let health = HealthRules::compile(&sync.spec.health).unwrap_or_else(|wrong| {
+            problems.extend(wrong);
+            HealthRules::default()
+        });
         render(&sync.spec, &mut problems);
         match reference {
-            Some(reference) if problems.is_empty() => Ok(Self { sync, reference }),
+            Some(reference) if problems.is_empty() => Ok(Self { sync, reference, health, ready }),
             _ => Err(problems),
         }
     }
@@ -172,6 +185,27 @@ impl Valid {
             let namespace = dependency.namespace.as_ref().unwrap_or(own);
             (SyncKey::new(namespace.clone(), dependency.name.clone()), dependency)
         })
+    }
+
+    /// The rules of health.
+    #[must_use]
+    pub fn health(&self) -> &HealthRules {
+        &self.health
+    }
+
+    /// Why a dependency (by its place in the spec) is not ready; none when it is. Its expression
+    /// decides, or else its condition `Ready`. `other` is none when there is no such GitSync.
+    #[must_use]
+    pub fn not_ready(&self, index: usize, other: Option<&GitSync>) -> Option<String> {
+        let Some(Some(expression)) = self.ready.get(index) else { return not_ready(other) };
+        let Some(other) = other else { return not_ready(None) };
+        let json = |sync| serde_json::to_value(sync).unwrap_or_default();
+        let (dep, own) = (json(other), json(&self.sync));
+        match expression.holds(&[(READY_VARIABLES[0], &dep), (READY_VARIABLES[1], &own)]) {
+            Ok(true) => None,
+            Ok(false) => Some("its readyExpr is false".to_owned()),
+            Err(error) => Some(format!("its readyExpr cannot be evaluated: {error}")),
+        }
     }
 
     /// A valid one for tests: `default/test`, branch `main` of `https://git.example/shop.git`.
@@ -439,7 +473,13 @@ fn names(spec: &Spec, tenancy: Tenancy, problems: &mut Vec<SpecProblem>) {
     }
 }
 
-fn dependencies(sync: &GitSync, tenancy: Tenancy, problems: &mut Vec<SpecProblem>) {
+/// Gives for each dependency its expression, if it has one.
+fn dependencies(
+    sync: &GitSync,
+    tenancy: Tenancy,
+    problems: &mut Vec<SpecProblem>,
+) -> Vec<Option<Expression>> {
+    let mut ready = Vec::new();
     let list = &sync.spec.depends_on;
     if list.len() > DEPENDENCIES_MAX {
         problems.push(SpecProblem::new("spec.dependsOn", "has more than 32 entries"));
@@ -457,17 +497,11 @@ fn dependencies(sync: &GitSync, tenancy: Tenancy, problems: &mut Vec<SpecProblem
         if tenancy == Tenancy::Multi && namespace != own {
             problems.push(SpecProblem::new(field("namespace"), "is not the GitSync's own"));
         }
-        expression(&field("readyExpr"), dependency.ready_expr.as_deref(), problems);
+        ready.push(dependency.ready_expr.as_ref().and_then(|text| {
+            health::expression(&field("readyExpr"), text, &READY_VARIABLES, problems)
+        }));
     }
-}
-
-fn expression(field: &str, text: Option<&str>, problems: &mut Vec<SpecProblem>) {
-    let Some(text) = text else { return };
-    if text.trim().is_empty() {
-        problems.push(SpecProblem::new(field, "is empty"));
-    } else if text.len() > EXPRESSION_BYTES_MAX {
-        problems.push(SpecProblem::new(field, "is longer than 4,096 bytes"));
-    }
+    ready
 }
 
 fn rules(spec: &Spec, problems: &mut Vec<SpecProblem>) {
@@ -505,15 +539,6 @@ fn rules(spec: &Spec, problems: &mut Vec<SpecProblem>) {
         if rule.healthy.is_none() && rule.degraded.is_none() && rule.progressing.is_none() {
             let problem = "says nothing: set `healthy`, `progressing` or `degraded`";
             problems.push(SpecProblem::new(field(""), problem));
-        }
-        let expressions = [
-            (".healthy", &rule.healthy),
-            (".progressing", &rule.progressing),
-            (".degraded", &rule.degraded),
-            (".message", &rule.message),
-        ];
-        for (name, text) in expressions {
-            expression(&field(name), text.as_deref(), problems);
         }
     }
 }

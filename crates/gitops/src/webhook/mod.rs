@@ -31,6 +31,7 @@ mod verify;
 pub use address::{Address, same_repository};
 pub use payload::{Event, Push, RefChange, RefKind, Repository};
 pub use replay::{DELIVERIES_MAX, Deliveries, REPLAY_WINDOW};
+pub(crate) use verify::standard_key;
 pub use verify::{Authentic, Headers, verify};
 
 use model::{Explain, Hint, Retry};

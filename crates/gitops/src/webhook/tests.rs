@@ -136,10 +136,10 @@ fn gitlab_is_believed_by_token_or_by_signature_and_a_signature_is_not_bypassed()
 #[test]
 fn a_standard_secret_is_decoded_from_its_text_form() {
     let text = format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(SECRET));
-    assert_eq!(super::verify::standard_key(text.as_bytes()).unwrap(), SECRET);
-    assert_eq!(super::verify::standard_key(SECRET).unwrap(), SECRET);
-    assert_eq!(super::verify::standard_key(b"whsec_AAAA"), None);
-    assert_eq!(super::verify::standard_key(b"whsec_!"), None);
+    assert_eq!(standard_key(text.as_bytes()).unwrap(), SECRET);
+    assert_eq!(standard_key(SECRET).unwrap(), SECRET);
+    assert_eq!(standard_key(b"whsec_AAAA"), None);
+    assert_eq!(standard_key(b"whsec_!"), None);
 }
 
 fn read(provider: WebhookProvider, event: &str, body: &str) -> Result<Event, WebhookError> {
