@@ -121,6 +121,12 @@ impl WatchPosition {
         self.is_listed() && quiet <= WATCH_QUIET_SECONDS * 1000
     }
 
+    /// How many whole lists the reader has taken.
+    #[must_use]
+    pub fn lists_taken(&self) -> u64 {
+        self.0.taken.load(Ordering::Acquire)
+    }
+
     /// Whether the reader has taken a whole list and no other one has become necessary since.
     #[must_use]
     pub fn is_listed(&self) -> bool {

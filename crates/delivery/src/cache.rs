@@ -214,6 +214,43 @@ mod tests {
         assert!(cache.get(&Arc::from("b"), key(0)).is_none(), "the path stands in diagnostics");
     }
 
+    #[tokio::test]
+    async fn a_push_is_parsed_as_far_as_it_changed_something_and_reads_as_without_a_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(repository) = testkit::git::Repository::create(&folder.path().join("origin")) else {
+            return testkit::cluster::skip("git is not installed");
+        };
+        let document = |name: &str, value: &str| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{k: '{value}'}}\n"
+            )
+        };
+        let (a, b) = (document("a", "1"), document("b", "1"));
+        let files = [("a.yaml", a.as_bytes()), ("b.yaml", b.as_bytes()), ("c.yaml", b"kind: X")];
+        repository.push(&files, "first").unwrap();
+        let source = source::Source::Git {
+            fetch: Box::new(repo::Fetch::new(
+                repo::RepoUrl::local(repository.path()),
+                repo::Reference::Head,
+            )),
+            cache: folder.path().join("fetched"),
+        };
+        let (cache, token) = (TreeCache::default(), tokio_util::sync::CancellationToken::new());
+        let first = source::load_with(&source, &cache, &token).await.unwrap();
+        assert_eq!((first.len(), first.problems().len(), cache.len()), (2, 1, 3));
+        repository.push(&[("b.yaml", document("b", "2").as_bytes())], "second").unwrap();
+        let second = source::load_with(&source, &cache, &token).await.unwrap();
+        assert_eq!(cache.len(), 4, "one file was parsed");
+        let plain = source::load(&source, &token).await.unwrap();
+        assert_eq!(second.source(), plain.source());
+        assert_ne!(second.source().digest, first.source().digest);
+        assert_eq!(second.problems(), plain.problems());
+        let packed = |tree: &source::Tree| {
+            tree.documents.iter().map(|document| document.packed.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(packed(&second), packed(&plain));
+    }
+
     #[test]
     fn gitops_15_a_cache_is_not_printed() {
         let (cache, path) = (TreeCache::default(), Arc::<str>::from("a"));

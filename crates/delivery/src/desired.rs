@@ -95,6 +95,25 @@ impl Desired {
         Ok(object)
     }
 
+    /// A core object of the default namespace, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(object: &Object, delivery: &str) -> Self {
+        let mut formed = object.clone();
+        form(&mut formed, "default", None, delivery);
+        Self {
+            id: formed.id(),
+            gvk: Arc::new(object.gvk()),
+            origin: Origin { file: "a.yaml".into(), line: 1 },
+            digest: Digest::of(&formed.into_value()),
+            rank: 0,
+            defines: None,
+            needs: Vec::new(),
+            resource: None,
+            delivery: delivery.into(),
+            packed: Packed::pack(object).unwrap(),
+        }
+    }
+
     /// The beginnings of an operation on it.
     pub(crate) fn operation(&self, action: Action) -> Operation {
         Operation {
@@ -191,6 +210,18 @@ impl DesiredSet {
             named: HashSet::with_capacity(objects),
             ..Self::default()
         }
+    }
+
+    /// These objects, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(objects: Vec<Desired>) -> Self {
+        let mut set =
+            Self { objects: objects.into_iter().map(Arc::new).collect(), ..Self::default() };
+        for (index, desired) in set.objects.iter().enumerate() {
+            set.by_id.insert(desired.id.clone(), index);
+            set.named.insert(desired.id.clone());
+        }
+        set
     }
 
     /// The desired object of this identity.

@@ -8,6 +8,7 @@ use super::{LiveEvent, Unwatched};
 use cluster::{Client, ClusterError, ListOptions, Resource, WatchEvent, WatchPosition};
 use objects::GroupVersionKind;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ pub(crate) struct Watches {
 struct Place {
     namespace: String,
     position: WatchPosition,
+    /// Lists whose end the memory has worked in.
+    lists: Arc<AtomicU64>,
     refusal: Arc<Mutex<Option<Refusal>>>,
     task: JoinHandle<()>,
 }
@@ -58,9 +61,17 @@ impl Place {
         lock(&self.refusal).clone()
     }
 
+    fn is_in_sync(&self) -> bool {
+        self.position.is_in_sync() && self.is_worked_in()
+    }
+
+    fn is_worked_in(&self) -> bool {
+        self.lists.load(Ordering::Acquire) == self.position.lists_taken()
+    }
+
     /// Nothing more is to be waited for.
     fn is_decided(&self) -> bool {
-        self.position.is_listed() || self.refusal().is_some()
+        (self.position.is_listed() && self.is_worked_in()) || self.refusal().is_some()
     }
 }
 
@@ -155,7 +166,9 @@ impl Watches {
             ..ListOptions::with_labels(self.selector.clone())
         };
         let refusal: Arc<Mutex<Option<Refusal>>> = Arc::default();
+        let lists = Arc::<AtomicU64>::default();
         let follower = Follower {
+            lists: lists.clone(),
             gvk: resource.gvk.clone(),
             namespace: namespace.to_owned(),
             memory: self.memory.clone(),
@@ -170,7 +183,7 @@ impl Watches {
             follower.refused("the server offers no watch of it".to_owned(), false);
             tokio::spawn(async {})
         };
-        Place { namespace: namespace.to_owned(), position, refusal, task }
+        Place { namespace: namespace.to_owned(), position, lists, refusal, task }
     }
 
     fn all(&self, is: impl Fn(&Place) -> bool) -> bool {
@@ -183,8 +196,7 @@ impl Watches {
         let Some(places) = kinds.get(gvk) else { return false };
         let in_sync = |namespace: &str| {
             places.iter().any(|place| {
-                (place.namespace.is_empty() || place.namespace == namespace)
-                    && place.position.is_in_sync()
+                (place.namespace.is_empty() || place.namespace == namespace) && place.is_in_sync()
             })
         };
         !places.is_empty() && namespaces.iter().all(|namespace| in_sync(namespace))
@@ -192,7 +204,7 @@ impl Watches {
 
     /// Whether every watch is in sync.
     pub(crate) fn all_in_sync(&self) -> bool {
-        self.all(|place| place.position.is_in_sync())
+        self.all(Place::is_in_sync)
     }
 
     /// What is not watched, and why.
@@ -222,6 +234,7 @@ fn covers(places: &[Place], namespaces: &BTreeSet<String>) -> bool {
 
 /// The reader of one watch.
 struct Follower {
+    lists: Arc<AtomicU64>,
     gvk: GroupVersionKind,
     namespace: String,
     memory: Arc<Memory>,
@@ -241,6 +254,8 @@ impl Follower {
                     self.memory.gone(&deletion.id, &deletion.uid);
                 }
                 Ok(WatchEvent::Synced) => {
+                    self.memory.listed(&self.gvk.group_kind(), &self.namespace);
+                    self.lists.fetch_add(1, Ordering::AcqRel);
                     *lock(&self.refusal) = None;
                     self.turn();
                 }

@@ -307,11 +307,24 @@ impl Memory {
 
     /// Forgets a kind, everywhere or in one namespace: nobody watches it any more.
     pub(crate) fn forget(&self, kind: &GroupKind, namespace: &str) {
+        self.forget_those(kind, namespace, |_| true);
+    }
+
+    /// A list of a kind is complete. What was written meanwhile and is not in it may have gone
+    /// again without an event: it is forgotten until its event comes, if it ever does.
+    pub(crate) fn listed(&self, kind: &GroupKind, namespace: &str) {
+        self.forget_those(kind, namespace, |memo| memo.written);
+    }
+
+    fn forget_those(&self, kind: &GroupKind, namespace: &str, those: impl Fn(&Memo) -> bool) {
+        // Identities have the canonical group.
+        let kind = kind.clone().canonical();
         let mut state = self.state();
         let ids: Vec<ObjectRef> = state
             .memos
-            .keys()
-            .filter(|id| id.kind == kind.kind && id.group == kind.group)
+            .iter()
+            .filter(|(id, memo)| id.kind == kind.kind && id.group == kind.group && those(memo))
+            .map(|(id, _)| id)
             .filter(|id| namespace.is_empty() || id.namespace == namespace)
             .cloned()
             .collect();
@@ -461,3 +474,6 @@ fn footprint(live: &Object) -> Digest {
     hasher.value(&Value::Object(map));
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;
