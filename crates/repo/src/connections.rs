@@ -108,11 +108,10 @@ impl Connections {
         if let Some(thread) = &*thread {
             return Ok(thread.handle.clone());
         }
-        let failed = |e: std::io::Error| RepoError::Connect { url: url.to_owned(), source: Cause::of(&e) };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let failed =
+            |e: std::io::Error| RepoError::Connect { url: url.to_owned(), source: Cause::of(&e) };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::Builder::new()

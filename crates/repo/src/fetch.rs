@@ -134,7 +134,8 @@ impl Connections {
         let git = match &spec.url.place {
             Place::Local { path } => local::open(path, spec)?,
             Place::Http { .. } | Place::Ssh { .. } => {
-                let remote = Remote { connections: self, spec, watch: watch(spec, cancel), progress };
+                let remote =
+                    Remote { connections: self, spec, watch: watch(spec, cancel), progress };
                 remote.fetch(cache_dir)?
             }
         };
@@ -168,7 +169,9 @@ impl Remote<'_> {
                 self.fetch_into(cache.new_generation()?)
             }
             // Somebody pushed between the question and the answer: asking again is enough.
-            Err(RepoError::ReferenceMoved { .. }) => self.fetch_into(cache.generation(self.watch.cancel)?),
+            Err(RepoError::ReferenceMoved { .. }) => {
+                self.fetch_into(cache.generation(self.watch.cancel)?)
+            }
             result => result,
         }
     }

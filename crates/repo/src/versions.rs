@@ -40,7 +40,8 @@ impl VersionRange {
     /// # Errors
     /// When it is not a range, too long, or nothing can be in it.
     pub fn parse(text: &str) -> Result<Self, RepoError> {
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(RANGE_BYTES_MAX).collect();
+        let shown: String =
+            text.chars().filter(|c| !c.is_control()).take(RANGE_BYTES_MAX).collect();
         let refused =
             |reason: &str| RepoError::InvalidRange { range: shown.clone(), reason: reason.into() };
         if text.len() > RANGE_BYTES_MAX {
@@ -111,12 +112,8 @@ pub(crate) fn version_of(name: &str) -> Option<Version> {
 
 /// Comparators that all hold, separated by blanks or commas.
 fn alternative(text: &str) -> Result<Interval, String> {
-    let mut interval = Interval {
-        low: first(0, 0, 0),
-        high: None,
-        high_included: false,
-        prereleases: false,
-    };
+    let mut interval =
+        Interval { low: first(0, 0, 0), high: None, high_included: false, prereleases: false };
     let words = words(text);
     if words.is_empty() {
         return Err("a part of it is empty; write * for any version".into());
@@ -151,7 +148,8 @@ fn words(text: &str) -> Vec<String> {
             Some(operator) => format!("{operator}{word}"),
             None => word.to_owned(),
         };
-        if joined == "-" && words.last().is_some_and(|w| w.starts_with(|c: char| c.is_ascii_digit()))
+        if joined == "-"
+            && words.last().is_some_and(|w| w.starts_with(|c: char| c.is_ascii_digit()))
         {
             if let Some(low) = words.last_mut() {
                 *low = format!(">={low}");
@@ -182,7 +180,9 @@ impl Interval {
     fn is_empty(&self) -> bool {
         match &self.high {
             Some(high) if self.high_included => self.low > *high,
-            Some(high) => self.low >= *high || (!self.prereleases && before(self.low.clone()) >= *high),
+            Some(high) => {
+                self.low >= *high || (!self.prereleases && before(self.low.clone()) >= *high)
+            }
             None => false,
         }
     }
@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn gitops_15_the_highest_version_of_a_range_wins_as_a_version_and_not_as_a_text() {
-        let tags = ["v1.9.0", "v1.10.0", "v2.0.0", "v0.3.1", "1.4.7", "v1.4", "main", "v3.0.0-rc.1"];
+        let tags =
+            ["v1.9.0", "v1.10.0", "v2.0.0", "v0.3.1", "1.4.7", "v1.4", "main", "v3.0.0-rc.1"];
         for (range, expected) in [
             ("1.x", "v1.10.0"),
             (">=1.2.0 <2.0.0", "v1.10.0"),
@@ -326,7 +327,8 @@ mod tests {
 
     #[test]
     fn pre_releases_count_only_where_they_are_asked_for() {
-        let has = |range: &str, version: &str| VersionRange::parse(range).unwrap().contains(version);
+        let has =
+            |range: &str, version: &str| VersionRange::parse(range).unwrap().contains(version);
         assert!(!has(">=1.0.0", "1.1.0-rc.1"));
         assert!(has(">=1.0.0-0", "1.1.0-rc.1"));
         assert!(has(">=1.0.0-rc.1 <2.0.0", "1.0.0-rc.2"));

@@ -137,14 +137,14 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             lines in proptest::collection::vec("[a-z0-9 :/^{}\\x00-]{0,70}", 0..12),
         ) {
-            read_anything(&bytes);
+            crate::fuzzing::git_wire(&bytes);
             let mut packets = Vec::new();
             for line in &lines {
                 write_line(&mut packets, line);
             }
             packets.extend_from_slice(b"0000");
             packets.extend_from_slice(&bytes);
-            read_anything(&packets);
+            crate::fuzzing::git_wire(&packets);
         }
     }
 }

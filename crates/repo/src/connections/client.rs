@@ -188,8 +188,7 @@ async fn send(http: &Http, request: &Request) -> Result<http::Response<Incoming>
     let mut closed = 0;
     loop {
         let mut message = http::Request::new(Full::new(request.body.clone().unwrap_or_default()));
-        *message.method_mut() =
-            if request.body.is_some() { Method::POST } else { Method::GET };
+        *message.method_mut() = if request.body.is_some() { Method::POST } else { Method::GET };
         *message.uri_mut() = request.url.clone();
         *message.headers_mut() = request.headers.clone();
         match http.request(message).await {
@@ -228,9 +227,7 @@ fn classify(error: &legacy::Error) -> Failed {
     Failed { phase, source }
 }
 
-fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
 }
 

@@ -84,15 +84,16 @@ impl Service<Uri> for Dialer {
             });
         };
         if !matches!(proxy.uri().scheme_str(), Some("http" | "https")) {
-            let failed = io::Error::other("the environment names a proxy that is not http or https");
+            let failed =
+                io::Error::other("the environment names a proxy that is not http or https");
             return Box::pin(async move { Err(failed.into()) });
         }
         let mut to_proxy = HttpsConnector::from((self.http.clone(), self.tls.clone()));
         if to.scheme_str() != Some("https") {
             let connecting = to_proxy.call(proxy.uri().clone());
-            return Box::pin(async move {
-                Ok(Dialed { socket: connecting.await?, proxied: true })
-            });
+            return Box::pin(
+                async move { Ok(Dialed { socket: connecting.await?, proxied: true }) },
+            );
         }
         let mut tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
         if let Some(value) = proxy.basic_auth() {

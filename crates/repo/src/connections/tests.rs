@@ -18,7 +18,8 @@ fn proxy() -> (String, Receiver<String>) {
             let reader = BufReader::new(stream.try_clone().unwrap());
             let lines = reader.lines().map_while(Result::ok).take_while(|line| !line.is_empty());
             let head: Vec<String> = lines.collect();
-            let _ = stream.write_all(b"HTTP/1.1 503 x\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n");
+            let _ =
+                stream.write_all(b"HTTP/1.1 503 x\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n");
             if sender.send(head.join("\n")).is_err() {
                 return;
             }

@@ -224,9 +224,9 @@ impl Generation {
         answer: &Answer,
     ) -> Result<(), RepoError> {
         self.state.filtered |= filtered;
-        self.state.shallow.retain(|id| {
-            !answer.unshallow.contains(id) && !answer.shallow.contains(id)
-        });
+        self.state
+            .shallow
+            .retain(|id| !answer.unshallow.contains(id) && !answer.shallow.contains(id));
         self.state.shallow.extend(&answer.shallow);
         self.state.tips.retain(|other| *other != tip);
         self.state.tips.push(tip);

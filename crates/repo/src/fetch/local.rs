@@ -108,8 +108,7 @@ impl Repository {
                 }),
             };
         }
-        let failed =
-            |e: io::Error| RepoError::ListReferences { url: url(), source: Cause::of(&e) };
+        let failed = |e: io::Error| RepoError::ListReferences { url: url(), source: Cause::of(&e) };
         let mut wanted = spec.reference.prefixes();
         if let Reference::Versions(range) = &spec.reference {
             let names = self.names(spec.limits.references)?;
@@ -152,7 +151,8 @@ impl Repository {
                 Some(_) => return Err(io::Error::other(format!("{name} points out of refs"))),
                 None => {
                     let id = ObjectId::from_hex(text.trim().as_bytes());
-                    let id = id.map_err(|_| io::Error::other(format!("{name} has no object id")))?;
+                    let id =
+                        id.map_err(|_| io::Error::other(format!("{name} has no object id")))?;
                     return Ok(Some((name, id)));
                 }
             }
@@ -189,8 +189,9 @@ impl Repository {
 
     /// The full names of all branches and tags.
     fn names(&self, limit: usize) -> Result<Vec<String>, RepoError> {
-        let failed = |e: io::Error| {
-            RepoError::ListReferences { url: self.url.clone(), source: Cause::of(&e) }
+        let failed = |e: io::Error| RepoError::ListReferences {
+            url: self.url.clone(),
+            source: Cause::of(&e),
         };
         let mut names: Vec<String> = self.packed().map_err(failed)?.into_keys().collect();
         let mut folders = vec![("refs/heads".to_owned(), 0), ("refs/tags".to_owned(), 0)];

@@ -2,9 +2,9 @@
 
 use super::Step;
 use super::watch::Watch;
+use crate::RepoError;
 use crate::error::Cause;
 use crate::limits::Limits;
-use crate::RepoError;
 use gix_hash::Kind;
 use gix_utils::progress::Discard;
 use std::error::Error;
@@ -110,9 +110,7 @@ pub(super) fn index_pack(
     cancel: &AtomicBool,
 ) -> Result<(), PackError> {
     let bases = match bases {
-        Some(path) => {
-            Some(gix_odb::at(path, Kind::Sha1).map_err(|error| PackError::of(&error))?)
-        }
+        Some(path) => Some(gix_odb::at(path, Kind::Sha1).map_err(|error| PackError::of(&error))?),
         None => None,
     };
     let options = gix_pack::bundle::write::Options {

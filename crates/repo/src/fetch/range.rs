@@ -147,7 +147,8 @@ impl Walk<'_> {
         new: ObjectId,
         is_older: &dyn Fn(ObjectId) -> bool,
     ) -> Result<CommitRange, RepoError> {
-        let mut range = CommitRange { commits: Vec::new(), descends: old == new, older: Vec::new() };
+        let mut range =
+            CommitRange { commits: Vec::new(), descends: old == new, older: Vec::new() };
         let mut found: HashMap<ObjectId, Commit> = HashMap::new();
         let mut children: HashMap<ObjectId, usize> = HashMap::new();
         let mut outside = HashSet::new();

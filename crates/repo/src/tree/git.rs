@@ -40,10 +40,7 @@ pub(crate) fn read_commit(objects: &Objects, id: ObjectId) -> Result<Commit, Cau
 
 /// Everything that commits and tags lead to, their parents left aside: commits, trees, and the
 /// names of files, whether these are here or not.
-pub(crate) fn reachable(
-    objects: &Objects,
-    tips: &[ObjectId],
-) -> Result<HashSet<ObjectId>, Cause> {
+pub(crate) fn reachable(objects: &Objects, tips: &[ObjectId]) -> Result<HashSet<ObjectId>, Cause> {
     let mut seen = HashSet::new();
     let (mut trees, mut buffer) = (Vec::new(), Vec::new());
     for tip in tips {
@@ -54,7 +51,8 @@ pub(crate) fn reachable(
             seen.insert(target);
         }
         let data = bounded(objects, id, Kind::Commit, COMMIT_BYTES_MAX, &mut buffer)?;
-        let commit = CommitRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
+        let commit =
+            CommitRef::from_bytes(data, gix_hash::Kind::Sha1).map_err(|e| Cause::of(&e))?;
         let root = commit.tree();
         if seen.insert(root) {
             trees.push(root);
@@ -291,11 +289,7 @@ fn bounded<'a>(
     Ok(data.data)
 }
 
-fn entries(
-    objects: &Objects,
-    id: ObjectId,
-    buffer: &mut Vec<u8>,
-) -> Result<Vec<Raw>, Cause> {
+fn entries(objects: &Objects, id: ObjectId, buffer: &mut Vec<u8>) -> Result<Vec<Raw>, Cause> {
     let data = bounded(objects, id, Kind::Tree, TREE_OBJECT_BYTES_MAX, buffer)?;
     TreeRefIter::from_bytes(data, gix_hash::Kind::Sha1)
         .map(|entry| {

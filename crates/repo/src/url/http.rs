@@ -39,9 +39,7 @@ impl HttpUrl {
             _ => return Err("it is neither https nor http"),
         };
         if rest.contains(['?', '#']) {
-            return Err(
-                "a query or fragment is not part of a Git URL; give tokens as credentials",
-            );
+            return Err("a query or fragment is not part of a Git URL; give tokens as credentials");
         }
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at_checked(at).unwrap_or((rest, "")),
@@ -191,7 +189,8 @@ mod tests {
         assert_eq!(shown("http://h:443/a"), "http://h:443/a");
         assert_eq!(shown("https://[::1]:8443/a b/ä"), "https://[::1]:8443/a%20b/%C3%A4");
         assert_eq!(shown("https://h/a/%2e%2E/../../b"), "https://h/b");
-        for bad in ["https://", "https://h:x/a", "https://h:99999/", "https://ö/", "https://h\\x"] {
+        for bad in ["https://", "https://h:x/a", "https://h:99999/", "https://ö/", "https://h\\x"]
+        {
             assert_eq!(shown(bad), "", "{bad}");
         }
     }

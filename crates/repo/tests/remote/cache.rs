@@ -174,7 +174,9 @@ fn garbage_after_force_pushes_is_bounded_in_objects_and_in_bytes() {
     let f = fixture();
     for number in 0..40_u32 {
         let noise: Vec<u8> = (0..10_000_u32)
-            .flat_map(|n| (n.wrapping_mul(2_654_435_761) ^ number.wrapping_mul(40_503)).to_be_bytes())
+            .flat_map(|n| {
+                (n.wrapping_mul(2_654_435_761) ^ number.wrapping_mul(40_503)).to_be_bytes()
+            })
             .collect();
         let texts: Vec<_> = (0..20).map(|n| (format!("f{n}"), format!("{number} {n}"))).collect();
         let mut all: Vec<(&str, &[u8])> =

@@ -12,7 +12,8 @@ mod revisions;
 
 use model::{Explain, Retry};
 use repo::{
-    Connections, Credentials, Fetch, Head, Limits, Reference, Refusal, RepoError, RepoUrl, Secret, Step, Tree, fetch,
+    Connections, Credentials, Fetch, Head, Limits, Reference, Refusal, RepoError, RepoUrl, Secret,
+    Step, Tree, fetch,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

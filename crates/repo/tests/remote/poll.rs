@@ -115,10 +115,8 @@ fn gitops_15_the_highest_tag_of_a_range_is_polled_and_fetched() {
     assert_eq!(f.poll(&connections, "semver:>=1.0.0").unwrap().commit, second);
     let error = f.poll(&connections, "semver:3.x").unwrap_err();
     assert!(matches!(error, RepoError::ReferenceNotFound { .. }), "{error:?}");
-    let local = Fetch::new(
-        RepoUrl::local(f.repository.path()),
-        Reference::parse("semver:~1.10").unwrap(),
-    );
+    let local =
+        Fetch::new(RepoUrl::local(f.repository.path()), Reference::parse("semver:~1.10").unwrap());
     assert_eq!(connections.poll(&local, &GO).unwrap().commit, second);
     let requests = f.server.requests();
     let narrow = requests.iter().filter(|r| r.body.contains("ref-prefix refs/tags/v1.\n"));

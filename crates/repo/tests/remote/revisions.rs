@@ -178,5 +178,7 @@ fn the_default_limits_are_the_documented_constants() {
     let limits = Limits::default();
     assert_eq!(limits.file_bytes, repo::FILE_BYTES_MAX);
     assert_eq!(limits.pack_bytes, repo::PACK_BYTES_MAX);
+    assert_eq!(limits.references, repo::REFERENCES_MAX);
+    assert_eq!(limits.range_commits, repo::RANGE_COMMITS_MAX);
     assert_eq!(limits.stall_timeout, repo::STALL_TIMEOUT);
 }

@@ -43,19 +43,20 @@ pub(super) fn gather(
     let taken = tree::open(&new.objects())?;
     let (kept, copied): (Vec<ObjectId>, Vec<ObjectId>) =
         live.into_iter().partition(|id| taken.exists(id));
-    let garbage = object_count(&base.with_extension("pack")).map_err(io)?.saturating_sub(kept.len());
+    let garbage =
+        object_count(&base.with_extension("pack")).map_err(io)?.saturating_sub(kept.len());
     if garbage > kept.len().max(GARBAGE_OBJECTS) {
         return Ok(false);
     }
     drop(taken);
     let Some(pack) = pack(&objects, &copied)? else { return Ok(false) };
     let limit = usize::try_from(COPIED_BYTES_MAX).unwrap_or(usize::MAX);
-    index_pack(&mut pack.as_slice(), &new.objects(), None, limit, cancel).map_err(
-        |error| match error {
+    index_pack(&mut pack.as_slice(), &new.objects(), None, limit, cancel).map_err(|error| {
+        match error {
             PackError::DiskFull => Cause::new("no space left on the file system"),
             PackError::Failed(cause) => cause,
-        },
-    )?;
+        }
+    })?;
     new.state = state.clone();
     Ok(true)
 }
