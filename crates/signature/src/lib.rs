@@ -73,3 +73,8 @@ fn check_committer(found: verdict::Found, signed: &Signed, trust: &Trust) -> Ver
         }
     }
 }
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

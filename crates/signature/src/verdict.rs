@@ -99,8 +99,9 @@ impl fmt::Display for Verdict {
             }
             Self::Unsigned => f.write_str("not signed"),
             Self::UnknownKey { key } => write!(f, "signed with key {key}, which is not trusted"),
-            Self::Expired { key, what } => write!(f, "signed with key {key}, but {what}"),
-            Self::Revoked { key, what } => write!(f, "signed with key {key}, but {what}"),
+            Self::Expired { key, what } | Self::Revoked { key, what } => {
+                write!(f, "signed with key {key}, but {what}")
+            }
             Self::WrongCommitter { key, signer, committer } => {
                 write!(f, "signed by {signer} with key {key}, but committed by {committer}")
             }
@@ -152,8 +153,9 @@ impl Fault {
 /// Foreign text for a message: no control characters, no direction marks, bounded.
 pub(crate) fn printable(text: &str) -> String {
     let visible = |c: char| {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+        // Marks that are not seen or turn the direction of what is behind them.
+        let unseen = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}'];
+        let hidden = c.is_control() || unseen.iter().any(|range| range.contains(&c));
         if hidden { '\u{fffd}' } else { c }
     };
     let mut cut: String = text.chars().take(TEXT_CHARS_MAX).map(visible).collect();

@@ -143,14 +143,31 @@ impl Explain for SopsError {
                 "add the age recipient of this installation and run `sops updatekeys`"
             }
             Self::DataKey { .. } | Self::DataKeyLength { .. } => "run `sops updatekeys`",
-            Self::Value { source: ValueError::NotEncrypted, .. } => {
-                "encrypt the value with `sops edit`; do not write it by hand"
-            }
-            Self::Value { source: ValueError::Time, .. } => "put the time into quotes",
-            Self::Value { .. } | Self::MacValue { .. } | Self::Mac => {
-                "change encrypted files only with `sops edit`"
-            }
+            Self::Value { source, .. } => return source.hint(),
+            Self::MacValue { .. } | Self::Mac => "change encrypted files only with `sops edit`",
         };
         Some(Hint::new(text))
+    }
+}
+
+impl Explain for ValueError {
+    fn hint(&self) -> Option<Hint> {
+        Some(Hint::new(match self {
+            Self::NotEncrypted => "encrypt the value with `sops edit`; do not write it by hand",
+            Self::Time => "put the time into quotes",
+            Self::NotExpressible => "put the number into quotes",
+            Self::Malformed | Self::Forged | Self::Type | Self::UnknownType => {
+                "change encrypted files only with `sops edit`"
+            }
+        }))
+    }
+}
+
+impl Explain for AgeError {
+    fn hint(&self) -> Option<Hint> {
+        Some(Hint::new(match self {
+            Self::NoMatch { .. } => "encrypt the file for a recipient of this installation",
+            _ => "write the file again with `age` or `sops updatekeys`",
+        }))
     }
 }

@@ -25,7 +25,6 @@ use document::Documents;
 use metadata::Metadata;
 use serde_json::Value;
 use std::fmt;
-use std::str::FromStr;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Larger files are refused, in bytes. An etcd object has at most 1.5 MiB.
@@ -167,16 +166,10 @@ fn data_key(metadata: &Metadata, keys: &Identities) -> Result<Zeroizing<[u8; 32]
     }))
 }
 
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Yaml, Self::Json, Self::Dotenv, Self::Ini, Self::Binary]
-            .into_iter()
-            .find(|format| format.to_string().eq_ignore_ascii_case(text))
-            .ok_or_else(|| format!("`{text}` is no format of SOPS"))
-    }
-}
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod tests {

@@ -153,8 +153,10 @@ impl Subkey {
     }
 }
 
+/// The newest one that is made by then; nothing when that one is expired.
 fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>, at: i64) -> Option<&'a Signature> {
-    signatures.filter(|sig| sig.is_alive(at)).max_by_key(|sig| sig.info.created)
+    let made = signatures.filter(|sig| sig.info.created <= at);
+    made.max_by_key(|sig| sig.info.created).filter(|sig| !sig.is_expired(at))
 }
 
 fn key_expired(key: &Key, signature: &Signature, at: i64) -> bool {
@@ -203,6 +205,8 @@ struct Reader {
     component: Component,
     /// Self-signatures on the current component.
     signatures: usize,
+    /// Revocations of the current key by others.
+    foreign: Vec<Signature>,
 }
 
 impl Reader {
@@ -224,7 +228,10 @@ impl Reader {
     }
 
     fn finish(&mut self) {
-        let Some(certificate) = self.current.take() else { return };
+        let foreign = std::mem::take(&mut self.foreign);
+        let Some(mut certificate) = self.current.take() else { return };
+        certificate.revoked |=
+            foreign.iter().any(|revocation| certificate.is_appointed_revoker(revocation));
         if certificate.users.iter().all(|user| user.certifications.is_empty()) {
             self.note(&certificate, "no user id is bound to it, so it verifies nothing");
         }
@@ -295,10 +302,13 @@ impl Reader {
                 return;
             }
         };
-        if !signature.names(&certificate.primary) {
-            // Somebody else's: of interest only when it comes from an appointed revoker.
-            let appointed = certificate.is_appointed_revoker(&signature);
-            certificate.revoked |= signature.kind == Kind::KeyRevocation && appointed;
+        let named = !signature.info.issuers.is_empty() || !signature.info.issuer_ids.is_empty();
+        if named && !signature.names(&certificate.primary) {
+            // Somebody else's: of interest only when it comes from an appointed revoker, and
+            // whether it does is known when the whole key has been read.
+            if signature.kind == Kind::KeyRevocation && self.foreign.len() < SELF_SIGNATURES_MAX {
+                self.foreign.push(signature);
+            }
             return;
         }
         self.signatures += 1;
@@ -333,31 +343,42 @@ impl Certificate {
             Ok(false) => Err(Fault::bad("it does not hold")),
             Err(fault) => Err(fault),
         };
+        // A revocation with a hash that is not accepted still says what its owner wants.
+        let check_revocation = |data: &[&[u8]]| match signature.holds(primary, data) {
+            Ok(true) | Err(Fault::Unsupported(_)) => Ok(()),
+            Ok(false) => Err(Fault::bad("it does not hold")),
+            Err(fault) => Err(fault),
+        };
         match (component, signature.kind) {
             (Component::Primary, Kind::DirectKey) => {
                 check(&[primary.hashed()])?;
                 direct.push(signature);
             }
             (_, Kind::KeyRevocation) => {
-                check(&[primary.hashed()])?;
+                check_revocation(&[primary.hashed()])?;
                 *revoked = true;
             }
             (Component::User, Kind::Certification | Kind::CertificationRevocation) => {
                 let Some(user) = users.last_mut() else { return Ok(()) };
                 let prefix = if user.is_attribute { 0xd1 } else { 0xb4 };
                 let length = u32::try_from(user.id.len()).unwrap_or(u32::MAX).to_be_bytes();
-                check(&[primary.hashed(), &[prefix], &length, &user.id])?;
-                match signature.kind {
-                    Kind::Certification => user.certifications.push(signature),
-                    _ => user.revocations.push(signature),
+                let data: [&[u8]; 4] = [primary.hashed(), &[prefix], &length, &user.id];
+                if signature.kind == Kind::Certification {
+                    check(&data)?;
+                    user.certifications.push(signature);
+                } else {
+                    check_revocation(&data)?;
+                    user.revocations.push(signature);
                 }
             }
             (Component::Subkey, Kind::SubkeyBinding | Kind::SubkeyRevocation) => {
                 let Some(subkey) = subkeys.last_mut() else { return Ok(()) };
-                check(&[primary.hashed(), subkey.key.hashed()])?;
+                let data = [primary.hashed(), subkey.key.hashed()];
                 if signature.kind == Kind::SubkeyRevocation {
+                    check_revocation(&data)?;
                     subkey.revoked = true;
                 } else {
+                    check(&data)?;
                     let back = signs_back(primary, &subkey.key, &signature);
                     subkey.bindings.push((signature, back));
                 }

@@ -132,11 +132,7 @@ impl Signature {
         issuers.contains(&key.fingerprint)
     }
 
-    /// Whether the signature may count at this time: made, and not expired.
-    pub(crate) fn is_alive(&self, at: i64) -> bool {
-        self.info.created <= at && !self.is_expired(at)
-    }
-
+    /// Whether its own time is over.
     pub(crate) fn is_expired(&self, at: i64) -> bool {
         let after = self.info.expires_after.filter(|after| *after != 0);
         after.is_some_and(|after| self.info.created + i64::from(after) <= at)

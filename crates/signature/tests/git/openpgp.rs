@@ -102,13 +102,7 @@ fn gitops_16_subkeys_sign_while_they_are_bound_and_not_revoked() {
         assert!(matches!(&verdict, Verdict::Good { key: named, .. } if named == key), "{verdict}");
     }
     // Revokes the first subkey: `y` reason 0, no text, `y`.
-    let answers = host.path("answers");
-    std::fs::write(&answers, "key 1\nrevkey\ny\n0\n\ny\nsave\n").unwrap();
-    let script = format!(
-        "gpg --no-tty --command-fd 0 --pinentry-mode loopback --passphrase '' --edit-key {primary} < {}",
-        text(&answers)
-    );
-    host.run("sh", &["-c", &script]);
+    ask(&host, "key 1\nrevkey\ny\n0\n\ny\nsave\n", &format!("--edit-key {primary}"));
     let trust = host.ring();
     let verdict = host.compare("revoked subkey", &by_rsa, &trust, &[]);
     assert!(matches!(verdict, Verdict::Revoked { .. }), "{verdict}");
@@ -236,4 +230,41 @@ fn gitops_16_every_changed_byte_of_an_openpgp_signature_is_noticed() {
     // Only what is not signed may change: the checksum of the armour, and the two bytes of the
     // digest that help to find a wrong signature early.
     assert!(accepted.len() <= 8, "{accepted:?}");
+}
+
+/// Runs a dialogue of GnuPG with these answers.
+fn ask(host: &Host, answers: &str, arguments: &str) {
+    let file = host.path("answers");
+    std::fs::write(&file, answers).unwrap();
+    let script = format!(
+        "gpg --no-tty --command-fd 0 --pinentry-mode loopback --passphrase '' {arguments} < {}",
+        text(&file)
+    );
+    host.run("sh", &["-c", &script]);
+}
+
+#[test]
+fn gitops_16_a_revocation_counts_from_an_appointed_revoker_and_with_any_hash() {
+    if !has("openpgp odd revocations", &PROGRAMS) {
+        return;
+    }
+    let host = Host::new();
+    let key = make_key(&host, &format!("Ann <{ADDRESS}>"), "ed25519", "sign", "never");
+    let revoker = make_key(&host, "Rev <rev@example.com>", "ed25519", "sign", "never");
+    let by_sha1 = make_key(&host, "Bob <bob@example.com>", "rsa2048", "sign", "never");
+    ask(&host, &format!("addrevoker\n{revoker}\ny\nsave\n"), &format!("--edit-key {key}"));
+    let (first, second) =
+        (host.commit(&[&signing_key(&key)]), host.commit(&[&signing_key(&by_sha1)]));
+    assert!(host.compare("with a revoker", &first, &host.ring(), &[]).is_good());
+    assert!(host.compare("before", &second, &host.ring(), &[]).is_good());
+    let (one, two) = (host.path("one"), host.path("two"));
+    ask(&host, "y\n0\n\ny\n", &format!("--output {} --desig-revoke {key}", text(&one)));
+    let sha1 = format!("--cert-digest-algo SHA1 --output {} --gen-revoke {by_sha1}", text(&two));
+    ask(&host, "y\n0\n\ny\n", &sha1);
+    host.gpg(&["--import", text(&one)]);
+    host.gpg(&["--import", text(&two)]);
+    for (name, id) in [("by a revoker", &first), ("with SHA-1", &second)] {
+        let verdict = host.compare(name, id, &host.ring(), &[]);
+        assert!(matches!(verdict, Verdict::Revoked { .. }), "{name}: {verdict}");
+    }
 }

@@ -329,17 +329,17 @@ pub(crate) fn identity(secret: &[u8; 32]) -> String {
     let mut sum: u32 = 1;
     for value in all {
         let top = sum >> 25;
-        sum = (sum & 0x1ff_ffff) << 5 ^ value;
+        sum = ((sum & 0x1ff_ffff) << 5) ^ value;
         for (bit, generator) in
             [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3].iter().enumerate()
         {
-            if top >> bit & 1 == 1 {
+            if (top >> bit) & 1 == 1 {
                 sum ^= generator;
             }
         }
     }
     sum ^= 1;
-    let check = (0..6).map(|index| sum >> (5 * (5 - index)) & 31);
+    let check = (0..6).map(|index| (sum >> (5 * (5 - index))) & 31);
     let text: String =
         data.iter().copied().chain(check).map(|v| char::from(letters[v as usize])).collect();
     format!("{prefix}1{text}").to_uppercase()

@@ -2,7 +2,12 @@
 //! written from the description of the formats and shares nothing with the decryptor.
 //!
 //! Files of the real `age` are made where it is on this machine; otherwise the test prints `SKIP`.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests fail by panicking and say so")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests fail by panicking, and say so when they are skipped"
+)]
 
 mod age_program;
 mod encryptor;
