@@ -255,7 +255,7 @@ impl Syncer {
         }
         let facts = self.facts(&valid);
         let decision = decide(&valid, &facts);
-        self.note(&valid, &decision);
+        self.note(&decision);
         if let Some(pause) = self.write_status().await {
             return pause;
         }
@@ -288,7 +288,8 @@ impl Syncer {
         self.drift.touched |= touched;
         if let Some(sync) = sync {
             let account = |sync: &GitSync| sync.spec.service_account_name.clone();
-            if account(&sync) != account(&self.sync) {
+            let rules = |sync: &GitSync| sync.spec.health.clone();
+            if account(&sync) != account(&self.sync) || rules(&sync) != rules(&self.sync) {
                 self.close_eyes();
             }
             if sync.spec.source != self.sync.spec.source {
@@ -429,7 +430,14 @@ impl Syncer {
                 name: self.key.name.clone(),
                 problem: error.to_string(),
             })?;
-        let live = Arc::new(Live::new(&client, &name));
+        let live = if valid.spec().health.is_empty() {
+            Live::new(&client, &name)
+        } else {
+            let rules = valid.health().clone();
+            let judge = move |object: &objects::Object| Some(rules.assess(object));
+            Live::with_health(&client, &name, Box::new(judge))
+        };
+        let live = Arc::new(live);
         let reader = CancellationToken::new();
         let (mut events, letters) = (live.events(), self.mailbox.clone());
         let stop = reader.clone();
@@ -460,10 +468,8 @@ fn unsupported(valid: &Valid) -> Option<String> {
         ("spec.decryption", spec.decryption.is_some()),
         ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.force", spec.force != Force::Never),
-        ("spec.health", !spec.health.is_empty()),
         ("spec.render.engine", matches!(spec.render.engine, Renderer::Kustomize | Renderer::Helm)),
         ("spec.render.helm", spec.render.helm.is_some()),
-        ("spec.dependsOn.readyExpr", valid.dependencies().any(|(_, d)| d.ready_expr.is_some())),
     ];
     let names: Vec<&str> = asked.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
     (!names.is_empty()).then(|| format!("this release cannot do: {}", names.join(", ")))

@@ -190,7 +190,7 @@ impl Syncer {
             state.attempt.revision != loaded.revision || state.attempt.outcome != Outcome::Succeeded
         });
         if is_new {
-            self.begin(operation.clone()).await;
+            self.begin(valid, operation.clone()).await;
         }
         let began = Instant::now();
         let end = Box::pin(self.deliver(valid, &loaded, &mut operation)).await;
@@ -236,7 +236,7 @@ impl Syncer {
         let attempt = Attempt { revision, generation, outcome, age: Duration::ZERO, failure };
         let ended = Instant::now();
         self.attempt = Some(AttemptState { attempt, ended, applied: succeeded.then_some(ended) });
-        self.finish(valid, "Apply", operation);
+        self.finish(valid, operation);
     }
 
     async fn deliver(&mut self, valid: &Valid, loaded: &Loaded, operation: &mut Operation) -> End {
@@ -408,7 +408,7 @@ impl Syncer {
         operation.counts = end.counts;
         if end.outcome == Outcome::Succeeded {
             operation.message = format!("reverted {}", names.join("; "));
-            self.finish(valid, "Heal", operation);
+            self.finish(valid, operation);
         } else {
             self.ended(valid, operation, end);
         }

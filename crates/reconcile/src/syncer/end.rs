@@ -4,6 +4,7 @@ use super::tell::chain;
 use super::{Syncer, TROUBLE_PAUSE, calls};
 use crate::engine::lock;
 use delivery::{DeletePolicy, DeliveryError};
+use gitops::audit::EventType;
 use gitops::spec::{FINALIZER, GitSync, OnDelete, Operation, Outcome, Valid, reason};
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ impl Syncer {
         if !failed.is_empty() {
             return Err(failed.join("; "));
         }
-        self.audit(valid, "Delete", &operation, "Succeeded");
+        self.audit(valid, EventType::SyncFinished, &operation);
         Ok(())
     }
 }

@@ -49,9 +49,10 @@ impl Syncer {
     fn dependencies(&self, valid: &Valid) -> Vec<DependencyFact> {
         valid
             .dependencies()
-            .map(|(key, _)| {
+            .enumerate()
+            .map(|(index, (key, _))| {
                 let other = self.shared.look_up(&key);
-                let blocked = graph::not_ready(other.as_deref());
+                let blocked = valid.not_ready(index, other.as_deref());
                 DependencyFact { key, blocked }
             })
             .collect()

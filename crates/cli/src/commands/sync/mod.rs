@@ -12,6 +12,7 @@ mod history;
 mod list;
 mod plan;
 mod reconcile;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -53,6 +54,7 @@ pub(crate) const SUBCOMMANDS: &[Command] = &[
     describe::COMMAND,
     tree::COMMAND,
     history::COMMAND,
+    report::COMMAND,
     reconcile::COMMAND,
     suspend::COMMAND,
     resume::COMMAND,
