@@ -100,7 +100,7 @@ async fn begin(home: Arc<HostHome>, engine: Engine, mut sync: GitSync, stop: Can
 fn numbered(mut sync: GitSync) -> GitSync {
     let text = serde_json::to_string(&sync.spec).unwrap_or_default();
     let digest = Sha256::digest(text);
-    let number = digest.iter().take(7).fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
+    let number = digest.iter().take(7).fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));
     sync.metadata.generation = Some(number);
     sync
 }

@@ -37,7 +37,7 @@ impl Syncer {
             let verdict = signature::verify(commit.raw(), ObjectKind::Commit, &trust, at);
             (commit.id.clone(), verdict)
         };
-        let commits = match (mode, self.status.applied_revision.clone()) {
+        let commits: Vec<(String, Verdict)> = match (mode, self.status.applied_revision.clone()) {
             (Mode::EveryCommit, Some(old)) if old != loaded.commit.id => {
                 match self.between(loaded, &old).await {
                     Ok(commits) => commits.iter().map(look).collect(),
@@ -77,7 +77,7 @@ impl Syncer {
         let (old, new) = (old.to_owned(), loaded.commit.id.clone());
         let cache = self.shared.options.cache.clone();
         let range = crate::syncer::on_a_thread(&self.shared.stop, move |cancel| {
-            connections.commits_between(&fetch, (&old, &new), &cache, cancel)
+            connections.commits_between(&fetch, (old.as_str(), new.as_str()), &cache, cancel)
         })
         .await?;
         let range = range.map_err(|error| chain(&error))?;
@@ -94,7 +94,7 @@ impl Syncer {
     async fn trust(&self, valid: &Valid) -> Result<Trust, String> {
         let verify = &valid.spec().source.verify;
         let rule = if verify.require_committer_match {
-            CommitterRule::Match
+            CommitterRule::MustMatch
         } else {
             CommitterRule::Ignore
         };

@@ -62,11 +62,13 @@ impl Engine {
         let mut refused = None;
         let mut tried: BTreeSet<(&[u8], Option<WebhookProvider>)> = BTreeSet::new();
         for (_, hook) in &hooks {
-            if tried.len() >= SECRETS_TRIED_MAX || !tried.insert((&hook.secret, hook.provider)) {
+            if tried.len() >= SECRETS_TRIED_MAX
+                || !tried.insert((hook.secret.as_slice(), hook.provider))
+            {
                 continue;
             }
             let headers = Headers(&pairs);
-            match verify(headers, &request.body, &[&hook.secret], hook.provider, now) {
+            match verify(headers, &request.body, &[hook.secret.as_slice()], hook.provider, now) {
                 Ok(authentic) => {
                     let known = |other: &Hook| {
                         other.secret == hook.secret

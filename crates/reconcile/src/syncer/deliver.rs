@@ -187,7 +187,8 @@ impl Syncer {
         operation.detected_at = jiff::Timestamp::try_from(loaded.detected).ok();
         operation.timings.fetch = Some(Period(rounded(loaded.took)));
         let is_new = self.attempt.as_ref().is_none_or(|state| {
-            state.attempt.revision != loaded.revision || state.attempt.outcome != Outcome::Succeeded
+            state.attempt.revision != loaded.commit.id
+                || state.attempt.outcome != Outcome::Succeeded
         });
         if is_new {
             self.begin(valid, operation.clone()).await;

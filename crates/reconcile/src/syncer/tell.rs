@@ -46,7 +46,8 @@ impl Syncer {
         }
         self.shared.numbers.objects(&self.key, &counts);
         let HealthCounts { healthy, suspended, progressing, missing, degraded, unknown } = counts;
-        let total = healthy + suspended + progressing + missing + degraded + unknown;
+        let all = [healthy, suspended, progressing, missing, degraded, unknown];
+        let total = all.into_iter().fold(0, u32::saturating_add);
         self.status.inventory = self.name.as_ref().map(|name| InventorySummary {
             delivery: name.as_str().to_owned(),
             namespace: self.key.namespace.clone(),
