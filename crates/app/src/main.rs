@@ -74,7 +74,11 @@ fn workstation(arguments: &[OsString]) -> Exit {
     }];
     #[cfg(not(feature = "controller"))]
     const PLANES: &[cli::Plane] = &[];
-    if let Err(exit) = preparation::prepare("warn", false) {
+    // A person's command says what is wrong; one that goes on for ever says what it does.
+    let goes_on = arguments.get(1..3).is_some_and(|words| words == ["sync", "run"]);
+    let level = if goes_on { "info" } else { "warn" };
+    let as_json = goes_on && !std::io::stderr().is_terminal();
+    if let Err(exit) = preparation::prepare(level, as_json) {
         return exit;
     }
     let host = cli::Host {

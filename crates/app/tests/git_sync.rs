@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/running.rs"]
+#[expect(dead_code, reason = "shared with the tests of the controller's own life")]
 mod running;
+#[expect(dead_code, reason = "shared with tests that look at more")]
 mod support;
 
 use running::{Running, WAIT};

@@ -59,6 +59,38 @@ pub enum CliError {
     /// There is no connection to a cluster.
     #[error(transparent)]
     Cluster(Box<cluster::ClusterError>),
+    /// The cluster does not know GitSyncs.
+    #[error("the cluster does not serve GitSyncs")]
+    NoGitSyncs,
+    /// There is no such GitSync.
+    #[error("there is no GitSync {name} in namespace {namespace}")]
+    NoSuchGitSync {
+        /// Its name.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+        /// The one that was probably meant.
+        near: Option<String>,
+    },
+    /// Something cannot be done to a GitSync as it is now.
+    #[error("{message}")]
+    NotNow {
+        /// What, and why not.
+        message: String,
+        /// What to do instead.
+        hint: Option<Hint>,
+    },
+    /// A file of GitSyncs has mistakes; each is told on a line of its own.
+    #[error("cannot use {}:\n{}", path.display(), problems.join("\n"))]
+    GitSyncFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problems: Vec<String>,
+    },
+    /// Continuous delivery cannot begin.
+    #[error(transparent)]
+    Reconcile(Box<reconcile::ReconcileError>),
     /// The delivery failed as a whole.
     #[error(transparent)]
     Delivery(Box<DeliveryError>),
@@ -74,7 +106,7 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Config(_) => Exit::Usage,
+            Self::Usage { .. } | Self::Config(_) | Self::GitSyncFile { .. } => Exit::Usage,
             Self::Stdout(source) if source.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
             Self::Stdout(_)
             | Self::Read { .. }
@@ -84,6 +116,10 @@ impl CliError {
             | Self::Json(_)
             | Self::Credential(_)
             | Self::Cluster(_)
+            | Self::NoGitSyncs
+            | Self::NoSuchGitSync { .. }
+            | Self::NotNow { .. }
+            | Self::Reconcile(_)
             | Self::Delivery(_) => Exit::CouldNot,
         }
     }
@@ -114,7 +150,18 @@ impl Explain for CliError {
             Self::Cluster(error) => error.hint(),
             Self::Delivery(error) => error.hint().or_else(|| io_hint(io_cause(error.as_ref())?)),
             Self::Runtime(_) => Some(Hint::new("raise the limit on open files or threads")),
-            Self::Json(_) => None,
+            Self::NoGitSyncs => Some(Hint::new(
+                "apply deploy/controller to the cluster first; `orlop generate DIR` writes it",
+            )),
+            Self::NoSuchGitSync { near: Some(near), .. } => {
+                Some(Hint::new(format!("did you mean `{near}`?")))
+            }
+            Self::NoSuchGitSync { .. } => {
+                Some(Hint::new("`orlop sync get --all-namespaces` lists all of them"))
+            }
+            Self::NotNow { hint, .. } => hint.clone(),
+            Self::Reconcile(error) => error.hint(),
+            Self::GitSyncFile { .. } | Self::Json(_) => None,
         }
     }
 
@@ -122,6 +169,7 @@ impl Explain for CliError {
         match self {
             Self::Credential(error) => error.retry(),
             Self::Cluster(error) => error.retry(),
+            Self::Reconcile(error) => error.retry(),
             Self::Delivery(error) => error.retry(),
             _ => Retry::Never,
         }

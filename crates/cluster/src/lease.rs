@@ -5,6 +5,8 @@
 //! leader stops acting a shorter time after the start of its last successful renewal. Wall clocks
 //! are written into the Lease for people and never compared between machines.
 //!
+//! A candidate also watches the Lease, so that it looks at once when a leader gives it back.
+//!
 //! A leader also stops when its own wall clock says that the time is over, because the monotonic
 //! clock of a suspended machine stands still. Work that can reach the server late should carry
 //! [`Leadership::fence`], which grows with every change of leader.
@@ -13,8 +15,10 @@ mod election;
 
 use crate::client::Client;
 use crate::error::ClusterError;
+use crate::list::ListOptions;
 use crate::operations::{ApplyOptions, PatchOptions};
 use crate::resource::Resource;
+use crate::watch::{Watch, WatchEvent};
 use election::{Election, Next, Reading};
 use model::Clock;
 use objects::{GroupVersionKind, Object};
@@ -116,12 +120,22 @@ struct Candidate {
 impl Candidate {
     /// Tries until the Lease is ours; gives the fence.
     async fn win(&self) -> i64 {
+        let LeaseOptions { namespace, name, .. } = &self.options;
+        let mut watch: Option<Watch> = None;
         loop {
             self.attempt().await;
             if let Some(fence) = self.with(|state, now| state.leads(now).then(|| state.fence())) {
                 return fence;
             }
-            self.rest().await;
+            let watch = watch.get_or_insert_with(|| {
+                let (namespace, fields) = (namespace.clone(), format!("metadata.name={name}"));
+                let options = ListOptions { namespace, fields, ..ListOptions::default() };
+                self.client.watch(&self.resource, options)
+            });
+            tokio::select! {
+                () = self.rest() => {}
+                () = released(watch) => {}
+            }
         }
     }
 
@@ -258,6 +272,22 @@ impl Candidate {
     fn with<T>(&self, with: impl FnOnce(&mut Election, Reading) -> T) -> T {
         let now = reading(&*self.clock);
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+}
+
+/// Ends when the Lease is told to be given back. Who may not watch it looks at it in time.
+async fn released(watch: &mut Watch) {
+    loop {
+        match watch.next().await {
+            Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)) => {
+                if lease.str_at(&["spec", "holderIdentity"]).unwrap_or_default().is_empty() {
+                    return;
+                }
+            }
+            Ok(WatchEvent::Deleted(_)) => return,
+            Ok(WatchEvent::Synced) => {}
+            Err(error) => tracing::debug!(%error, "the lease cannot be watched"),
+        }
     }
 }
 

@@ -8,13 +8,17 @@ use crate::audit::Audit;
 use crate::home::Home;
 use crate::numbers::Numbers;
 use crate::syncer::{self, Syncer};
-use gitops::spec::{GitSync, Status, SyncKey, Tenancy, Trigger, condition};
+use delivery::TreeCache;
+use gitops::shard;
+use gitops::spec::{
+    GitSync, Reference, Status, SyncKey, Tenancy, Trigger, WebhookProvider, condition,
+};
+use gitops::webhook::Deliveries;
 use model::Clock;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +42,15 @@ pub struct EngineOptions {
     pub shard: (u32, u32),
 }
 
+/// A webhook of a GitSync, and the secret that proves it.
+#[derive(Clone)]
+pub(crate) struct Hook {
+    pub(crate) secret: Vec<u8>,
+    pub(crate) provider: Option<WebhookProvider>,
+    pub(crate) url: String,
+    pub(crate) reference: Reference,
+}
+
 /// The engine; clones share it.
 #[derive(Clone)]
 pub struct Engine(pub(crate) Arc<Inner>);
@@ -46,6 +59,15 @@ pub(crate) struct Inner {
     pub(crate) home: Arc<dyn Home>,
     pub(crate) options: EngineOptions,
     pub(crate) numbers: Numbers,
+    /// Connections to Git servers, kept between polls.
+    pub(crate) connections: repo::Connections,
+    /// Parsed files, shared by GitSyncs of one repository.
+    pub(crate) trees: TreeCache,
+    /// Webhooks by GitSync.
+    pub(crate) hooks: Mutex<BTreeMap<SyncKey, Arc<Hook>>>,
+    /// Deliveries of webhooks that were taken already.
+    pub(crate) taken: Mutex<Deliveries>,
+    pub(crate) born: Instant,
     pub(crate) permits: Semaphore,
     pub(crate) stop: CancellationToken,
     running: Mutex<BTreeMap<SyncKey, Running>>,
@@ -70,10 +92,8 @@ pub(crate) struct Mail {
     pub(crate) triggers: BTreeMap<u8, (Trigger, SystemTime)>,
     /// A live object was touched.
     pub(crate) touched: bool,
-    /// Health of a live object changed.
-    pub(crate) health: bool,
-    /// A dependency changed.
-    pub(crate) dependency: bool,
+    /// Health of a live object or a dependency changed.
+    pub(crate) news: bool,
     /// It exists no more.
     pub(crate) gone: bool,
 }
@@ -114,6 +134,11 @@ impl Engine {
             home,
             options,
             numbers,
+            connections: repo::Connections::new(),
+            trees: TreeCache::default(),
+            hooks: Mutex::default(),
+            taken: Mutex::default(),
+            born: Instant::now(),
             permits,
             stop,
             running: Mutex::default(),
@@ -169,6 +194,7 @@ impl Engine {
     /// A GitSync exists no more.
     pub fn remove(&self, key: &SyncKey) {
         lock(&self.0.board).remove(key);
+        lock(&self.0.hooks).remove(key);
         if let Some(running) = lock(&self.0.running).remove(key) {
             running.mailbox.post(|mail| mail.gone = true);
         }
@@ -204,7 +230,7 @@ impl Engine {
 impl Inner {
     fn is_ours(&self, key: &SyncKey) -> bool {
         let (index, shards) = self.options.shard;
-        shard_of(key, shards) == index
+        shard::owns(key, index, shards)
     }
 
     /// What a task has told about its status is newer than what a watch brings.
@@ -246,7 +272,7 @@ impl Inner {
     fn tell_dependants(&self, key: &SyncKey) {
         for running in lock(&self.running).values() {
             if running.depends_on.contains(key) {
-                running.mailbox.post(|mail| mail.dependency = true);
+                running.mailbox.post(|mail| mail.news = true);
             }
         }
     }
@@ -290,13 +316,6 @@ fn is_news(before: &GitSync, after: &GitSync) -> bool {
         || asked(before) != asked(after)
 }
 
-/// The shard of a GitSync among so many.
-fn shard_of(key: &SyncKey, shards: u32) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    u32::try_from(hasher.finish() % u64::from(shards.max(1))).unwrap_or(0)
-}
-
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -304,19 +323,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_gitsync_is_in_exactly_one_shard() {
-        for shards in [1, 2, 3, 7] {
-            let mut sizes = vec![0_usize; shards as usize];
-            for n in 0..700 {
-                sizes[shard_of(&SyncKey::new("shop", format!("s{n}")), shards) as usize] += 1;
-            }
-            assert_eq!(sizes.iter().sum::<usize>(), 700);
-            let fair = 700 / shards as usize;
-            assert!(sizes.iter().all(|size| *size > fair / 2), "{sizes:?}");
-        }
-    }
 
     #[test]
     fn gitops_14_a_thousand_pushes_at_once_are_one_letter() {

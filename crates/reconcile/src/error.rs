@@ -53,6 +53,9 @@ pub enum ReconcileError {
         #[source]
         source: Box<repo::RepoError>,
     },
+    /// The address of webhooks, metrics and probes cannot be used.
+    #[error(transparent)]
+    Listen(wire::WireError),
     /// A file of ours cannot be written.
     #[error("cannot write {}", path.display())]
     File {
@@ -80,6 +83,7 @@ impl Explain for ReconcileError {
             Self::MaterialMissing { .. } => {
                 Some(Hint::new("make it, or correct the reference in the GitSync"))
             }
+            Self::Listen(error) => error.hint(),
             Self::Material { .. } | Self::File { .. } => None,
         }
     }

@@ -7,12 +7,13 @@
 mod audit;
 mod engine;
 mod error;
-mod eyes;
 mod home;
+mod host;
 mod names;
 mod numbers;
 mod source;
 mod syncer;
+mod verify;
 mod webhook;
 
 pub use audit::Audit;
@@ -21,6 +22,7 @@ pub use error::ReconcileError;
 pub use home::cluster::ClusterHome;
 pub use home::host::HostHome;
 pub use home::{Home, MATERIAL_SECONDS, Material, MaterialKind};
+pub use host::run_host;
 pub use names::{delivery_name, manager_of, user_of};
 pub use numbers::Numbers;
 pub use webhook::{WEBHOOK_BODY_BYTES_MAX, WEBHOOK_PATH};

@@ -3,13 +3,12 @@
 //! Labels are names of GitSyncs and fixed words, so that the number of series is bounded by the
 //! number of GitSyncs, and one that is gone takes its series with it.
 
-use gitops::spec::SyncKey;
+use gitops::spec::{HealthCounts, SyncKey};
 use objects::health::HealthStatus;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 type Labels = Vec<(String, String)>;
@@ -100,9 +99,16 @@ impl Numbers {
         self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    pub(crate) fn objects(&self, key: &SyncKey, counts: &BTreeMap<HealthStatus, u32>) {
+    pub(crate) fn objects(&self, key: &SyncKey, counts: &HealthCounts) {
         for status in STATUSES {
-            let count = counts.get(&status).copied().unwrap_or(0);
+            let count = match status {
+                HealthStatus::Healthy => counts.healthy,
+                HealthStatus::Suspended => counts.suspended,
+                HealthStatus::Progressing => counts.progressing,
+                HealthStatus::Missing => counts.missing,
+                HealthStatus::Degraded => counts.degraded,
+                HealthStatus::Unknown => counts.unknown,
+            };
             self.objects.get_or_create(&by_health(key, status)).set(i64::from(count));
         }
     }
@@ -168,7 +174,7 @@ mod tests {
         let metrics = cluster::Metrics::new();
         let numbers = Numbers::register(&metrics);
         let key = SyncKey::new("shop", "web");
-        numbers.objects(&key, &BTreeMap::from([(HealthStatus::Healthy, 3)]));
+        numbers.objects(&key, &HealthCounts { healthy: 3, ..HealthCounts::default() });
         numbers.drift(&key, 1);
         numbers.ready(&key, true);
         numbers.operation(&key, "Succeeded");

@@ -7,7 +7,7 @@
 use crate::home::{Home, Material, MaterialKind};
 use crate::{MATERIAL_SECONDS, ReconcileError};
 use gitops::spec::{Reference, SyncKey, Valid};
-use repo::{Credentials, Fetch, RepoUrl, Secret, Ssh, TOKEN_USERNAME};
+use repo::{Credentials, Fetch, RepoUrl, Secret, Ssh, TOKEN_USERNAME, VersionRange};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -51,7 +51,9 @@ impl Keys {
             Reference::Branch(name) => repo::Reference::branch(name),
             Reference::Tag(name) => repo::Reference::tag(name),
             Reference::Commit(id) => repo::Reference::Commit(id.clone()),
-            Reference::Semver(range) => repo::Reference::parse(range).map_err(refused)?,
+            Reference::Semver(range) => {
+                repo::Reference::Versions(VersionRange::parse(range).map_err(refused)?)
+            }
         };
         let mut fetch = Fetch::new(url, reference);
         fetch.path.clone_from(&sync.spec().source.path);

@@ -9,21 +9,32 @@ mod end;
 mod facts;
 mod tell;
 
-use crate::engine::{Inner, Mail, Mailbox};
-use crate::eyes::{Eyes, Judge, Sight};
+pub(crate) use deliver::on_a_thread;
+pub(crate) use tell::chain;
+
+use crate::MATERIAL_SECONDS;
+use crate::engine::{Hook, Inner, Mail, Mailbox, lock};
+use crate::home::MaterialKind;
 use crate::names::delivery_name;
 use crate::source::Keys;
 use cluster::Client;
+use delivery::{Live, LiveEvent};
 use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
 use gitops::decide::{Action, Attempt, Decision, Failure, decide};
-use gitops::spec::{Drift, GitSync, Outcome, Status, SyncKey, Trigger, Valid, condition, reason};
+use gitops::spec::{
+    Drift, Engine as Renderer, Force, GitSync, HealthCounts, Outcome, Status, SyncKey, Trigger,
+    Valid, condition, reason,
+};
 use jiff::Timestamp;
+use objects::ObjectRef;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use sync::DeliveryName;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The pause after a failure around the work itself, such as a status that was not written.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
@@ -42,9 +53,11 @@ pub(crate) fn at_work() -> usize {
 
 /// One revision that is at hand.
 pub(crate) struct Loaded {
-    revision: String,
-    author: String,
-    committer: String,
+    pub(crate) commit: repo::Commit,
+    /// The annotated tags that stand for it.
+    pub(crate) tags: Vec<repo::Tag>,
+    /// What it was fetched with.
+    pub(crate) fetch: repo::Fetch,
     /// The tree, or why it cannot be made into objects.
     tree: Result<Arc<delivery::Tree>, String>,
     detected: SystemTime,
@@ -73,24 +86,37 @@ struct AttemptState {
 struct DriftState {
     drifted: Vec<Drifted>,
     told: Vec<Drift>,
+    /// When each drift was noticed, to count one that comes again.
+    noticed: BTreeMap<ObjectRef, std::time::Instant>,
     touched: bool,
+}
+
+/// A delivery that is followed, as somebody.
+struct Following {
+    account: Option<String>,
+    client: Client,
+    live: Arc<Live>,
+    /// Ends the task that reads its events.
+    _reader: DropGuard,
 }
 
 /// The task.
 pub(crate) struct Syncer {
-    shared: Arc<Inner>,
+    pub(crate) shared: Arc<Inner>,
     mailbox: Arc<Mailbox>,
-    key: SyncKey,
+    pub(crate) key: SyncKey,
     name: Option<DeliveryName>,
     sync: Arc<GitSync>,
-    status: Status,
+    pub(crate) status: Status,
     /// As it was written last; `None` makes the next look write.
     written: Option<Status>,
     keys: Keys,
-    eyes: Eyes,
-    /// Whether the eyes have been told what to look at.
+    /// What is there, remembered and followed; of the connection that acts.
+    live: Option<Following>,
+    /// Whether the memory has been aimed at the tree.
     looking: bool,
-    client: Option<(Option<String>, Client)>,
+    /// Health as it was told last; it stands while a watch is opened again.
+    health: Option<(HealthCounts, String)>,
     source: SourceState,
     loaded: Option<Loaded>,
     attempt: Option<AttemptState>,
@@ -100,6 +126,8 @@ pub(crate) struct Syncer {
     manual: Option<Instant>,
     /// When the oldest thing that asks for work was heard of, by the wall clock.
     heard: Option<SystemTime>,
+    /// When the secret of the webhook was read.
+    hooked: Option<Instant>,
     held: bool,
     gone: bool,
     trouble: Option<Instant>,
@@ -111,15 +139,6 @@ impl Syncer {
         AT_WORK.fetch_add(1, Ordering::AcqRel);
         let key = sync.key();
         let name = delivery_name(&key).ok();
-        let selector = name.as_ref().map(DeliveryName::selector).unwrap_or_default();
-        let letters = mailbox.clone();
-        let judge: Judge = Arc::new(objects::health::assess);
-        let eyes = Eyes::new(selector, judge, move |sight| {
-            letters.post(|mail| match sight {
-                Sight::Touched => mail.touched = true,
-                Sight::Health => mail.health = true,
-            });
-        });
         let status = sync.status.clone().unwrap_or_default();
         let mut syncer = Self {
             shared,
@@ -130,9 +149,9 @@ impl Syncer {
             sync,
             status,
             keys: Keys::default(),
-            eyes,
+            live: None,
             looking: false,
-            client: None,
+            health: None,
             source: SourceState::default(),
             loaded: None,
             attempt: None,
@@ -141,6 +160,7 @@ impl Syncer {
             push: None,
             manual: None,
             heard: None,
+            hooked: None,
             held: false,
             gone: false,
             trouble: None,
@@ -218,14 +238,24 @@ impl Syncer {
                 Err(error) => return self.trouble(&error),
             }
         }
+        if let Some(problem) = unsupported(&valid) {
+            self.stall(reason::INVALID_SPEC, &problem);
+            return self.write_status().await.unwrap_or(INVALID_RECHECK);
+        }
         if valid.spec().suspend {
             self.close_eyes();
         } else {
             self.look(&valid).await;
         }
+        let age = self.hooked.map(|at| at.elapsed());
+        if valid.spec().webhook.is_some()
+            && age.is_none_or(|age| age > Duration::from_secs(MATERIAL_SECONDS))
+        {
+            self.refresh_hook(&valid).await;
+        }
         let facts = self.facts(&valid);
         let decision = decide(&valid, &facts);
-        self.note(&valid, &decision);
+        self.note(&decision);
         if let Some(pause) = self.write_status().await {
             return pause;
         }
@@ -244,7 +274,8 @@ impl Syncer {
         // The semaphore is never closed; without a place the work simply goes on.
         let _place = shared.permits.acquire().await;
         match decision.action {
-            Action::Poll | Action::Fetch => self.fetch(valid).await,
+            Action::Poll => self.poll(valid).await,
+            Action::Fetch => self.fetch(valid).await,
             Action::Apply => self.apply(valid, decision.trigger).await,
             Action::Heal => self.heal(valid).await,
             Action::Wait | Action::Nothing => {}
@@ -252,19 +283,24 @@ impl Syncer {
     }
 
     fn receive(&mut self) {
-        let Mail { sync, triggers, touched, health: _, dependency: _, gone } = self.mailbox.take();
+        let Mail { sync, triggers, touched, news: _, gone } = self.mailbox.take();
         self.gone |= gone;
         self.drift.touched |= touched;
         if let Some(sync) = sync {
             let account = |sync: &GitSync| sync.spec.service_account_name.clone();
-            if account(&sync) != account(&self.sync) {
-                self.client = None;
+            let rules = |sync: &GitSync| sync.spec.health.clone();
+            if account(&sync) != account(&self.sync) || rules(&sync) != rules(&self.sync) {
                 self.close_eyes();
             }
             if sync.spec.source != self.sync.spec.source {
                 self.keys.forget();
                 self.source = SourceState::default();
                 self.loaded = None;
+            }
+            if sync.spec.webhook != self.sync.spec.webhook
+                || sync.spec.source != self.sync.spec.source
+            {
+                self.hooked = None;
             }
             self.sync = sync;
         }
@@ -289,9 +325,46 @@ impl Syncer {
         }
     }
 
+    /// Reads the secret of the webhook; who calls without it is not believed.
+    async fn refresh_hook(&mut self, valid: &Valid) {
+        let hook = match &valid.spec().webhook {
+            None => None,
+            Some(webhook) => {
+                let home = self.shared.home.clone();
+                let name = &webhook.secret_ref.name;
+                match home.material(&self.key, MaterialKind::Secret, name).await {
+                    Ok(material) => {
+                        let key = gitops::spec::WEBHOOK_KEY_DEFAULT;
+                        let secret = material.as_ref().and_then(|material| material.text(key));
+                        if secret.is_none() {
+                            tracing::warn!(sync = %self.key, name, key, "no webhook secret");
+                        }
+                        secret.map(|secret| Hook {
+                            secret: secret.as_bytes().to_vec(),
+                            provider: webhook.provider,
+                            url: valid.spec().source.url.clone(),
+                            reference: valid.reference().clone(),
+                        })
+                    }
+                    Err(error) => {
+                        tracing::warn!(sync = %self.key, error = chain(&error), "webhook secret");
+                        return;
+                    }
+                }
+            }
+        };
+        self.hooked = Some(Instant::now());
+        let mut hooks = lock(&self.shared.hooks);
+        match hook {
+            Some(hook) => hooks.insert(self.key.clone(), Arc::new(hook)),
+            None => hooks.remove(&self.key),
+        };
+    }
+
     fn close_eyes(&mut self) {
-        self.eyes.close();
+        self.live = None;
         self.looking = false;
+        self.drift = DriftState::default();
     }
 
     /// A person asked for a run.
@@ -340,15 +413,64 @@ impl Syncer {
         Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
     }
 
-    async fn client(&mut self, valid: &Valid) -> Result<Client, crate::ReconcileError> {
+    /// The memory of what is there, with the connection that acts.
+    async fn follow(
+        &mut self,
+        valid: &Valid,
+    ) -> Result<(Client, Arc<Live>), crate::ReconcileError> {
         let account = valid.spec().service_account_name.clone();
-        if let Some((known, client)) = &self.client
-            && *known == account
-        {
-            return Ok(client.clone());
+        if let Some(known) = self.live.as_ref().filter(|known| known.account == account) {
+            return Ok((known.client.clone(), known.live.clone()));
         }
         let client = self.shared.home.client(valid).await?;
-        self.client = Some((account, client.clone()));
-        Ok(client)
+        let name =
+            delivery_name(&self.key).map_err(|error| crate::ReconcileError::MaterialMissing {
+                kind: gitops::spec::KIND,
+                namespace: self.key.namespace.clone(),
+                name: self.key.name.clone(),
+                problem: error.to_string(),
+            })?;
+        let live = if valid.spec().health.is_empty() {
+            Live::new(&client, &name)
+        } else {
+            let rules = valid.health().clone();
+            let judge = move |object: &objects::Object| Some(rules.assess(object));
+            Live::with_health(&client, &name, Box::new(judge))
+        };
+        let live = Arc::new(live);
+        let reader = CancellationToken::new();
+        let (mut events, letters) = (live.events(), self.mailbox.clone());
+        let stop = reader.clone();
+        tokio::spawn(async move {
+            loop {
+                let event = tokio::select! {
+                    () = stop.cancelled() => return,
+                    event = events.next() => event,
+                };
+                let Some(event) = event else { return };
+                letters.post(|mail| {
+                    mail.touched |= !matches!(event, LiveEvent::Health { .. });
+                    mail.news = true;
+                });
+            }
+        });
+        let _reader = reader.drop_guard();
+        let (client_too, live_too) = (client.clone(), live.clone());
+        self.live = Some(Following { account, client, live, _reader });
+        Ok((client_too, live_too))
     }
+}
+
+/// What a spec may ask for and this release cannot do: refused by name, never passed over.
+fn unsupported(valid: &Valid) -> Option<String> {
+    let spec = valid.spec();
+    let asked = [
+        ("spec.decryption", spec.decryption.is_some()),
+        ("spec.ignore", !spec.ignore.is_empty()),
+        ("spec.force", spec.force != Force::Never),
+        ("spec.render.engine", matches!(spec.render.engine, Renderer::Kustomize | Renderer::Helm)),
+        ("spec.render.helm", spec.render.helm.is_some()),
+    ];
+    let names: Vec<&str> = asked.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    (!names.is_empty()).then(|| format!("this release cannot do: {}", names.join(", ")))
 }

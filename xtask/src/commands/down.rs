@@ -11,7 +11,7 @@ use testbed::{Cluster, cluster::state_dir};
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "down",
-    about: "Undo up: the demo's cluster, its Git server, its delivery",
+    about: "Undo up: the demo's cluster, its agent, its Git server, its delivery",
     help: "\
 What `up --kubeconfig FILE` delivered to a cluster of your own is deleted there, but for the
 Namespace and the CustomResourceDefinition: it says how to delete these as well.
@@ -41,6 +41,9 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
 }
 
 fn stop(dir: &Path) -> anyhow::Result<()> {
+    if up::stop_agent(dir)? {
+        terminal::say("the demo's agent is gone");
+    }
     if up::stop_server(dir)? {
         terminal::say("the demo's Git server is gone");
     }

@@ -1,8 +1,11 @@
 //! `cargo xtask up`: sets everything up and runs the main job once, on real parts.
 //!
 //! It raises the cluster `demo`, builds and loads the demo's image, serves `examples/demo` from a
-//! local Git server, delivers it with `orlop sync apply`, asks the Service, shows that the plan
-//! is empty, changes one line in Git and delivers that. `cargo xtask down` undoes it all.
+//! local Git server and starts an agent, `orlop sync run`, with a GitSync on it. Then it shows a
+//! push arriving, a change by hand being reverted, and a bad commit being refused with its reason.
+//! `cargo xtask down` undoes it all.
+
+mod agent;
 
 use super::{Command, UsageError};
 use crate::{static_build, terminal, workspace};
@@ -26,17 +29,22 @@ pub(crate) const DEMO: &str = "demo";
 const SERVICE: [&str; 2] = ["demo", "web"];
 /// The line that is changed in Git, before and after.
 const CHANGE: [&str; 2] = ["value: Hello from Orlop", "value: Hello from the second commit"];
+/// A field's name, and one that no cluster knows.
+const MISTAKE: [&str; 2] = ["  replicas: 2", "  replica: 2"];
 /// How long the Service may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) use agent::stop as stop_agent;
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "up",
-    about: "Raise a cluster and deliver the demo from Git to it",
+    about: "Raise a cluster and keep it equal to the demo's Git repository",
     help: "\
 Sets up what is missing (packages as root, components, images), which takes some
 ten minutes the first time and seconds after that. Without root the control
 plane alone is raised: the demo is delivered to it, and its pods do not run.
+The agent goes on until `cargo xtask down`.
 
 Flags:
   --kubeconfig FILE   deliver the demo to a cluster that you have; nothing is raised
@@ -70,6 +78,16 @@ struct Served {
     given: Option<PathBuf>,
 }
 
+/// A delivery, as `orlop sync list` tells it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    inventory_namespace: String,
+    #[serde(default)]
+    source: String,
+}
+
 fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut given = None;
     let mut parser = lexopt::Parser::from_args(words);
@@ -96,24 +114,28 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let served = serve(&target.dir, given.is_some().then_some(&target.kubeconfig))?;
     done("Git server");
 
-    terminal::step("orlop sync apply: the first commit");
-    sync(&target, &served, "apply")?;
+    terminal::step("an agent with a GitSync on the demo's repository");
+    let first = head(&served.repository)?;
+    agent::start(&target, &served)?;
+    delivered(&target, &first)?;
     done("first delivery");
     if answer(&target, "Hello from Orlop")? {
         done("the Service answers");
     }
-    terminal::step("orlop sync plan: nothing is left to do");
-    sync(&target, &served, "plan")?;
-    done("empty plan");
 
-    terminal::step("one line changes in Git");
-    change(&served.repository)?;
-    terminal::step("orlop sync apply: the second commit");
-    sync(&target, &served, "apply")?;
-    done("second delivery");
+    terminal::step("a push: one line changes in Git");
+    let second = commit(&served.repository, CHANGE, "Greet from the second commit")?;
+    delivered(&target, &second)?;
+    done("the push arrives");
     if answer(&target, "Hello from the second commit")? {
         done("the Service answers anew");
     }
+    terminal::step("somebody changes a field by hand");
+    drift(&target)?;
+    done("the change is reverted");
+    terminal::step("a bad commit");
+    refuse(&target, &served)?;
+    done("the bad commit is refused");
 
     terminal::say(format_args!("\n{}", terminal::columns(&times)));
     terminal::say(format_args!("\nall of it took {}", Span(start.elapsed())));
@@ -198,7 +220,13 @@ pub(crate) fn take_back(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot read {}", state_file(dir).display()))?;
     let Some(kubeconfig) = served.given else { return Ok(()) };
     let mut command = Process::new(workspace::orlop()?);
-    command.args(["sync", "delete", "--name", DEMO, "--yes", "--kubeconfig"]).arg(kubeconfig);
+    command.args(["sync", "list", "--output", "json", "--kubeconfig"]).arg(&kubeconfig);
+    let list: Vec<Listed> = serde_json::from_str(&workspace::output(&mut command)?)?;
+    let named = |one: &&Listed| one.source.starts_with(&served.url);
+    let Some(delivery) = list.iter().find(named) else { return Ok(()) };
+    let mut command = Process::new(workspace::orlop()?);
+    command.args(["sync", "delete", "--name", &delivery.name, "--inventory-namespace"]);
+    command.args([&delivery.inventory_namespace, "--yes"]).arg("--kubeconfig").arg(&kubeconfig);
     terminal::warn(format_args!("$ {}", workspace::spoken(&command)));
     workspace::run(&mut command)?;
     terminal::say(
@@ -231,20 +259,65 @@ pub(crate) fn stop_server(dir: &Path) -> anyhow::Result<bool> {
     Ok(is_server)
 }
 
-/// Runs `orlop sync VERB` on the demo; a plan with changes is a failure here.
-fn sync(target: &Target, served: &Served, verb: &str) -> anyhow::Result<()> {
-    let mut command = Process::new(workspace::orlop()?);
-    command.args(["sync", verb, "--git", &served.url, "--ref", "main", "--name", DEMO]);
-    command.arg("--kubeconfig").arg(&target.kubeconfig);
-    if verb == "apply" && target.no_pods.is_some() {
-        command.arg("--no-wait");
-    }
-    terminal::warn(format_args!("$ {}", workspace::spoken(&command)));
-    workspace::run(&mut command)
+/// The commit of `main`.
+fn head(repository: &Path) -> anyhow::Result<String> {
+    let mut git = Process::new("git");
+    git.arg("-C").arg(repository).args(["rev-parse", "main"]);
+    Ok(workspace::output(&mut git)?.trim().to_owned())
 }
 
-/// Commits the changed line on top of `main`, in a clone that is thrown away.
-fn change(repository: &Path) -> anyhow::Result<()> {
+/// Waits until a commit is applied, and healthy where pods run.
+fn delivered(target: &Target, commit: &str) -> anyhow::Result<()> {
+    let wanted = if target.no_pods.is_some() { "/appliedRevision" } else { "/healthyRevision" };
+    let what = format!("commit {commit}");
+    let (status, took) = agent::until(target, &what, |s| agent::field(s, wanted) == commit)?;
+    let counts = |name: &str| status.pointer(&format!("/lastOperation/counts/{name}")).cloned();
+    terminal::say(format_args!(
+        "commit {}: {} created, {} updated, {} unchanged, {} pruned; seen after {}",
+        commit.get(..12).unwrap_or(commit),
+        counts("created").unwrap_or_default(),
+        counts("updated").unwrap_or_default(),
+        counts("unchanged").unwrap_or_default(),
+        counts("pruned").unwrap_or_default(),
+        Span(took),
+    ));
+    Ok(())
+}
+
+/// Changes a live field by hand and waits until it is what Git says.
+fn drift(target: &Target) -> anyhow::Result<()> {
+    let [namespace, name] = SERVICE;
+    let mut kubectl = Process::new(&target.kubectl);
+    kubectl.arg("--kubeconfig").arg(&target.kubeconfig).args(["-n", namespace]);
+    kubectl.args(["patch", "configmap", name, "--patch", "{\"data\":{\"note\":\"by hand\"}}"]);
+    terminal::warn(format_args!("$ {}", workspace::spoken(&kubectl)));
+    workspace::run(&mut kubectl)?;
+    let healed = |status: &serde_json::Value| {
+        agent::field(status, "/lastOperation/trigger") == "Drift"
+            && agent::field(status, "/lastOperation/outcome") == "Succeeded"
+    };
+    let (status, took) = agent::until(target, "the reverted change", healed)?;
+    let message = agent::field(&status, "/lastOperation/message");
+    terminal::say(format_args!("{message}; seen after {}", Span(took)));
+    Ok(())
+}
+
+/// Pushes a commit that the cluster would refuse, shows the reason, and mends it.
+fn refuse(target: &Target, served: &Served) -> anyhow::Result<()> {
+    commit(&served.repository, MISTAKE, "A mistake in a field's name")?;
+    let refused = |status: &serde_json::Value| {
+        ["RenderFailed", "ValidationFailed"].contains(&agent::ready(status).0.as_str())
+    };
+    let (status, _) = agent::until(target, "the refusal", refused)?;
+    let (reason, message) = agent::ready(&status);
+    terminal::say(format_args!("{reason}: {message}"));
+    let [good, bad] = MISTAKE;
+    let mended = commit(&served.repository, [bad, good], "Mend the field's name")?;
+    delivered(target, &mended)
+}
+
+/// Commits a changed line on top of `main`, in a clone that is thrown away; gives the commit.
+fn commit(repository: &Path, change: [&str; 2], message: &str) -> anyhow::Result<String> {
     let clone = repository.with_extension("clone");
     let git = |arguments: &[&str]| {
         let mut git = Process::new("git");
@@ -255,13 +328,15 @@ fn change(repository: &Path) -> anyhow::Result<()> {
     git(&["clone", "--quiet", "--branch", "main", &from, &to])?;
     let file = clone.join("web.yaml");
     let text = std::fs::read_to_string(&file).context("the demo has no web.yaml")?;
-    if !text.contains(CHANGE[0]) {
-        bail!("web.yaml has no line `{}`", CHANGE[0]);
+    let [before, after] = change;
+    if !text.contains(before) {
+        bail!("web.yaml has no line `{before}`");
     }
-    std::fs::write(&file, text.replace(CHANGE[0], CHANGE[1]))?;
-    git(&["-C", &to, "commit", "--quiet", "--all", "--message", "Greet from the second commit"])?;
+    std::fs::write(&file, text.replace(before, after))?;
+    git(&["-C", &to, "commit", "--quiet", "--all", "--message", message])?;
     git(&["-C", &to, "push", "--quiet", "origin", "main"])?;
-    std::fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {to}"))
+    std::fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {to}"))?;
+    head(repository)
 }
 
 /// Asks the Service over its cluster address until it answers with `wanted`; false when there are
@@ -310,10 +385,11 @@ fn next_steps(target: &Target, served: &Served, given: bool) {
         format!("eval \"$(cargo xtask cluster env --name {DEMO})\"")
     };
     terminal::say(format_args!(
-        "\nhow to go on:\n  {environment}\n  orlop sync status --name {DEMO}\n  \
+        "\nhow to go on:\n  {environment}\n  orlop sync list\n  \
          git clone {url} && cd {DEMO}    # push with: git push {path} main\n  \
-         orlop sync plan --git {url} --ref main --name {DEMO}\n  cargo xtask down",
+         tail -f {log}\n  cargo xtask down",
         url = served.url,
         path = served.repository.display(),
+        log = target.dir.join("agent.log").display(),
     ));
 }

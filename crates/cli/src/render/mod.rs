@@ -1,6 +1,7 @@
 //! Results as text for people. The same results as data are serde's work.
 
 pub(crate) mod diff;
+pub(crate) mod gitsync;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod status;

@@ -3,7 +3,10 @@
 //! away the call ends by its token.
 
 use cluster::Client;
-use delivery::{DeletePolicy, DeliveryError, DeliveryOptions, Progress, Report, Status, Tree};
+use delivery::{
+    DeletePolicy, DeliveryError, DeliveryOptions, Live, Outcome, Progress, Report, Tree,
+};
+use objects::ObjectRef;
 use std::future::Future;
 use std::sync::Arc;
 use sync::Plan;
@@ -11,43 +14,37 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(super) async fn plan(
-    client: &Client,
+    live: &Arc<Live>,
     tree: &Arc<Tree>,
     options: &DeliveryOptions,
     cancel: &CancellationToken,
 ) -> Result<Plan, DeliveryError> {
-    let (client, tree, options) = (client.clone(), tree.clone(), options.clone());
+    let (live, tree, options) = (live.clone(), tree.clone(), options.clone());
     let cancel = cancel.clone();
-    on_a_thread(async move || {
-        delivery::plan(&client, &tree, &options, &delivery::Silent, &cancel).await
-    })
-    .await
+    on_a_thread(async move || live.plan(&tree, &options, &delivery::Silent, &cancel).await).await
 }
 
 pub(super) async fn apply(
-    client: &Client,
+    live: &Arc<Live>,
     tree: &Arc<Tree>,
     options: &DeliveryOptions,
     progress: impl Progress + 'static,
     cancel: &CancellationToken,
 ) -> Result<Report, DeliveryError> {
-    let (client, tree, options) = (client.clone(), tree.clone(), options.clone());
+    let (live, tree, options) = (live.clone(), tree.clone(), options.clone());
     let cancel = cancel.clone();
-    on_a_thread(async move || {
-        delivery::apply(&client, &tree, &options, None, &progress, &cancel).await
-    })
-    .await
+    on_a_thread(async move || live.apply(&tree, &options, None, &progress, &cancel).await).await
 }
 
-pub(super) async fn status(
-    client: &Client,
+pub(super) async fn heal(
+    live: &Arc<Live>,
+    objects: Vec<ObjectRef>,
     options: &DeliveryOptions,
-) -> Result<Status, DeliveryError> {
-    let (client, options) = (client.clone(), options.clone());
-    on_a_thread(async move || {
-        delivery::status(&client, &options.name, options.inventory_namespace()).await
-    })
-    .await
+    progress: impl Progress + 'static,
+    cancel: &CancellationToken,
+) -> Result<Vec<Outcome>, DeliveryError> {
+    let (live, options, cancel) = (live.clone(), options.clone(), cancel.clone());
+    on_a_thread(async move || live.heal(&objects, &options, &progress, &cancel).await).await
 }
 
 pub(super) async fn delete(

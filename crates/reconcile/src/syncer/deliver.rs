@@ -3,13 +3,11 @@
 use super::tell::{chain, rounded};
 use super::{AttemptState, Loaded, Syncer, calls};
 use crate::numbers::Phase;
-use cluster::Client;
-use delivery::{DeliveryOptions, Event, OutcomeResult, Progress, Report};
+use delivery::{DeliveryOptions, DriftKind, Event, Live, OutcomeResult, Progress, Report};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Conflicts, Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
 use model::{Explain, Retry};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,31 +49,46 @@ impl End {
 }
 
 impl Syncer {
-    /// Brings the wanted revision here, with its tree.
-    pub(super) async fn fetch(&mut self, valid: &Valid) {
-        let heard = self.heard.take();
+    /// Asks the source which commit the reference names.
+    pub(super) async fn poll(&mut self, valid: &Valid) {
         let began = Instant::now();
-        let found = Box::pin(self.fetched(valid)).await;
+        let shared = self.shared.clone();
+        let cache = &shared.options.cache;
+        let found = match self.keys.fetch(shared.home.as_ref(), valid, cache).await {
+            Ok(fetch) => {
+                let connections = shared.connections.clone();
+                on_a_thread(&shared.stop, move |cancel| connections.poll(&fetch, cancel)).await
+            }
+            Err(error) => return self.asked(began, Err(told(&error))),
+        };
+        let found = match found {
+            Ok(Ok(head)) => Ok((head.commit, Some(head.reference))),
+            Ok(Err(error)) => Err(told(&error)),
+            Err(message) => Err((message, None)),
+        };
+        self.asked(began, found);
+    }
+
+    /// A look at the source ended: with the commit and where it was found, or with a failure.
+    fn asked(&mut self, began: Instant, found: Result<(String, Option<String>), Told>) {
         self.source.asked = Some(Instant::now());
         // Pushes that came while this look was under way may be newer than what it found.
         if self.push.is_some_and(|at| at <= began) {
             self.push = None;
         }
         match found {
-            Ok(Some(mut loaded)) => {
-                self.shared.numbers.git("changed");
-                self.source.news = self.source.head.as_deref() != Some(&loaded.revision);
-                self.source.head = Some(loaded.revision.clone());
+            Ok((commit, reference)) => {
+                self.source.news = self.source.head.as_deref() != Some(&commit);
+                let result = if self.source.news { "changed" } else { "unchanged" };
+                self.shared.numbers.git(result);
+                if self.source.news {
+                    self.heard.get_or_insert_with(|| self.shared.options.clock.now());
+                }
+                self.source.head = Some(commit);
                 self.source.failure = None;
-                self.status.fetched_revision = Some(loaded.revision.clone());
-                loaded.detected = heard.unwrap_or(loaded.detected);
-                self.shared.numbers.took(Phase::Fetch, loaded.took);
-                self.loaded = Some(loaded);
-            }
-            Ok(None) => {
-                self.shared.numbers.git("unchanged");
-                self.source.news = false;
-                self.source.failure = None;
+                if reference.is_some() {
+                    self.status.fetched_ref = reference;
+                }
             }
             Err((message, retry_after)) => {
                 self.shared.numbers.git("failed");
@@ -88,37 +101,60 @@ impl Syncer {
         }
     }
 
+    /// Brings the wanted revision here, with its tree.
+    pub(super) async fn fetch(&mut self, valid: &Valid) {
+        let began = Instant::now();
+        if matches!(valid.reference(), gitops::spec::Reference::Semver(_)) {
+            // Only a poll tells which tag it was.
+            self.poll(valid).await;
+        }
+        match Box::pin(self.fetched(valid)).await {
+            Ok(loaded) => {
+                let commit = loaded.as_ref().map(|loaded| loaded.commit.id.clone());
+                let commit = commit.or_else(|| Some(self.loaded.as_ref()?.commit.id.clone()));
+                let reference = match valid.reference() {
+                    gitops::spec::Reference::Branch(name) => Some(format!("refs/heads/{name}")),
+                    gitops::spec::Reference::Tag(name) => Some(format!("refs/tags/{name}")),
+                    _ => None,
+                };
+                self.asked(began, Ok((commit.clone().unwrap_or_default(), reference)));
+                self.status.fetched_revision = commit;
+                let heard = self.heard.take();
+                if let Some(mut loaded) = loaded {
+                    loaded.detected = heard.unwrap_or(loaded.detected);
+                    self.shared.numbers.took(Phase::Fetch, loaded.took);
+                    self.loaded = Some(loaded);
+                }
+            }
+            Err(failure) => self.asked(began, Err(failure)),
+        }
+    }
+
     /// The wanted revision; `None` when it is at hand already.
-    async fn fetched(
-        &mut self,
-        valid: &Valid,
-    ) -> Result<Option<Loaded>, (String, Option<Duration>)> {
-        let told = |error: &dyn Explain| {
-            let after = match error.retry() {
-                Retry::After(pause) => Some(pause),
-                _ => None,
-            };
-            (with_hint(chain(error), error), after)
-        };
+    async fn fetched(&mut self, valid: &Valid) -> Result<Option<Loaded>, Told> {
         let shared = self.shared.clone();
         let cache = shared.options.cache.clone();
         let fetch = self.keys.fetch(shared.home.as_ref(), valid, &cache).await;
         let fetch = fetch.map_err(|error| told(&error))?;
         let detected = shared.options.clock.now();
         let began = Instant::now();
-        let (location, path) = (fetch.url.to_string(), fetch.path.clone());
+        let (spec, path) = (fetch.clone(), fetch.path.clone());
+        let connections = shared.connections.clone();
         let files = on_a_thread(&shared.stop, move |cancel| {
-            repo::fetch(&fetch, &cache, cancel, &|step| tracing::debug!(?step, "fetching"))
+            connections.fetch(&fetch, &cache, cancel, &|step| tracing::debug!(?step, "fetching"))
         })
         .await;
         let files = files.map_err(|error| (error, None))?.map_err(|error| told(&error))?;
         let Some(commit) = files.commit().cloned() else {
             return Err(("the source has no commit".to_owned(), None));
         };
-        if self.loaded.as_ref().is_some_and(|loaded| loaded.revision == commit.id) {
+        if self.loaded.as_ref().is_some_and(|loaded| loaded.commit.id == commit.id) {
             return Ok(None);
         }
-        let tree = match delivery::load_files(files, location, path, &shared.stop).await {
+        let tags = files.tags().to_vec();
+        let files = Arc::new(files);
+        let read = delivery::read(files, &path, Some(&shared.trees), &shared.stop).await;
+        let tree = match read {
             Ok(tree) => Ok(Arc::new(tree)),
             // The source as such failed; everything else is the revision's own fault.
             Err(
@@ -128,39 +164,37 @@ impl Syncer {
             }
             Err(error) => Err(with_hint(chain(&error), &error)),
         };
+        Ok(Some(Loaded { commit, tags, fetch: spec, tree, detected, took: began.elapsed() }))
+    }
+
+    fn operation(&self, loaded: &Loaded, trigger: Trigger) -> Operation {
         let person = |person: &repo::Person| format!("{} <{}>", person.name, person.email);
-        Ok(Some(Loaded {
-            revision: commit.id,
-            author: person(&commit.author),
-            committer: person(&commit.committer),
-            tree,
-            detected,
-            took: began.elapsed(),
-        }))
+        Operation {
+            revision: loaded.commit.id.clone(),
+            author: person(&loaded.commit.author),
+            committer: person(&loaded.commit.committer),
+            trigger,
+            started_at: Some(self.now()),
+            ..Operation::default()
+        }
     }
 
     /// Applies the revision that is at hand, unless something refuses it.
     pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) {
         let Some(loaded) = self.loaded.take() else { return };
         self.manual = None;
-        let mut operation = Operation {
-            revision: loaded.revision.clone(),
-            author: loaded.author.clone(),
-            committer: loaded.committer.clone(),
-            trigger,
-            started_at: Some(self.now()),
-            detected_at: jiff::Timestamp::try_from(loaded.detected).ok(),
-            ..Operation::default()
-        };
+        let mut operation = self.operation(&loaded, trigger);
+        operation.detected_at = jiff::Timestamp::try_from(loaded.detected).ok();
         operation.timings.fetch = Some(Period(rounded(loaded.took)));
         let is_new = self.attempt.as_ref().is_none_or(|state| {
-            state.attempt.revision != loaded.revision || state.attempt.outcome != Outcome::Succeeded
+            state.attempt.revision != loaded.commit.id
+                || state.attempt.outcome != Outcome::Succeeded
         });
         if is_new {
-            self.begin(operation.clone()).await;
+            self.begin(valid, operation.clone()).await;
         }
         let began = Instant::now();
-        let end = Box::pin(self.deliver(valid, &loaded, &operation)).await;
+        let end = Box::pin(self.deliver(valid, &loaded, &mut operation)).await;
         let took = began.elapsed();
         operation.timings.apply = Some(Period(rounded(took)));
         self.shared.numbers.took(Phase::Apply, took);
@@ -203,24 +237,27 @@ impl Syncer {
         let attempt = Attempt { revision, generation, outcome, age: Duration::ZERO, failure };
         let ended = Instant::now();
         self.attempt = Some(AttemptState { attempt, ended, applied: succeeded.then_some(ended) });
-        self.finish(valid, "Apply", operation);
+        self.finish(valid, operation);
     }
 
-    async fn deliver(&mut self, valid: &Valid, loaded: &Loaded, operation: &Operation) -> End {
+    async fn deliver(&mut self, valid: &Valid, loaded: &Loaded, operation: &mut Operation) -> End {
+        if let Some(refusal) = self.verify(valid, loaded, operation).await {
+            return End::refused(reason::VERIFICATION_FAILED, refusal);
+        }
         let tree = match &loaded.tree {
             Ok(tree) if tree.problems().is_empty() => tree.clone(),
             Ok(tree) => return End::refused(reason::RENDER_FAILED, sentence(tree.problems())),
             Err(message) => return End::refused(reason::RENDER_FAILED, message.clone()),
         };
-        let client = match self.client(valid).await {
-            Ok(client) => client,
+        let (_, live) = match self.follow(valid).await {
+            Ok(following) => following,
             Err(error) => return End::failed(&error),
         };
         let Some(options) = self.options(valid) else {
             return End::refused(reason::INVALID_SPEC, "its name is no label".to_owned());
         };
         let cancel = self.shared.stop.child_token();
-        match calls::plan(&client, &tree, &options, &cancel).await {
+        match calls::plan(&live, &tree, &options, &cancel).await {
             Ok(plan) => {
                 if let Some(refusal) = refusal(&plan) {
                     return refusal;
@@ -229,35 +266,17 @@ impl Syncer {
             Err(error) => return End::failed(&error),
         }
         let progress = Log { sync: self.key.to_string() };
-        let report = calls::apply(&client, &tree, &options, progress, &cancel).await;
+        let report = calls::apply(&live, &tree, &options, progress, &cancel).await;
+        self.looking = true;
         match report {
             Ok(report) => {
                 for done in &report.outcomes {
                     self.audit_object(valid, operation, done);
                 }
-                if let Err(error) = self.look_at_what_is_there(&client, &options).await {
-                    return End::failed(&error);
-                }
                 end_of(&report)
             }
             Err(error) => End::failed(&error),
         }
-    }
-
-    /// Opens the eyes for everything that is recorded now.
-    async fn look_at_what_is_there(
-        &mut self,
-        client: &Client,
-        options: &DeliveryOptions,
-    ) -> Result<(), delivery::DeliveryError> {
-        let ids: BTreeSet<_> = match calls::status(client, options).await {
-            Ok(status) => status.objects.into_iter().map(|object| object.object).collect(),
-            Err(delivery::DeliveryError::NotFound { .. }) => BTreeSet::new(),
-            Err(error) => return Err(error),
-        };
-        self.eyes.look_at(client, ids);
-        self.looking = true;
-        Ok(())
     }
 
     pub(super) fn options(&self, valid: &Valid) -> Option<DeliveryOptions> {
@@ -276,117 +295,148 @@ impl Syncer {
         Some(options)
     }
 
-    /// After a restart the eyes are opened; after a touch the touched are compared with the tree.
+    /// After a restart the memory is aimed at the tree; after that drift is read from it.
     pub(super) async fn look(&mut self, valid: &Valid) {
+        let Some(Loaded { commit, tree: Ok(tree), .. }) = &self.loaded else { return };
+        let tree = tree.clone();
         let current = self.attempt.as_ref().is_some_and(|state| {
-            state.attempt.outcome == Outcome::Succeeded
-                && self.loaded.as_ref().is_some_and(|l| l.revision == state.attempt.revision)
+            state.attempt.outcome == Outcome::Succeeded && state.attempt.revision == commit.id
         });
         if !current {
             return;
         }
         let Some(options) = self.options(valid) else { return };
-        let client = match self.client(valid).await {
-            Ok(client) => client,
+        let live = match self.follow(valid).await {
+            Ok((_, live)) => live,
             Err(error) => {
                 self.trouble(&error);
                 return;
             }
         };
         if !self.looking {
-            if let Err(error) = self.look_at_what_is_there(&client, &options).await {
-                self.trouble(&error);
+            let cancel = self.shared.stop.child_token();
+            match calls::plan(&live, &tree, &options, &cancel).await {
+                Ok(_) => {
+                    self.looking = true;
+                    self.drift.touched = true;
+                }
+                Err(error) => {
+                    self.trouble(&error);
+                    return;
+                }
             }
-            return;
         }
-        if !self.drift.touched || !self.eyes.wellness().complete {
-            return;
-        }
-        self.drift.touched = false;
-        let Some(Loaded { tree: Ok(tree), .. }) = &self.loaded else { return };
-        let cancel = self.shared.stop.child_token();
-        let planned = calls::plan(&client, tree, &options, &cancel).await;
-        match planned {
-            Ok(plan) => self.drifted(&plan),
-            Err(error) => {
-                // Looked at again with the next turn.
-                self.drift.touched = true;
-                self.trouble(&error);
-            }
+        if std::mem::take(&mut self.drift.touched) {
+            self.drifted(&live);
         }
     }
 
-    fn drifted(&mut self, plan: &Plan) {
-        let now = self.now();
-        let age = self.born.elapsed();
+    fn drifted(&mut self, live: &Live) {
+        let (now, age) = (self.now(), self.born.elapsed());
         let before = std::mem::take(&mut self.drift.told);
-        let mut drifted = Vec::new();
-        for operation in plan.operations.iter().filter(|operation| is_drift(operation.action)) {
-            let id = &operation.object;
-            let manager = operation.takes_over_from.first().cloned();
-            let manager = manager.or_else(|| Some(operation.conflicts.first()?.manager.clone()));
-            self.fights.flipped(id, manager.as_deref(), age);
-            let known = before.iter().find(|known| {
-                known.kind == id.kind && known.name == id.name && known.namespace == id.namespace
+        let known = std::mem::take(&mut self.drift.noticed);
+        self.drift.drifted.clear();
+        for drift in live.drifted() {
+            let id = &drift.object;
+            let manager = drift.managers.first().cloned();
+            if known.get(id) != Some(&drift.noticed) {
+                self.fights.flipped(id, manager.as_deref(), age);
+            }
+            self.drift.noticed.insert(id.clone(), drift.noticed);
+            let fields = match &drift.kind {
+                DriftKind::Changed(fields) => fields.iter().map(|f| f.path.clone()).collect(),
+                _ => Vec::new(),
+            };
+            let earlier = before.iter().find(|one| {
+                one.kind == id.kind && one.name == id.name && one.namespace == id.namespace
             });
             self.drift.told.push(Drift {
                 group: id.group.clone(),
                 kind: id.kind.clone(),
                 namespace: id.namespace.clone(),
                 name: id.name.clone(),
-                fields: operation.changes.iter().map(|change| change.path.clone()).collect(),
+                fields,
                 manager,
                 held: None,
-                since: known.and_then(|known| known.since).or(Some(now)),
+                since: earlier.and_then(|one| one.since).or(Some(now)),
             });
-            drifted.push(Drifted { id: id.clone(), opted_out: false });
+            self.drift.drifted.push(Drifted { id: id.clone(), opted_out: !drift.heals });
         }
-        self.drift.drifted = drifted;
     }
 
     /// Reverts drift.
     pub(super) async fn heal(&mut self, valid: &Valid) {
         let Some(loaded) = self.loaded.take() else { return };
-        let healed: Vec<_> = self.drift.drifted.iter().map(|drifted| drifted.id.clone()).collect();
+        let mut operation = self.operation(&loaded, Trigger::Drift);
+        self.loaded = Some(loaded);
+        operation.detected_at = self.drift.told.iter().filter_map(|drift| drift.since).min();
+        let due = self.fights.plan(&self.drift.drifted, true, self.born.elapsed()).now;
         let names: Vec<String> = self
             .drift
             .told
             .iter()
+            .filter(|drift| drift.held.is_none())
             .take(PROBLEMS_NAMED_MAX)
             .map(|drift| format!("{} {} ({})", drift.kind, drift.name, drift.fields.join(", ")))
             .collect();
-        let mut operation = Operation {
-            revision: loaded.revision.clone(),
-            author: loaded.author.clone(),
-            committer: loaded.committer.clone(),
-            trigger: Trigger::Drift,
-            started_at: Some(self.now()),
-            detected_at: self.drift.told.iter().filter_map(|drift| drift.since).min(),
-            ..Operation::default()
+        let Some(options) = self.options(valid) else { return };
+        let end = match self.follow(valid).await {
+            Ok((_, live)) => {
+                let cancel = self.shared.stop.child_token();
+                let progress = Log { sync: self.key.to_string() };
+                match calls::heal(&live, due.clone(), &options, progress, &cancel).await {
+                    Ok(outcomes) => {
+                        for done in &outcomes {
+                            self.audit_object(valid, &operation, done);
+                        }
+                        end_of_heal(&outcomes)
+                    }
+                    Err(error) => End::failed(&error),
+                }
+            }
+            Err(error) => End::failed(&error),
         };
-        let end = Box::pin(self.deliver(valid, &loaded, &operation)).await;
-        self.loaded = Some(loaded);
         let age = self.born.elapsed();
-        for id in &healed {
+        for id in &due {
             self.fights.healed(id, age);
+            // What still differs is told again by its event, and counted then.
+            self.drift.drifted.retain(|drifted| drifted.id != *id);
         }
-        self.drift.drifted.clear();
-        self.drift.told.clear();
+        self.drift.told.retain(|drift| drift.held.is_some());
+        self.drift.touched = true;
         operation.outcome = end.outcome;
         operation.finished_at = Some(self.now());
         operation.counts = end.counts;
         if end.outcome == Outcome::Succeeded {
             operation.message = format!("reverted {}", names.join("; "));
-            self.finish(valid, "Heal", operation);
+            self.finish(valid, operation);
         } else {
             self.ended(valid, operation, end);
         }
     }
 }
 
-/// What a live object that differs is planned as; what is held or in conflict is drift, too.
-fn is_drift(action: Action) -> bool {
-    matches!(action, Action::Create | Action::Update | Action::Takeover | Action::Conflict)
+/// A sentence, and the pause that the other side asked for.
+type Told = (String, Option<Duration>);
+
+fn told(error: &dyn Explain) -> Told {
+    let after = match error.retry() {
+        Retry::After(pause) => Some(pause),
+        _ => None,
+    };
+    (with_hint(chain(error), error), after)
+}
+
+fn end_of_heal(outcomes: &[delivery::Outcome]) -> End {
+    let mut counts = Counts::default();
+    count(&mut counts, outcomes);
+    let failed = failures(outcomes);
+    let (outcome, reason) = if failed.is_empty() {
+        (Outcome::Succeeded, reason::SUCCEEDED)
+    } else {
+        (Outcome::Failed, reason::APPLY_FAILED)
+    };
+    End { outcome, reason, message: sentence(&failed), counts, retry_after: None }
 }
 
 /// Why a planned revision is not applied at all; none when it may be.
@@ -412,21 +462,10 @@ fn refusal(plan: &Plan) -> Option<End> {
 }
 
 fn end_of(report: &Report) -> End {
-    let counts = counts(report);
-    let failed: Vec<Problem> = report
-        .outcomes
-        .iter()
-        .filter(|outcome| outcome.result == OutcomeResult::Failed)
-        .map(|outcome| Problem {
-            origin: outcome.origin.clone(),
-            message: format!(
-                "{}: {}",
-                outcome.object,
-                outcome.reason.as_deref().unwrap_or("it failed")
-            ),
-            hint: outcome.hint.clone(),
-        })
-        .collect();
+    let unchanged = u32::try_from(report.unchanged).unwrap_or(u32::MAX);
+    let mut counts = Counts { unchanged, ..Counts::default() };
+    count(&mut counts, &report.outcomes);
+    let failed = failures(&report.outcomes);
     let (outcome, reason, message) = if report.interrupted {
         (Outcome::Cancelled, reason::PROGRESSING, "it was stopped".to_owned())
     } else if !failed.is_empty() || counts.held > 0 {
@@ -439,12 +478,24 @@ fn end_of(report: &Report) -> End {
     End { outcome, reason, message, counts, retry_after: None }
 }
 
-fn counts(report: &Report) -> Counts {
-    let mut counts = Counts {
-        unchanged: u32::try_from(report.unchanged).unwrap_or(u32::MAX),
-        ..Counts::default()
-    };
-    for outcome in &report.outcomes {
+fn failures(outcomes: &[delivery::Outcome]) -> Vec<Problem> {
+    outcomes
+        .iter()
+        .filter(|outcome| outcome.result == OutcomeResult::Failed)
+        .map(|outcome| Problem {
+            origin: outcome.origin.clone(),
+            message: format!(
+                "{}: {}",
+                outcome.object,
+                outcome.reason.as_deref().unwrap_or("it failed")
+            ),
+            hint: outcome.hint.clone(),
+        })
+        .collect()
+}
+
+fn count(counts: &mut Counts, outcomes: &[delivery::Outcome]) {
+    for outcome in outcomes {
         let slot = match (outcome.result, outcome.action) {
             (OutcomeResult::Done, Action::Create) => &mut counts.created,
             (OutcomeResult::Done, Action::Prune) => &mut counts.pruned,
@@ -455,7 +506,6 @@ fn counts(report: &Report) -> Counts {
         };
         *slot = slot.saturating_add(1);
     }
-    counts
 }
 
 /// The first problems in one sentence.
@@ -483,7 +533,7 @@ fn with_hint(text: String, error: &dyn Explain) -> String {
 }
 
 /// Blocking work that a stop ends soon.
-pub(super) async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     stop: &CancellationToken,
     work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
 ) -> Result<T, String> {

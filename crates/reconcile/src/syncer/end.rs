@@ -2,7 +2,9 @@
 
 use super::tell::chain;
 use super::{Syncer, TROUBLE_PAUSE, calls};
+use crate::engine::lock;
 use delivery::{DeletePolicy, DeliveryError};
+use gitops::audit::EventType;
 use gitops::spec::{FINALIZER, GitSync, OnDelete, Operation, Outcome, Valid, reason};
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ impl Syncer {
             return TROUBLE_PAUSE;
         }
         self.close_eyes();
+        lock(&self.shared.hooks).remove(&self.key);
         let tenancy = self.shared.options.tenancy;
         let valid = Valid::new(GitSync::clone(&self.sync), tenancy).ok();
         match &valid {
@@ -50,7 +53,7 @@ impl Syncer {
     async fn clear(&mut self, valid: &Valid) -> Result<(), String> {
         let shared = self.shared.clone();
         let _place = shared.permits.acquire().await;
-        let client = self.client(valid).await.map_err(|error| chain(&error))?;
+        let client = shared.home.client(valid).await.map_err(|error| chain(&error))?;
         let options = self.options(valid).ok_or("its name is no label")?;
         let policy = match valid.spec().prune.on_delete {
             OnDelete::Prune => DeletePolicy::Delete,
@@ -86,7 +89,7 @@ impl Syncer {
         if !failed.is_empty() {
             return Err(failed.join("; "));
         }
-        self.audit(valid, "Delete", &operation, "Succeeded");
+        self.audit(valid, EventType::SyncFinished, &operation);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl Syncer {
         (&self.key, self.sync.metadata.uid.as_deref()).hash(&mut hasher);
         let source = SourceFacts {
             head: self.source.head.clone(),
-            fetched: self.loaded.as_ref().map(|loaded| loaded.revision.clone()),
+            fetched: self.loaded.as_ref().map(|loaded| loaded.commit.id.clone()),
             asked: self.source.asked.map(|at| at.elapsed()),
             news: self.source.news,
             failure: self.source.failure.clone(),
@@ -26,6 +26,7 @@ impl Syncer {
             attempt.age = state.ended.elapsed();
             attempt
         });
+        let health = self.health();
         let enabled = valid.spec().self_heal.enabled;
         let plan = self.fights.plan(&self.drift.drifted, enabled, self.born.elapsed());
         for entry in &mut self.drift.told {
@@ -41,16 +42,17 @@ impl Syncer {
             dependencies: self.dependencies(valid),
             cycle: self.cycle(valid),
             drift: plan.facts(),
-            health: self.health(),
+            health,
         }
     }
 
     fn dependencies(&self, valid: &Valid) -> Vec<DependencyFact> {
         valid
             .dependencies()
-            .map(|(key, _)| {
+            .enumerate()
+            .map(|(index, (key, _))| {
                 let other = self.shared.look_up(&key);
-                let blocked = graph::not_ready(other.as_deref());
+                let blocked = valid.not_ready(index, other.as_deref());
                 DependencyFact { key, blocked }
             })
             .collect()
@@ -82,14 +84,28 @@ impl Syncer {
         graph::find_cycle(&known, &self.key)
     }
 
-    pub(super) fn health(&self) -> Option<HealthFacts> {
+    pub(super) fn health(&mut self) -> Option<HealthFacts> {
         let state = self.attempt.as_ref()?;
+        let following = self.live.as_ref()?;
         if state.attempt.outcome != Outcome::Succeeded || !self.looking {
             return None;
         }
-        let wellness = self.eyes.wellness();
-        let count = |status| wellness.counts.get(&status).copied().unwrap_or(0);
-        let mut counts = HealthCounts {
+        let age = state.applied.map(|at| at.elapsed()).unwrap_or_default();
+        let live = &following.live;
+        if !live.is_in_sync() && live.unwatched().is_empty() {
+            // A watch is being opened again: what was told last stands until it has.
+            let (counts, message) = self.health.clone().unwrap_or_else(|| {
+                let counts = HealthCounts { progressing: 1, ..HealthCounts::default() };
+                (counts, "not every kind was looked at yet".to_owned())
+            });
+            return Some(HealthFacts { counts, age, message });
+        }
+        let health = live.health();
+        let count = |status| {
+            let count = health.counts.get(&status).copied().unwrap_or(0);
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        let counts = HealthCounts {
             healthy: count(HealthStatus::Healthy),
             suspended: count(HealthStatus::Suspended),
             progressing: count(HealthStatus::Progressing),
@@ -97,25 +113,23 @@ impl Syncer {
             degraded: count(HealthStatus::Degraded),
             unknown: count(HealthStatus::Unknown),
         };
-        let mut message: Vec<String> = wellness
-            .unwell
+        let mut unwell: Vec<_> = health.unhealthy.iter().collect();
+        unwell.sort_by_key(|one| std::cmp::Reverse(one.status));
+        let mut message: Vec<String> = unwell
             .iter()
             .take(UNWELL_NAMED_MAX)
-            .map(|(status, id, why)| match why.as_str() {
-                "" => format!("{id} is {status}"),
-                why => format!("{id} is {status}: {why}"),
+            .map(|one| match one.message.as_str() {
+                "" => format!("{} is {}", one.object, one.status),
+                why => format!("{} is {}: {why}", one.object, one.status),
             })
             .collect();
-        let more = wellness.unwell.len().saturating_sub(UNWELL_NAMED_MAX);
+        let more = unwell.len().saturating_sub(UNWELL_NAMED_MAX);
         if more > 0 {
             message.push(format!("{more} more"));
         }
-        if !wellness.complete {
-            counts.progressing = counts.progressing.saturating_add(1);
-            message.push("not every kind was looked at yet".to_owned());
-        }
-        let age = state.applied.map(|at| at.elapsed()).unwrap_or_default();
-        Some(HealthFacts { counts, age, message: message.join("; ") })
+        let message = message.join("; ");
+        self.health = Some((counts, message.clone()));
+        Some(HealthFacts { counts, age, message })
     }
 }
 

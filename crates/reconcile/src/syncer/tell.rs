@@ -3,19 +3,21 @@
 use super::{Syncer, TROUBLE_PAUSE};
 use crate::numbers::Phase;
 use cluster::{EventType, News};
+use gitops::audit::{AuditEvent, EventType};
 use gitops::decide::Decision;
 use gitops::spec::{
-    InventorySummary, Operation, Outcome, Period, Status, Valid, condition, reason,
+    HealthCounts, InventorySummary, Operation, Outcome, Period, Status, Trigger, Valid, condition,
+    reason,
 };
-use serde_json::json;
 use std::time::Duration;
+use sync::Action;
 
 /// Bytes of a note in an event; the whole stands in the status.
 const NOTE_BYTES_MAX: usize = 900;
 
 impl Syncer {
     /// Brings the status up to date with what is known, in memory.
-    pub(super) fn note(&mut self, valid: &Valid, decision: &Decision) {
+    pub(super) fn note(&mut self, decision: &Decision) {
         let now = self.now();
         gitops::decide::merge(&mut self.status.conditions, decision.conditions.clone(), now);
         self.status.observed_generation = self.sync.metadata.generation;
@@ -30,21 +32,22 @@ impl Syncer {
         });
         self.status.set_drift(self.drift.told.clone());
         self.shared.numbers.drift(&self.key, self.status.drift_total);
-        self.note_health(valid);
+        self.note_health();
         let ready = self.status.condition(condition::READY);
         let ready = ready.is_some_and(|ready| ready.status == true.into());
         self.shared.numbers.ready(&self.key, ready);
     }
 
-    fn note_health(&mut self, valid: &Valid) {
+    fn note_health(&mut self) {
         let Some(health) = self.health() else { return };
-        let wellness = self.eyes.wellness();
-        if !wellness.complete {
+        let counts = health.counts;
+        if self.health.is_none() {
             return;
         }
-        self.shared.numbers.objects(&self.key, &wellness.counts);
-        let counts = health.counts;
-        let total = wellness.counts.values().sum();
+        self.shared.numbers.objects(&self.key, &counts);
+        let HealthCounts { healthy, suspended, progressing, missing, degraded, unknown } = counts;
+        let all = [healthy, suspended, progressing, missing, degraded, unknown];
+        let total = all.into_iter().fold(0, u32::saturating_add);
         self.status.inventory = self.name.as_ref().map(|name| InventorySummary {
             delivery: name.as_str().to_owned(),
             namespace: self.key.namespace.clone(),
@@ -65,7 +68,6 @@ impl Syncer {
             last.healthy_at = Some(now);
             last.timings.health = Some(Period(rounded(took)));
             self.shared.numbers.took(Phase::Health, took);
-            self.audit(valid, "Health", &last, "Healthy");
             self.status.record(last);
         }
     }
@@ -116,13 +118,14 @@ impl Syncer {
     }
 
     /// An operation begins: written down before anything is done, so that a crash is seen.
-    pub(super) async fn begin(&mut self, operation: Operation) {
+    pub(super) async fn begin(&mut self, valid: &Valid, operation: Operation) {
+        self.audit(valid, EventType::SyncStarted, &operation);
         self.status.record(operation);
         let _ = self.write_status().await;
     }
 
     /// An operation ended.
-    pub(super) fn finish(&mut self, valid: &Valid, action: &str, operation: Operation) {
+    pub(super) fn finish(&mut self, valid: &Valid, operation: Operation) {
         let outcome = outcome_name(operation.outcome);
         self.shared.numbers.operation(&self.key, outcome);
         tracing::info!(
@@ -131,29 +134,24 @@ impl Syncer {
             pruned = operation.counts.pruned, failed = operation.counts.failed,
             message = operation.message, "an operation ended"
         );
-        self.audit(valid, action, &operation, outcome);
+        let r#type = match operation.outcome {
+            Outcome::Refused => EventType::RevisionRefused,
+            _ => EventType::SyncFinished,
+        };
+        self.audit(valid, r#type, &operation);
         self.status.record(operation);
     }
 
     /// One line of the audit log about the GitSync as a whole.
-    pub(super) fn audit(&self, valid: &Valid, action: &str, operation: &Operation, outcome: &str) {
-        let line = json!({
-            "event_type": "operation",
-            "timestamp": self.now().to_string(),
-            "resource_kind": gitops::spec::KIND,
-            "namespace": self.key.namespace,
-            "name": self.key.name,
-            "resource_uid": self.sync.metadata.uid,
-            "user": {
-                "commit_author": operation.author,
-                "service_account": self.shared.home.actor(valid),
-            },
-            "revision": operation.revision,
-            "action": action,
-            "outcome": outcome,
-            "reason": operation.reason,
-        });
-        self.shared.options.audit.line(&line.to_string());
+    pub(super) fn audit(&self, valid: &Valid, r#type: EventType, operation: &Operation) {
+        let mut event = self.event(valid, r#type, "sync", operation);
+        event.outcome = operation.outcome;
+        gitops::spec::KIND.clone_into(&mut event.resource_kind);
+        event.namespace.clone_from(&self.key.namespace);
+        event.name.clone_from(&self.key.name);
+        event.resource_uid = self.sync.metadata.uid.clone().unwrap_or_default();
+        event.message.clone_from(&operation.message);
+        self.shared.options.audit.event(&event);
     }
 
     /// One line of the audit log about one object.
@@ -164,28 +162,37 @@ impl Syncer {
         done: &delivery::Outcome,
     ) {
         let outcome = match done.result {
-            delivery::OutcomeResult::Done => "Succeeded",
-            delivery::OutcomeResult::Failed => "Failed",
+            delivery::OutcomeResult::Done => Outcome::Succeeded,
+            delivery::OutcomeResult::Failed => Outcome::Failed,
             _ => return,
         };
-        let line = json!({
-            "event_type": "object",
-            "timestamp": self.now().to_string(),
-            "resource_kind": done.object.group_kind().to_string(),
-            "namespace": done.object.namespace,
-            "name": done.object.name,
-            "resource_uid": null,
-            "user": {
-                "commit_author": operation.author,
-                "service_account": self.shared.home.actor(valid),
-            },
-            "sync": self.key.to_string(),
-            "revision": operation.revision,
-            "action": done.action.to_string(),
-            "outcome": outcome,
-            "reason": done.reason,
-        });
-        self.shared.options.audit.line(&line.to_string());
+        let r#type = match (operation.trigger, done.action) {
+            (_, Action::Prune) => EventType::ObjectPruned,
+            (Trigger::Drift, _) => EventType::ObjectHealed,
+            _ => EventType::ObjectApplied,
+        };
+        let mut event = self.event(valid, r#type, &done.action.to_string(), operation);
+        event.outcome = outcome;
+        event.resource_kind = done.object.group_kind().to_string();
+        event.namespace.clone_from(&done.object.namespace);
+        event.name.clone_from(&done.object.name);
+        event.message = done.reason.clone().unwrap_or_default();
+        self.shared.options.audit.event(&event);
+    }
+
+    fn event(
+        &self,
+        valid: &Valid,
+        r#type: EventType,
+        action: &str,
+        operation: &Operation,
+    ) -> AuditEvent {
+        let mut event = AuditEvent::new(r#type, action, operation.outcome, self.now());
+        event.user.clone_from(&operation.author);
+        event.service_account = self.shared.home.actor(valid);
+        event.revision.clone_from(&operation.revision);
+        event.sync = self.key.to_string();
+        event
     }
 }
 

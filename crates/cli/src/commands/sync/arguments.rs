@@ -203,7 +203,7 @@ fn credentials(host: &Host) -> Result<Option<Credentials>, CliError> {
     }))
 }
 
-fn cache_dir(host: &Host) -> Result<PathBuf, CliError> {
+pub(super) fn cache_dir(host: &Host) -> Result<PathBuf, CliError> {
     let variables = &host.environment;
     variables
         .path(environment::CACHE_DIR)

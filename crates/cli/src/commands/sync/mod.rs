@@ -4,11 +4,22 @@
 mod apply;
 mod arguments;
 mod delete;
+mod describe;
 mod diff;
+mod get;
+mod gitsync;
+mod history;
 mod list;
 mod plan;
+mod reconcile;
+mod report;
+mod resume;
+mod rollback;
+mod run;
 mod session;
 mod status;
+mod suspend;
+mod tree;
 
 use super::{Command, Context};
 use crate::{CliError, grammar};
@@ -38,6 +49,16 @@ pub(crate) const SUBCOMMANDS: &[Command] = &[
     status::COMMAND,
     list::COMMAND,
     delete::COMMAND,
+    run::COMMAND,
+    get::COMMAND,
+    describe::COMMAND,
+    tree::COMMAND,
+    history::COMMAND,
+    report::COMMAND,
+    reconcile::COMMAND,
+    suspend::COMMAND,
+    resume::COMMAND,
+    rollback::COMMAND,
 ];
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
