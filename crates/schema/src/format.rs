@@ -9,6 +9,9 @@
 use serde_json::Value;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// Whether a text has a format.
+type Holds = fn(&str) -> bool;
+
 /// A format that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Format {
@@ -82,14 +85,14 @@ impl Format {
                 (!fits).then_some("a 32-bit integer")
             }
             (_, Value::String(text)) => {
-                let (holds, expected): (fn(&str) -> bool, &'static str) = self.rule()?;
+                let (holds, expected) = self.rule()?;
                 (!holds(text)).then_some(expected)
             }
             _ => None,
         }
     }
 
-    fn rule(self) -> Option<(fn(&str) -> bool, &'static str)> {
+    fn rule(self) -> Option<(Holds, &'static str)> {
         Some(match self {
             Self::None | Self::Int32 => return None,
             Self::Byte => (is_base64, "base64 with padding"),

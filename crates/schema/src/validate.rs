@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
             | (Kind::Object, Value::Object(_))
             | (Kind::Array, Value::Array(_))
             | (Kind::String, Value::String(_))
-            | (Kind::Number, Value::Number(_))
+            | (Kind::Number | Kind::Quantity, Value::Number(_))
             | (Kind::Boolean, Value::Bool(_))
             | (Kind::IntOrString, Value::String(_)) => return true,
             (Kind::Integer | Kind::IntOrString, Value::Number(number)) if is_whole(number) => {
@@ -220,7 +220,6 @@ impl<'a> Walk<'a> {
             (Kind::Quantity, Value::String(text)) => {
                 return self.quantity(text);
             }
-            (Kind::Quantity, Value::Number(_)) => return true,
             (Kind::Object, _) => "a map",
             (Kind::Array, _) => "a list",
             (Kind::String, _) => "a string",
