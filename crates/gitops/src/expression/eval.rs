@@ -62,7 +62,8 @@ impl<'a> Evaluation<'a> {
             }
             Kind::Has(of, field) => match self.node(of)? {
                 Value::Map(map) => Ok(Value::Bool(map.get(field).is_some())),
-                other => self.error(node.at, format!("{} has no fields", other.kind())),
+                // As in cel-go, what has no fields at all has not this one either.
+                _ => Ok(Value::Bool(false)),
             },
             Kind::Index(of, index) => {
                 let (of, index) = (self.node(of)?, self.node(index)?);
