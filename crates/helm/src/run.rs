@@ -67,6 +67,10 @@ pub(crate) fn run(
 
 /// Sets the limits of a program that has just begun. One that has ended already needs none.
 fn limit(pid: Option<Pid>, bounds: &Bounds) {
+    // Without a number the limits would become those of this process.
+    if pid.is_none() {
+        return;
+    }
     let seconds = bounds.cpu.as_secs().max(1);
     for (resource, most) in [
         (Resource::Cpu, seconds),
