@@ -24,7 +24,8 @@ async fn gitops_6_an_ignored_field_is_neither_reported_nor_overwritten_nor_delet
     assert_eq!(bed.field("deployment/web", ".spec.replicas"), "1", "a new object is Git's");
     // Another owner changes it; Git as well.
     bed.kubectl(&["scale", "deployment", "web", "--replicas=3"]);
-    assert_eq!(bed.plan().await.exit(), Exit::Clean);
+    let plan = bed.plan().await;
+    assert_eq!(plan.exit(), Exit::Clean, "{:#?}", plan.operations);
     bed.write("web.yaml", &deployment("replicas: 2", "", "web"));
     bed.apply().await;
     let (second, writes, _) = bed.apply_counted().await;
@@ -163,7 +164,7 @@ async fn gitops_19_a_claim_is_never_made_again_and_a_finalizer_is_waited_for_by_
     bed.write("all.yaml", &(claim("2Gi") + &sealed("x")));
     bed.apply().await;
     let uid = bed.field("pvc/data", ".metadata.uid");
-    bed.write("all.yaml", &(claim("1Gi") + &sealed("y")));
+    bed.write("all.yaml", &(claim("1Gi") + &sealed("z")));
     bed.options.timeout = std::time::Duration::from_secs(2);
     let report = bed.apply().await;
     assert_eq!(outcome(&report, "data").result, OutcomeResult::Failed);
