@@ -18,6 +18,7 @@ use cluster::Client;
 use objects::GroupVersionKind;
 use schema::{Checked, Schema};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use sync::Problem;
 
 /// At most so many findings of one object are told.
@@ -109,7 +110,7 @@ impl Gate {
         set: &DesiredSet,
         kinds: &BTreeSet<&GroupVersionKind>,
     ) -> Result<(), DeliveryError> {
-        let defines = |desired: &&Desired| {
+        let defines = |desired: &&Arc<Desired>| {
             let kind = desired.defines.as_ref();
             kind.is_some_and(|kind| kinds.iter().any(|gvk| gvk.group_kind() == *kind))
         };
