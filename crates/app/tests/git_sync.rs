@@ -185,7 +185,7 @@ fn gitops_8_a_bad_commit_is_refused_with_its_reason_and_prunes_nothing() {
     assert!(bed.describe("web").contains("dota"), "{}", bed.describe("web"));
     // No object at all.
     bed.repository.commit("main", &[Change::RemoveAll], "empty").unwrap();
-    bed.wait("web", ".status.lastOperation.outcome", "Failed");
+    bed.wait("web", ready_reason(), "FetchFailed");
     assert_eq!(
         (bed.get("cm/one", ".data.value"), bed.get("cm/two", ".data.value")),
         ("a".into(), "a".into())
