@@ -104,7 +104,7 @@ impl Bed {
 
 fn config_map(name: &str, value: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: {value}}}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: \"{value}\"}}\n"
     )
 }
 
@@ -176,7 +176,7 @@ fn gitops_8_a_bad_commit_is_refused_with_its_reason_and_prunes_nothing() {
     let text = [Change::RemoveAll, Change::File("app/one.yaml", b"kind: [\n")];
     bed.repository.commit("main", &text, "broken").unwrap();
     bed.wait("web", ready_reason(), "RenderFailed");
-    assert!(bed.describe("web").contains("app/one.yaml"), "{}", bed.describe("web"));
+    assert!(bed.describe("web").contains("one.yaml:2:1"), "{}", bed.describe("web"));
     // One that the server refuses.
     let wrong = config_map("one", "b").replace("data: {", "dota: {");
     let text = [Change::RemoveAll, Change::File("app/one.yaml", wrong.as_bytes())];
