@@ -178,7 +178,7 @@ fn gitops_8_a_bad_commit_is_refused_with_its_reason_and_prunes_nothing() {
     bed.wait("web", ready_reason(), "RenderFailed");
     assert!(bed.describe("web").contains("one.yaml:2:1"), "{}", bed.describe("web"));
     // One that the server refuses.
-    let wrong = config_map("one", "b").replace("data: {", "dota: {");
+    let wrong = config_map("one", "b").replace("\ndata: {", "\ndota: {");
     let text = [Change::RemoveAll, Change::File("app/one.yaml", wrong.as_bytes())];
     bed.repository.commit("main", &text, "wrong").unwrap();
     bed.wait("web", ready_reason(), "ValidationFailed");
