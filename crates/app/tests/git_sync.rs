@@ -104,7 +104,7 @@ impl Bed {
 
 fn config_map(name: &str, value: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: {value}}}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: \"{value}\"}}\n"
     )
 }
 
@@ -176,16 +176,16 @@ fn gitops_8_a_bad_commit_is_refused_with_its_reason_and_prunes_nothing() {
     let text = [Change::RemoveAll, Change::File("app/one.yaml", b"kind: [\n")];
     bed.repository.commit("main", &text, "broken").unwrap();
     bed.wait("web", ready_reason(), "RenderFailed");
-    assert!(bed.describe("web").contains("app/one.yaml"), "{}", bed.describe("web"));
+    assert!(bed.describe("web").contains("one.yaml:2:1"), "{}", bed.describe("web"));
     // One that the server refuses.
-    let wrong = config_map("one", "b").replace("data: {", "dota: {");
+    let wrong = config_map("one", "b").replace("\ndata: {", "\ndota: {");
     let text = [Change::RemoveAll, Change::File("app/one.yaml", wrong.as_bytes())];
     bed.repository.commit("main", &text, "wrong").unwrap();
     bed.wait("web", ready_reason(), "ValidationFailed");
     assert!(bed.describe("web").contains("dota"), "{}", bed.describe("web"));
     // No object at all.
     bed.repository.commit("main", &[Change::RemoveAll], "empty").unwrap();
-    bed.wait("web", ".status.lastOperation.outcome", "Failed");
+    bed.wait("web", ready_reason(), "FetchFailed");
     assert_eq!(
         (bed.get("cm/one", ".data.value"), bed.get("cm/two", ".data.value")),
         ("a".into(), "a".into())

@@ -72,7 +72,7 @@ pub const OPTIONS: &[OptionDoc] = &[
     OptionDoc {
         name: "tenancy",
         value: "MODE",
-        help: "`multi`: a GitSync must name a service account; `single`: it need not [default: multi]",
+        help: "`multi`: GitSyncs must name a service account; `single`: they need not [default: multi]",
     },
     OptionDoc {
         name: "shards",

@@ -34,16 +34,13 @@ pub fn manager_of(key: &SyncKey) -> Result<String, sync::name::NameError> {
     delivery_name(key).map(|name| name.manager())
 }
 
-/// The user that a service account is to the API server, with its groups.
+/// The user that a service account is to the API server. Its groups are left to the server, so
+/// that nobody needs the right to act as a group.
 #[must_use]
 pub fn user_of(namespace: &str, service_account: &str) -> Impersonate {
     Impersonate {
         user: format!("system:serviceaccount:{namespace}:{service_account}"),
-        groups: vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ],
+        groups: Vec::new(),
     }
 }
 

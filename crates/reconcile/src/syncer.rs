@@ -69,6 +69,8 @@ pub(crate) struct Loaded {
 struct SourceState {
     head: Option<String>,
     asked: Option<Instant>,
+    /// The generation of the spec at that look.
+    generation: Option<i64>,
     news: bool,
     failure: Option<Failure>,
 }
@@ -87,7 +89,7 @@ struct DriftState {
     drifted: Vec<Drifted>,
     told: Vec<Drift>,
     /// When each drift was noticed, to count one that comes again.
-    noticed: BTreeMap<ObjectRef, std::time::Instant>,
+    noticed: BTreeMap<ObjectRef, Instant>,
     touched: bool,
 }
 
@@ -400,7 +402,7 @@ impl Syncer {
 
     /// Something around the work failed; the pause until it is tried again.
     fn trouble(&mut self, error: &dyn std::error::Error) -> Duration {
-        let text = tell::chain(error);
+        let text = chain(error);
         tracing::warn!(sync = %self.key, error = text, "a GitSync is held up");
         self.trouble = Some(Instant::now());
         TROUBLE_PAUSE

@@ -36,17 +36,27 @@ complete -c orlop -n "__fish_orlop_needs_command" -f -a "completions" -d 'Print 
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "man" -d 'Print the manual page, or write every page to a folder'
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "version" -d 'Print what this binary was built from'
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "generate" -d 'Write the reference pages, man pages, completions and deploy manifests'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into files and pipes'
 never\t'Not at all'"
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -s h -l help -d 'Print help'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "plan" -d 'Show what would be done'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "apply" -d 'Deliver the tree and wait until it is healthy'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "diff" -d 'Show every field that would change, with whole values'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "status" -d 'Show a delivery\'s objects with their health'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "list" -d 'List the deliveries of a cluster'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete" -f -a "delete" -d 'Delete a delivery\'s objects, or let go of them with --orphan'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "plan" -d 'Show what would be done'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "apply" -d 'Deliver the tree and wait until it is healthy'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "diff" -d 'Show every field that would change, with whole values'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "status" -d 'Show a delivery\'s objects with their health'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "list" -d 'List the deliveries of a cluster'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "delete" -d 'Delete a delivery\'s objects, or let go of them with --orphan'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "run" -d 'Deliver the GitSyncs of a file continuously, from this host'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "get" -d 'List the GitSyncs of a cluster, or show one'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "describe" -d 'Show a GitSync: what it wants, what it did, what keeps it'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "tree" -d 'Show the objects of a GitSync as a tree with their health'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "history" -d 'Show the last operations of a GitSync'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "report" -d 'Show deployment frequency, failure rate, time to restore, duration, coverage'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "reconcile" -d 'Ask a GitSync for a run at once, and wait for its end'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "suspend" -d 'Stop a GitSync: nothing is delivered or healed until it is resumed'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "resume" -d 'Let a GitSync go on after `suspend` or `rollback`'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -f -a "rollback" -d 'Deliver a revision of the history that was healthy, until `resume`'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l git -d 'Git repository: https, http, ssh or a local path; never with a password in it' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l ref -d 'Branch, tag or commit [default: the repository\'s default branch]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l path -d 'Folder inside the repository' -r
@@ -177,6 +187,138 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l yes -d 'Delete without asking; needed unless --orphan is given'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l no-wait -d 'Do not wait until everything is healthy'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from run" -l config -d 'File with GitSync documents, and at most one AgentConfig' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from run" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -s n -l namespace -d 'Namespace [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -s A -l all-namespaces -d 'Those of all namespaces'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from describe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from tree" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l window -d 'The time up to now that is looked at; the status of a GitSync keeps its last 10 operations' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -s n -l namespace -d 'Namespace [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -s A -l all-namespaces -d 'GitSyncs of all namespaces'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l dry-run -d 'Let the server check the change and keep nothing of it'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -l no-wait -d 'Do not wait until the run was made'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -l dry-run -d 'Let the server check the change and keep nothing of it'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from suspend" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l dry-run -d 'Let the server check the change and keep nothing of it'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l reason -d 'Why; kept on the GitSync' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l to -d 'The revision [default: the newest healthy one before the present one]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l context -d 'Context of the kubeconfig' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l timeout -d 'Longest time for one request [default: 30s]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
+json\t'One JSON document, stable'
+yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
+always\t'Also into files and pipes'
+never\t'Not at all'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l dry-run -d 'Let the server check the change and keep nothing of it'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c orlop -n "__fish_orlop_using_subcommand help" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into files and pipes'
 never\t'Not at all'"

@@ -238,6 +238,234 @@ never\:"Not at all"))' \
 '::delivery_name -- Name of the delivery, as --name:_default' \
 && ret=0
 ;;
+(run)
+_arguments "${_arguments_options[@]}" : \
+'--config=[File with GitSync documents, and at most one AgentConfig]:FILE:_files' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(get)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'(-n --namespace)-A[Those of all namespaces]' \
+'(-n --namespace)--all-namespaces[Those of all namespaces]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::name -- Name of the GitSync; all of the namespace when absent:_default' \
+&& ret=0
+;;
+(describe)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(tree)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(history)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(report)
+_arguments "${_arguments_options[@]}" : \
+'--window=[The time up to now that is looked at; the status of a GitSync keeps its last 10 operations]:DURATION:_default' \
+'-n+[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'(-n --namespace)-A[GitSyncs of all namespaces]' \
+'(-n --namespace)--all-namespaces[GitSyncs of all namespaces]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(reconcile)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--dry-run[Let the server check the change and keep nothing of it]' \
+'(--dry-run)--no-wait[Do not wait until the run was made]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(suspend)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--dry-run[Let the server check the change and keep nothing of it]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(resume)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--dry-run[Let the server check the change and keep nothing of it]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
+(rollback)
+_arguments "${_arguments_options[@]}" : \
+'-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
+'--reason=[Why; kept on the GitSync]:TEXT:_default' \
+'--to=[The revision \[default\: the newest healthy one before the present one\]]:COMMIT:_default' \
+'--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:_default' \
+'--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
+'--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'-o+[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--output=[Form of the output]:FORMAT:((text\:"For people"
+json\:"One JSON document, stable"
+yaml\:"The same document as YAML"))' \
+'--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
+always\:"Also into files and pipes"
+never\:"Not at all"))' \
+'--config=[Config file \[default\: ~/.config/orlop/config.yaml\]]:FILE:_files' \
+'--dry-run[Let the server check the change and keep nothing of it]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- Name of the GitSync:_default' \
+&& ret=0
+;;
         esac
     ;;
 esac
@@ -348,6 +576,16 @@ _orlop__subcmd__sync_commands() {
 'status:Show a delivery'\''s objects with their health' \
 'list:List the deliveries of a cluster' \
 'delete:Delete a delivery'\''s objects, or let go of them with --orphan' \
+'run:Deliver the GitSyncs of a file continuously, from this host' \
+'get:List the GitSyncs of a cluster, or show one' \
+'describe:Show a GitSync\: what it wants, what it did, what keeps it' \
+'tree:Show the objects of a GitSync as a tree with their health' \
+'history:Show the last operations of a GitSync' \
+'report:Show deployment frequency, failure rate, time to restore, duration, coverage' \
+'reconcile:Ask a GitSync for a run at once, and wait for its end' \
+'suspend:Stop a GitSync\: nothing is delivered or healed until it is resumed' \
+'resume:Let a GitSync go on after \`suspend\` or \`rollback\`' \
+'rollback:Deliver a revision of the history that was healthy, until \`resume\`' \
     )
     _describe -t commands 'orlop sync commands' commands "$@"
 }
@@ -361,10 +599,25 @@ _orlop__subcmd__sync__subcmd__delete_commands() {
     local commands; commands=()
     _describe -t commands 'orlop sync delete commands' commands "$@"
 }
+(( $+functions[_orlop__subcmd__sync__subcmd__describe_commands] )) ||
+_orlop__subcmd__sync__subcmd__describe_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync describe commands' commands "$@"
+}
 (( $+functions[_orlop__subcmd__sync__subcmd__diff_commands] )) ||
 _orlop__subcmd__sync__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'orlop sync diff commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__get_commands] )) ||
+_orlop__subcmd__sync__subcmd__get_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync get commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__history_commands] )) ||
+_orlop__subcmd__sync__subcmd__history_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync history commands' commands "$@"
 }
 (( $+functions[_orlop__subcmd__sync__subcmd__list_commands] )) ||
 _orlop__subcmd__sync__subcmd__list_commands() {
@@ -376,10 +629,45 @@ _orlop__subcmd__sync__subcmd__plan_commands() {
     local commands; commands=()
     _describe -t commands 'orlop sync plan commands' commands "$@"
 }
+(( $+functions[_orlop__subcmd__sync__subcmd__reconcile_commands] )) ||
+_orlop__subcmd__sync__subcmd__reconcile_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync reconcile commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__report_commands] )) ||
+_orlop__subcmd__sync__subcmd__report_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync report commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__resume_commands] )) ||
+_orlop__subcmd__sync__subcmd__resume_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync resume commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__rollback_commands] )) ||
+_orlop__subcmd__sync__subcmd__rollback_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync rollback commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__run_commands] )) ||
+_orlop__subcmd__sync__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync run commands' commands "$@"
+}
 (( $+functions[_orlop__subcmd__sync__subcmd__status_commands] )) ||
 _orlop__subcmd__sync__subcmd__status_commands() {
     local commands; commands=()
     _describe -t commands 'orlop sync status commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__suspend_commands] )) ||
+_orlop__subcmd__sync__subcmd__suspend_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync suspend commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__sync__subcmd__tree_commands] )) ||
+_orlop__subcmd__sync__subcmd__tree_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop sync tree commands' commands "$@"
 }
 (( $+functions[_orlop__subcmd__version_commands] )) ||
 _orlop__subcmd__version_commands() {

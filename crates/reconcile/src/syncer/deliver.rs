@@ -3,7 +3,9 @@
 use super::tell::{chain, rounded};
 use super::{AttemptState, Loaded, Syncer, calls};
 use crate::numbers::Phase;
-use delivery::{DeliveryOptions, DriftKind, Event, Live, OutcomeResult, Progress, Report};
+use delivery::{
+    DeliveryOptions, DriftKind, Event, Live, LoadOptions, OutcomeResult, Progress, Report,
+};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Conflicts, Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
@@ -72,6 +74,7 @@ impl Syncer {
     /// A look at the source ended: with the commit and where it was found, or with a failure.
     fn asked(&mut self, began: Instant, found: Result<(String, Option<String>), Told>) {
         self.source.asked = Some(Instant::now());
+        self.source.generation = self.sync.metadata.generation;
         // Pushes that came while this look was under way may be newer than what it found.
         if self.push.is_some_and(|at| at <= began) {
             self.push = None;
@@ -153,7 +156,8 @@ impl Syncer {
         }
         let tags = files.tags().to_vec();
         let files = Arc::new(files);
-        let read = delivery::read(files, &path, Some(&shared.trees), &shared.stop).await;
+        let load = LoadOptions { cache: Some(shared.trees.clone()), ..LoadOptions::default() };
+        let read = delivery::read(files, &path, &load, &shared.stop).await;
         let tree = match read {
             Ok(tree) => Ok(Arc::new(tree)),
             // The source as such failed; everything else is the revision's own fault.

@@ -18,6 +18,7 @@ impl Syncer {
             head: self.source.head.clone(),
             fetched: self.loaded.as_ref().map(|loaded| loaded.commit.id.clone()),
             asked: self.source.asked.map(|at| at.elapsed()),
+            generation: self.source.generation,
             news: self.source.news,
             failure: self.source.failure.clone(),
         };

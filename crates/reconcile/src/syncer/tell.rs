@@ -2,7 +2,7 @@
 
 use super::{Syncer, TROUBLE_PAUSE};
 use crate::numbers::Phase;
-use cluster::{EventType, News};
+use cluster::News;
 use gitops::audit::{AuditEvent, EventType};
 use gitops::decide::Decision;
 use gitops::spec::{
@@ -111,7 +111,7 @@ impl Syncer {
         }
         tracing::info!(sync = %self.key, reason = why, message, "a GitSync turned");
         let well = status == true.into() || why == reason::SUSPENDED;
-        let r#type = if well { EventType::Normal } else { EventType::Warning };
+        let r#type = if well { cluster::EventType::Normal } else { cluster::EventType::Warning };
         let end = message.floor_char_boundary(NOTE_BYTES_MAX);
         let note = message.get(..end).unwrap_or_default().to_owned();
         Some(News { r#type, reason: why, action: "Reconcile".to_owned(), note })
