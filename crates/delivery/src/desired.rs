@@ -12,6 +12,7 @@ use crate::options::DeliveryOptions;
 use crate::source::{Defined, Document, Tree, problem};
 use cluster::{Client, ClusterError, Resource};
 use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, Packed, order};
+use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use sync::directives::Directives;
@@ -477,6 +478,10 @@ fn refuse(object: &Object, namespaced: bool, is_hook: bool) -> Option<Problem> {
     None
 }
 
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// What a document of the tree becomes before it is applied: in its namespace, labelled, and
 /// without what only the server writes, so that a manifest copied from a cluster can be used.
 fn form(object: &mut Object, namespace: &str, resource: Option<&Resource>, delivery: &str) {
@@ -486,6 +491,13 @@ fn form(object: &mut Object, namespace: &str, resource: Option<&Resource>, deliv
     let metadata = object.metadata_mut();
     for field in SERVER_METADATA {
         metadata.remove(field);
+    }
+    // The server drops these when they are empty, and would give us the field as soon as somebody
+    // else fills it: a write for nothing.
+    for field in ["labels", "annotations"] {
+        if metadata.get(field).is_some_and(is_nothing) {
+            metadata.remove(field);
+        }
     }
     let has_status =
         resource.is_some_and(|resource| resource.subresources.iter().any(|name| name == "status"));

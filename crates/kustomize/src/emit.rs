@@ -273,7 +273,7 @@ impl Emitter {
 fn style(text: &str, seen: &Scalar, simple_key: bool) -> Style {
     let mut style = if text.contains('\n') {
         Style::Literal
-    } else if scalar::is_string_to_v2(text) && !is_base60(text) && text != "<<" {
+    } else if scalar::is_string_to_v2(text) && !is_base60(text) {
         Style::Plain
     } else {
         Style::Double

@@ -48,7 +48,7 @@ async fn gitops_6_an_ignored_field_that_we_alone_own_is_kept_when_it_leaves_git(
              {{orlop.dev/ignore: '/data/mine manager=robot'}}}}\ndata: {{{data}}}\n"
         )
     };
-    bed.write("a.yaml", &ignoring("mine: x, other: y"));
+    bed.write("a.yaml", &ignoring("mine: x, other: w"));
     bed.apply().await;
     bed.write("a.yaml", &ignoring("other: z"));
     bed.apply().await;
@@ -57,10 +57,10 @@ async fn gitops_6_an_ignored_field_that_we_alone_own_is_kept_when_it_leaves_git(
     let patch = r#"{"data":{"other":"theirs"}}"#;
     bed.kubectl(&["patch", "cm", "a", "--type=merge", "--field-manager=robot", "-p", patch]);
     assert_eq!(bed.plan().await.exit(), Exit::Clean, "all that the robot owns is its own");
-    bed.write("a.yaml", &ignoring("other: q, new: n"));
+    bed.write("a.yaml", &ignoring("other: q, new: v"));
     bed.apply().await;
     let data = bed.field("configmap/a", ".data");
-    assert_eq!(data, r#"{"mine":"x","new":"n","other":"theirs"}"#);
+    assert_eq!(data, r#"{"mine":"x","new":"v","other":"theirs"}"#);
     assert_eq!(bed.apply_counted().await.1, 0);
 }
 

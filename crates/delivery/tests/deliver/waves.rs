@@ -95,7 +95,7 @@ async fn gitops_11_hooks_run_around_a_changed_tree_and_never_on_an_unchanged_one
     // Drift is mended without running anything.
     bed.kubectl(&["patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"key":"drift"}}"#]);
     let healed = bed.apply().await;
-    assert_eq!(done(&healed), [(Action::Update, "a")]);
+    assert_eq!(done(&healed), [(Action::Takeover, "a")]);
     let status =
         delivery::status(&bed.client, &bed.options.name, &bed.options.namespace).await.unwrap();
     assert_eq!(status.objects.len(), 1, "hooks are of no health: {status:?}");

@@ -96,7 +96,7 @@ pub enum Fault {
     /// The document does not have the shape of a Kubernetes object.
     #[error(transparent)]
     Shape(#[from] ShapeError),
-    /// `metadata.name` is absent or empty.
+    /// `metadata.name` is absent or empty, and there is no `metadata.generateName`.
     #[error("`metadata.name` is missing")]
     NameMissing,
     /// A field of `metadata` has the wrong type.
@@ -247,7 +247,7 @@ fn hint(fault: &Fault, line: &str) -> Option<Hint> {
         Fault::MergeValue => "refer to a map: `<<: *name`",
         Fault::Shape(_) => "a Kubernetes object needs `apiVersion`, `kind` and `metadata`",
         Fault::NameMissing => {
-            "give the object a fixed name: `generateName` would create a new one on every delivery"
+            "give the object a fixed name; only a hook may have a `generateName` instead"
         }
         Fault::MetadataType { expected: "a string", .. } => "put the value in quotes",
         Fault::MetadataType { .. } | Fault::ItemsNotAList { .. } => "check the indentation",

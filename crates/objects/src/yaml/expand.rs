@@ -119,10 +119,12 @@ fn object(value: Value, path: &[String], mark: Mark, sink: &mut impl FnMut(Expan
             Some(other) => fail(wrong(named.clone(), "a string", other), below(&named)),
         }
     }
-    let named = matches!(object.at(&["metadata", "name"]), Some(value) if !value.is_null());
-    if (!named || object.at(&["metadata", "name"]) == Some(&"".into()))
-        && !is_kustomize(&object.gvk())
-    {
+    let given = |field| match object.at(&["metadata", field]) {
+        None | Some(Value::Null) => false,
+        Some(value) => *value != "",
+    };
+    // Whether a generated name will do is for the one to say who knows what the object is for.
+    if !given("name") && !given("generateName") && !is_kustomize(&object.gvk()) {
         fail(Fault::NameMissing, below("metadata"));
     }
     for field in ["labels", "annotations"] {

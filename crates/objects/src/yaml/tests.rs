@@ -104,7 +104,7 @@ fn lists_are_taken_apart_and_every_item_keeps_its_line() {
             a.yaml:13:3: `metadata.name` is missing
               13 |   metadata: {labels: {v: 1}}
                  |   ^
-              hint: give the object a fixed name: `generateName` would create a new one on every delivery
+              hint: give the object a fixed name; only a hook may have a `generateName` instead
             a.yaml:13:23: `metadata.labels.v` is a number, expected a string
               13 |   metadata: {labels: {v: 1}}
                  |                       ^
@@ -201,7 +201,7 @@ fn an_object_without_its_shape_is_refused_at_its_line() {
             a.yaml:17:1: `metadata.name` is missing
               17 | apiVersion: v1
                  | ^
-              hint: give the object a fixed name: `generateName` would create a new one on every delivery
+              hint: give the object a fixed name; only a hook may have a `generateName` instead
         "#]],
     );
 }
