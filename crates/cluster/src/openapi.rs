@@ -139,6 +139,16 @@ impl Client {
         Ok(schemas)
     }
 
+    /// The schemas of kinds as they were read last, without a request. They may be out of date.
+    #[must_use]
+    pub fn remembered_schemas(&self, kinds: &[GroupVersionKind]) -> Schemas {
+        let mut schemas = Schemas::default();
+        for gvk in kinds {
+            self.recall(&gvk.api_version(), std::slice::from_ref(gvk), &mut schemas);
+        }
+        schemas
+    }
+
     /// Whether all of these kinds were looked for in the present document.
     fn knows(&self, group_version: &str, url: &str, kinds: &[GroupVersionKind]) -> bool {
         let known = self.openapi_cache().known.lock().unwrap_or_else(PoisonError::into_inner);

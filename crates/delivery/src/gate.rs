@@ -53,20 +53,22 @@ pub(crate) async fn check(
     }
     let mut gate = Gate { schemas: BTreeMap::new(), warnings: BTreeSet::new() };
     gate.read_tree(set, &kinds)?;
-    let mut warnings = gate.read_cluster(client, &kinds).await;
-    for (count, index) in open.into_iter().enumerate() {
-        if count.is_multiple_of(OBJECTS_PER_TURN) {
-            // Ten thousand checks take a moment in which a stop must be heard.
-            tokio::task::yield_now().await;
-        }
-        let Some(desired) = set.objects.get(index) else { continue };
-        let Some(schema) = gate.schemas.get(desired.gvk.as_ref()) else { continue };
-        let checked = schema.check(&desired.object()?);
-        let about = |sentence: &String| format!("{}: {sentence}", desired.gvk);
-        gate.warnings.extend(checked.unchecked.iter().map(about));
-        if !checked.is_valid() {
-            refuse(index, &checked, found);
-        }
+    let kinds: Vec<GroupVersionKind> =
+        kinds.into_iter().filter(|gvk| !gate.schemas.contains_key(*gvk)).cloned().collect();
+    let remembered = client.remembered_schemas(&kinds).found;
+    let from_memory = remembered.len() == kinds.len();
+    gate.schemas.extend(remembered);
+    let mut warnings =
+        if from_memory { Vec::new() } else { gate.read_cluster(client, &kinds).await };
+    let mut invalid = gate.check_all(set, &open).await?;
+    if from_memory && !invalid.is_empty() {
+        // What was read last may be out of date, and then it is no reason to refuse anything.
+        gate.warnings.clear();
+        warnings = gate.read_cluster(client, &kinds).await;
+        invalid = gate.check_all(set, &open).await?;
+    }
+    for (index, checked) in invalid {
+        refuse(index, &checked, found);
     }
     let told = gate.warnings.into_iter();
     warnings.extend(told.map(|message| Problem { origin: None, message, hint: None }));
@@ -136,20 +138,35 @@ impl Gate {
         Ok(())
     }
 
-    async fn read_cluster(
+    /// Those objects that do not fit, with what is wrong.
+    async fn check_all(
         &mut self,
-        client: &Client,
-        kinds: &BTreeSet<&GroupVersionKind>,
-    ) -> Vec<Problem> {
-        let missing: Vec<GroupVersionKind> = kinds
-            .iter()
-            .filter(|gvk| !self.schemas.contains_key(**gvk))
-            .map(|gvk| (*gvk).clone())
-            .collect();
-        if missing.is_empty() {
-            return Vec::new();
+        set: &DesiredSet,
+        open: &[usize],
+    ) -> Result<Vec<(usize, Checked)>, DeliveryError> {
+        let mut invalid = Vec::new();
+        for (count, index) in open.iter().enumerate() {
+            if count.is_multiple_of(OBJECTS_PER_TURN) {
+                // Ten thousand checks take a moment in which a stop must be heard.
+                tokio::task::yield_now().await;
+            }
+            let Some(desired) = set.objects.get(*index) else { continue };
+            let Some(schema) = self.schemas.get(desired.gvk.as_ref()) else { continue };
+            let checked = schema.check(&desired.object()?);
+            let about = |sentence: &String| format!("{}: {sentence}", desired.gvk);
+            self.warnings.extend(checked.unchecked.iter().map(about));
+            if !checked.is_valid() {
+                invalid.push((*index, checked));
+            }
         }
-        match client.schemas(&missing).await {
+        Ok(invalid)
+    }
+
+    async fn read_cluster(&mut self, client: &Client, kinds: &[GroupVersionKind]) -> Vec<Problem> {
+        for gvk in kinds {
+            self.schemas.remove(gvk);
+        }
+        match client.schemas(kinds).await {
             Ok(schemas) => {
                 self.schemas.extend(schemas.found);
                 for (gvk, reason) in schemas.unreadable {
