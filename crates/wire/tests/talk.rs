@@ -1,5 +1,5 @@
 //! Client and server against each other and against rude partners, on the loopback.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use http::{Method, StatusCode};
 use model::{Explain, Retry};
