@@ -97,9 +97,20 @@ fn write(folder: &Path) -> anyhow::Result<()> {
     }
     let mut base = String::new();
     for number in 0..BASE_OBJECTS / 2 {
-        let _ = write!(
-            base,
-            "\
+        base.push_str(&base_pair(number));
+    }
+    put(folder, "base/all.yaml", &base)?;
+    put(folder, "base/kustomization.yaml", "resources: [all.yaml]\n")?;
+    for number in 0..OVERLAYS {
+        put(folder, &format!("overlay-{number}/kustomization.yaml"), &overlay(number))?;
+    }
+    Ok(())
+}
+
+/// A Deployment and its Service, as the base has them.
+fn base_pair(number: usize) -> String {
+    format!(
+        "\
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -133,13 +144,13 @@ spec:
   - port: 80
 ---
 "
-        );
-    }
-    put(folder, "base/all.yaml", &base)?;
-    put(folder, "base/kustomization.yaml", "resources: [all.yaml]\n")?;
-    for number in 0..OVERLAYS {
-        let text = format!(
-            "\
+    )
+}
+
+/// The kustomization of one overlay.
+fn overlay(number: usize) -> String {
+    format!(
+        "\
 resources: [../base]
 namespace: shop-{number}
 namePrefix: p{number}-
@@ -168,10 +179,7 @@ patches:
             ports:
             - containerPort: 9090
 "
-        );
-        put(folder, &format!("overlay-{number}/kustomization.yaml"), &text)?;
-    }
-    Ok(())
+    )
 }
 
 fn put(folder: &Path, path: &str, text: &str) -> anyhow::Result<()> {
