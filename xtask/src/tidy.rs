@@ -28,8 +28,8 @@ use std::process::Command;
 /// Larger files are data, not text that a person keeps tidy.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Folders that are not read, wherever they are.
-const FOLDERS_SKIPPED: [&str; 5] = [".git", "target", "corpus", "artifacts", "node_modules"];
+/// What is not read, wherever it is. `.git` is a file in a work tree that was added to a clone.
+const SKIPPED: [&str; 5] = [".git", "target", "corpus", "artifacts", "node_modules"];
 
 /// Every check.
 pub(crate) const CHECKS: &[Check] = &[
@@ -184,7 +184,10 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> anyhow::Result<()
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
         let kind = entry.file_type()?;
-        if kind.is_dir() && !FOLDERS_SKIPPED.contains(&name.as_str()) {
+        if SKIPPED.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &path, files)?;
         } else if kind.is_file() && entry.metadata()?.len() <= FILE_BYTES_MAX {
             // What is not UTF-8 is not text; what went away meanwhile was a temporary file.

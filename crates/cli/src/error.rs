@@ -140,7 +140,7 @@ impl From<DeliveryError> for CliError {
 impl Explain for CliError {
     fn hint(&self) -> Option<Hint> {
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::NotNow { hint, .. } => hint.clone(),
             Self::Config(error) => error.hint(),
             Self::Read { source, .. } | Self::Write { source, .. } | Self::Stdout(source) => {
                 io_hint(source)
@@ -159,7 +159,6 @@ impl Explain for CliError {
             Self::NoSuchGitSync { .. } => {
                 Some(Hint::new("`orlop sync get --all-namespaces` lists all of them"))
             }
-            Self::NotNow { hint, .. } => hint.clone(),
             Self::Reconcile(error) => error.hint(),
             Self::GitSyncFile { .. } | Self::Json(_) => None,
         }

@@ -207,7 +207,7 @@ impl<'a> Runner<'a> {
         } else {
             self.keep_last();
         }
-        if !self.stopped && !(is_fine && !self.has_failed()) {
+        if !self.stopped && (!is_fine || self.has_failed()) {
             let is_due = |run: &&HookRun| run.phase == Phase::SyncFail;
             let due: Vec<ObjectRef> =
                 self.decided.hooks.iter().filter(is_due).map(|run| run.id.clone()).collect();

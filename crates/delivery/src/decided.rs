@@ -219,11 +219,10 @@ fn in_execution(one: &Operation, other: &Operation) -> Ordering {
 fn item(desired: &Desired, operation: Option<&Operation>, seen: Option<&Seen>) -> Item {
     let state = match operation.map(|operation| operation.action) {
         None if seen.is_some_and(|seen| seen.health.is_some()) => ItemState::Unready,
-        None => ItemState::Satisfied,
+        None | Some(Action::Keep) => ItemState::Satisfied,
         Some(Action::Create | Action::Update | Action::Takeover | Action::Recreate) => {
             ItemState::Work
         }
-        Some(Action::Keep) => ItemState::Satisfied,
         Some(_) => ItemState::Broken,
     };
     let after = desired.directives.as_deref().map(|directives| directives.depends_on.clone());

@@ -363,48 +363,48 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn object(api_version: &str, kind: &str, rest: Value) -> Object {
+    fn object(api_version: &str, kind: &str, rest: &Value) -> Object {
         let mut value = json!({"apiVersion": api_version, "kind": kind,
             "metadata": {"name": "a", "uid": "u"}});
         value.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         Object::from_value(value).unwrap()
     }
 
-    fn job(spec: Value, condition: &str) -> Object {
+    fn job(spec: &Value, condition: &str) -> Object {
         let conditions = match condition {
             "" => json!([]),
             name => json!([{"type": name, "status": "True", "reason": "why"}]),
         };
-        object("batch/v1", "Job", json!({"spec": spec, "status": {"conditions": conditions}}))
+        object("batch/v1", "Job", &json!({"spec": spec, "status": {"conditions": conditions}}))
     }
 
     #[test]
     fn gitops_11_a_job_has_ended_when_it_is_complete_or_has_failed() {
-        let made = job(json!({}), "");
+        let made = job(&json!({}), "");
         assert_eq!(judge(&made, Some(&made)), None);
-        assert_eq!(judge(&made, Some(&job(json!({}), "Complete"))), Some(Ok(())));
-        assert!(judge(&made, Some(&job(json!({}), "Failed"))).unwrap().is_err());
-        assert_eq!(judge(&made, Some(&job(json!({}), "Suspended"))), None);
+        assert_eq!(judge(&made, Some(&job(&json!({}), "Complete"))), Some(Ok(())));
+        assert!(judge(&made, Some(&job(&json!({}), "Failed"))).unwrap().is_err());
+        assert_eq!(judge(&made, Some(&job(&json!({}), "Suspended"))), None);
     }
 
     #[test]
     fn gitops_11_a_job_with_a_time_to_live_that_vanished_is_done_and_another_one_is_not() {
-        let expiring = job(json!({"ttlSecondsAfterFinished": 0}), "");
+        let expiring = job(&json!({"ttlSecondsAfterFinished": 0}), "");
         assert_eq!(judge(&expiring, None), Some(Ok(())));
-        assert!(judge(&job(json!({}), ""), None).unwrap().is_err());
-        let mut other = job(json!({}), "Complete");
+        assert!(judge(&job(&json!({}), ""), None).unwrap().is_err());
+        let mut other = job(&json!({}), "Complete");
         other.metadata_mut().insert("uid".to_owned(), json!("another"));
-        assert!(judge(&job(json!({}), ""), Some(&other)).unwrap().is_err(), "not the one we made");
+        assert!(judge(&job(&json!({}), ""), Some(&other)).unwrap().is_err(), "not the one we made");
     }
 
     #[test]
     fn gitops_11_a_pod_has_ended_with_its_containers_and_anything_else_when_it_is_healthy() {
-        let pod = |phase: &str| object("v1", "Pod", json!({"status": {"phase": phase}}));
+        let pod = |phase: &str| object("v1", "Pod", &json!({"status": {"phase": phase}}));
         let made = pod("Pending");
         assert_eq!(judge(&made, Some(&pod("Running"))), None);
         assert_eq!(judge(&made, Some(&pod("Succeeded"))), Some(Ok(())));
         assert!(judge(&made, Some(&pod("Failed"))).unwrap().is_err());
-        let map = object("v1", "ConfigMap", json!({}));
+        let map = object("v1", "ConfigMap", &json!({}));
         assert_eq!(judge(&map, Some(&map)), Some(Ok(())));
     }
 }

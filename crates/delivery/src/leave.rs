@@ -14,6 +14,9 @@ use sync::Action;
 use sync::schedule;
 use tokio::time::Instant;
 
+/// Why an object is left behind when the run is stopped while it waits.
+const UNAWAITED: &str = "deletion has begun, and nobody waited for its end";
+
 impl Runner<'_> {
     /// Hands over, cleans up after hooks and prunes. After a failure or a stop nothing is deleted:
     /// what replaces it may not be there.
@@ -90,11 +93,10 @@ impl Runner<'_> {
                 let end = match resource {
                     Some(resource) => {
                         let object = (&leaving.id, leaving.live.uid.as_str());
+                        let way = Propagation::Background;
                         tokio::select! {
-                            end = remove(&client, &resource, object, Propagation::Background, until) => end,
-                            () = cancel.cancelled() => {
-                                End::Stuck("deletion has begun, and nobody waited for its end".to_owned())
-                            }
+                            end = remove(&client, &resource, object, way, until) => end,
+                            () = cancel.cancelled() => End::Stuck(UNAWAITED.to_owned()),
                         }
                     }
                     None => End::Failed(Failure::new("its kind is not served", true)),

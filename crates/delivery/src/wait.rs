@@ -27,7 +27,7 @@ pub(crate) struct Readiness {
 impl Readiness {
     /// Waits until dependants can be applied.
     pub(crate) async fn wait(self) -> Result<(), Failure> {
-        if !self.object.as_ref().is_some_and(|object| is_ready(object) == Some(Ok(()))) {
+        if self.object.as_ref().and_then(is_ready) != Some(Ok(())) {
             let place = (self.id.namespace.as_str(), self.id.name.as_str());
             let seen = watch_for(&self.client, &self.resource, place, self.until, |state| {
                 state.and_then(is_ready)

@@ -3,8 +3,8 @@
 //!
 //! [`fetch`] brings the wanted revision into a bare cache and gives its [`Tree`]; files are read
 //! from the objects, never from a checkout. [`Tree::directory`] gives the same interface over a
-//! local folder. An agent keeps one [`Connections`]: [`Connections::poll`] asks where a reference is
-//! now and writes nothing, [`Connections::fetch`] fetches over the same connections, and
+//! local folder. An agent keeps one [`Connections`]: [`Connections::poll`] asks where a reference
+//! is now and writes nothing, [`Connections::fetch`] fetches over the same connections, and
 //! [`Connections::commits_between`] gives every commit between two revisions. Everything here
 //! blocks; an async caller runs it on a blocking thread.
 

@@ -45,7 +45,7 @@ pub(crate) fn all(text: &str, label: &str) -> Vec<Block> {
 }
 
 /// From behind the first dashed line to the last one.
-fn body<'a>(lines: &mut dyn Iterator<Item = &'a str>, label: &str) -> Result<Vec<u8>, Fault> {
+fn body(lines: &mut dyn Iterator<Item = &str>, label: &str) -> Result<Vec<u8>, Fault> {
     let end = format!("-----END {label}-----");
     let mut base64 = String::new();
     let mut first = true;

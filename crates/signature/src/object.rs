@@ -144,13 +144,16 @@ fn headers(object: &[u8]) -> Vec<Header<'_>> {
     headers
 }
 
+/// The name of a header, and the signature in it.
+type NamedSignature = (&'static str, Vec<u8>);
+
 /// The headers without signatures, and the signatures by the name of their header.
 fn take_signatures(
     object: &[u8],
     headers: &[Header<'_>],
-) -> Result<(Vec<u8>, Vec<(&'static str, Vec<u8>)>), Fault> {
+) -> Result<(Vec<u8>, Vec<NamedSignature>), Fault> {
     let mut kept = Vec::with_capacity(object.len());
-    let mut found: Vec<(&'static str, Vec<u8>)> = Vec::new();
+    let mut found: Vec<NamedSignature> = Vec::new();
     for header in headers {
         let whole = object.get(header.start..header.end).unwrap_or_default();
         if !header.text.starts_with(b"gpgsig") {

@@ -196,7 +196,8 @@ mod tests {
         assert_eq!(reasons(Mode::Head, TagRule::Required, &tag, &unsigned).len(), 1);
         assert_eq!(reasons(Mode::Head, TagRule::NotRequired, &tag, &unsigned).len(), 1);
         for not_signed in [Tag::None, Tag::Lightweight("v1")] {
-            let told = reasons(Mode::Head, TagRule::Vouches, &not_signed, &[good.clone()]);
+            let told =
+                reasons(Mode::Head, TagRule::Vouches, &not_signed, std::slice::from_ref(&good));
             assert_eq!(told.len(), 1, "{told:?}");
         }
     }

@@ -61,12 +61,11 @@ pub(crate) fn verify(signed: &Signed, trust: &Trust, at: i64) -> Result<Found, F
             break;
         }
     }
-    Ok(good.unwrap_or_else(|| {
-        Found::Other(match outside {
-            Some(what) => Verdict::Expired { key: fingerprint, what },
-            None => Verdict::UnknownKey { key: fingerprint },
-        })
-    }))
+    Ok(match (good, outside) {
+        (Some(good), _) => good,
+        (None, Some(what)) => Found::Other(Verdict::Expired { key: fingerprint, what }),
+        (None, None) => Found::Other(Verdict::UnknownKey { key: fingerprint }),
+    })
 }
 
 /// The parts of a signature.

@@ -270,7 +270,7 @@ mod tests {
         fn a_glob_without_signs_fits_only_itself_and_a_star_fits_all(text in "[a-c]{0,8}", other in "[a-c]{0,8}") {
             prop_assert_eq!(Glob::new(text.clone()).fits(&other), text == other);
             prop_assert!(Glob::default().fits(&text));
-            let around = format!("*{}*", other);
+            let around = format!("*{other}*");
             prop_assert_eq!(Glob::new(around).fits(&text), text.contains(&other));
         }
 

@@ -1,12 +1,15 @@
 //! Client and server against each other and against rude partners, on the loopback.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use http::{Method, StatusCode};
 use model::{Explain, Retry};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use testbed::certificates::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -159,14 +162,16 @@ async fn an_answer_that_does_not_end_is_given_up() {
 
 #[tokio::test]
 async fn a_certificate_is_trusted_by_the_given_file_only() {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let authority = Authority::new("test authority").unwrap();
+    let made = authority.issue("test server", "", &["localhost"], &[]).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(made.key.as_bytes()).unwrap();
+    let leaf = CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![leaf], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -185,7 +190,7 @@ async fn a_certificate_is_trusted_by_the_given_file_only() {
     assert!(error.to_string().contains("certificate"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    std::fs::write(&file, made.cert.pem()).unwrap();
+    std::fs::write(&file, authority.pem()).unwrap();
     let trusting =
         Client::new(ClientOptions { ca_file: Some(file.clone()), ..ClientOptions::default() });
     assert_eq!(trusting.send(&outgoing).await.unwrap().status, 204);

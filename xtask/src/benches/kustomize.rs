@@ -97,31 +97,89 @@ fn write(folder: &Path) -> anyhow::Result<()> {
     }
     let mut base = String::new();
     for number in 0..BASE_OBJECTS / 2 {
-        let _ = write!(
-            base,
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{number}\nspec:\n  \
-             selector:\n    matchLabels:\n      app: web-{number}\n  template:\n    metadata:\n      \
-             labels:\n        app: web-{number}\n    spec:\n      containers:\n      - name: web\n        \
-             image: nginx:1.25\n        envFrom:\n        - configMapRef:\n            name: settings\n        \
-             ports:\n        - containerPort: 8080\n---\napiVersion: v1\nkind: Service\nmetadata:\n  \
-             name: web-{number}\nspec:\n  selector:\n    app: web-{number}\n  ports:\n  - port: 80\n---\n"
-        );
+        base.push_str(&base_pair(number));
     }
     put(folder, "base/all.yaml", &base)?;
     put(folder, "base/kustomization.yaml", "resources: [all.yaml]\n")?;
     for number in 0..OVERLAYS {
-        let text = format!(
-            "resources: [../base]\nnamespace: shop-{number}\nnamePrefix: p{number}-\nlabels:\n\
-             - pairs: {{env: e{number}}}\n  includeSelectors: true\nimages:\n- name: nginx\n  \
-             newTag: 1.26.{number}\nconfigMapGenerator:\n- name: settings\n  literals: [n={number}]\n\
-             patches:\n- target: {{kind: Deployment, name: web-1.*}}\n  patch: |\n    \
-             apiVersion: apps/v1\n    kind: Deployment\n    metadata:\n      name: any\n    spec:\n      \
-             replicas: 3\n      template:\n        spec:\n          containers:\n          - name: web\n            \
-             ports:\n            - containerPort: 9090\n"
-        );
-        put(folder, &format!("overlay-{number}/kustomization.yaml"), &text)?;
+        put(folder, &format!("overlay-{number}/kustomization.yaml"), &overlay(number))?;
     }
     Ok(())
+}
+
+/// A Deployment and its Service, as the base has them.
+fn base_pair(number: usize) -> String {
+    format!(
+        "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web-{number}
+spec:
+  selector:
+    matchLabels:
+      app: web-{number}
+  template:
+    metadata:
+      labels:
+        app: web-{number}
+    spec:
+      containers:
+      - name: web
+        image: nginx:1.25
+        envFrom:
+        - configMapRef:
+            name: settings
+        ports:
+        - containerPort: 8080
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web-{number}
+spec:
+  selector:
+    app: web-{number}
+  ports:
+  - port: 80
+---
+"
+    )
+}
+
+/// The kustomization of one overlay.
+fn overlay(number: usize) -> String {
+    format!(
+        "\
+resources: [../base]
+namespace: shop-{number}
+namePrefix: p{number}-
+labels:
+- pairs: {{env: e{number}}}
+  includeSelectors: true
+images:
+- name: nginx
+  newTag: 1.26.{number}
+configMapGenerator:
+- name: settings
+  literals: [n={number}]
+patches:
+- target: {{kind: Deployment, name: web-1.*}}
+  patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: any
+    spec:
+      replicas: 3
+      template:
+        spec:
+          containers:
+          - name: web
+            ports:
+            - containerPort: 9090
+"
+    )
 }
 
 fn put(folder: &Path, path: &str, text: &str) -> anyhow::Result<()> {

@@ -101,7 +101,10 @@ impl PointerStep {
             Self::Name(name) => name.parse::<usize>().is_ok_and(|at| at == index),
             Self::Item(wanted) => wanted.iter().all(|(key, value)| match item.get(key) {
                 Some(Value::String(text)) => text == value,
-                Some(other @ (Value::Number(_) | Value::Bool(_))) => other.to_string() == *value,
+                Some(other @ (Value::Number(_) | Value::Bool(_))) => {
+                    let text = other.to_string();
+                    text == *value
+                }
                 _ => false,
             }),
         }

@@ -57,16 +57,18 @@ pub(super) async fn delete(
     on_a_thread(async move || {
         delivery::delete(&client, &options, policy, &delivery::Silent, &cancel).await
     })
-    .await
+    .await?
 }
 
 async fn on_a_thread<T, F, W>(work: F) -> Result<T, DeliveryError>
 where
     T: Send + 'static,
     F: FnOnce() -> W + Send + 'static,
-    W: Future<Output = Result<T, DeliveryError>>,
+    W: Future<Output = T>,
 {
     let runtime = Handle::current();
-    let joined = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
-    joined.unwrap_or_else(|error| Err(DeliveryError::Internal(error.to_string())))
+    match tokio::task::spawn_blocking(move || runtime.block_on(work())).await {
+        Ok(done) => Ok(done),
+        Err(error) => Err(DeliveryError::Internal(error.to_string())),
+    }
 }

@@ -231,7 +231,7 @@ impl Syncer {
             failures,
             retry_after: end.retry_after,
             reason: end.reason.to_owned(),
-            message: end.message.clone(),
+            message: end.message,
         });
         self.status.failures = failure.as_ref().map_or(0, |failure| failure.failures);
         if succeeded {

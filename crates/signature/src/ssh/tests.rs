@@ -20,6 +20,9 @@ fn strings(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// From the signed bytes to the inner signature.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// What a signer puts into a signature; each test changes one thing.
 struct Signer {
     key: Vec<u8>,
@@ -28,7 +31,7 @@ struct Signer {
     kind: &'static [u8],
     /// Behind the inner signature: flags and counter of a security key.
     device: Option<[u8; 5]>,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 fn ed25519(seed: u8) -> Ed25519KeyPair {

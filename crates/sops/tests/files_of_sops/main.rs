@@ -6,8 +6,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::print_stderr,
-    reason = "tests fail by panicking, and say so when they are skipped"
+    reason = "tests fail by panicking"
 )]
 
 mod age_program;
