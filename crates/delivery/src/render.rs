@@ -471,9 +471,52 @@ mod tests {
                 return;
             }
         };
-        let tree = load(folder.path().to_owned(), &options(program)).await.unwrap();
+        let tree = load(folder.path().to_owned(), &options(program.clone())).await.unwrap();
         let document = &tree.documents[0];
         assert_eq!(document.origin.file.as_ref(), "templates/a.yaml");
         assert_eq!(document.packed.unpack().unwrap().name(), "web-a");
+
+        // Values of the caller over those of a file, and without the chart's definitions.
+        let crd = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: crd}\n";
+        let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  \
+                        name: {{ .Release.Name }}-a\n  namespace: {{ .Release.Namespace }}\n\
+                        data: {a: {{ .Values.a }}, b: {{ .Values.b }}}\n";
+        let files = [
+            ("templates/a.yaml", template),
+            ("crds/c.yaml", crd),
+            ("prod.yaml", "a: file\nb: file\n"),
+        ];
+        write(folder.path(), &files);
+        let mut asked = RenderOptions {
+            engine: Engine::Helm,
+            release: Some("shop".to_owned()),
+            namespace: "eu".to_owned(),
+            values: vec!["prod.yaml".to_owned()],
+            inline: Some(serde_json::json!({"b": "inline"})),
+            include_crds: false,
+            ..options(program)
+        };
+        let tree = load(folder.path().to_owned(), &asked).await.unwrap();
+        assert_eq!(tree.len(), 1);
+        let object = tree.documents[0].packed.unpack().unwrap();
+        assert_eq!((object.namespace(), object.name()), ("eu", "shop-a"));
+        assert_eq!(object.at(&["data"]), Some(&serde_json::json!({"a": "file", "b": "inline"})));
+        asked.include_crds = true;
+        let with_crds = load(folder.path().to_owned(), &asked).await.unwrap();
+        assert_eq!(with_crds.len(), 2);
+        assert_ne!(with_crds.source().digest, tree.source().digest);
+    }
+
+    #[tokio::test]
+    async fn gitops_18_an_encrypted_file_of_values_is_never_written_down_for_helm() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = include_str!("../../../testdata/sops-age-flux.yaml");
+        let chart = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+        write(folder.path(), &[("Chart.yaml", chart), ("secret.yaml", secret)]);
+        let options =
+            RenderOptions { values: vec!["secret.yaml".to_owned()], ..RenderOptions::default() };
+        let error = load(folder.path().to_owned(), &options).await.unwrap_err();
+        let told = crate::source::chain(&error);
+        assert!(told.contains("cannot use secret.yaml: the file of values is encrypted"), "{told}");
     }
 }

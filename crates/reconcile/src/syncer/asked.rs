@@ -1,7 +1,7 @@
 //! What a spec asks for, in the words of the deliver path.
 //!
-//! Input: a [`Valid`] spec. Output: [`DeliveryOptions`], [`RenderOptions`]. An error is a sentence for people: every
-//! field is passed on or refused, none is passed over.
+//! Input: a [`Valid`] spec. Output: [`DeliveryOptions`] and [`RenderOptions`]. An error is a
+//! sentence for people: every field is passed on or refused, none is passed over.
 
 use super::Syncer;
 use delivery::{DeliveryOptions, Engine, RenderOptions};
