@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/running.rs"]
+#[expect(dead_code, reason = "shared with tests that look at more")]
 mod running;
 mod support;
 

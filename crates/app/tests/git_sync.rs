@@ -108,6 +108,22 @@ fn config_map(name: &str, value: &str) -> String {
     )
 }
 
+/// Everything below a folder that holds this text as it is.
+fn files_with(folder: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map_while(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes.windows(text.len()).any(|part| part == text.as_bytes())
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn ready_reason() -> &'static str {
     ".status.conditions[?(@.type==\"Ready\")].reason"
 }
@@ -276,5 +292,152 @@ fn gitops_20_a_restart_of_the_api_server_and_of_the_controller_loses_nothing() {
     let controller = bed.controller();
     bed.until("cm/one", ".data.value", "b");
     bed.ready("web");
+    drop(controller);
+}
+
+#[test]
+fn gitops_6_an_ignored_field_is_left_to_its_writer() {
+    let Some(bed) = Bed::new() else { return };
+    let push = |value: &str, more: &str| {
+        let text =
+            config_map("one", value).replace("data: {", &format!("data: {{more: '{more}', "));
+        bed.repository.push(&[("app/one.yaml", text.as_bytes())], "values").unwrap()
+    };
+    let first = push("a", "a");
+    let rule = "{group: '', kind: ConfigMap, name: 'o*', pointers: [/data/value]}";
+    bed.sync("web", "app", &format!("  ignore: [{rule}]\n"));
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    assert_eq!(bed.get("cm/one", ".data.value"), "a", "it is made as Git has it");
+
+    let hand = "{\"data\":{\"value\":\"hand\",\"more\":\"hand\"}}";
+    bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", hand]);
+    bed.until("cm/one", ".data.more", "a");
+    assert_eq!(bed.get("cm/one", ".data.value"), "hand");
+    let second = push("b", "b");
+    bed.wait("web", ".status.healthyRevision", &second);
+    assert_eq!(
+        (bed.get("cm/one", ".data.value"), bed.get("cm/one", ".data.more")),
+        ("hand".into(), "b".into())
+    );
+
+    // Without the rule the field is Git's again.
+    bed.sync("web", "app", "  conflicts: force\n");
+    bed.until("cm/one", ".data.value", "b");
+    // A rule that can be about nothing is refused by its place.
+    bed.sync("web", "app", "  ignore: [{kind: ConfigMap, pointers: [/metadata/name]}]\n");
+    bed.wait("web", ready_reason(), "InvalidSpec");
+    assert!(bed.describe("web").contains("spec.ignore[0].pointers"), "{}", bed.describe("web"));
+    drop(controller);
+}
+
+#[test]
+fn an_overlay_is_built_from_git_and_another_engine_is_refused_with_its_reason() {
+    let Some(bed) = Bed::new() else { return };
+    let one = config_map("one", "a");
+    let files: [(&str, &[u8]); 3] = [
+        ("base/kustomization.yaml", b"resources: [one.yaml]\n"),
+        ("base/one.yaml", one.as_bytes()),
+        ("prod/kustomization.yaml", b"resources: [../base]\nnamePrefix: prod-\n"),
+    ];
+    let first = bed.repository.push(&files, "overlay").unwrap();
+    bed.sync("web", "prod", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    assert_eq!(bed.get("cm/prod-one", ".data.value"), "a");
+
+    for (engine, told) in [("helm", "no Chart.yaml"), ("plain", "kustomization.yaml")] {
+        bed.sync("web", "prod", &format!("  render: {{engine: {engine}}}\n"));
+        bed.wait("web", ready_reason(), "RenderFailed");
+        assert!(bed.describe("web").contains(told), "{}", bed.describe("web"));
+        assert_eq!(bed.get("cm/prod-one", ".data.value"), "a", "nothing is pruned");
+        bed.sync("web", "prod", "  render: {engine: kustomize}\n");
+        bed.ready("web");
+    }
+    // The base is not below the path, and a change of it arrives all the same.
+    let second = bed.repository.push(&[("base/one.yaml", config_map("one", "b").as_bytes())], "b");
+    bed.wait("web", ".status.healthyRevision", &second.unwrap());
+    assert_eq!(bed.get("cm/prod-one", ".data.value"), "b");
+    drop(controller);
+}
+
+#[test]
+fn gitops_18_an_encrypted_secret_is_delivered_and_its_plain_text_is_told_nowhere() {
+    const FILE: &str = include_str!("../../../testdata/sops-age-flux.yaml");
+    // Published with that file.
+    const KEY: &str = "AGE-SECRET-KEY-10U7MAELH09KZU63F65P2TYLN7TQM5X6GSDDCQ4YMUGDS3DS6XZMSTYY2PN";
+    let Some(bed) = Bed::new() else { return };
+    let first = bed.repository.push(&[("app/db.yaml", FILE.as_bytes())], "secret").unwrap();
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ready_reason(), "RenderFailed");
+    assert!(
+        bed.describe("web").contains("db.yaml: the file is encrypted by SOPS"),
+        "{}",
+        bed.describe("web")
+    );
+    let spec = "  decryption: {secretRef: {name: keys}}\n  retry: {pause: 1s, pauseMax: 1s}\n";
+    bed.sync("web", "app", spec);
+    let message = ".status.conditions[?(@.type==\"Ready\")].message";
+    bed.wait("web", message, "the Secret default/keys does not exist");
+    assert_eq!(bed.get("secret/global-age-secret", ".kind"), "");
+    // A key that comes later is found by the next try.
+    let key = bed.desk.file("keys.agekey", &format!("# ours\n{KEY}\n"));
+    let from = format!("--from-file=keys.agekey={}", key.to_str().unwrap());
+    bed.cluster.kubectl_ok(&["create", "secret", "generic", "keys", &from]);
+    bed.wait("web", ".status.healthyRevision", &first);
+    std::fs::remove_file(key).unwrap();
+    let template = "go-template={{.data.key | base64decode}}";
+    let read = || bed.cluster.kubectl_ok(&["get", "secret", "global-age-secret", "-o", template]);
+    let planted = read();
+    assert_eq!(planted.len(), 12);
+    assert!(bed.get("secret/global-age-secret", ".sops").is_empty());
+
+    // Drift is reverted; a file that somebody changed is refused, and so is one without its key.
+    let hand = "{\"stringData\":{\"key\":\"hand\"}}";
+    bed.cluster.kubectl_ok(&["patch", "secret", "global-age-secret", "-p", hand]);
+    bed.wait("web", ".status.lastOperation.trigger", "Drift");
+    bed.ready("web");
+    assert_eq!(read(), planted);
+    let changed = FILE.replace("type: Opaque", "type: Opaquer");
+    bed.repository.push(&[("app/db.yaml", changed.as_bytes())], "changed").unwrap();
+    bed.wait("web", ready_reason(), "RenderFailed");
+    let told = bed.describe("web");
+    assert!(told.contains("the encrypted file is refused"), "{told}");
+    bed.cluster.kubectl_ok(&["delete", "secret", "keys"]);
+    bed.repository.push(&[("app/db.yaml", FILE.as_bytes())], "back").unwrap();
+    bed.wait("web", message, "the Secret default/keys does not exist");
+    assert_eq!(read(), planted, "what was delivered stays");
+
+    let events = bed.cluster.kubectl_ok(&["get", "events", "-o", "yaml"]);
+    let maps = bed.cluster.kubectl_ok(&["get", "configmaps", "-o", "yaml"]);
+    let metrics = controller.get("/metrics").2;
+    let log = controller.log_so_far();
+    assert!(log.contains("RenderFailed"), "{log}");
+    for output in [bed.describe("web"), told, events, maps, metrics, log] {
+        assert!(!output.contains(&planted), "it is told: {output}");
+        assert!(!output.contains(KEY), "the key is told: {output}");
+    }
+    assert_eq!(files_with(bed.desk.dir.path(), &planted), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files_with(bed.desk.dir.path(), KEY), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn gitops_19_what_cannot_be_changed_is_made_again_only_where_the_spec_says_so() {
+    let Some(bed) = Bed::new() else { return };
+    let push = |value: &str| {
+        let text = format!("{}immutable: true\n", config_map("one", value));
+        bed.repository.push(&[("app/one.yaml", text.as_bytes())], "value").unwrap()
+    };
+    let first = push("a");
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    let second = push("b");
+    bed.wait("web", ready_reason(), "ValidationFailed");
+    assert_eq!(bed.get("cm/one", ".data.value"), "a");
+    bed.sync("web", "app", "  force: always\n");
+    bed.wait("web", ".status.healthyRevision", &second);
+    assert_eq!(bed.get("cm/one", ".data.value"), "b");
     drop(controller);
 }

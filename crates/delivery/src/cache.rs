@@ -34,6 +34,8 @@ pub(crate) struct Parsed {
     pub(crate) problems: Vec<Problem>,
     /// The hash of its bytes.
     pub(crate) hash: [u8; 32],
+    /// Whether it was decrypted, or would have to be: then it is never kept.
+    pub(crate) is_encrypted: bool,
 }
 
 /// What tells the content of a file from any other.
@@ -178,7 +180,7 @@ mod tests {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: '{}'}}\n",
             "x".repeat(bytes)
         );
-        Arc::new(source::parse(path, text.as_bytes()))
+        Arc::new(source::parse(path, text.as_bytes(), None))
     }
 
     fn key(number: u8) -> ContentKey {

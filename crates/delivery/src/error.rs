@@ -107,7 +107,8 @@ impl Explain for DeliveryError {
             Self::Ignore(source) => source.hint(),
             Self::Render(source) => source.hint(),
             Self::NeedsRender { .. } => Some(Hint::new(
-                "give the path of that folder, or one without such files: each is a delivery",
+                "give the path of that folder, or one without such files: each is a delivery; \
+                 with the engine `plain` there may be none at all",
             )),
             Self::Concurrent { .. } => Some(Hint::new(
                 "wait for the other run to end, then run this again; two runs must not share a name",

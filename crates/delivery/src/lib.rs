@@ -10,6 +10,7 @@ mod delete;
 mod deliver;
 mod desired;
 mod drift;
+mod encrypted;
 mod error;
 mod fate;
 mod gate;
@@ -37,6 +38,7 @@ mod work;
 pub use apply::apply;
 pub use cache::{TREE_CACHE_BYTES_MAX, TreeCache};
 pub use delete::{DeletePolicy, delete};
+pub use encrypted::EncryptedError;
 pub use error::DeliveryError;
 pub use live::{
     Check, DRIFT_FIELDS_MAX, DRIFT_VALUE_BYTES_MAX, DRIFTS_MAX, Drift, DriftField, DriftKind,
@@ -49,7 +51,7 @@ pub use options::{
 };
 pub use prepared::plan;
 pub use progress::{Event, Progress, Silent};
-pub use render::{KUBE_VERSION, RenderError, RenderOptions};
+pub use render::{Engine, KUBE_VERSION, RenderError, RenderOptions};
 pub use report::{
     DRIFTED_FIELDS_MAX, DRIFTED_MAX, DeliverySummary, Drifted, DriftedField, ObjectHealth, Outcome,
     OutcomeResult, REPORT_SCHEMA, Report, STATUS_SCHEMA, Status,

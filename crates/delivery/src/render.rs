@@ -8,11 +8,14 @@
 //! the files that were read. Errors: [`RenderError`]; nothing of a tree that cannot be rendered
 //! is delivered.
 
+use crate::encrypted::{self, EncryptedError};
 use helm::{Bounds, Helm, HelmError, Network, Request};
 use kustomize::{Files, KustomizeErrors, Limits};
 use model::{Explain, Hint, Retry};
 use objects::Manifest;
 use repo::{Entry, RepoError, Tree};
+use serde_json::Value;
+use sops::Identities;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +25,30 @@ const CHART_FILE: &str = "Chart.yaml";
 pub const KUBE_VERSION: &str = "1.37.0";
 /// The name of a release whose chart names none that can be used.
 const RELEASE: &str = "release";
+/// Stands for the settings of a rendering among the files that were read; no file's path is empty.
+const SETTINGS: &str = "";
 /// Helm's mark of the template that a document comes from.
 const SOURCE_MARK: &str = "# Source: ";
+
+/// What makes objects of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// Kustomize where there is a kustomization, Helm where there is a `Chart.yaml`, else none.
+    #[default]
+    Auto,
+    /// None: the files are objects. A folder for another tool is refused.
+    Plain,
+    /// Kustomize; a folder without a kustomization is refused.
+    Kustomize,
+    /// Helm; a folder without a chart is refused.
+    Helm,
+}
 
 /// How trees are rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderOptions {
+    /// What makes objects of files.
+    pub engine: Engine,
     /// The helm program; the first one on PATH when absent.
     pub helm: Option<PathBuf>,
     /// The namespace of a release.
@@ -36,6 +57,10 @@ pub struct RenderOptions {
     pub release: Option<String>,
     /// Files of values in the tree, relative to the chart, later ones over earlier ones.
     pub values: Vec<String>,
+    /// Values over those of all files. They reach helm in a private file, never as an argument.
+    pub inline: Option<Value>,
+    /// Whether the chart's `crds/` are delivered too.
+    pub include_crds: bool,
     /// The version of Kubernetes that charts see.
     pub kube_version: String,
     /// The API versions that charts see beside those of that version.
@@ -45,10 +70,13 @@ pub struct RenderOptions {
 impl Default for RenderOptions {
     fn default() -> Self {
         Self {
+            engine: Engine::Auto,
             helm: None,
             namespace: crate::options::NAMESPACE.to_owned(),
             release: None,
             values: Vec::new(),
+            inline: None,
+            include_crds: true,
             kube_version: KUBE_VERSION.to_owned(),
             api_versions: Vec::new(),
         }
@@ -77,6 +105,23 @@ pub enum RenderError {
         #[source]
         source: HelmError,
     },
+    /// The folder is not for the engine that is asked for.
+    #[error("the folder has no {needed}, which the engine `{engine}` needs")]
+    Engine {
+        /// The engine.
+        engine: &'static str,
+        /// The file that makes a folder one for it.
+        needed: &'static str,
+    },
+    /// A file is encrypted where it cannot be.
+    #[error("cannot use {path}")]
+    Encrypted {
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: EncryptedError,
+    },
     /// A file of values is not in the chart's folder.
     #[error("there is no file of values {path} beside the chart")]
     Values {
@@ -90,6 +135,10 @@ impl Explain for RenderError {
         match self {
             Self::Kustomize { source, .. } => source.hint(),
             Self::Helm { source, .. } => source.hint(),
+            Self::Engine { .. } => {
+                Some(Hint::new("give the path of its folder, or the engine `auto`"))
+            }
+            Self::Encrypted { source, .. } => source.hint(),
             Self::Values { .. } => Some(Hint::new("give its path relative to Chart.yaml")),
         }
     }
@@ -97,7 +146,10 @@ impl Explain for RenderError {
     fn retry(&self) -> Retry {
         match self {
             Self::Helm { source, .. } => source.retry(),
-            Self::Kustomize { .. } | Self::Values { .. } => Retry::Never,
+            Self::Kustomize { .. }
+            | Self::Engine { .. }
+            | Self::Encrypted { .. }
+            | Self::Values { .. } => Retry::Never,
         }
     }
 }
@@ -110,13 +162,21 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// The tool of a listed folder, by the files at its top.
-    pub(crate) fn of(entries: &[Entry]) -> Option<Self> {
+    /// The tool of a listed folder, by the files at its top and by what is asked for.
+    pub(crate) fn of(entries: &[Entry], engine: Engine) -> Result<Option<Self>, RenderError> {
         let has = |name: &str| entries.iter().any(|entry| entry.path == name);
-        if kustomize::FILE_NAMES.into_iter().any(has) {
-            return Some(Self::Kustomize);
+        let is_kustomization = || kustomize::FILE_NAMES.into_iter().any(has);
+        match engine {
+            Engine::Auto if is_kustomization() => Ok(Some(Self::Kustomize)),
+            Engine::Auto => Ok(has(CHART_FILE).then_some(Self::Helm)),
+            Engine::Plain => Ok(None),
+            Engine::Kustomize if is_kustomization() => Ok(Some(Self::Kustomize)),
+            Engine::Kustomize => {
+                Err(RenderError::Engine { engine: "kustomize", needed: "kustomization.yaml" })
+            }
+            Engine::Helm if has(CHART_FILE) => Ok(Some(Self::Helm)),
+            Engine::Helm => Err(RenderError::Engine { engine: "helm", needed: CHART_FILE }),
         }
-        has(CHART_FILE).then_some(Self::Helm)
     }
 }
 
@@ -127,14 +187,16 @@ pub(crate) type Read = Vec<(String, Vec<u8>)>;
 pub(crate) struct Listed<'a> {
     tree: &'a Tree,
     entries: BTreeMap<&'a str, &'a Entry>,
+    keys: Option<&'a Identities>,
 }
 
 impl<'a> Listed<'a> {
-    pub(crate) fn new(tree: &'a Tree, entries: &'a [Entry]) -> Self {
+    pub(crate) fn new(tree: &'a Tree, entries: &'a [Entry], keys: Option<&'a Identities>) -> Self {
         let entries = entries.iter().map(|entry| (entry.path.as_str(), entry)).collect();
-        Self { tree, entries }
+        Self { tree, entries, keys }
     }
 
+    /// The bytes as they stand in the tree.
     fn get(&self, path: &str) -> Result<Vec<u8>, RepoError> {
         match self.entries.get(path) {
             Some(entry) => self.tree.read(entry),
@@ -157,7 +219,11 @@ impl Files for Listed<'_> {
         if !self.entries.contains_key(path) {
             return Err("there is no such file".to_owned());
         }
-        self.get(path).map_err(|error| crate::source::chain(&error))
+        let bytes = self.get(path).map_err(|error| crate::source::chain(&error))?;
+        if !encrypted::is_encrypted(&bytes) {
+            return Ok(bytes);
+        }
+        encrypted::text(path, &bytes, self.keys).map_err(|error| crate::source::chain(&error))
     }
 }
 
@@ -168,7 +234,7 @@ pub(crate) fn kustomize(
 ) -> Result<(Vec<Manifest>, Read), RenderError> {
     let built = kustomize::build(files, folder, &Limits::default())
         .map_err(|source| RenderError::Kustomize { folder: shown(folder), source })?;
-    let read = |path: String| files.read(&path).ok().map(|bytes| (path, bytes));
+    let read = |path: String| files.get(&path).ok().map(|bytes| (path, bytes));
     Ok((built.manifests, built.files.into_iter().filter_map(read).collect()))
 }
 
@@ -181,8 +247,26 @@ pub(crate) fn helm(
     for path in files.entries.keys() {
         chart.insert((*path).to_owned(), files.get(path)?);
     }
-    let read: Read = chart.clone().into_iter().collect();
+    let mut read: Read = chart.clone().into_iter().collect();
+    read.push((SETTINGS.to_owned(), settings(options)));
     Ok(render(chart, options).map(|documents| (documents, read)))
+}
+
+/// What the output depends on beside the files, for the digest of what was read.
+fn settings(options: &RenderOptions) -> Vec<u8> {
+    let RenderOptions { engine: _, helm: _, namespace, release, values, .. } = options;
+    let RenderOptions { inline, include_crds, kube_version, api_versions, .. } = options;
+    serde_json::json!([
+        namespace,
+        release,
+        values,
+        inline,
+        include_crds,
+        kube_version,
+        api_versions
+    ])
+    .to_string()
+    .into_bytes()
 }
 
 fn render(chart: BTreeMap<String, Vec<u8>>, options: &RenderOptions) -> Result<Read, RenderError> {
@@ -190,6 +274,10 @@ fn render(chart: BTreeMap<String, Vec<u8>>, options: &RenderOptions) -> Result<R
     let mut values_files = Vec::new();
     for path in &options.values {
         let file = chart.get(path).ok_or_else(|| RenderError::Values { path: path.clone() })?;
+        if encrypted::is_encrypted(file) {
+            let source = EncryptedError::Values;
+            return Err(RenderError::Encrypted { path: path.clone(), source });
+        }
         values_files.push(file.clone());
     }
     let helm = Helm::find(options.helm.as_deref()).map_err(failed)?;
@@ -201,10 +289,10 @@ fn render(chart: BTreeMap<String, Vec<u8>>, options: &RenderOptions) -> Result<R
         namespace: options.namespace.clone(),
         chart,
         values_files,
-        values: None,
+        values: options.inline.clone(),
         kube_version: options.kube_version.clone(),
         api_versions: options.api_versions.clone(),
-        include_crds: true,
+        include_crds: options.include_crds,
     };
     let text = helm.render_twice(&request, &Bounds::default()).map_err(failed)?;
     Ok(documents(&text))
@@ -298,7 +386,8 @@ mod tests {
         options: &RenderOptions,
     ) -> Result<crate::Tree, crate::DeliveryError> {
         let token = tokio_util::sync::CancellationToken::new();
-        let options = crate::LoadOptions { render: options.clone(), cache: None };
+        let options =
+            crate::LoadOptions { render: options.clone(), ..crate::LoadOptions::default() };
         crate::load(&crate::Source::Directory(path), &options, &token).await
     }
 
@@ -338,6 +427,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_engine_that_the_folder_is_not_for_is_refused_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+        write(folder.path(), &[("a.yaml", object)]);
+        let options = |engine| RenderOptions { engine, ..RenderOptions::default() };
+        for (engine, missing) in
+            [(Engine::Kustomize, "no kustomization.yaml"), (Engine::Helm, "no Chart.yaml")]
+        {
+            let error = load(folder.path().to_owned(), &options(engine)).await.unwrap_err();
+            assert!(crate::source::chain(&error).contains(missing), "{error:?}");
+        }
+        let tree = load(folder.path().to_owned(), &options(Engine::Plain)).await.unwrap();
+        assert_eq!(tree.len(), 1);
+        write(folder.path(), &[("kustomization.yaml", "resources: [a.yaml]\n")]);
+        let tree = load(folder.path().to_owned(), &options(Engine::Kustomize)).await.unwrap();
+        assert_eq!(tree.len(), 1);
+        let error = load(folder.path().to_owned(), &options(Engine::Plain)).await.unwrap_err();
+        assert!(error.to_string().contains("kustomization.yaml makes its folder"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_chart_is_rendered_by_helm_and_a_missing_helm_is_said_so() {
         let folder = tempfile::tempdir().unwrap();
         write(
@@ -361,9 +471,52 @@ mod tests {
                 return;
             }
         };
-        let tree = load(folder.path().to_owned(), &options(program)).await.unwrap();
+        let tree = load(folder.path().to_owned(), &options(program.clone())).await.unwrap();
         let document = &tree.documents[0];
         assert_eq!(document.origin.file.as_ref(), "templates/a.yaml");
         assert_eq!(document.packed.unpack().unwrap().name(), "web-a");
+
+        // Values of the caller over those of a file, and without the chart's definitions.
+        let crd = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: crd}\n";
+        let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  \
+                        name: {{ .Release.Name }}-a\n  namespace: {{ .Release.Namespace }}\n\
+                        data: {a: {{ .Values.a }}, b: {{ .Values.b }}}\n";
+        let files = [
+            ("templates/a.yaml", template),
+            ("crds/c.yaml", crd),
+            ("prod.yaml", "a: file\nb: file\n"),
+        ];
+        write(folder.path(), &files);
+        let mut asked = RenderOptions {
+            engine: Engine::Helm,
+            release: Some("shop".to_owned()),
+            namespace: "eu".to_owned(),
+            values: vec!["prod.yaml".to_owned()],
+            inline: Some(serde_json::json!({"b": "inline"})),
+            include_crds: false,
+            ..options(program)
+        };
+        let tree = load(folder.path().to_owned(), &asked).await.unwrap();
+        assert_eq!(tree.len(), 1);
+        let object = tree.documents[0].packed.unpack().unwrap();
+        assert_eq!((object.namespace(), object.name()), ("eu", "shop-a"));
+        assert_eq!(object.at(&["data"]), Some(&serde_json::json!({"a": "file", "b": "inline"})));
+        asked.include_crds = true;
+        let with_crds = load(folder.path().to_owned(), &asked).await.unwrap();
+        assert_eq!(with_crds.len(), 2);
+        assert_ne!(with_crds.source().digest, tree.source().digest);
+    }
+
+    #[tokio::test]
+    async fn gitops_18_an_encrypted_file_of_values_is_never_written_down_for_helm() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = include_str!("../../../testdata/sops-age-flux.yaml");
+        let chart = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+        write(folder.path(), &[("Chart.yaml", chart), ("secret.yaml", secret)]);
+        let options =
+            RenderOptions { values: vec!["secret.yaml".to_owned()], ..RenderOptions::default() };
+        let error = load(folder.path().to_owned(), &options).await.unwrap_err();
+        let told = crate::source::chain(&error);
+        assert!(told.contains("cannot use secret.yaml: the file of values is encrypted"), "{told}");
     }
 }

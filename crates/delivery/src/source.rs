@@ -5,11 +5,13 @@
 //! [`Packed`], one file and one parsed document in memory at a time.
 
 use crate::cache::{ContentKey, Parsed, TreeCache};
+use crate::encrypted;
 use crate::error::DeliveryError;
 use crate::render::{self, RenderOptions, Tool};
 use model::Explain;
 use objects::{GroupKind, Manifest, Object, Origin, Packed, yaml};
 use serde_json::Value;
+use sops::Identities;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +47,8 @@ pub struct LoadOptions {
     pub cache: Option<TreeCache>,
     /// For trees that are the input of another tool.
     pub render: RenderOptions,
+    /// For files that SOPS encrypted; without them such a file is a problem of the tree.
+    pub keys: Option<Arc<Identities>>,
 }
 
 /// Where the files lie.
@@ -217,10 +221,21 @@ fn read_tree(
     Ok(tree)
 }
 
-/// Parses one file.
-pub(crate) fn parse(path: &str, bytes: &[u8]) -> Parsed {
-    let mut parsed = Parsed { hash: repo::ContentDigest::hash(bytes), ..Parsed::default() };
-    let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| parsed.add(manifest));
+/// Parses one file; an encrypted one is decrypted.
+pub(crate) fn parse(path: &str, bytes: &[u8], keys: Option<&Identities>) -> Parsed {
+    let hash = repo::ContentDigest::hash(bytes);
+    if encrypted::is_encrypted(bytes) {
+        return decrypted(path, bytes, hash, keys);
+    }
+    let mut parsed = Parsed { hash, ..Parsed::default() };
+    let mut is_encrypted = false;
+    let diagnostics = yaml::parse_each(path, bytes, &mut |manifest| {
+        is_encrypted |= encrypted::is_encrypted_object(&manifest.object);
+        parsed.add(manifest);
+    });
+    if is_encrypted {
+        return decrypted(path, bytes, hash, keys);
+    }
     for diagnostic in diagnostics {
         parsed.problems.push(Problem {
             origin: None,
@@ -232,14 +247,25 @@ pub(crate) fn parse(path: &str, bytes: &[u8]) -> Parsed {
     parsed
 }
 
-/// One file of the tree, parsed now or before.
+/// An encrypted file.
+fn decrypted(path: &str, bytes: &[u8], hash: [u8; 32], keys: Option<&Identities>) -> Parsed {
+    let mut parsed = Parsed { hash, is_encrypted: true, ..Parsed::default() };
+    match encrypted::manifests(path, bytes, keys) {
+        Ok(manifests) => manifests.into_iter().for_each(|manifest| parsed.add(manifest)),
+        Err(error) => parsed.problems.push(problem(Some(path.to_owned()), &error)),
+    }
+    parsed
+}
+
+/// One file of the tree, parsed now or before. An encrypted one is always parsed now.
 fn parsed(
     files: &repo::Tree,
     entry: &repo::Entry,
-    cache: Option<&TreeCache>,
+    options: &LoadOptions,
 ) -> Result<Arc<Parsed>, repo::RepoError> {
-    let Some(cache) = cache else {
-        return Ok(Arc::new(parse(&entry.path, &files.read(entry)?)));
+    let keys = options.keys.as_deref();
+    let Some(cache) = &options.cache else {
+        return Ok(Arc::new(parse(&entry.path, &files.read(entry)?, keys)));
     };
     let path = Arc::from(entry.path.as_str());
     let blob = entry.content_id().map(ContentKey::Blob);
@@ -251,8 +277,10 @@ fn parsed(
     if let Some(known) = cache.get(&path, key) {
         return Ok(known);
     }
-    let parsed = Arc::new(parse(&entry.path, &bytes));
-    cache.put(&path, key, &parsed);
+    let parsed = Arc::new(parse(&entry.path, &bytes, keys));
+    if !parsed.is_encrypted {
+        cache.put(&path, key, &parsed);
+    }
     Ok(parsed)
 }
 
@@ -273,8 +301,9 @@ impl Tree {
                 hint: finding.hint.clone(),
             });
         }
-        if let Some(tool) = Tool::of(&listing.entries) {
-            return self.read_rendered(tool, place, files, &listing, &options.render, cancel);
+        let tool = Tool::of(&listing.entries, options.render.engine);
+        if let Some(tool) = tool.map_err(DeliveryError::Render)? {
+            return self.read_rendered(tool, place, files, &listing, options, cancel);
         }
         let mut digest = repo::ContentDigest::default();
         for entry in &listing.entries {
@@ -288,7 +317,7 @@ impl Tree {
             if cancel.load(Ordering::Relaxed) {
                 return Err(DeliveryError::Stopped);
             }
-            match parsed(files, entry, options.cache.as_ref()) {
+            match parsed(files, entry, options) {
                 Ok(parsed) => {
                     digest.add_hashed(&entry.path, &parsed.hash);
                     self.add_parsed(parsed);
@@ -311,9 +340,10 @@ impl Tree {
         place: &Place,
         files: &repo::Tree,
         listing: &repo::Listing,
-        options: &RenderOptions,
+        options: &LoadOptions,
         cancel: &AtomicBool,
     ) -> Result<(), DeliveryError> {
+        let keys = options.keys.as_deref();
         let read = match tool {
             Tool::Kustomize => {
                 // A base may lie beside the path: the whole repository is the tree.
@@ -328,7 +358,7 @@ impl Tree {
                     Place::Fetched(path) => (files, path.clone()),
                 };
                 let all = whole.list_whole(cancel).map_err(DeliveryError::Source)?;
-                let listed = render::Listed::new(whole, &all.entries);
+                let listed = render::Listed::new(whole, &all.entries, keys);
                 let folder = folder.trim_matches('/');
                 let (manifests, read) =
                     render::kustomize(&listed, folder).map_err(DeliveryError::Render)?;
@@ -338,11 +368,12 @@ impl Tree {
                 read
             }
             Tool::Helm => {
-                let listed = render::Listed::new(files, &listing.entries);
-                let rendered = render::helm(&listed, options).map_err(DeliveryError::Source)?;
+                let listed = render::Listed::new(files, &listing.entries, keys);
+                let rendered =
+                    render::helm(&listed, &options.render).map_err(DeliveryError::Source)?;
                 let (documents, read) = rendered.map_err(DeliveryError::Render)?;
                 for (template, bytes) in documents {
-                    self.add_parsed(Arc::new(parse(&template, &bytes)));
+                    self.add_parsed(Arc::new(parse(&template, &bytes, keys)));
                 }
                 read
             }
@@ -444,7 +475,7 @@ mod tests {
             );
         }
         let mut tree = Tree::empty();
-        tree.add_parsed(Arc::new(parse("web.yaml", text.as_bytes())));
+        tree.add_parsed(Arc::new(parse("web.yaml", text.as_bytes(), None)));
         assert_eq!((tree.len(), tree.problems()), (100, [].as_slice()));
         let held: usize = tree.documents.iter().map(|document| document.packed.len_bytes()).sum();
         assert!(held <= text.len(), "{held} bytes for {} bytes of YAML", text.len());

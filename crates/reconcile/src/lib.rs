@@ -11,6 +11,7 @@ mod home;
 mod host;
 mod names;
 mod numbers;
+mod secrets;
 mod source;
 mod syncer;
 mod verify;

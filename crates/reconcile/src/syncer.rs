@@ -3,6 +3,7 @@
 //! What is decided is pure and stands there; here facts are collected and actions are carried
 //! out. The status is written only when it changed, so that nothing is written at rest.
 
+mod asked;
 mod calls;
 mod deliver;
 mod end;
@@ -23,8 +24,7 @@ use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
 use gitops::decide::{Action, Attempt, Decision, Failure, decide};
 use gitops::spec::{
-    Drift, Engine as Renderer, Force, GitSync, HealthCounts, Outcome, Status, SyncKey, Trigger,
-    Valid, condition, reason,
+    Drift, GitSync, HealthCounts, Outcome, Status, SyncKey, Trigger, Valid, condition, reason,
 };
 use jiff::Timestamp;
 use objects::ObjectRef;
@@ -60,6 +60,8 @@ pub(crate) struct Loaded {
     pub(crate) fetch: repo::Fetch,
     /// The tree, or why it cannot be made into objects.
     tree: Result<Arc<delivery::Tree>, String>,
+    /// Tells the keys that it was read with from others.
+    keys: Option<[u8; 32]>,
     detected: SystemTime,
     took: Duration,
 }
@@ -240,10 +242,6 @@ impl Syncer {
                 Err(error) => return self.trouble(&error),
             }
         }
-        if let Some(problem) = unsupported(&valid) {
-            self.stall(reason::INVALID_SPEC, &problem);
-            return self.write_status().await.unwrap_or(INVALID_RECHECK);
-        }
         if valid.spec().suspend {
             self.close_eyes();
         } else {
@@ -297,6 +295,9 @@ impl Syncer {
             if sync.spec.source != self.sync.spec.source {
                 self.keys.forget();
                 self.source = SourceState::default();
+                self.loaded = None;
+            }
+            if !asked::reads_alike(&sync.spec, &self.sync.spec) {
                 self.loaded = None;
             }
             if sync.spec.webhook != self.sync.spec.webhook
@@ -461,18 +462,4 @@ impl Syncer {
         self.live = Some(Following { account, client, live, _reader });
         Ok((client_too, live_too))
     }
-}
-
-/// What a spec may ask for and this release cannot do: refused by name, never passed over.
-fn unsupported(valid: &Valid) -> Option<String> {
-    let spec = valid.spec();
-    let asked = [
-        ("spec.decryption", spec.decryption.is_some()),
-        ("spec.ignore", !spec.ignore.is_empty()),
-        ("spec.force", spec.force != Force::Never),
-        ("spec.render.engine", matches!(spec.render.engine, Renderer::Kustomize | Renderer::Helm)),
-        ("spec.render.helm", spec.render.helm.is_some()),
-    ];
-    let names: Vec<&str> = asked.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
-    (!names.is_empty()).then(|| format!("this release cannot do: {}", names.join(", ")))
 }

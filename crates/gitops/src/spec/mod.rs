@@ -67,8 +67,8 @@ pub const RECONCILE_ANNOTATION: &str = "orlop.dev/reconcile-at";
 /// An annotation on a delivered object; the value `disabled` keeps drift on it from being
 /// reverted.
 pub const SELF_HEAL_ANNOTATION: &str = "orlop.dev/self-heal";
-/// An annotation on a desired object; the value `true` lets `force: annotated` recreate it.
-pub const RECREATE_ANNOTATION: &str = "orlop.dev/recreate";
+/// An annotation on a desired object; the value `recreate` lets `force: annotated` recreate it.
+pub const RECREATE_ANNOTATION: &str = "orlop.dev/force";
 
 /// How often a source is asked for news unless told otherwise.
 pub const INTERVAL_DEFAULT: Duration = Duration::from_secs(30);

@@ -239,7 +239,7 @@ impl Default for SelfHeal {
     }
 }
 
-/// How encrypted files are read.
+/// How encrypted files are read: those that SOPS encrypted for age keys, of Secrets only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Decryption {

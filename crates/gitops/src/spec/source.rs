@@ -131,7 +131,7 @@ pub enum Engine {
     /// Helm where there is a `Chart.yaml`, Kustomize where there is a kustomization, else plain.
     #[default]
     Auto,
-    /// Every YAML and JSON file as it stands.
+    /// Every YAML and JSON file as it stands; a folder for another tool is refused.
     Plain,
     /// A kustomization.
     Kustomize,

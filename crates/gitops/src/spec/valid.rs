@@ -12,6 +12,7 @@ use crate::decide::graph::not_ready;
 use crate::expression::Expression;
 use crate::health::{self, HealthRules};
 use model::Hint;
+use objects::fields::FieldPointer;
 use std::fmt;
 use std::time::Duration;
 
@@ -520,6 +521,12 @@ fn rules(spec: &Spec, problems: &mut Vec<SpecProblem>) {
             let problem = format!("has `{pointer}`, which is no JSON pointer");
             let hint = "a pointer begins with `/`; `~` is `~0` and `/` in a key is `~1`";
             problems.push(SpecProblem::new(field(".pointers"), problem).hint(hint));
+        }
+        for pointer in rule.pointers.iter().filter(|pointer| is_pointer(pointer)) {
+            if let Err(error) = pointer.parse::<FieldPointer>() {
+                let problem = format!("has `{pointer}`: {error}");
+                problems.push(SpecProblem::new(field(".pointers"), problem));
+            }
         }
         let all = |text: &Option<String>| text.as_deref().is_none_or(|t| glob(t, ""));
         let whole = rule.kind.is_none() && all(&rule.name) && rule.managers.is_empty();

@@ -3,12 +3,10 @@
 use super::tell::{chain, rounded};
 use super::{AttemptState, Loaded, Syncer, calls};
 use crate::numbers::Phase;
-use delivery::{
-    DeliveryOptions, DriftKind, Event, Live, LoadOptions, OutcomeResult, Progress, Report,
-};
+use delivery::{DriftKind, Event, Live, LoadOptions, OutcomeResult, Progress, Report};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
-use gitops::spec::{Conflicts, Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
+use gitops::spec::{Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
 use model::{Explain, Retry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,10 +154,18 @@ impl Syncer {
         }
         let tags = files.tags().to_vec();
         let files = Arc::new(files);
-        let load = LoadOptions { cache: Some(shared.trees.clone()), ..LoadOptions::default() };
-        let read = delivery::read(files, &path, &load, &shared.stop).await;
+        let found = self.identities(valid).await.map_err(|error| told(&error))?;
+        let load = LoadOptions {
+            cache: Some(shared.trees.clone()),
+            render: Self::rendering(valid),
+            keys: found.keys,
+        };
+        let read = match found.problem {
+            Some(problem) => Ok(Err(problem)),
+            None => delivery::read(files, &path, &load, &shared.stop).await.map(Ok),
+        };
         let tree = match read {
-            Ok(tree) => Ok(Arc::new(tree)),
+            Ok(tree) => tree.map(Arc::new),
             // The source as such failed; everything else is the revision's own fault.
             Err(
                 error @ (delivery::DeliveryError::Source(_) | delivery::DeliveryError::Stopped),
@@ -168,7 +174,20 @@ impl Syncer {
             }
             Err(error) => Err(with_hint(chain(&error), &error)),
         };
-        Ok(Some(Loaded { commit, tags, fetch: spec, tree, detected, took: began.elapsed() }))
+        let (keys, took) = (found.digest, began.elapsed());
+        Ok(Some(Loaded { commit, tags, fetch: spec, tree, keys, detected, took }))
+    }
+
+    /// Whether the tree at hand was read with other keys than there are now.
+    async fn has_other_keys(&self, valid: &Valid) -> bool {
+        let Some(loaded) = &self.loaded else { return false };
+        match self.identities(valid).await {
+            Ok(found) => found.digest != loaded.keys,
+            Err(error) => {
+                tracing::warn!(sync = %self.key, error = chain(&error), "keys were not read");
+                false
+            }
+        }
     }
 
     fn operation(&self, loaded: &Loaded, trigger: Trigger) -> Operation {
@@ -185,6 +204,10 @@ impl Syncer {
 
     /// Applies the revision that is at hand, unless something refuses it.
     pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) {
+        if self.has_other_keys(valid).await {
+            self.loaded = None;
+            self.fetch(valid).await;
+        }
         let Some(loaded) = self.loaded.take() else { return };
         self.manual = None;
         let mut operation = self.operation(&loaded, trigger);
@@ -257,8 +280,9 @@ impl Syncer {
             Ok(following) => following,
             Err(error) => return End::failed(&error),
         };
-        let Some(options) = self.options(valid) else {
-            return End::refused(reason::INVALID_SPEC, "its name is no label".to_owned());
+        let options = match self.options(valid, operation.trigger) {
+            Ok(options) => options,
+            Err(problem) => return End::refused(reason::INVALID_SPEC, problem),
         };
         let cancel = self.shared.stop.child_token();
         match calls::plan(&live, &tree, &options, &cancel).await {
@@ -283,22 +307,6 @@ impl Syncer {
         }
     }
 
-    pub(super) fn options(&self, valid: &Valid) -> Option<DeliveryOptions> {
-        let spec = valid.spec();
-        let mut options = DeliveryOptions::new(self.name.clone()?);
-        valid.target_namespace().clone_into(&mut options.namespace);
-        options.inventory_namespace = Some(self.key.namespace.clone());
-        options.prune = spec.prune.enabled;
-        options.guards.objects_max = usize::try_from(spec.prune.max_objects).unwrap_or(usize::MAX);
-        options.guards.percent_max = spec.prune.max_percent;
-        options.guards.allow_empty = spec.prune.allow_empty;
-        options.guards.kinds = spec.prune.kinds().collect();
-        options.force_conflicts = spec.conflicts == Conflicts::Force;
-        options.wait = false;
-        options.timeout = spec.health_timeout.0;
-        Some(options)
-    }
-
     /// After a restart the memory is aimed at the tree; after that drift is read from it.
     pub(super) async fn look(&mut self, valid: &Valid) {
         let Some(Loaded { commit, tree: Ok(tree), .. }) = &self.loaded else { return };
@@ -309,7 +317,7 @@ impl Syncer {
         if !current {
             return;
         }
-        let Some(options) = self.options(valid) else { return };
+        let Ok(options) = self.options(valid, Trigger::Poll) else { return };
         let live = match self.follow(valid).await {
             Ok((_, live)) => live,
             Err(error) => {
@@ -383,7 +391,7 @@ impl Syncer {
             .take(PROBLEMS_NAMED_MAX)
             .map(|drift| format!("{} {} ({})", drift.kind, drift.name, drift.fields.join(", ")))
             .collect();
-        let Some(options) = self.options(valid) else { return };
+        let Ok(options) = self.options(valid, Trigger::Drift) else { return };
         let end = match self.follow(valid).await {
             Ok((_, live)) => {
                 let cancel = self.shared.stop.child_token();

@@ -5,7 +5,7 @@ use super::{Syncer, TROUBLE_PAUSE, calls};
 use crate::engine::lock;
 use delivery::{DeletePolicy, DeliveryError};
 use gitops::audit::EventType;
-use gitops::spec::{FINALIZER, GitSync, OnDelete, Operation, Outcome, Valid, reason};
+use gitops::spec::{FINALIZER, GitSync, OnDelete, Operation, Outcome, Trigger, Valid, reason};
 use std::time::Duration;
 
 /// Between two looks at a GitSync whose objects do not go.
@@ -54,7 +54,7 @@ impl Syncer {
         let shared = self.shared.clone();
         let _place = shared.permits.acquire().await;
         let client = shared.home.client(valid).await.map_err(|error| chain(&error))?;
-        let options = self.options(valid).ok_or("its name is no label")?;
+        let options = self.options(valid, Trigger::Spec)?;
         let policy = match valid.spec().prune.on_delete {
             OnDelete::Prune => DeletePolicy::Delete,
             OnDelete::Orphan => DeletePolicy::Orphan,

@@ -176,6 +176,7 @@ impl Syncer {
         event.resource_kind = done.object.group_kind().to_string();
         event.namespace.clone_from(&done.object.namespace);
         event.name.clone_from(&done.object.name);
+        event.resource_uid = done.uid.clone().unwrap_or_default();
         event.message = done.reason.clone().unwrap_or_default();
         self.shared.options.audit.event(&event);
     }
