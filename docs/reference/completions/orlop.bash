@@ -287,7 +287,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__apply)
-            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --force-conflicts --prune --prune-limit --prune-empty --prune-kind --dry-run --plan --no-wait --wait-timeout --output --color --config --help"
+            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --as-service-account --kubeconfig --context --timeout --concurrency --force-conflicts --ignore --force-recreate --prune --prune-limit --prune-empty --prune-last --prune-kind --dry-run --plan --no-wait --wait-timeout --output --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -366,6 +366,10 @@ _orlop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --as-service-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --kubeconfig)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -391,6 +395,14 @@ _orlop() {
                     ;;
                 --concurrency)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --force-recreate)
+                    COMPREPLY=($(compgen -W "never annotated always" -- "${cur}"))
                     return 0
                     ;;
                 --prune-limit)
@@ -455,7 +467,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__delete)
-            opts="-n -o -h --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --orphan --yes --prune-kind --no-wait --wait-timeout --output --color --config --help"
+            opts="-n -o -h --name --namespace --inventory-namespace --as-service-account --kubeconfig --context --timeout --concurrency --orphan --yes --prune-kind --no-wait --wait-timeout --output --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -474,6 +486,10 @@ _orlop() {
                     return 0
                     ;;
                 --inventory-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-service-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -623,7 +639,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__diff)
-            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --force-conflicts --prune --prune-limit --prune-empty --prune-kind --output --color --config --help"
+            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --as-service-account --kubeconfig --context --timeout --concurrency --force-conflicts --ignore --force-recreate --prune --prune-limit --prune-empty --prune-last --prune-kind --output --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -702,6 +718,10 @@ _orlop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --as-service-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --kubeconfig)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -727,6 +747,14 @@ _orlop() {
                     ;;
                 --concurrency)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --force-recreate)
+                    COMPREPLY=($(compgen -W "never annotated always" -- "${cur}"))
                     return 0
                     ;;
                 --prune-limit)
@@ -992,7 +1020,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__plan)
-            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --force-conflicts --prune --prune-limit --prune-empty --prune-kind --output --out --color --config --help"
+            opts="-n -o -h --git --ref --path --git-ssh-key --known-hosts --git-ca --name --namespace --inventory-namespace --as-service-account --kubeconfig --context --timeout --concurrency --force-conflicts --ignore --force-recreate --prune --prune-limit --prune-empty --prune-last --prune-kind --output --out --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1071,6 +1099,10 @@ _orlop() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --as-service-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --kubeconfig)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -1096,6 +1128,14 @@ _orlop() {
                     ;;
                 --concurrency)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --force-recreate)
+                    COMPREPLY=($(compgen -W "never annotated always" -- "${cur}"))
                     return 0
                     ;;
                 --prune-limit)
@@ -1505,7 +1545,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__status)
-            opts="-n -o -h --name --namespace --inventory-namespace --kubeconfig --context --timeout --concurrency --output --color --config --help"
+            opts="-n -o -h --name --namespace --inventory-namespace --as-service-account --kubeconfig --context --timeout --concurrency --output --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1524,6 +1564,10 @@ _orlop() {
                     return 0
                     ;;
                 --inventory-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-service-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

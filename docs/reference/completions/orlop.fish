@@ -66,10 +66,15 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l name -d 'Name of the delivery [default: the name of the folder or of the repository]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -s n -l namespace -d 'Namespace of objects that name none [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l inventory-namespace -d 'Namespace of the inventory [default: as --namespace]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l as-service-account -d 'Act as this service account: everything that is read and written' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l timeout -d 'Longest time for one request [default: 30s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l ignore -d 'Leave fields to others, as in Deployment.apps:/spec/replicas or *:manager=NAME: neither shown nor overwritten; may be repeated' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l force-recreate -d 'Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force: recreate. Never a Namespace, a definition, a volume or its claim [default: annotated]' -r -f -a "never\t'Never'
+annotated\t'An object with the annotation'
+always\t'Every object'"
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l prune-limit -d 'Prune at most so many objects, or such a share of the inventory; may be given for each [default: 100 and 50%]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l prune-kind -d 'Prune objects of this guarded kind, as in Namespace; may be repeated' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
@@ -83,6 +88,7 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l force-conflicts -d 'Take fields that other field managers own'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l prune -d 'Delete objects that left the tree'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l prune-empty -d 'Prune also when the tree is empty'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -l prune-last -d 'Prune last, when what was delivered is healthy'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l git -d 'Git repository: https, http, ssh or a local path; never with a password in it' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l ref -d 'Branch, tag or commit [default: the repository\'s default branch]' -r
@@ -93,10 +99,15 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l name -d 'Name of the delivery [default: the name of the folder or of the repository]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -s n -l namespace -d 'Namespace of objects that name none [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l inventory-namespace -d 'Namespace of the inventory [default: as --namespace]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l as-service-account -d 'Act as this service account: everything that is read and written' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l timeout -d 'Longest time for one request [default: 30s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l ignore -d 'Leave fields to others, as in Deployment.apps:/spec/replicas or *:manager=NAME: neither shown nor overwritten; may be repeated' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l force-recreate -d 'Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force: recreate. Never a Namespace, a definition, a volume or its claim [default: annotated]' -r -f -a "never\t'Never'
+annotated\t'An object with the annotation'
+always\t'Every object'"
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l prune-limit -d 'Prune at most so many objects, or such a share of the inventory; may be given for each [default: 100 and 50%]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l prune-kind -d 'Prune objects of this guarded kind, as in Namespace; may be repeated' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l plan -d 'Do exactly what this saved plan says, or nothing when tree or cluster moved on. The plan brings its own options' -r -F
@@ -111,6 +122,7 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l force-conflicts -d 'Take fields that other field managers own'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l prune -d 'Delete objects that left the tree'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l prune-empty -d 'Prune also when the tree is empty'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l prune-last -d 'Prune last, when what was delivered is healthy'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l dry-run -d 'Plan only, as `orlop sync plan`'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -l no-wait -d 'Do not wait until everything is healthy'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -123,10 +135,15 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l name -d 'Name of the delivery [default: the name of the folder or of the repository]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -s n -l namespace -d 'Namespace of objects that name none [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l inventory-namespace -d 'Namespace of the inventory [default: as --namespace]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l as-service-account -d 'Act as this service account: everything that is read and written' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l timeout -d 'Longest time for one request [default: 30s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l concurrency -d 'Requests under way at once, 1 to 256 [default: 16]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l ignore -d 'Leave fields to others, as in Deployment.apps:/spec/replicas or *:manager=NAME: neither shown nor overwritten; may be repeated' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l force-recreate -d 'Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force: recreate. Never a Namespace, a definition, a volume or its claim [default: annotated]' -r -f -a "never\t'Never'
+annotated\t'An object with the annotation'
+always\t'Every object'"
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-limit -d 'Prune at most so many objects, or such a share of the inventory; may be given for each [default: 100 and 50%]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-kind -d 'Prune objects of this guarded kind, as in Namespace; may be repeated' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
@@ -139,10 +156,12 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l force-conflicts -d 'Take fields that other field managers own'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune -d 'Delete objects that left the tree'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-empty -d 'Prune also when the tree is empty'
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -l prune-last -d 'Prune last, when what was delivered is healthy'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l name -d 'Name of the delivery [default: the name of the folder or of the repository]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -s n -l namespace -d 'Namespace of objects that name none [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l inventory-namespace -d 'Namespace of the inventory [default: as --namespace]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l as-service-account -d 'Act as this service account: everything that is read and written' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from status" -l timeout -d 'Longest time for one request [default: 30s]' -r
@@ -170,6 +189,7 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l name -d 'Name of the delivery [default: the name of the folder or of the repository]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -s n -l namespace -d 'Namespace of objects that name none [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l inventory-namespace -d 'Namespace of the inventory [default: as --namespace]' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l as-service-account -d 'Act as this service account: everything that is read and written' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from delete" -l timeout -d 'Longest time for one request [default: 30s]' -r

@@ -62,10 +62,15 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--as-service-account=[Act as this service account\: everything that is read and written]:NAMESPACE/NAME:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
 '--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--ignore=[Leave fields to others, as in Deployment.apps\:/spec/replicas or *\:manager=NAME\: neither shown nor overwritten; may be repeated]:KIND[.GROUP][/NAMESPACE/NAME]:POINTER:_default' \
+'--force-recreate=[Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force\: recreate. Never a Namespace, a definition, a volume or its claim \[default\: annotated\]]:WHEN:((never\:"Never"
+annotated\:"An object with the annotation"
+always\:"Every object"))' \
 '*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
 '*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
 '-o+[Form of the output]:FORMAT:((text\:"For people"
@@ -82,6 +87,7 @@ never\:"Not at all"))' \
 '--force-conflicts[Take fields that other field managers own]' \
 '--prune[Delete objects that left the tree]' \
 '--prune-empty[Prune also when the tree is empty]' \
+'--prune-last[Prune last, when what was delivered is healthy]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '::dir -- Folder or file with manifests:_files' \
@@ -99,13 +105,18 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--as-service-account=[Act as this service account\: everything that is read and written]:NAMESPACE/NAME:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
 '--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--ignore=[Leave fields to others, as in Deployment.apps\:/spec/replicas or *\:manager=NAME\: neither shown nor overwritten; may be repeated]:KIND[.GROUP][/NAMESPACE/NAME]:POINTER:_default' \
+'--force-recreate=[Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force\: recreate. Never a Namespace, a definition, a volume or its claim \[default\: annotated\]]:WHEN:((never\:"Never"
+annotated\:"An object with the annotation"
+always\:"Every object"))' \
 '*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
 '*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
-'(--force-conflicts --prune --prune-limit --prune-empty --prune-kind)--plan=[Do exactly what this saved plan says, or nothing when tree or cluster moved on. The plan brings its own options]:FILE:_files' \
+'(--force-conflicts --ignore --force-recreate --prune --prune-limit --prune-empty --prune-last --prune-kind --as-service-account)--plan=[Do exactly what this saved plan says, or nothing when tree or cluster moved on. The plan brings its own options]:FILE:_files' \
 '(--no-wait)--wait-timeout=[Longest wait for readiness and for health \[default\: 5m\]]:DURATION:_default' \
 '-o+[Form of the output]:FORMAT:((text\:"For people"
 json\:"One JSON document, stable"
@@ -120,6 +131,7 @@ never\:"Not at all"))' \
 '--force-conflicts[Take fields that other field managers own]' \
 '--prune[Delete objects that left the tree]' \
 '--prune-empty[Prune also when the tree is empty]' \
+'--prune-last[Prune last, when what was delivered is healthy]' \
 '(--plan)--dry-run[Plan only, as \`orlop sync plan\`]' \
 '--no-wait[Do not wait until everything is healthy]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -139,10 +151,15 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--as-service-account=[Act as this service account\: everything that is read and written]:NAMESPACE/NAME:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
 '--concurrency=[Requests under way at once, 1 to 256 \[default\: 16\]]:N:_default' \
+'*--ignore=[Leave fields to others, as in Deployment.apps\:/spec/replicas or *\:manager=NAME\: neither shown nor overwritten; may be repeated]:KIND[.GROUP][/NAMESPACE/NAME]:POINTER:_default' \
+'--force-recreate=[Whether an object that cannot be changed in place is deleted and made again; annotated is one with orlop.dev/force\: recreate. Never a Namespace, a definition, a volume or its claim \[default\: annotated\]]:WHEN:((never\:"Never"
+annotated\:"An object with the annotation"
+always\:"Every object"))' \
 '*--prune-limit=[Prune at most so many objects, or such a share of the inventory; may be given for each \[default\: 100 and 50%\]]:N|N%:_default' \
 '*--prune-kind=[Prune objects of this guarded kind, as in Namespace; may be repeated]:KIND[.GROUP]:_default' \
 '-o+[Form of the output]:FORMAT:((text\:"For people"
@@ -158,6 +175,7 @@ never\:"Not at all"))' \
 '--force-conflicts[Take fields that other field managers own]' \
 '--prune[Delete objects that left the tree]' \
 '--prune-empty[Prune also when the tree is empty]' \
+'--prune-last[Prune last, when what was delivered is healthy]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '::dir -- Folder or file with manifests:_files' \
@@ -169,6 +187,7 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--as-service-account=[Act as this service account\: everything that is read and written]:NAMESPACE/NAME:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
@@ -214,6 +233,7 @@ _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of objects that name none \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--inventory-namespace=[Namespace of the inventory \[default\: as --namespace\]]:NAMESPACE:_default' \
+'--as-service-account=[Act as this service account\: everything that is read and written]:NAMESPACE/NAME:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \

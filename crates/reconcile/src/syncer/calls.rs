@@ -21,7 +21,7 @@ pub(super) async fn plan(
 ) -> Result<Plan, DeliveryError> {
     let (live, tree, options) = (live.clone(), tree.clone(), options.clone());
     let cancel = cancel.clone();
-    on_a_thread(async move || live.plan(&tree, &options, &delivery::Silent, &cancel).await).await
+    on_a_thread(async move || live.plan(&tree, &options, &delivery::Silent, &cancel).await).await?
 }
 
 pub(super) async fn apply(
@@ -33,7 +33,7 @@ pub(super) async fn apply(
 ) -> Result<Report, DeliveryError> {
     let (live, tree, options) = (live.clone(), tree.clone(), options.clone());
     let cancel = cancel.clone();
-    on_a_thread(async move || live.apply(&tree, &options, None, &progress, &cancel).await).await
+    on_a_thread(async move || live.apply(&tree, &options, None, &progress, &cancel).await).await?
 }
 
 pub(super) async fn heal(
@@ -44,7 +44,7 @@ pub(super) async fn heal(
     cancel: &CancellationToken,
 ) -> Result<Vec<Outcome>, DeliveryError> {
     let (live, options, cancel) = (live.clone(), options.clone(), cancel.clone());
-    on_a_thread(async move || live.heal(&objects, &options, &progress, &cancel).await).await
+    on_a_thread(async move || live.heal(&objects, &options, &progress, &cancel).await).await?
 }
 
 pub(super) async fn delete(
