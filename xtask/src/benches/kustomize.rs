@@ -27,6 +27,71 @@ const BASE_OBJECTS: usize = 40;
 /// Builds of each overlay in one process.
 const BUILDS: usize = 21;
 
+/// A Deployment and its Service.
+const PAIR: &str = r"---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web-NUMBER
+spec:
+  selector:
+    matchLabels:
+      app: web-NUMBER
+  template:
+    metadata:
+      labels:
+        app: web-NUMBER
+    spec:
+      containers:
+      - name: web
+        image: nginx:1.25
+        envFrom:
+        - configMapRef:
+            name: settings
+        ports:
+        - containerPort: 8080
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web-NUMBER
+spec:
+  selector:
+    app: web-NUMBER
+  ports:
+  - port: 80
+";
+
+/// One overlay.
+const OVERLAY: &str = r"resources: [../base]
+namespace: shop-NUMBER
+namePrefix: pNUMBER-
+labels:
+- pairs: {env: eNUMBER}
+  includeSelectors: true
+images:
+- name: nginx
+  newTag: 1.26.NUMBER
+configMapGenerator:
+- name: settings
+  literals: [n=NUMBER]
+patches:
+- target: {kind: Deployment, name: web-1.*}
+  patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: any
+    spec:
+      replicas: 3
+      template:
+        spec:
+          containers:
+          - name: web
+            ports:
+            - containerPort: 9090
+";
+
 fn run(settings: &Settings) -> anyhow::Result<String> {
     let program = testbed::peers::ensure("kustomize", &mut |line| crate::terminal::warn(line))?;
     let mut cargo = workspace::cargo()?;
@@ -71,14 +136,11 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         };
         vec![what.to_owned(), at(50), at(100), cpu]
     };
+    let each = format!("{:.0} ms", cpu.as_secs_f64() * 1e3 / f64::from(runs));
     let rows = vec![
         ["What", "Median", "Slowest", "CPU per build"].map(str::to_owned).to_vec(),
         row("in process", own, "as the median".to_owned()),
-        row(
-            "`kustomize build`",
-            theirs,
-            format!("{:.0} ms", cpu.as_secs_f64() * 1e3 / f64::from(runs)),
-        ),
+        row("`kustomize build`", theirs, each),
     ];
     let mut out = format!("{}\n\n", machine());
     let _ = writeln!(
@@ -97,28 +159,12 @@ fn write(folder: &Path) -> anyhow::Result<()> {
     }
     let mut base = String::new();
     for number in 0..BASE_OBJECTS / 2 {
-        let _ = write!(
-            base,
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{number}\nspec:\n  \
-             selector:\n    matchLabels:\n      app: web-{number}\n  template:\n    metadata:\n      \
-             labels:\n        app: web-{number}\n    spec:\n      containers:\n      - name: web\n        \
-             image: nginx:1.25\n        envFrom:\n        - configMapRef:\n            name: settings\n        \
-             ports:\n        - containerPort: 8080\n---\napiVersion: v1\nkind: Service\nmetadata:\n  \
-             name: web-{number}\nspec:\n  selector:\n    app: web-{number}\n  ports:\n  - port: 80\n---\n"
-        );
+        base.push_str(&PAIR.replace("NUMBER", &number.to_string()));
     }
     put(folder, "base/all.yaml", &base)?;
     put(folder, "base/kustomization.yaml", "resources: [all.yaml]\n")?;
     for number in 0..OVERLAYS {
-        let text = format!(
-            "resources: [../base]\nnamespace: shop-{number}\nnamePrefix: p{number}-\nlabels:\n\
-             - pairs: {{env: e{number}}}\n  includeSelectors: true\nimages:\n- name: nginx\n  \
-             newTag: 1.26.{number}\nconfigMapGenerator:\n- name: settings\n  literals: [n={number}]\n\
-             patches:\n- target: {{kind: Deployment, name: web-1.*}}\n  patch: |\n    \
-             apiVersion: apps/v1\n    kind: Deployment\n    metadata:\n      name: any\n    spec:\n      \
-             replicas: 3\n      template:\n        spec:\n          containers:\n          - name: web\n            \
-             ports:\n            - containerPort: 9090\n"
-        );
+        let text = OVERLAY.replace("NUMBER", &number.to_string());
         put(folder, &format!("overlay-{number}/kustomization.yaml"), &text)?;
     }
     Ok(())
