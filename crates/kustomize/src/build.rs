@@ -370,7 +370,7 @@ impl<'a> Build<'a> {
             let field = format!("replacements[{index}]");
             let loaded: Vec<Replacement>;
             let list: &[Replacement] = match entry {
-                ReplacementField::Inline(replacement) => std::slice::from_ref(replacement),
+                ReplacementField::Inline(replacement) => std::slice::from_ref(replacement.as_ref()),
                 ReplacementField::File(path) => {
                     let (path, bytes) = self.file(layer, &field, path)?;
                     let documents = documents(&path, &bytes)?;

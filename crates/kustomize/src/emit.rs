@@ -357,9 +357,8 @@ fn is_break(c: char) -> bool {
 
 fn is_printable(c: char) -> bool {
     match c {
-        '\n' | ' '..='~' => true,
         '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
-        '\u{a0}'..='\u{ffff}' => true,
+        '\n' | ' '..='~' | '\u{a0}'..='\u{ffff}' => true,
         _ => false,
     }
 }
@@ -407,8 +406,7 @@ fn is_base60(text: &str) -> bool {
     let first = parts.next().unwrap_or_default();
     let mut count = 0;
     let sixty = |part: &str| match part.as_bytes() {
-        [digit] => digit.is_ascii_digit(),
-        [b'0'..=b'5', digit] => digit.is_ascii_digit(),
+        [digit] | [b'0'..=b'5', digit] => digit.is_ascii_digit(),
         _ => false,
     };
     first.starts_with(|c: char| c.is_ascii_digit())

@@ -235,7 +235,7 @@ fn walk_list(
     let merged = if keys.is_empty() {
         merge_scalars(dest, patch)
     } else {
-        merge_members(dest, patch, keys, member)?
+        merge_members(dest, &patch, keys, member)?
     };
     Ok(Some(Node::List(merged)))
 }
@@ -302,7 +302,7 @@ fn is_match(node: &Node, keys: &[&str], values: &[String], open: bool) -> bool {
 
 fn merge_members(
     mut dest: Vec<Node>,
-    patch: Vec<Node>,
+    patch: &[Node],
     keys: &[&'static str],
     member: &'static str,
 ) -> Result<Vec<Node>, String> {
@@ -326,7 +326,7 @@ fn merge_members(
             list.iter().position(|node| is_match(node, &find_keys, &find_values, false))
         };
         let at = find(&dest);
-        let of_patch = find(&patch).and_then(|at| patch.get(at)).cloned();
+        let of_patch = find(patch).and_then(|at| patch.get(at)).cloned();
         let replaces = of_patch.as_ref().and_then(|node| node.get(DIRECTIVE)?.text());
         let in_place = replaces != Some("replace");
         let merged = walk(at.and_then(|at| dest.get(at)).cloned(), of_patch, &shape)?;

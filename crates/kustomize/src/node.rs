@@ -157,7 +157,7 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// The member of a map, made as a map when it is absent or null. `None` when it is another thing.
+    /// The member of a map, made as a map when it is absent or null. `None`: it is another thing.
     pub(crate) fn child_map(&mut self, key: &str) -> Option<&mut Map> {
         let map = self.as_map_mut()?;
         let slot = map.entry(key.to_owned()).or_insert_with(Self::map);

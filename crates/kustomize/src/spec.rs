@@ -100,7 +100,7 @@ pub(crate) enum Sort {
 /// A replacement, or the file that holds some.
 #[derive(Debug)]
 pub(crate) enum ReplacementField {
-    Inline(Replacement),
+    Inline(Box<Replacement>),
     File(String),
 }
 

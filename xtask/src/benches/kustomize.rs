@@ -27,6 +27,71 @@ const BASE_OBJECTS: usize = 40;
 /// Builds of each overlay in one process.
 const BUILDS: usize = 21;
 
+/// A Deployment and its Service.
+const PAIR: &str = r"---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web-NUMBER
+spec:
+  selector:
+    matchLabels:
+      app: web-NUMBER
+  template:
+    metadata:
+      labels:
+        app: web-NUMBER
+    spec:
+      containers:
+      - name: web
+        image: nginx:1.25
+        envFrom:
+        - configMapRef:
+            name: settings
+        ports:
+        - containerPort: 8080
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: web-NUMBER
+spec:
+  selector:
+    app: web-NUMBER
+  ports:
+  - port: 80
+";
+
+/// One overlay.
+const OVERLAY: &str = r"resources: [../base]
+namespace: shop-NUMBER
+namePrefix: pNUMBER-
+labels:
+- pairs: {env: eNUMBER}
+  includeSelectors: true
+images:
+- name: nginx
+  newTag: 1.26.NUMBER
+configMapGenerator:
+- name: settings
+  literals: [n=NUMBER]
+patches:
+- target: {kind: Deployment, name: web-1.*}
+  patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: any
+    spec:
+      replicas: 3
+      template:
+        spec:
+          containers:
+          - name: web
+            ports:
+            - containerPort: 9090
+";
+
 fn run(settings: &Settings) -> anyhow::Result<String> {
     let program = testbed::peers::ensure("kustomize", &mut |line| crate::terminal::warn(line))?;
     let mut cargo = workspace::cargo()?;
@@ -71,14 +136,11 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         };
         vec![what.to_owned(), at(50), at(100), cpu]
     };
+    let each = format!("{:.0} ms", cpu.as_secs_f64() * 1e3 / f64::from(runs));
     let rows = vec![
         ["What", "Median", "Slowest", "CPU per build"].map(str::to_owned).to_vec(),
         row("in process", own, "as the median".to_owned()),
-        row(
-            "`kustomize build`",
-            theirs,
-            format!("{:.0} ms", cpu.as_secs_f64() * 1e3 / f64::from(runs)),
-        ),
+        row("`kustomize build`", theirs, each),
     ];
     let mut out = format!("{}\n\n", machine());
     let _ = writeln!(
@@ -97,89 +159,15 @@ fn write(folder: &Path) -> anyhow::Result<()> {
     }
     let mut base = String::new();
     for number in 0..BASE_OBJECTS / 2 {
-        base.push_str(&base_pair(number));
+        base.push_str(&PAIR.replace("NUMBER", &number.to_string()));
     }
     put(folder, "base/all.yaml", &base)?;
     put(folder, "base/kustomization.yaml", "resources: [all.yaml]\n")?;
     for number in 0..OVERLAYS {
-        put(folder, &format!("overlay-{number}/kustomization.yaml"), &overlay(number))?;
+        let text = OVERLAY.replace("NUMBER", &number.to_string());
+        put(folder, &format!("overlay-{number}/kustomization.yaml"), &text)?;
     }
     Ok(())
-}
-
-/// A Deployment and its Service, as the base has them.
-fn base_pair(number: usize) -> String {
-    format!(
-        "\
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web-{number}
-spec:
-  selector:
-    matchLabels:
-      app: web-{number}
-  template:
-    metadata:
-      labels:
-        app: web-{number}
-    spec:
-      containers:
-      - name: web
-        image: nginx:1.25
-        envFrom:
-        - configMapRef:
-            name: settings
-        ports:
-        - containerPort: 8080
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: web-{number}
-spec:
-  selector:
-    app: web-{number}
-  ports:
-  - port: 80
----
-"
-    )
-}
-
-/// The kustomization of one overlay.
-fn overlay(number: usize) -> String {
-    format!(
-        "\
-resources: [../base]
-namespace: shop-{number}
-namePrefix: p{number}-
-labels:
-- pairs: {{env: e{number}}}
-  includeSelectors: true
-images:
-- name: nginx
-  newTag: 1.26.{number}
-configMapGenerator:
-- name: settings
-  literals: [n={number}]
-patches:
-- target: {{kind: Deployment, name: web-1.*}}
-  patch: |
-    apiVersion: apps/v1
-    kind: Deployment
-    metadata:
-      name: any
-    spec:
-      replicas: 3
-      template:
-        spec:
-          containers:
-          - name: web
-            ports:
-            - containerPort: 9090
-"
-    )
 }
 
 fn put(folder: &Path, path: &str, text: &str) -> anyhow::Result<()> {

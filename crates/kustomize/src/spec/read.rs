@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     fn strings(&mut self, map: &Map, key: &str, path: &str) -> Vec<String> {
-        self.all(map, key, path, |reader, node, path| reader.as_text(node, path))
+        self.all(map, key, path, Self::as_text)
     }
 
     fn texts(&mut self, map: &Map, key: &str, path: &str) -> Texts {
@@ -496,7 +496,7 @@ impl<'a> Reader<'a> {
             }
             return ReplacementField::File(self.as_text(file, &join(path, "path")));
         }
-        ReplacementField::Inline(self.replacement(node, path))
+        ReplacementField::Inline(Box::new(self.replacement(node, path)))
     }
 
     fn replacement(&mut self, node: &Node, path: &str) -> Replacement {
