@@ -167,10 +167,9 @@ impl Tool {
         let has = |name: &str| entries.iter().any(|entry| entry.path == name);
         let is_kustomization = || kustomize::FILE_NAMES.into_iter().any(has);
         match engine {
-            Engine::Auto if is_kustomization() => Ok(Some(Self::Kustomize)),
+            Engine::Auto | Engine::Kustomize if is_kustomization() => Ok(Some(Self::Kustomize)),
             Engine::Auto => Ok(has(CHART_FILE).then_some(Self::Helm)),
             Engine::Plain => Ok(None),
-            Engine::Kustomize if is_kustomization() => Ok(Some(Self::Kustomize)),
             Engine::Kustomize => {
                 Err(RenderError::Engine { engine: "kustomize", needed: "kustomization.yaml" })
             }
