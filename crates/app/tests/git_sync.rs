@@ -300,7 +300,7 @@ fn gitops_6_an_ignored_field_is_left_to_its_writer() {
     let Some(bed) = Bed::new() else { return };
     let push = |value: &str, more: &str| {
         let text =
-            config_map("one", value).replace("data: {", &format!("data: {{more: '{more}', "));
+            config_map("one", value).replace("\ndata: {", &format!("\ndata: {{more: '{more}', "));
         bed.repository.push(&[("app/one.yaml", text.as_bytes())], "values").unwrap()
     };
     let first = push("a", "a");
