@@ -292,6 +292,12 @@ impl Syncer {
             if account(&sync) != account(&self.sync) || rules(&sync) != rules(&self.sync) {
                 self.close_eyes();
             }
+            // What was found to be as asked was found so under the rules of that time.
+            if sync.spec.ignore != self.sync.spec.ignore
+                || sync.spec.conflicts != self.sync.spec.conflicts
+            {
+                self.close_eyes();
+            }
             if sync.spec.source != self.sync.spec.source {
                 self.keys.forget();
                 self.source = SourceState::default();
