@@ -54,7 +54,7 @@ impl Two {
         delivery::apply(&self.bed.client, &tree, options, None, &Silent, &token).await.unwrap()
     }
 
-    /// It is the same object as before, it is all of the second delivery, and nothing is left to do.
+    /// The same object as before, all of the second delivery, and nothing is left to do.
     async fn check(&self) {
         assert_eq!(self.bed.field("configmap/moves", ".metadata.uid"), self.uid);
         let label = self.bed.field("configmap/moves", ".metadata.labels.orlop\\.dev/delivery");

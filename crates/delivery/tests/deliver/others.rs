@@ -81,7 +81,8 @@ async fn gitops_5_a_mutating_policy_and_an_autoscaler_cause_no_loop() {
          metadata: {{name: {name}}}\nspec:\n  failurePolicy: Fail\n  reinvocationPolicy: Never\n  \
          matchConstraints: {{resourceRules: [{{apiGroups: [apps], apiVersions: [v1], \
          operations: [CREATE, UPDATE], resources: [deployments]}}]}}\n  mutations:\n    \
-         - patchType: ApplyConfiguration\n      applyConfiguration:\n        expression: >-\n          \
+         - patchType: ApplyConfiguration\n      applyConfiguration:\n        \
+         expression: >-\n          \
          Object{{metadata: Object.metadata{{labels: {{\"injected\": \"yes\"}}}}, \
          spec: Object.spec{{minReadySeconds: 7}}}}\n---\n\
          apiVersion: admissionregistration.k8s.io/{version}\nkind: MutatingAdmissionPolicyBinding\n\
