@@ -11,7 +11,7 @@ use testbed::peers;
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "peers",
-    about: "Build the tools that tests compare Orlop with, once, and print where they are",
+    about: "Build the tools that tests compare with, once, and print their paths",
     help: "\
 Without a name: every one that cluster/peers/ pins.
 

@@ -12,7 +12,7 @@
 //! difference. As in Kubernetes, `&&` and `||` do not care for an error on one side when the other
 //! decides.
 //!
-//! Limits: [`EXPRESSION_BYTES_MAX`](crate::spec::EXPRESSION_BYTES_MAX) bytes, [`DEPTH_MAX`] levels,
+//! Limits: [`EXPRESSION_BYTES_MAX`] bytes, [`DEPTH_MAX`] levels,
 //! [`COST_MAX`] units of work.
 
 mod eval;
