@@ -34,9 +34,10 @@ pub(super) fn start(target: &Target, served: &Served) -> anyhow::Result<()> {
     stop(&target.dir)?;
     let file = target.dir.join("gitsync.yaml");
     let text = format!(
-        "apiVersion: orlop.dev/v1alpha1\nkind: AgentConfig\n\
-         metadata: {{name: {DEMO}}}\nspec:\n  kubeconfig: {kubeconfig}\n  auditPath: audit.jsonl\n---\napiVersion: orlop.dev/v1alpha1\nkind: GitSync\nmetadata: \
-         {{name: {DEMO}, namespace: {NAMESPACE}}}\nspec:\n  source:\n    url: {url}\n    \
+        "apiVersion: orlop.dev/v1alpha1\nkind: AgentConfig\nmetadata: {{name: {DEMO}}}\n\
+         spec:\n  kubeconfig: {kubeconfig}\n  auditPath: audit.jsonl\n---\n\
+         apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
+         metadata: {{name: {DEMO}, namespace: {NAMESPACE}}}\nspec:\n  source:\n    url: {url}\n    \
          ref: {{branch: main}}\n  interval: 1s\n",
         kubeconfig = target.kubeconfig.display(),
         url = served.url,
