@@ -19,6 +19,7 @@ mod pki;
 mod process;
 mod programs;
 mod record;
+mod seed;
 mod status;
 mod store;
 mod sysctl;
@@ -284,7 +285,8 @@ impl Cluster {
         timings: &mut Timings,
     ) -> Result<(), TestbedError> {
         let start = Instant::now();
-        if !self.record.kubeconfig("admin").exists() {
+        let fresh = !self.record.kubeconfig("admin").exists();
+        if fresh {
             pki::write(&self.record)?;
         }
         for place in self.record.places() {
@@ -296,12 +298,16 @@ impl Cluster {
         let nodes: Vec<u8> = (1..=self.record.nodes).collect();
         let prepared = std::thread::scope(|scope| {
             let nodes = scope.spawn(|| launcher.start_containers(&nodes));
+            if fresh {
+                seed::plant(&self.record);
+            }
             let api = self.wait_for_api(&launcher);
             timings.push(("API server ready", start.elapsed()));
             let nodes = nodes.join().unwrap_or(Ok(()));
             api.and(nodes)
         });
         prepared?;
+        launcher.start_missing(Place::Control)?;
         let api = Api::of(&self.record)?;
         if self.record.nodes > 0 {
             node::raise_all(&self.record, &launcher, &api, say)?;
@@ -309,6 +315,9 @@ impl Cluster {
         }
         self.wait_for_account(&launcher, &api)?;
         timings.push(("ServiceAccounts ready", start.elapsed()));
+        if fresh {
+            seed::keep(&self.record);
+        }
         self.record.phase = Phase::Ready;
         self.record.write()
     }
@@ -327,8 +336,8 @@ impl Cluster {
     }
 
     /// Pods can be created in a namespace as soon as its ServiceAccount is there. The controller
-    /// manager ends when the API server takes more than 10 s to become healthy, as it does on a
-    /// busy machine: then it is started again.
+    /// manager ends when the API server is not healthy for 10 s, as happens on a busy machine: then
+    /// it is started again.
     fn wait_for_account(&self, launcher: &Launcher<'_>, api: &Api) -> Result<(), TestbedError> {
         let manager = self.program("kube-controller-manager")?;
         self.wait_for("the ServiceAccount controller", manager.component, || {

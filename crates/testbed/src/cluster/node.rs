@@ -226,8 +226,13 @@ fn is_ready(node: &Value) -> bool {
     ready && list("/spec/taints").next().is_none()
 }
 
+/// What answers requests; everything else of a cluster makes them.
+const API_PROGRAMS: [&str; 2] = ["etcd", "kube-apiserver"];
+
 impl Launcher<'_> {
-    /// Raises the control plane's place with its links, and starts what does not run.
+    /// Raises the control plane's place with its links, and starts etcd and the API server when
+    /// they do not run. The rest is started when the API server answers: a controller manager that
+    /// has to wait looks once a second only, and gives up after ten.
     pub(crate) fn start_control(&self) -> Result<(), TestbedError> {
         if self.record.isolation == Isolation::Namespaces {
             if self.first_process(Place::Control).is_none() {
@@ -240,7 +245,9 @@ impl Launcher<'_> {
                 network::route_place(self.record, Place::Control, pid)?;
             }
         }
-        self.start_missing(Place::Control)
+        let all = programs(self.record, Place::Control);
+        let first = all.iter().filter(|program| API_PROGRAMS.contains(&program.component));
+        first.into_iter().try_for_each(|program| self.start_one(Place::Control, program))
     }
 
     /// Raises the places of nodes and their containerd, which needs no API server.
