@@ -1,11 +1,12 @@
-//! Static programs for images: built once per source by cargo, the same bytes in every folder.
+//! Programs for images: static ones built once per source by cargo, the same bytes in every folder,
+//! and `orlop` as the workspace has it.
 
 use crate::workspace;
 use std::path::PathBuf;
-use testbed::images::{self, Built, PAUSE, REDIS, REDIS_PACKAGES, WEB};
+use testbed::images::{self, Built, ORLOP, PAUSE, REDIS, REDIS_PACKAGES, WEB};
 
 /// The images that can be built, by the word on the command line.
-pub(crate) const IMAGES: [&str; 3] = ["pause", "web", "redis"];
+pub(crate) const IMAGES: [&str; 4] = ["pause", "web", "redis", "orlop"];
 
 /// Builds one image, or finds it in the cache.
 pub(crate) fn image(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Built> {
@@ -13,6 +14,10 @@ pub(crate) fn image(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Bui
     Ok(match name {
         "pause" => images::of_program(&cache, &PAUSE, &program("pause", say)?)?,
         "web" => images::of_program(&cache, &WEB, &program("web", say)?)?,
+        "orlop" => {
+            workspace::build_programs()?;
+            images::of_linked_program(&cache, &ORLOP, &workspace::orlop()?)?
+        }
         _ => images::of_packages(&cache, &REDIS, REDIS_PACKAGES, say)?,
     })
 }

@@ -70,6 +70,12 @@ pub(crate) fn spoken(command: &Command) -> String {
     std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// Builds the programs that `up` and images need, `orlop` among them. Always all of them: cargo
+/// would build shared dependencies again for another choice.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
+    run(cargo()?.args(["build", "--package", "app", "--package", "testkit", "--bins"]))
+}
+
 /// The `orlop` of the profile that tests use, built before.
 pub(crate) fn orlop() -> anyhow::Result<PathBuf> {
     Ok(target()?.join("debug/orlop"))

@@ -175,6 +175,15 @@ impl Cluster {
         self.record.server()
     }
 
+    /// The host's own address as nodes and pods reach it; loopback without namespaces.
+    #[must_use]
+    pub fn host_address(&self) -> std::net::Ipv4Addr {
+        match self.record.isolation {
+            Isolation::Namespaces => record::host_address(self.record.index),
+            Isolation::Processes => std::net::Ipv4Addr::LOCALHOST,
+        }
+    }
+
     /// The folder with kubectl.
     #[must_use]
     pub fn program_dir(&self) -> PathBuf {

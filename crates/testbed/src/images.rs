@@ -1,6 +1,8 @@
 //! Container images without a registry: OCI layout archives, made from a static program or from
 //! Debian packages, the same bytes for the same input.
 //!
+//! A program that is not static brings the libraries of this host along ([`of_linked_program`]).
+//!
 //! An archive is a tar of `oci-layout`, `index.json` and `blobs/sha256/*` with one gzip layer.
 //! Entries are sorted, times are 0, owners are numbers, JSON keys are sorted and the gzip header
 //! is fixed, so nothing but the input decides the digest. The annotation
@@ -14,9 +16,10 @@
 mod debian;
 mod files;
 mod layout;
+mod linked;
 mod recipes;
 
-pub use recipes::{PAUSE, REDIS, REDIS_PACKAGES, WEB};
+pub use recipes::{ORLOP, PAUSE, REDIS, REDIS_PACKAGES, WEB};
 
 use files::Files;
 use model::{Explain, Hint, Retry};
@@ -38,6 +41,10 @@ const FORMAT: &str = "orlop-image/1";
 
 /// Hex digits of the input digest in a file's name.
 const KEY_DIGITS: usize = 16;
+
+/// Where systems keep the certificates that they trust; an image has them at the first.
+const TRUSTED: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// What an image is called and how it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -169,6 +176,57 @@ pub fn of_program(cache: &Path, spec: &Spec, program: &Path) -> Result<Built, Im
         files.file(path, 0o755, bytes);
         Ok((files, BTreeMap::new()))
     })
+}
+
+/// The image of one program with the shared libraries that it asks for, as they lie on this host,
+/// and the certificates that this host trusts. It is what this machine runs, in a pod: for tests
+/// and demos, where building everything once more as a static program would take minutes.
+///
+/// Older archives of the same image are removed, because each build of the program makes one.
+///
+/// # Errors
+/// When the program or a library cannot be read, or the archive cannot be written.
+pub fn of_linked_program(cache: &Path, spec: &Spec, program: &Path) -> Result<Built, ImageError> {
+    let read = |path: &Path| fs::read(path).map_err(ImageError::file("read", path));
+    let bytes = read(program)?;
+    let mut parts = Vec::new();
+    if let Some(loader) = layout::loader(&bytes) {
+        for library in linked::libraries(&loader, program)? {
+            let bytes = read(&library)?;
+            parts.push((library, 0o755, bytes));
+        }
+    }
+    if let Some(trusted) = TRUSTED.iter().map(Path::new).find(|path| path.exists()) {
+        parts.push((PathBuf::from(TRUSTED[0]), 0o644, read(trusted)?));
+    }
+    let digests: Vec<String> =
+        parts.iter().map(|(_, _, bytes)| digest(bytes)).chain([digest(&bytes)]).collect();
+    let key = key(spec, digests.iter().map(String::as_str));
+    let built = cached(cache, spec, &key, || {
+        let mut files = Files::with_users(spec);
+        let path = spec.entrypoint.first().copied().unwrap_or("/program");
+        files.file(path, 0o755, bytes);
+        for (path, mode, bytes) in parts {
+            files.file(&path.to_string_lossy(), mode, bytes);
+        }
+        Ok((files, BTreeMap::new()))
+    })?;
+    if !built.cached {
+        forget_others(&built);
+    }
+    Ok(built)
+}
+
+/// Removes archives of the same image beside `built`; one that cannot be removed only takes space.
+fn forget_others(built: &Built) {
+    let Some(folder) = built.archive.parent() else { return };
+    let own = built.archive.file_name().unwrap_or_default().to_string_lossy();
+    let start = format!("{}-", file_name(built.reference));
+    for name in crate::files::names(folder) {
+        if name.starts_with(&start) && name.ends_with(".tar") && *name != own {
+            let _ = fs::remove_file(folder.join(name));
+        }
+    }
 }
 
 /// The image of Debian packages, unpacked into one tree without their documentation. Versions

@@ -7,7 +7,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +38,9 @@ pub(crate) struct Cut;
 pub(crate) type Handler =
     Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
+/// Where servers listen unless told otherwise.
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Serve {
@@ -51,8 +54,17 @@ pub(crate) struct Serve {
 impl Serve {
     /// Listens on a free port of loopback and answers with `handler`, over TLS when given.
     pub(crate) fn start(handler: Handler, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        Self::start_on(LOOPBACK, handler, tls)
+    }
+
+    /// The same on another address of this host.
+    pub(crate) fn start_on(
+        host: IpAddr,
+        handler: Handler,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let listener = runtime.block_on(TcpListener::bind((host, 0)))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let accepted = Arc::new(AtomicUsize::new(0));

@@ -18,6 +18,7 @@ Images:
   pause   local.test/pause:3.6, from cluster/pause: the first process of every pod
   web     orlop.dev/demo-web:v1, from examples/web: the demo's service
   redis   local.test/redis:7, from this host's Debian packages
+  orlop   orlop.dev/orlop:0.1.0, the `orlop` of this build with the shared libraries it asks for
 
 Without a name, all of them. The same input gives the same digests; an image that is in the
 cache is not built again. Prints name, manifest digest, archive digest and archive.

@@ -1,11 +1,13 @@
 //! `cargo xtask up`: sets everything up and runs the main job once, on real parts.
 //!
 //! It raises the cluster `demo`, builds and loads the demo's image, serves `examples/demo` from a
-//! local Git server and starts an agent, `orlop sync run`, with a GitSync on it. Then it shows a
-//! push arriving, a change by hand being reverted, and a bad commit being refused with its reason.
+//! local Git server, installs the controller in the cluster and gives it a GitSync. Where pods
+//! cannot run, `orlop sync run` does the same as a process of this host. Then it shows a push
+//! arriving, a change by hand being reverted, and a bad commit being refused with its reason.
 //! `cargo xtask down` undoes it all.
 
 mod agent;
+mod controller;
 
 use super::{Command, UsageError};
 use crate::{static_build, terminal, workspace};
@@ -15,7 +17,7 @@ use model::{Exit, Span};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode, Stdio};
@@ -64,6 +66,32 @@ struct Target {
     no_pods: Option<String>,
     /// A folder that goes away with the target, and the tool's own state in it.
     dir: PathBuf,
+    /// The host's address there; loopback where nothing else reaches it.
+    host: Ipv4Addr,
+}
+
+impl Target {
+    /// `kubectl` on it, as its admin.
+    fn kubectl(&self) -> Process {
+        let mut kubectl = Process::new(&self.kubectl);
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig);
+        kubectl
+    }
+
+    /// How to read what the agent says.
+    fn log(&self) -> String {
+        match self.runs_pods() {
+            true => {
+                let words = controller::deployment("logs").join(" ");
+                format!("kubectl {words} --follow")
+            }
+            false => format!("tail -f {}", self.dir.join("agent.log").display()),
+        }
+    }
+
+    fn runs_pods(&self) -> bool {
+        self.no_pods.is_none()
+    }
 }
 
 /// The Git server of the demo.
@@ -108,15 +136,14 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     let target = target(given.as_deref())?;
     done("cluster");
     terminal::step("building orlop and the demo's Git server");
-    let build = ["build", "--package", "app", "--package", "testkit", "--bins"];
-    workspace::run(workspace::cargo()?.args(build))?;
+    workspace::build_programs()?;
     done("build");
-    let served = serve(&target.dir, given.is_some().then_some(&target.kubeconfig))?;
+    let served = serve(&target, given.is_some().then_some(&target.kubeconfig))?;
     done("Git server");
 
-    terminal::step("an agent with a GitSync on the demo's repository");
     let first = head(&served.repository)?;
-    agent::start(&target, &served)?;
+    install(&target, &served)?;
+    done("controller");
     delivered(&target, &first)?;
     done("first delivery");
     if answer(&target, "Hello from Orlop")? {
@@ -153,7 +180,8 @@ fn target(given: Option<&Path>) -> anyhow::Result<Target> {
         let dir = testbed::cluster::state_dir().join(".up");
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {dir:?}"))?;
         let no_pods = Some("the demo's image is only loaded into a cluster of our own".to_owned());
-        return Ok(Target { kubeconfig, kubectl: "kubectl".into(), no_pods, dir });
+        let host = Ipv4Addr::LOCALHOST;
+        return Ok(Target { kubeconfig, kubectl: "kubectl".into(), no_pods, dir, host });
     }
     terminal::step("packages and components");
     packages::ensure(Scope::Nodes, &mut say)?;
@@ -171,7 +199,21 @@ fn target(given: Option<&Path>) -> anyhow::Result<Target> {
         kubectl: cluster.program_dir().join("kubectl"),
         no_pods: (!root).then(|| "pods need root".to_owned()),
         dir: cluster.dir().to_owned(),
+        host: cluster.host_address(),
     })
+}
+
+/// Starts what delivers: in the cluster where pods run, on this host elsewhere.
+fn install(target: &Target, served: &Served) -> anyhow::Result<()> {
+    if !target.runs_pods() {
+        terminal::step("an agent with a GitSync on the demo's repository");
+        return agent::start(target, served);
+    }
+    terminal::step("the controller, in the cluster");
+    let image = static_build::image("orlop", &mut |line| terminal::warn(line))?;
+    let cluster = Cluster::attach(DEMO)?.context("the demo's cluster is gone")?;
+    cluster.load(&image.archive)?;
+    controller::install(target, served, !image.cached)
 }
 
 /// The file that remembers the Git server.
@@ -180,7 +222,8 @@ fn state_file(dir: &Path) -> PathBuf {
 }
 
 /// Starts the Git server with the demo's tree; it goes on when this process ends.
-fn serve(dir: &Path, given: Option<&PathBuf>) -> anyhow::Result<Served> {
+fn serve(target: &Target, given: Option<&PathBuf>) -> anyhow::Result<Served> {
+    let dir = &target.dir;
     stop_server(dir)?;
     terminal::step("a local Git server with examples/demo");
     let program = workspace::target()?.join("debug/git-server");
@@ -191,6 +234,7 @@ fn serve(dir: &Path, given: Option<&PathBuf>) -> anyhow::Result<Served> {
     let mut child = Process::new(&program)
         .arg(workspace::root()?.join("examples/demo"))
         .arg(DEMO)
+        .arg(target.host.to_string())
         .env("TMPDIR", &temporary)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -287,8 +331,8 @@ fn delivered(target: &Target, commit: &str) -> anyhow::Result<()> {
 /// Changes a live field by hand and waits until it is what Git says.
 fn drift(target: &Target) -> anyhow::Result<()> {
     let [namespace, name] = SERVICE;
-    let mut kubectl = Process::new(&target.kubectl);
-    kubectl.arg("--kubeconfig").arg(&target.kubeconfig).args(["-n", namespace]);
+    let mut kubectl = target.kubectl();
+    kubectl.args(["-n", namespace]);
     kubectl.args(["patch", "configmap", name, "--patch", "{\"data\":{\"note\":\"by hand\"}}"]);
     terminal::warn(format_args!("$ {}", workspace::spoken(&kubectl)));
     workspace::run(&mut kubectl)?;
@@ -347,8 +391,8 @@ fn answer(target: &Target, wanted: &str) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let [namespace, service] = SERVICE;
-    let mut kubectl = Process::new(&target.kubectl);
-    kubectl.arg("--kubeconfig").arg(&target.kubeconfig).args(["-n", namespace, "get"]);
+    let mut kubectl = target.kubectl();
+    kubectl.args(["-n", namespace, "get"]);
     kubectl.args(["service", service, "-o", "jsonpath={.spec.clusterIP}"]);
     let address = workspace::output(&mut kubectl)?;
     let found = wait::until(ANSWER_LIMIT, || {
@@ -387,9 +431,9 @@ fn next_steps(target: &Target, served: &Served, given: bool) {
     terminal::say(format_args!(
         "\nhow to go on:\n  {environment}\n  orlop sync list\n  \
          git clone {url} && cd {DEMO}    # push with: git push {path} main\n  \
-         tail -f {log}\n  cargo xtask down",
+         {log}\n  cargo xtask down",
         url = served.url,
         path = served.repository.display(),
-        log = target.dir.join("agent.log").display(),
+        log = target.log(),
     ));
 }

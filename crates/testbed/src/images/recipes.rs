@@ -22,6 +22,17 @@ pub const WEB: Spec = Spec {
     ports: &[8080],
 };
 
+/// This project's own program as the controller runs it, with the shared libraries that it was
+/// linked to. The tag is the one in `deploy/`.
+pub const ORLOP: Spec = Spec {
+    reference: concat!("orlop.dev/orlop:", env!("CARGO_PKG_VERSION")),
+    entrypoint: &["/usr/bin/orlop"],
+    arguments: &[],
+    writable: &["/var/cache/orlop"],
+    workdir: "/",
+    ports: &[8080],
+};
+
 /// Redis of this host's Debian, with redis-cli and a busybox shell. It keeps its data in `/data`,
 /// which belongs to the user it runs as: with a folder that it cannot write, Redis neither
 /// replicates nor ends on SIGTERM.

@@ -1,18 +1,22 @@
-//! Serves one folder as a Git repository over smart HTTP on loopback, for the demo.
+//! Serves one folder as a Git repository over smart HTTP, for the demo.
 //!
-//! `git-server FOLDER NAME` commits the folder's files to the branch `main` of `NAME.git`, prints
+//! `git-server FOLDER NAME [ADDRESS]` listens on loopback, or on another address of this host that
+//! pods can reach, commits the folder's files to the branch `main` of `NAME.git`, prints
 //! one line of JSON with the URL and the repository's path, and serves until it is killed.
 
 use std::io::Write as _;
 use std::path::Path;
-use testkit::git::GitServer;
+use testkit::git::{GitServer, GitServerOptions};
 
 fn main() -> std::io::Result<()> {
     let mut words = std::env::args().skip(1);
     let (Some(folder), Some(name)) = (words.next(), words.next()) else {
-        return Err(std::io::Error::other("usage: git-server FOLDER NAME"));
+        return Err(std::io::Error::other("usage: git-server FOLDER NAME [ADDRESS]"));
     };
-    let server = GitServer::start()?;
+    let listen = words.next().map(|word| word.parse()).transpose();
+    let listen = listen.map_err(std::io::Error::other)?;
+    let options = GitServerOptions { listen, ..GitServerOptions::default() };
+    let server = GitServer::start_with(&options)?;
     let file = format!("{name}.git");
     let repository = server.repository(&file)?;
     let files = read(Path::new(&folder))?;

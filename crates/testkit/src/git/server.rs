@@ -1,7 +1,9 @@
 //! The smart-HTTP server.
 
 use super::{Repository, git};
-use crate::serve::{Answer, AnswerBody, Cut, Handler, Serve, channel_body, full_body, plain};
+use crate::serve::{
+    Answer, AnswerBody, Cut, Handler, LOOPBACK, Serve, channel_body, full_body, plain,
+};
 use crate::{serve, tls};
 use base64::Engine;
 use http_body_util::BodyExt;
@@ -24,6 +26,9 @@ pub struct GitServerOptions {
     pub tls: bool,
     /// Whether it knows only the first protocol of Git, as servers before 2018 did.
     pub old_protocol: bool,
+    /// The address of this host that it listens on, when not on loopback: pods reach a host at
+    /// the address of their cluster's bridge.
+    pub listen: Option<std::net::IpAddr>,
 }
 
 /// One request as the server saw it.
@@ -129,7 +134,8 @@ impl GitServer {
             let shared = for_requests.clone();
             Box::pin(async move { answer(&shared, request).await })
         });
-        let serve = Serve::start(handler, server_tls.map(|server_tls| server_tls.acceptor))?;
+        let acceptor = server_tls.map(|server_tls| server_tls.acceptor);
+        let serve = Serve::start_on(options.listen.unwrap_or(LOOPBACK), handler, acceptor)?;
         Ok(Self { shared, serve, root, ca_file })
     }
 

@@ -1,5 +1,7 @@
-//! The demo's agent: `orlop sync run` as a process of this host, and what it says of its work.
+//! The demo's agent where pods cannot run: `orlop sync run` as a process of this host; and what
+//! either kind says of its work.
 
+use super::controller::NAMESPACE;
 use super::{DEMO, Served, Target};
 use crate::{terminal, workspace};
 use anyhow::{Context, bail};
@@ -14,8 +16,6 @@ use testbed::wait;
 
 /// How long a step of the demo may take.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
-/// The namespace of the GitSync and of its status.
-const NAMESPACE: &str = "default";
 /// The label of the ConfigMap with the status.
 const STATUS_LABEL: &str = "orlop.dev/gitsync-status";
 
@@ -81,11 +81,14 @@ pub(crate) fn stop(dir: &Path) -> anyhow::Result<bool> {
 
 /// The status of the demo's GitSync, as JSON; nothing before there is one.
 fn status(target: &Target) -> anyhow::Result<serde_json::Value> {
-    let mut kubectl = Process::new(&target.kubectl);
-    kubectl.arg("--kubeconfig").arg(&target.kubeconfig);
-    kubectl.args(["get", "configmaps", "--namespace", NAMESPACE, "--selector"]);
-    kubectl.arg(format!("{STATUS_LABEL}={DEMO}"));
-    kubectl.args(["--output", "jsonpath={.items[*].data.status\\.json}"]);
+    let mut kubectl = target.kubectl();
+    kubectl.args(["get", "--namespace", NAMESPACE, "--output"]);
+    if target.runs_pods() {
+        kubectl.args(["jsonpath={.status}", "gitsyncs.orlop.dev", DEMO]);
+    } else {
+        kubectl.args(["jsonpath={.items[*].data.status\\.json}", "configmaps", "--selector"]);
+        kubectl.arg(format!("{STATUS_LABEL}={DEMO}"));
+    }
     let text = workspace::output(&mut kubectl)?;
     Ok(serde_json::from_str(text.trim()).unwrap_or_default())
 }
@@ -100,11 +103,7 @@ pub(super) fn until(
     let found = wait::until(STEP_LIMIT, || status(target).map(|s| good(&s).then_some(s)))?;
     match found {
         Some(status) => Ok((status, start.elapsed())),
-        None => bail!(
-            "{what} did not come within {}: see {}",
-            Span(STEP_LIMIT),
-            target.dir.join("agent.log").display()
-        ),
+        None => bail!("{what} did not come within {}: see `{}`", Span(STEP_LIMIT), target.log()),
     }
 }
 
