@@ -6,7 +6,7 @@
 //!
 //! Input: a peer's name. Output: the path of its program. [`peer`] only looks, so that a test
 //! never builds for minutes; [`ensure`] builds. Cost of a build, cold, on two cores: about 140 s
-//! for kustomize, 150 s for Helm, 20 s for kubeconform.
+//! for kustomize, 150 s for Helm, 20 s for kubeconform, 120 s for the OpenTelemetry Collector.
 //! Errors: [`MissingPeer`], whose text is the reason of a skipped test; [`TestbedError`].
 
 use crate::components::{Module, cache_dir, pins};
@@ -19,7 +19,7 @@ struct Peer {
     used_by: &'static [&'static str],
 }
 
-const PEERS: [Peer; 3] = [
+const PEERS: [Peer; 4] = [
     Peer {
         module: Module {
             name: "kustomize",
@@ -58,6 +58,20 @@ const PEERS: [Peer; 3] = [
             stamped: &[],
         },
         used_by: &["schema"],
+    },
+    Peer {
+        module: Module {
+            name: "otelcol",
+            go_mod: pins!("peers/otelcol", "go.mod"),
+            go_sum: pins!("peers/otelcol", "go.sum"),
+            tools: pins!("peers/otelcol", "tools.go"),
+            pinned: "go.opentelemetry.io/collector/otelcol",
+            // A collector is put together from its parts: the program is the module itself.
+            programs: &[("otelcol", "orlop.dev/cluster/peers/otelcol")],
+            tags: "",
+            stamped: &[],
+        },
+        used_by: &["agent"],
     },
 ];
 
@@ -135,7 +149,12 @@ mod tests {
 
     #[test]
     fn every_peer_is_pinned_to_the_version_that_tests_are_written_for() {
-        let expected = [("kustomize", "v5.8.1"), ("helm", "v4.3.1"), ("kubeconform", "v0.8.0")];
+        let expected = [
+            ("kustomize", "v5.8.1"),
+            ("helm", "v4.3.1"),
+            ("kubeconform", "v0.8.0"),
+            ("otelcol", "v0.149.0"),
+        ];
         assert_eq!(versions(), expected);
     }
 
