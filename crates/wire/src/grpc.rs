@@ -7,29 +7,22 @@
 use crate::channel::{Channel, Message, Received};
 use crate::error::WireError;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use hyper::body::Bytes;
 
 /// Bytes before each message.
 pub const GRPC_PREFIX_BYTES: usize = 5;
-/// Characters of a server's message that are kept.
-const MESSAGE_CHARS_MAX: usize = 512;
-/// The status of an answer that has none, in the words of gRPC.
-const UNKNOWN: u32 = 2;
-
 /// What a server answered to a unary call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrpcAnswer {
-    /// The status: 0 is well, the others are those of gRPC.
-    pub code: u32,
-    /// The server's words about it.
-    pub message: String,
-    /// `grpc-status-details-bin` as it came, in base64.
-    pub details: Option<String>,
-    /// The pause in `grpc-retry-pushback-ms`, when the server named one.
-    pub pushback_milliseconds: Option<u64>,
-    /// The answer without its prefix; empty when there is none.
-    pub body: Bytes,
+    /// The trailer `grpc-status` as it came; empty when there is none.
+    pub status: Vec<u8>,
+    /// The trailer `grpc-message` as it came, with its percent signs.
+    pub message: Vec<u8>,
+    /// The trailer `grpc-status-details-bin` as it came, in base64.
+    pub details: Vec<u8>,
+    /// The answer, with its prefix; empty when there is none.
+    pub framed: Bytes,
 }
 
 /// The prefix of a message.
@@ -73,60 +66,19 @@ fn answer(received: &Received) -> GrpcAnswer {
     } else {
         &received.headers
     };
-    let text = |name: &str| verdict.get(name).and_then(|value| value.to_str().ok());
-    let code = text("grpc-status").and_then(|text| text.parse().ok());
-    let message = match code {
-        Some(_) => decoded(text("grpc-message").unwrap_or_default()),
-        None => "the answer has no grpc-status".to_owned(),
-    };
+    let raw = |name: &str| verdict.get(name).map(|value| value.as_bytes().to_vec());
     GrpcAnswer {
-        code: code.unwrap_or(UNKNOWN),
-        message,
-        details: text("grpc-status-details-bin").map(str::to_owned),
-        pushback_milliseconds: pushback(verdict),
-        body: received
-            .body
-            .get(GRPC_PREFIX_BYTES..)
-            .map(Bytes::copy_from_slice)
-            .unwrap_or_default(),
+        status: raw("grpc-status").unwrap_or_default(),
+        message: raw("grpc-message").unwrap_or_default(),
+        details: raw("grpc-status-details-bin").unwrap_or_default(),
+        framed: received.body.clone(),
     }
-}
-
-fn pushback(verdict: &HeaderMap) -> Option<u64> {
-    verdict.get("grpc-retry-pushback-ms")?.to_str().ok()?.parse().ok()
-}
-
-/// Percent-decodes, replaces what is no text, and cuts.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = (*first == b'%')
-            .then(|| tail.get(..2))
-            .flatten()
-            .and_then(|pair| std::str::from_utf8(pair).ok())
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match hex {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes)
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .take(MESSAGE_CHARS_MAX)
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn received(trailers: &[(&'static str, &'static str)]) -> Received {
         let trailers = trailers
@@ -138,24 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_read_from_the_trailers_and_a_missing_one_is_unknown() {
-        let well = answer(&received(&[("grpc-status", "0")]));
-        assert_eq!((well.code, &well.body[..]), (0, &b"hi"[..]));
-        let full = answer(&received(&[
-            ("grpc-status", "8"),
-            ("grpc-message", "no%20room%0a%ZZ"),
-            ("grpc-retry-pushback-ms", "250"),
-        ]));
-        assert_eq!((full.code, full.message.as_str()), (8, "no room %ZZ"));
-        assert_eq!(full.pushback_milliseconds, Some(250));
-        assert_eq!(answer(&received(&[])).code, UNKNOWN);
-        assert_eq!(answer(&received(&[("grpc-status", "x")])).code, UNKNOWN);
-    }
-
-    #[test]
-    fn a_message_of_a_server_is_bounded_and_holds_no_control_characters() {
-        let text = decoded(&"%1b[31m".repeat(1_000));
-        assert_eq!(text.chars().count(), MESSAGE_CHARS_MAX);
-        assert!(!text.contains('\u{1b}'));
+    fn a_verdict_is_read_from_the_trailers_or_from_the_headers_and_may_be_missing() {
+        let well = answer(&received(&[("grpc-status", "0"), ("grpc-message", "a%20b")]));
+        assert_eq!((well.status, well.message), (b"0".to_vec(), b"a%20b".to_vec()));
+        assert_eq!(answer(&received(&[])).status, b"");
+        let mut alone = received(&[]);
+        alone.headers.insert("grpc-status", HeaderValue::from_static("14"));
+        assert_eq!(answer(&alone).status, b"14");
     }
 }
