@@ -17,16 +17,13 @@ mod tests;
 mod yaml;
 
 pub use defaults::*;
-pub use inputs::{
-    Encoding, Framing, Input, InputKind, Journald, Kubernetes, Multiline, MultilineKind, ParserKind,
-    Reading, StartAt,
-};
+pub use inputs::{Input, InputKind, Journald, Kubernetes, Multiline, Reading, StartAt};
 pub use reference::{FIELDS, FieldDoc, page};
 pub use section::MISTAKES_MAX;
 pub use sinks::{
     Batch, Compression, FileSink, HeaderValue, LokiLabels, Remote, Sink, SinkKind,
 };
-pub use stages::{KeyRate, Redaction, RedactionKind, RedactionRule, Sampling};
+pub use stages::{KeyRate, Redaction, RedactionPattern, Sampling, Show};
 pub use yaml::{CONFIG_BYTES_MAX, DEPTH_MAX, NODES_MAX};
 
 use model::{Explain, Hint};

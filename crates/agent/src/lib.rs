@@ -3,7 +3,6 @@
 pub mod config;
 mod error;
 mod options;
-mod patterns;
 pub mod pods;
 mod tap;
 

@@ -58,14 +58,14 @@ pub const MULTILINE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 pub const WAIT_MIN: Duration = Duration::from_millis(50);
 /// The longest wait of either.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
-/// A longer group is cut, in bytes.
-pub const MULTILINE_MAX_BYTES_DEFAULT: u64 = 256 * 1024;
+/// The longest wait of a group.
+pub const MULTILINE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// A group with more lines is ended.
-pub const MULTILINE_MAX_LINES_DEFAULT: u64 = 1_000;
+pub const MULTILINE_MAX_LINES_DEFAULT: u64 = 2_000;
 /// The highest bound of a group's lines.
 pub const MULTILINE_MAX_LINES_MAX: u64 = 100_000;
-/// Bytes of a pattern.
-pub const PATTERN_BYTES_MAX: usize = 4_096;
+/// The parsers that are tried when none are named, as far as there are such.
+pub const PARSERS_DEFAULT: [&str; 3] = ["json", "klog", "logfmt"];
 /// The highest rate of a backfill that can be asked for, in bytes per second.
 pub const BACKFILL_BYTES_MAX: u64 = 100 * 1024 * 1024 * 1024;
 
@@ -73,8 +73,6 @@ pub const BACKFILL_BYTES_MAX: u64 = 100 * 1024 * 1024 * 1024;
 pub const HOT_TRACE_LINES_DEFAULT: u64 = 5;
 /// Percent of a hot trace's further lines that are kept.
 pub const HOT_TRACE_KEEP_DEFAULT: f64 = 10.0;
-/// The highest rate that can be asked for, in lines per second.
-pub const RATE_LINES_MAX: u64 = 1_000_000;
 /// How long dropped lines of a trace may be asked back.
 pub const RESCUE_WINDOW_DEFAULT: Duration = Duration::from_secs(30);
 /// The longest such time.
@@ -83,8 +81,10 @@ pub const RESCUE_WINDOW_MAX: Duration = Duration::from_secs(600);
 pub const RESCUE_MEMORY_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 /// The most memory for it.
 pub const RESCUE_MEMORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Redaction rules of one agent.
-pub const REDACTION_RULES_MAX: usize = 64;
+/// The most lines in a second that a rate lets pass.
+pub const RATE_LINES_MAX: u64 = pipeline::sampling::rate::RULE_MAX as u64;
+/// Redaction patterns of one agent.
+pub const REDACTION_PATTERNS_MAX: usize = 64;
 
 /// Records of one batch.
 pub const BATCH_RECORDS_DEFAULT: u64 = 8_192;

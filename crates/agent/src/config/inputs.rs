@@ -1,6 +1,7 @@
 //! What is read: files, the pods of this node, the journal.
 
 use super::defaults::*;
+use lines::{Framing, Options, Plan, PlanError, Settings};
 use super::section::Section;
 use super::{path, plain_pairs};
 use std::path::PathBuf;
@@ -80,35 +81,77 @@ pub struct Journald {
 pub struct Reading {
     /// Where a file that was never seen is begun.
     pub start_at: StartAt,
-    /// The encoding of the files.
-    pub encoding: Encoding,
+    /// The encoding of the files, a label of the WHATWG list.
+    pub encoding: String,
     /// What a container runtime puts around each line.
     pub framing: Framing,
-    /// How the text of a line becomes fields.
-    pub parser: ParserKind,
+    /// The parsers that are tried, in this order.
+    pub parsers: Vec<String>,
+    /// The pattern of the parser `regex`.
+    pub pattern: Option<String>,
+    /// Names of the fields that are kept, with the line as the body; all when empty.
+    pub fields: Vec<String>,
+    /// Whether empty lines are passed over.
+    pub skip_empty_lines: bool,
     /// Which lines belong together.
     pub multiline: Option<Multiline>,
     /// A longer line is cut, in bytes.
     pub line_max_bytes: u64,
     /// How long a line without its end waits for the rest.
     pub partial_timeout: Duration,
-    /// Names of the fields that are kept, with the line as the body; all when empty.
-    pub fields: Vec<String>,
 }
 
 impl Default for Reading {
     fn default() -> Self {
         Self {
             start_at: StartAt::End,
-            encoding: Encoding::Utf8,
-            framing: Framing::None,
-            parser: ParserKind::Auto,
+            encoding: "utf-8".to_owned(),
+            framing: Framing::Raw,
+            parsers: default_parsers(),
+            pattern: None,
+            fields: Vec::new(),
+            skip_empty_lines: false,
             multiline: None,
             line_max_bytes: LINE_MAX_BYTES_DEFAULT,
             partial_timeout: PARTIAL_TIMEOUT_DEFAULT,
-            fields: Vec::new(),
         }
     }
+}
+
+impl Reading {
+    /// What to do with the lines.
+    ///
+    /// # Errors
+    /// When a name, a pattern or a bound is wrong.
+    pub fn plan(&self, redaction: Option<lines::Redaction>) -> Result<Plan, PlanError> {
+        let options = if self.fields.is_empty() {
+            Options::default()
+        } else {
+            Options::pick(self.fields.iter().map(String::as_str))?
+        };
+        Plan::new(Settings {
+            framing: self.framing,
+            encoding: Some(self.encoding.clone()),
+            line_bytes_max: Some(self.line_max_bytes),
+            skip_empty_lines: self.skip_empty_lines,
+            partial_after: Some(nanoseconds(self.partial_timeout)),
+            multiline: self.multiline.as_ref().map(Multiline::plan).transpose()?,
+            parsers: self.parsers.clone(),
+            pattern: self.pattern.clone(),
+            options,
+            redaction,
+        })
+    }
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Those of [`PARSERS_DEFAULT`] that there are.
+fn default_parsers() -> Vec<String> {
+    let known = lines::parsers::names();
+    PARSERS_DEFAULT.iter().filter(|name| known.contains(name)).map(|name| (*name).into()).collect()
 }
 
 /// Where a file that was never seen is begun.
@@ -120,81 +163,28 @@ pub enum StartAt {
     End,
 }
 
-/// The encoding of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8; what is not is replaced.
-    Utf8,
-    /// UTF-16, little end first.
-    Utf16Le,
-    /// UTF-16, big end first.
-    Utf16Be,
-    /// ISO 8859-1.
-    Latin1,
-}
-
-/// What stands around each line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// Nothing.
-    None,
-    /// Time, stream and tag, as the CRI writes them.
-    Cri,
-    /// A JSON object, as Docker's json-file writes it.
-    Docker,
-}
-
-/// How text becomes fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ParserKind {
-    /// What each line looks like: JSON, logfmt, klog; other lines stay text.
-    Auto,
-    /// The line is the message.
-    None,
-    /// A JSON object.
-    Json,
-    /// `key=value`.
-    Logfmt,
-    /// The named groups of a pattern.
-    Regex(String),
-    /// nginx and Apache, common and combined.
-    Access,
-    /// RFC 3164 and RFC 5424.
-    Syslog,
-    /// klog and glog.
-    Klog,
-}
-
 /// Which lines belong together.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multiline {
-    /// How a first line is known.
-    pub kind: MultilineKind,
+    /// Stack traces of these kinds.
+    pub presets: Vec<String>,
+    /// A line that matches begins a group.
+    pub first_line: Option<String>,
     /// How long a group waits for its next line.
     pub timeout: Duration,
-    /// A longer group is cut, in bytes.
-    pub max_bytes: u64,
     /// A group with more lines is ended.
     pub max_lines: u64,
 }
 
-/// How a first line is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MultilineKind {
-    /// Stack traces of Java.
-    Java,
-    /// Panics of Go.
-    Go,
-    /// Tracebacks of Python.
-    Python,
-    /// Exceptions of .NET.
-    Dotnet,
-    /// Indented lines belong to the one before.
-    Indented,
-    /// A line that matches begins a group.
-    FirstLine(String),
-    /// A line that matches belongs to the one before.
-    Continuation(String),
+impl Multiline {
+    fn plan(&self) -> Result<lines::Multiline, PlanError> {
+        let made = match &self.first_line {
+            Some(pattern) => lines::Multiline::starting_with(pattern)?,
+            None => lines::Multiline::presets(self.presets.iter().map(String::as_str))?,
+        };
+        let lines = usize::try_from(self.max_lines).unwrap_or(usize::MAX);
+        Ok(made.with_lines(lines).with_pause(nanoseconds(self.timeout))?)
+    }
 }
 
 /// The standard logs of a host, when no input is named.
@@ -246,11 +236,11 @@ fn input(section: Section<'_>, index: usize) -> Option<Input> {
     };
     let name = section.text("name").map(|placed| placed.value);
     let reading = match &kind {
-        InputKind::Files { .. } => reading(&section, Framing::None),
+        InputKind::Files { .. } => reading(&section, Framing::Raw),
         InputKind::Kubernetes(_) => reading(&section, Framing::Cri),
         InputKind::Journald(_) => Reading {
             start_at: start_at(&section),
-            parser: ParserKind::Json,
+            parsers: vec!["json".to_owned()],
             ..Reading::default()
         },
     };
@@ -322,99 +312,94 @@ fn start_at(section: &Section<'_>) -> StartAt {
 
 fn reading(section: &Section<'_>, framing: Framing) -> Reading {
     let sizes = LINE_MAX_BYTES_MIN..=LINE_MAX_BYTES_MAX;
-    let encodings = [
-        ("utf-8", Encoding::Utf8),
-        ("utf-16le", Encoding::Utf16Le),
-        ("utf-16be", Encoding::Utf16Be),
-        ("latin1", Encoding::Latin1),
-    ];
-    let framings = [("none", Framing::None), ("cri", Framing::Cri), ("docker", Framing::Docker)];
+    let framings = [("none", Framing::Raw), ("cri", Framing::Cri), ("docker", Framing::Docker)];
+    let texts = |key| section.texts(key).into_iter().map(|text| text.value).collect::<Vec<_>>();
     // A pod that begins while the agent is away has logged before the agent saw it.
     let start_at = match framing {
-        Framing::None => start_at(section),
+        Framing::Raw => start_at(section),
         Framing::Cri | Framing::Docker => {
             let words = [("beginning", StartAt::Beginning), ("end", StartAt::End)];
             section.choice("start_at", &words, StartAt::Beginning)
         }
     };
-    Reading {
+    let reading = Reading {
         start_at,
-        encoding: section.choice("encoding", &encodings, Encoding::Utf8),
+        encoding: section.text("encoding").map_or_else(|| "utf-8".to_owned(), |text| text.value),
         framing: section.choice("framing", &framings, framing),
-        parser: parser(section),
-        multiline: section.section("multiline").map(multiline),
+        parsers: if section.has("parsers") { texts("parsers") } else { default_parsers() },
+        pattern: section.text("pattern").map(|text| text.value),
+        fields: texts("fields"),
+        skip_empty_lines: section.flag("skip_empty_lines", false),
+        multiline: section.section("multiline").and_then(multiline),
         line_max_bytes: section.size("line_max_bytes", sizes, LINE_MAX_BYTES_DEFAULT),
         partial_timeout: section.span(
             "partial_timeout",
             WAIT_MIN..=WAIT_MAX,
             PARTIAL_TIMEOUT_DEFAULT,
         ),
-        fields: section.texts("fields").into_iter().map(|placed| placed.value).collect(),
-    }
+    };
+    check(section, &reading);
+    reading
 }
 
-fn parser(section: &Section<'_>) -> ParserKind {
-    let words = [
-        ("auto", ParserKind::Auto),
-        ("none", ParserKind::None),
-        ("json", ParserKind::Json),
-        ("logfmt", ParserKind::Logfmt),
-        ("regex", ParserKind::Regex(String::new())),
-        ("access", ParserKind::Access),
-        ("syslog", ParserKind::Syslog),
-        ("klog", ParserKind::Klog),
-    ];
-    let kind = section.choice("parser", &words, ParserKind::Auto);
-    let pattern = pattern(section, "pattern");
-    match (kind, pattern) {
-        (ParserKind::Regex(_), Some(pattern)) => ParserKind::Regex(pattern),
-        (ParserKind::Regex(_), None) => {
-            let message = format!("`{}` is missing, with parser: regex", section.name("pattern"));
-            section.wrong(section.line_of("parser"), message);
-            ParserKind::None
+/// What `lines` itself has against it, at the line of the field that it is about.
+fn check(section: &Section<'_>, reading: &Reading) {
+    let regex = reading.parsers.iter().any(|name| name == "regex");
+    if regex != reading.pattern.is_some() {
+        let message = format!("`{}` and the parser `regex` need each other", section.name("pattern"));
+        section.wrong(section.line_of(if regex { "parsers" } else { "pattern" }), message);
+        return;
+    }
+    let Err(error) = reading.plan(None) else { return };
+    let (key, near) = match &error {
+        PlanError::Pattern { .. } | PlanError::NoGroups { .. } => ("pattern", None),
+        PlanError::Encoding { .. } => ("encoding", None),
+        PlanError::Parser { name } => ("parsers", nearest(name, &lines::parsers::names())),
+        PlanError::Preset { name } => {
+            ("multiline", nearest(name, &lines::multiline::preset_names()))
         }
-        (kind, Some(_)) => {
-            let message = format!("`{}` needs parser: regex", section.name("pattern"));
-            section.wrong(section.line_of("pattern"), message);
-            kind
-        }
-        (kind, None) => kind,
-    }
+        PlanError::ManyNames { .. } | PlanError::LongName { .. } => ("fields", None),
+        _ => ("type", None),
+    };
+    section.wrong(section.line_of(key), with_hint(&error, near));
 }
 
-/// A regular expression that compiles.
-pub(super) fn pattern(section: &Section<'_>, key: &'static str) -> Option<String> {
-    let placed = section.text(key)?;
-    if let Err(reason) = crate::patterns::check(&placed.value) {
-        section.wrong(placed.line, format!("`{}`: {reason}", section.name(key)));
-    }
-    Some(placed.value)
+fn nearest(name: &str, known: &[&'static str]) -> Option<String> {
+    let all = known.join(", ");
+    Some(match model::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {all}"),
+    })
 }
 
-fn multiline(section: Section<'_>) -> Multiline {
-    let words = [
-        ("java", MultilineKind::Java),
-        ("go", MultilineKind::Go),
-        ("python", MultilineKind::Python),
-        ("dotnet", MultilineKind::Dotnet),
-        ("indented", MultilineKind::Indented),
-    ];
-    let preset = section.has("preset").then(|| section.choice("preset", &words, MultilineKind::Java));
-    let first = pattern(&section, "first_line").map(MultilineKind::FirstLine);
-    let further = pattern(&section, "continuation").map(MultilineKind::Continuation);
-    let given = usize::from(preset.is_some()) + usize::from(first.is_some());
-    if given + usize::from(further.is_some()) != 1 {
-        let message = format!(
-            "`{}` needs exactly one of preset, first_line and continuation",
-            section.name("").trim_end_matches('.')
-        );
+/// One line: the error, its causes, what was meant.
+pub(super) fn with_hint(error: &PlanError, near: Option<String>) -> String {
+    let mut text = error.to_string();
+    if let PlanError::Pattern { source, .. } = error {
+        // The parser draws the pattern with a marker below it; the last line says what is wrong.
+        let reason = source.to_string();
+        text.push_str(": ");
+        text.push_str(reason.lines().last().unwrap_or_default().trim());
+    }
+    if let Some(near) = near {
+        text.push_str("; ");
+        text.push_str(&near);
+    }
+    text
+}
+
+fn multiline(section: Section<'_>) -> Option<Multiline> {
+    let presets: Vec<String> =
+        section.texts("presets").into_iter().map(|text| text.value).collect();
+    let first_line = section.text("first_line").map(|text| text.value);
+    if presets.is_empty() == first_line.is_none() {
+        let message = format!("`{}` or `first_line` is needed, and not both", section.name("presets"));
         section.wrong(section.line, message);
     }
-    let sizes = LINE_MAX_BYTES_MIN..=LINE_MAX_BYTES_MAX;
     let group = Multiline {
-        kind: preset.or(first).or(further).unwrap_or(MultilineKind::Indented),
-        timeout: section.span("timeout", WAIT_MIN..=WAIT_MAX, MULTILINE_TIMEOUT_DEFAULT),
-        max_bytes: section.size("max_bytes", sizes, MULTILINE_MAX_BYTES_DEFAULT),
+        presets,
+        first_line,
+        timeout: section.span("timeout", WAIT_MIN..=MULTILINE_TIMEOUT_MAX, MULTILINE_TIMEOUT_DEFAULT),
         max_lines: section.number(
             "max_lines",
             1..=MULTILINE_MAX_LINES_MAX,
@@ -422,5 +407,5 @@ fn multiline(section: Section<'_>) -> Multiline {
         ),
     };
     section.finish();
-    group
+    Some(group)
 }

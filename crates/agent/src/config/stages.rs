@@ -1,9 +1,10 @@
 //! What happens between reading and sending: sampling and redaction.
 
 use super::defaults::*;
-use super::inputs::pattern;
+use super::inputs::with_hint;
 use super::path;
 use super::section::Section;
+use lines::PlanError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,39 +55,58 @@ impl Sampling {
 /// What is made unreadable before anything is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redaction {
-    /// In this order.
-    pub rules: Vec<RedactionRule>,
-    /// A file with a key: values become keyed hashes of themselves, which can be compared but
-    /// not read. Without it they become fixed words.
+    /// Built-in rules.
+    pub rules: Vec<String>,
+    /// Rules of one's own.
+    pub patterns: Vec<RedactionPattern>,
+    /// What stands there instead.
+    pub show: Show,
+    /// A file with the key of [`Show::Hash`].
     pub key_file: Option<PathBuf>,
 }
 
-/// One rule.
+/// A rule of one's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RedactionRule {
-    /// Its name, in metrics and in what replaces the text.
+pub struct RedactionPattern {
+    /// What stands in brackets where it matched.
     pub name: String,
-    /// What it finds.
-    pub kind: RedactionKind,
-    /// What replaces it; none is the name of the rule.
-    pub replacement: Option<String>,
+    /// What is replaced.
+    pub pattern: String,
+    /// A text that every match has in it, which makes other lines cheap.
+    pub contains: Option<String>,
 }
 
-/// What a rule finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedactionKind {
-    /// Numbers of payment cards with a right check digit.
-    CreditCard,
-    /// Addresses of e-mail.
-    Email,
-    /// Addresses of IPv4.
-    Ipv4,
-    /// Tokens of the kind `Bearer …` and `eyJ…`.
-    Token,
-    /// What a pattern matches.
-    Pattern(String),
-    /// The value of fields with these names.
-    Fields(Vec<String>),
+/// What stands where something was replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Show {
+    /// The name of the rule in brackets.
+    #[default]
+    Name,
+    /// Stars.
+    Stars,
+    /// The name and a keyed hash: equal texts can be found, nobody can read them.
+    Hash,
+}
+
+impl Redaction {
+    /// The rules, compiled; nothing when there are none. `key` is the content of the key file.
+    ///
+    /// # Errors
+    /// When a name, a pattern or the key is wrong.
+    pub fn compiled(&self, key: Option<&[u8]>) -> Result<Option<lines::Redaction>, PlanError> {
+        if self.rules.is_empty() && self.patterns.is_empty() {
+            return Ok(None);
+        }
+        let mut made = lines::Redaction::builtin(self.rules.iter().map(String::as_str))?;
+        for one in &self.patterns {
+            made = made.with_pattern(&one.name, &one.pattern, one.contains.as_deref())?;
+        }
+        Ok(Some(match (self.show, key) {
+            (Show::Name, _) | (Show::Hash, None) => made,
+            (Show::Stars, _) => made.with_stars(),
+            (Show::Hash, Some(key)) => made.with_key(key)?,
+        }))
+    }
 }
 
 /// The section `sampling`.
@@ -125,6 +145,7 @@ fn rate(section: Section<'_>) -> KeyRate {
 
 fn rate_of(section: &Section<'_>) -> KeyRate {
     let lines = 1..=RATE_LINES_MAX;
+    // One of so many is kept, up to one of a thousand.
     KeyRate {
         lines_per_second: section.number("lines_per_second", lines, HOT_TRACE_LINES_DEFAULT),
         keep_percent: section.percent("keep_percent", HOT_TRACE_KEEP_DEFAULT),
@@ -141,38 +162,42 @@ fn keyed(section: Section<'_>) -> Option<(String, KeyRate)> {
 /// The section `redaction`.
 pub(crate) fn redaction(root: &Section<'_>) -> Redaction {
     let Some(section) = root.section("redaction") else { return Redaction::default() };
-    let sections = section.sections("rules");
-    if sections.len() > REDACTION_RULES_MAX {
-        let message = format!("`redaction.rules` has more than {REDACTION_RULES_MAX} entries");
-        section.wrong(section.line_of("rules"), message);
+    let rules = section.texts("rules").into_iter().map(|text| text.value).collect();
+    let sections = section.sections("patterns");
+    if sections.len() > REDACTION_PATTERNS_MAX {
+        let message = format!("`redaction.patterns` has more than {REDACTION_PATTERNS_MAX} entries");
+        section.wrong(section.line_of("patterns"), message);
     }
-    let rules = sections.into_iter().take(REDACTION_RULES_MAX).filter_map(rule).collect();
-    let redaction = Redaction { rules, key_file: path(&section, "key_file") };
+    let patterns = sections.into_iter().take(REDACTION_PATTERNS_MAX).filter_map(rule).collect();
+    let shows = [("name", Show::Name), ("stars", Show::Stars), ("hash", Show::Hash)];
+    let redaction = Redaction {
+        rules,
+        patterns,
+        show: section.choice("show", &shows, Show::Name),
+        key_file: path(&section, "key_file"),
+    };
+    if (redaction.show == Show::Hash) != redaction.key_file.is_some() {
+        let message = "`redaction.key_file` and `show: hash` need each other";
+        section.wrong(section.line_of("show"), message);
+    }
+    if let Err(error) = redaction.compiled(None) {
+        let (key, near) = match &error {
+            PlanError::Rule { .. } => {
+                let names = lines::redact::rule_names().join(", ");
+                ("rules", Some(format!("there are {names}")))
+            }
+            _ => ("patterns", None),
+        };
+        section.wrong(section.line_of(key), with_hint(&error, near));
+    }
     section.finish();
     redaction
 }
 
-fn rule(section: Section<'_>) -> Option<RedactionRule> {
-    let words = [
-        ("credit_card", RedactionKind::CreditCard),
-        ("email", RedactionKind::Email),
-        ("ipv4", RedactionKind::Ipv4),
-        ("token", RedactionKind::Token),
-    ];
-    let known = section
-        .has("find")
-        .then(|| section.choice("find", &words, RedactionKind::CreditCard));
-    let matched = pattern(&section, "pattern").map(RedactionKind::Pattern);
-    let fields: Vec<String> =
-        section.texts("fields").into_iter().map(|placed| placed.value).collect();
-    let fields = (!fields.is_empty()).then_some(RedactionKind::Fields(fields));
-    let given = [known.is_some(), matched.is_some(), fields.is_some()];
-    if given.into_iter().filter(|given| *given).count() != 1 {
-        let message = "a redaction rule needs exactly one of find, pattern and fields";
-        section.wrong(section.line, message);
-    }
-    let name = section.required("name", "the name of the rule, for metrics");
-    let replacement = section.text("replacement").map(|placed| placed.value);
+fn rule(section: Section<'_>) -> Option<RedactionPattern> {
+    let name = section.required("name", "what stands where it matched");
+    let pattern = section.required("pattern", "a regular expression");
+    let contains = section.text("contains").map(|placed| placed.value);
     section.finish();
-    Some(RedactionRule { name: name?.value, kind: known.or(matched).or(fields)?, replacement })
+    Some(RedactionPattern { name: name?.value, pattern: pattern?.value, contains })
 }

@@ -13,7 +13,7 @@ fn wrong(text: &str, expected: &Expect) {
 #[test]
 fn every_mistake_of_a_file_is_told_with_its_line_and_what_was_meant() {
     wrong(
-        "state_dri: /x\nmemory_max_bytes: 1Ki\ninputs:\n  - type: file\n  - type: files\n    paths: [var/log/*.log]\n    parsr: json\n    parser: jsn\nsinks:\n  - type: otlp_http\n    endpoint: collector:4318\n  - type: kafka\n  - type: stdout\n    batch: 5\n",
+        "state_dri: /x\nmemory_max_bytes: 1Ki\ninputs:\n  - type: file\n  - type: files\n    paths: [var/log/*.log]\n    parsr: json\n    parsers: [jsn]\nsinks:\n  - type: otlp_http\n    endpoint: collector:4318\n  - type: kafka\n  - type: stdout\n    batch: 5\n",
         &expect![[r#"
             agent.yaml:1: unknown field `state_dri`; did you mean `state_dir`?
             agent.yaml:2: `memory_max_bytes` must be a size from 8 MiB to 16 GiB, not `1Ki`
@@ -30,7 +30,7 @@ fn every_mistake_of_a_file_is_told_with_its_line_and_what_was_meant() {
 #[test]
 fn what_contradicts_itself_is_told() {
     wrong(
-        "inputs:\n  - type: files\n    paths: [/a]\n    pattern: 'x'\n    multiline: {preset: go, first_line: '('}\nredaction:\n  rules:\n    - {name: a}\nsinks:\n  - type: loki\n    endpoint: http://loki.example.com\n    bearer_file: /t\n    headers: {Authorization: CANARY}\n    tls: {cert_file: /c}\n  - type: stdout\n    name: loki-0\n  - type: stdout\n    name: ../x\n",
+        "inputs:\n  - type: files\n    paths: [/a]\n    pattern: 'x'\n    multiline: {presets: [go], first_line: '('}\nredaction:\n  rules: [nonsense]\n  patterns:\n    - {name: a, pattern: x}\nsinks:\n  - type: loki\n    endpoint: http://loki.example.com\n    bearer_file: /t\n    headers: {Authorization: CANARY}\n    tls: {cert_file: /c}\n  - type: stdout\n    name: loki-0\n  - type: stdout\n    name: ../x\n",
         &expect![[r#"
             agent.yaml:4: `inputs[0].pattern` needs parser: regex
             agent.yaml:5: `inputs[0].multiline.first_line`: error: unclosed group
@@ -65,7 +65,7 @@ fn the_example_of_the_page_is_valid() {
 
 #[test]
 fn every_field_that_is_read_stands_in_the_reference_and_the_other_way_round() {
-    let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {rules: [{name: a, find: email}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {preset: go}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /a}\n";
+    let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {patterns: [{name: a, pattern: b}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {presets: [go]}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /a}\n";
     let (config, asked) = parse_asked(every);
     config.unwrap();
     let documented: BTreeSet<String> = FIELDS.iter().map(|field| field.path.to_owned()).collect();
@@ -88,7 +88,8 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
     assert_eq!(size("inputs[].line_max_bytes"), LINE_MAX_BYTES_DEFAULT);
     assert_eq!(span("inputs[].partial_timeout"), PARTIAL_TIMEOUT_DEFAULT);
     assert_eq!(span("inputs[].multiline.timeout"), MULTILINE_TIMEOUT_DEFAULT);
-    assert_eq!(size("inputs[].multiline.max_bytes"), MULTILINE_MAX_BYTES_DEFAULT);
+    assert_eq!(default("inputs[].multiline.max_lines"), MULTILINE_MAX_LINES_DEFAULT.to_string());
+    assert_eq!(default("inputs[].parsers"), PARSERS_DEFAULT.join(", "));
     assert_eq!(default("sinks[].batch.records"), BATCH_RECORDS_DEFAULT.to_string());
     assert_eq!(size("sinks[].batch.bytes"), BATCH_BYTES_DEFAULT);
     assert_eq!(span("sinks[].batch.wait"), BATCH_WAIT_DEFAULT);
