@@ -126,13 +126,20 @@ struct Entry {
     bytes: Range<usize>,
 }
 
+#[derive(Debug, Clone)]
+struct StreamLabels {
+    /// Field 1 of the stream, tag included.
+    field: Vec<u8>,
+    /// Whether it has an entry; only then it counts and is written.
+    used: bool,
+}
+
 /// A push that grows.
 #[derive(Debug, Clone)]
 pub struct Push {
     limits: PushLimits,
     streams: HashMap<Labels, u32>,
-    /// Field 1 of each stream, one after the other.
-    labels: Vec<Vec<u8>>,
+    labels: Vec<StreamLabels>,
     entries: Vec<Entry>,
     bytes: Vec<u8>,
     /// Upper bound of the encoded size: entries, labels and their frames.
@@ -183,23 +190,20 @@ impl Push {
         self.size
     }
 
-    /// The stream with these labels; nothing when [`STREAMS_MAX`] others are there or their labels
-    /// alone would fill the push: send it first.
+    /// The stream with these labels; nothing when [`STREAMS_MAX`] others are there: send what is
+    /// there and clear it first.
     #[must_use]
     pub fn stream(&mut self, labels: &Labels) -> Option<Stream> {
         if let Some(known) = self.streams.get(labels) {
             return Some(Stream(*known));
         }
-        let mut encoded = Vec::with_capacity(labels.0.len() + STREAM_FRAME_BYTES);
-        proto::bytes(&mut encoded, 1, labels.0.as_bytes());
-        let size = self.size + encoded.len() + STREAM_FRAME_BYTES;
-        let full = self.labels.len() >= STREAMS_MAX || size > self.limits.bytes_max;
-        if full && !self.entries.is_empty() {
+        if self.labels.len() >= STREAMS_MAX {
             return None;
         }
         let made = u32::try_from(self.labels.len()).ok()?;
-        self.size = size;
-        self.labels.push(encoded);
+        let mut field = Vec::with_capacity(labels.0.len() + STREAM_FRAME_BYTES);
+        proto::bytes(&mut field, 1, labels.0.as_bytes());
+        self.labels.push(StreamLabels { field, used: false });
         self.streams.insert(labels.clone(), made);
         Some(Stream(made))
     }
@@ -230,7 +234,6 @@ impl Push {
         let bytes = start..out.len();
         let verdict = self.judge(stream, bytes.len());
         if verdict == Pushed::Added {
-            self.size += bytes.len();
             self.entries.push(Entry { stream: stream.0, time_ns, bytes });
         } else {
             self.bytes.truncate(start);
@@ -238,15 +241,24 @@ impl Push {
         verdict
     }
 
-    fn judge(&self, stream: Stream, length: usize) -> Pushed {
-        let labels = usize::try_from(stream.0).ok().and_then(|at| self.labels.get(at));
-        let around = labels.map_or(0, Vec::len) + STREAM_FRAME_BYTES;
+    /// Whether an entry of this length may stay; if so, it is counted.
+    fn judge(&mut self, stream: Stream, length: usize) -> Pushed {
+        let index = usize::try_from(stream.0).unwrap_or(usize::MAX);
+        let Some(labels) = self.labels.get_mut(index) else {
+            // A stream from before a clear: as if the push were full, so that it is asked for anew.
+            return Pushed::Full;
+        };
+        let around = labels.field.len() + STREAM_FRAME_BYTES;
         if around + length > self.limits.bytes_max || self.limits.entries_max == 0 {
             return Pushed::TooLarge(around + length);
         }
-        let full = self.size + length > self.limits.bytes_max
-            || self.entries.len() >= self.limits.entries_max;
-        if full { Pushed::Full } else { Pushed::Added }
+        let size = self.size + length + if labels.used { 0 } else { around };
+        if size > self.limits.bytes_max || self.entries.len() >= self.limits.entries_max {
+            return Pushed::Full;
+        }
+        labels.used = true;
+        self.size = size;
+        Pushed::Added
     }
 
     /// Appends a range of entries, counted as they were added, as a push of its own. What is
@@ -259,7 +271,7 @@ impl Push {
         for stream in sorted.chunk_by(|one, next| one.stream == next.stream) {
             let Some(first) = stream.first() else { continue };
             let labels = usize::try_from(first.stream).ok().and_then(|at| self.labels.get(at));
-            let labels = labels.map(Vec::as_slice).unwrap_or_default();
+            let labels = labels.map(|labels| labels.field.as_slice()).unwrap_or_default();
             let lines: usize = stream.iter().map(|entry| entry.bytes.len()).sum();
             out.push(proto::tag(1, proto::BYTES));
             proto::length(out, labels.len() + lines);

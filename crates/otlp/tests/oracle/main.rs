@@ -1,0 +1,8 @@
+//! The oracle: messages as `prost` knows them, declared by hand from the published definitions.
+//! What we write prost must read as the same, what prost writes we must read as the same.
+
+mod loki;
+mod messages;
+mod read;
+mod requests;
+mod write;
