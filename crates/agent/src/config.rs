@@ -48,6 +48,10 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// How often offsets are written down.
     pub checkpoint_interval: Duration,
+    /// How much of what sinks refuse for good is kept, in bytes.
+    pub dead_letter_bytes: u64,
+    /// How much of vanishing files is kept while no sink takes it, in bytes.
+    pub spill_bytes: u64,
     /// How fast old content is read, in bytes per second; none is without a bound.
     pub backfill_bytes_per_second: Option<u64>,
     /// Attributes of every record's resource.
@@ -173,6 +177,12 @@ fn read(root: Section<'_>) -> Config {
             CHECKPOINT_INTERVAL_MIN..=CHECKPOINT_INTERVAL_MAX,
             CHECKPOINT_INTERVAL_DEFAULT,
         ),
+        dead_letter_bytes: root.size(
+            "dead_letter_bytes",
+            KEPT_BYTES_MIN..=KEPT_BYTES_MAX,
+            DEAD_LETTER_BYTES_DEFAULT,
+        ),
+        spill_bytes: root.size("spill_bytes", KEPT_BYTES_MIN..=KEPT_BYTES_MAX, SPILL_BYTES_DEFAULT),
         backfill_bytes_per_second: root.has("backfill_bytes_per_second").then(|| {
             let rates = 1..=BACKFILL_BYTES_MAX;
             root.size("backfill_bytes_per_second", rates, BACKFILL_BYTES_MAX)

@@ -114,10 +114,14 @@ pub const BACKOFF_MAX_DEFAULT: Duration = Duration::from_secs(30);
 pub const IN_FLIGHT_DEFAULT: u64 = 2;
 /// Most requests of one sink under way at once.
 pub const IN_FLIGHT_MAX: u64 = 16;
-/// Refused records of one sink that are kept, in bytes.
+/// What sinks refuse for good is kept up to this many bytes.
 pub const DEAD_LETTER_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-/// Most bytes of refused records.
-pub const DEAD_LETTER_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// Bytes of vanishing files are kept up to this many.
+pub const SPILL_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// The lowest bound of either.
+pub const KEPT_BYTES_MIN: u64 = 1024 * 1024;
+/// The highest bound of either.
+pub const KEPT_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 /// A file sink begins a new file at this size, in bytes; 0 is never.
 pub const ROTATE_BYTES_DEFAULT: u64 = 0;
 /// Rotated files of a file sink that are kept.

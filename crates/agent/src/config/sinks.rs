@@ -16,8 +16,6 @@ pub struct Sink {
     pub kind: SinkKind,
     /// How records become batches.
     pub batch: Batch,
-    /// How much of what it refused is kept, in bytes; 0 is nothing.
-    pub dead_letter_bytes: u64,
 }
 
 /// Where to.
@@ -139,7 +137,6 @@ impl Sink {
             name: "stdout".to_owned(),
             kind: SinkKind::Stdout,
             batch: Batch::default(),
-            dead_letter_bytes: 0,
         }
     }
 }
@@ -196,16 +193,10 @@ fn sink(section: Section<'_>, index: usize) -> Option<Sink> {
         Type::Stdout => SinkKind::Stdout,
     };
     let name = section.text("name").filter(|placed| named(&section, placed));
-    let remote = matches!(kind, SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) | SinkKind::Loki(..));
-    let dead_letter_bytes = if remote {
-        section.size("dead_letter_bytes", 0..=DEAD_LETTER_BYTES_MAX, DEAD_LETTER_BYTES_DEFAULT)
-    } else {
-        0
-    };
     let batch = batch(&section);
     section.finish();
     let name = name.map_or_else(|| format!("{}-{index}", word.value), |placed| placed.value);
-    Some(Sink { name, kind, batch, dead_letter_bytes })
+    Some(Sink { name, kind, batch })
 }
 
 /// A name is part of a file name.

@@ -94,7 +94,7 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
     assert_eq!(size("sinks[].batch.bytes"), BATCH_BYTES_DEFAULT);
     assert_eq!(span("sinks[].batch.wait"), BATCH_WAIT_DEFAULT);
     assert_eq!(span("sinks[].timeout"), TIMEOUT_DEFAULT);
-    assert_eq!(size("sinks[].dead_letter_bytes"), DEAD_LETTER_BYTES_DEFAULT);
+    assert_eq!(size("dead_letter_bytes"), DEAD_LETTER_BYTES_DEFAULT);
     assert_eq!(span("sampling.rescue.window"), RESCUE_WINDOW_DEFAULT);
     assert_eq!(default("sampling.hot_trace.lines_per_second"), HOT_TRACE_LINES_DEFAULT.to_string());
 }
