@@ -72,7 +72,8 @@ impl Input {
         let root = escaped(&root.to_string_lossy());
         let root = root.trim_end_matches('/');
         let live = format!("{root}/var/log/pods/*_*_*/*/[0-9]*.log");
-        let rotated = format!("{live}.[0-9]*-[0-9]*");
+        let digits = |count| "[0-9]".repeat(count);
+        let rotated = format!("{live}.{}-{}", digits(8), digits(6));
         let mut input = Self::globs(name, &[&live, &rotated], &[])?;
         input.directory_is_source = true;
         Ok(input)

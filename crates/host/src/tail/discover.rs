@@ -258,7 +258,7 @@ impl Tailer {
             };
             let input = wanted.or(deeper.first().map(|(input, ..)| u32::from(*input)));
             if !self.may_follow(&path, input, link, &stat) {
-                return self.gone(dir, name, &path);
+                return self.no_file(dir, name);
             }
         }
         match kind(&stat) {
@@ -275,13 +275,13 @@ impl Tailer {
                 self.regular(found, &stat, wanted.is_some() || adopt.is_some(), now);
             }
             FileType::Directory => {
-                self.gone(dir, name, &path);
+                self.no_file(dir, name);
                 if !deeper.is_empty() {
                     self.to_visit.push((path, deeper));
                 }
             }
             _ => {
-                self.gone(dir, name, &path);
+                self.no_file(dir, name);
                 if wanted.is_some() && self.odd.len() < ODD_MAX && self.odd.insert(path.clone()) {
                     self.stats.special += 1;
                     self.notices.say(Notice::Special { path });
@@ -417,6 +417,11 @@ impl Tailer {
     fn gone(&mut self, dir: u32, name: &[u8], path: &Path) {
         self.unreadable.remove(path);
         self.odd.remove(path);
+        self.no_file(dir, name);
+    }
+
+    /// A name is no file that is followed.
+    fn no_file(&mut self, dir: u32, name: &[u8]) {
         let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
         if let Some(key) = known.entries.get(name).copied() {
             self.detach(key, dir, name);
@@ -454,7 +459,7 @@ impl Tailer {
         file.begin_at(offset);
         if self.first_scan {
             file.backlog_end = file.size;
-        } else if offset == 0 && self.may_be_copy(&file, beginning) {
+        } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
             file.hold_until = Some(now + self.limits.copy_grace);
         }
         let key = self.files.insert(file);

@@ -25,6 +25,7 @@ impl Tailer {
                 self.event(wd, mask, cookie, name, now);
             });
         self.watch.give_back(buffer);
+        self.events_wait = !empty;
         self.visit_all(now);
         if empty {
             if !self.overflow {

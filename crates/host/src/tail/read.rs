@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Of so many turns one is for the backlog, even while live files have something to say.
 const BACKLOG_TURN: u64 = 8;
-/// A burst of the backlog, as part of a second.
-const BACKLOG_BURSTS_PER_S: i64 = 10;
 
 /// Where data lies in a file.
 struct Extent {
@@ -49,8 +47,8 @@ impl Tailer {
         let earned = i64::try_from(passed * rate.unsigned_abs() as u128 / 1_000_000_000);
         let earned = earned.unwrap_or(i64::MAX);
         if earned > 0 {
-            let most = (rate / BACKLOG_BURSTS_PER_S).max(1);
-            self.tokens = self.tokens.saturating_add(earned).min(most);
+            // What was not used for a second is not used later.
+            self.tokens = self.tokens.saturating_add(earned).min(rate);
             self.tokens_at = now;
         }
         if self.tokens > 0 {

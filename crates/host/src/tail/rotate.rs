@@ -5,7 +5,7 @@
 //! was not read of it is looked for in the copy beside it and read from there, under the old key;
 //! the new content begins under a new key, after that.
 
-use super::config::is_no_text;
+use super::config::{is_no_text, stem};
 use super::discover::{Found, peek};
 use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
@@ -245,20 +245,24 @@ impl Tailer {
             .any(|file| file.head.len > 0 && file.head.fits(beginning))
     }
 
-    /// Whether a new file may be a copy of a neighbour that is about to be truncated.
-    pub(super) fn may_be_copy(&self, file: &File, beginning: &[u8]) -> bool {
+    /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
+    /// that of a rotated file, and as far as it goes it is what was read of the neighbour.
+    pub(super) fn may_be_copy(&self, file: &File, name: &[u8], beginning: &[u8]) -> bool {
+        if beginning.is_empty() || stem(name).len() == name.len() {
+            return false;
+        }
         let keys = self.groups.get(&file.group).map(Vec::as_slice).unwrap_or_default();
         keys.iter().filter_map(|key| self.files.get(*key)).any(|other| {
-            let looks_alike = other.head.len > 0
-                && (other.head.fits(beginning) || Head::of(beginning).len < other.head.len);
+            let mut bytes = [0; HEAD_BYTES_MAX];
+            let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
+            let (Some(own), Some(fd)) = (&file.fd, &other.fd) else { return false };
             other.state == State::Live
+                && other.is_wanted()
                 && other.offset > 0
-                && looks_alike
-                && file.fd.as_ref().is_some_and(|fd| {
-                    file.size < other.offset
-                        || Marker::of(other.tail.bytes()).fits(fd.as_fd(), other.offset)
-                })
-                && !beginning.is_empty()
+                && read_at(fd.as_fd(), head, 0) == beginning.len()
+                && head == beginning
+                && (file.size < other.offset
+                    || Marker::of(other.tail.bytes()).fits(own.as_fd(), other.offset))
         })
     }
 

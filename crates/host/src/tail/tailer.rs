@@ -167,6 +167,8 @@ pub struct Tailer {
     pub(super) moves: Moves,
     pub(super) earlier_moves: Moves,
     pub(super) overflow: bool,
+    /// Whether not all events were taken yet.
+    pub(super) events_wait: bool,
     /// Files born after this, in nanoseconds since 1970, may have been missed.
     pub(super) unseen_since: Option<u64>,
     pub(super) synced_ns: u64,
@@ -237,6 +239,7 @@ impl Tailer {
             moves: Moves::default(),
             earlier_moves: Moves::default(),
             overflow: false,
+            events_wait: false,
             unseen_since: None,
             synced_ns: super::discover::wall_ns(),
             polling_told: false,
@@ -262,7 +265,13 @@ impl Tailer {
     pub fn turn(&mut self, now: Instant) -> Option<Chunk<'_>> {
         self.tend(now);
         let given = loop {
-            let key = self.next_ready(now)?;
+            let Some(key) = self.next_ready(now) else {
+                if self.events_wait {
+                    self.tend(now);
+                    continue;
+                }
+                return None;
+            };
             if let Some(given) = self.read(key, now) {
                 break given;
             }

@@ -218,7 +218,7 @@ fn a_base_that_comes_later_is_found() {
 
 #[test]
 fn a_chunk_is_aligned_for_vector_loads_and_no_longer_than_it_says() {
-    let mut desk = Desk::new(&["*.log"]);
+    let desk = Desk::new(&["*.log"]);
     desk.write("a.log", vec![b'x'; CHUNK_BYTES_MAX * 2 + 5]);
     let tailer = Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), desk.now);
     let mut tailer = tailer.unwrap();
