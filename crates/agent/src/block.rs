@@ -19,6 +19,8 @@ pub(crate) struct Block {
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) file: FileId,
+    /// A number that no other file of this process has.
+    pub(crate) serial: u32,
     /// What is known of it.
     pub(crate) origin: Arc<Origin>,
     /// Up to where it was read before this block.
@@ -76,6 +78,8 @@ pub(crate) struct Origin {
     pub(crate) pod: Option<String>,
     /// Its path.
     pub(crate) path: String,
+    /// A hash of the path.
+    pub(crate) hash: u64,
 }
 
 /// The scope of our records.
@@ -108,7 +112,8 @@ impl Origin {
         }
         json.push(b'}');
         let json = String::from_utf8(json).unwrap_or_default();
-        Self { otlp, attributes: kept, json, pod, path: path.to_owned() }
+        let hash = pipeline::hash::bytes(0, path.as_bytes());
+        Self { otlp, attributes: kept, json, pod, path: path.to_owned(), hash }
     }
 }
 

@@ -126,8 +126,6 @@ pub(crate) struct Numbers {
     pub(crate) reload_failures: Count,
     /// Bytes of vanishing files that were kept aside.
     pub(crate) spilled_bytes: Count,
-    /// Bytes that found no room there.
-    pub(crate) spill_lost_bytes: Count,
     /// Messages of our own that were not said because there were too many.
     pub(crate) silenced: Count,
     /// Memory of blocks, in bytes.
@@ -208,7 +206,6 @@ impl Numbers {
         text.counter("orlop_agent_reloads", "Configs that were loaded", self.reloads.get());
         text.counter("orlop_agent_reload_failures", "Configs that were refused", self.reload_failures.get());
         text.counter("orlop_agent_spilled_bytes", "Bytes of vanishing files kept aside", self.spilled_bytes.get());
-        text.counter("orlop_agent_spill_lost_bytes", "Bytes of vanishing files that found no room", self.spill_lost_bytes.get());
         text.counter("orlop_agent_silenced_messages", "Own messages beyond the bound", self.silenced.get());
         text.gauge("orlop_agent_block_bytes", "Memory of blocks", self.block_bytes.get());
     }

@@ -169,7 +169,12 @@ mod tests {
 
     fn block(ends: &[End]) -> Block {
         let sources = (0..2)
-            .map(|slot| Source { file: file(slot), origin: Arc::new(Origin::default()), base: 0 })
+            .map(|slot| Source {
+                file: file(slot),
+                serial: slot,
+                origin: Arc::new(Origin::default()),
+                base: 0,
+            })
             .collect();
         Block { sources, ends: ends.to_vec(), ..Block::default() }
     }

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Mistakes of one file that are told.
 pub const MISTAKES_MAX: usize = 100;
 
+/// The smallest share: one of a thousand.
+pub const PERCENT_MIN: f64 = 0.1;
+
 /// What was found out while reading.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -169,7 +172,7 @@ impl<'a> Section<'a> {
     pub(crate) fn percent(&self, key: &'static str, default: f64) -> f64 {
         let words: (&str, fn(&f64) -> String) = ("a share in percent", f64::to_string);
         let read = |text: &str| text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
-        self.bounded(key, &(0.0..=100.0), default, words, read)
+        self.bounded(key, &(PERCENT_MIN..=100.0), default, words, read)
     }
 
     /// A number of bytes.
