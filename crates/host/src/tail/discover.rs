@@ -8,7 +8,7 @@
 use super::config::{StartAt, Symlinks, is_no_text, stem};
 use super::file::{Ending, File, FileKey, Home, State};
 use super::glob::Progress;
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, from_stat, look, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
 use super::stats::Notice;
 use super::tailer::{Retry, Tailer};
 use crate::hash::Fnv;
@@ -509,14 +509,23 @@ impl Tailer {
     /// record that is of this file and does not fit it is kept for a search of the copy.
     fn resumed_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> Option<u64> {
         let inode = file.identity.inode;
-        let records = self.resumes.remove(&inode)?;
-        let (own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| {
+        let is_own = |record: &Resume| {
             record.identity.same(&file.identity)
                 || (record.path == file.path && record.identity.same_but_for_device(&file.identity))
-        });
+        };
+        let records = self.resumes.remove(&inode).unwrap_or_default();
+        let (mut own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_own);
         if !others.is_empty() {
             self.resumes.insert(inode, others);
         }
+        // What was not there, or not wanted, is back.
+        self.dormant.retain(|(_, record)| {
+            let is_back = is_own(record);
+            if is_back {
+                own.push(record.clone());
+            }
+            !is_back
+        });
         let mut best = None;
         for record in own {
             if best.is_none() && record.fits(fd.as_fd(), file.size, beginning) {

@@ -46,15 +46,23 @@ impl Tailer {
     /// Lets go of files whose end was told and of which nothing needs to be remembered.
     pub(super) fn collect_told(&mut self) {
         for key in std::mem::take(&mut self.told) {
-            let Some(file) = self.files.get_mut(key) else { continue };
-            if file.state == State::Retired && self.dormant.len() < DORMANT_MAX {
-                let resume = file.resume();
-                self.dormant.push((file.since + DORMANT_KEPT, resume));
-                self.forget(key);
-            } else if file.state == State::Deleted || file.committed >= file.offset {
-                self.forget(key);
-            }
+            self.let_go(key);
         }
+    }
+
+    /// Lets go of a file whose end was told, once all of it has arrived. What is no longer wanted
+    /// may be wanted again soon, so its record is kept for a while.
+    pub(super) fn let_go(&mut self, key: FileKey) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        let is_done = file.state == State::Deleted || file.committed >= file.offset;
+        if file.ending != Ending::Told || !is_done {
+            return;
+        }
+        if file.state == State::Retired && self.dormant.len() < DORMANT_MAX {
+            let resume = file.resume();
+            self.dormant.push((file.since + DORMANT_KEPT, resume));
+        }
+        self.forget(key);
     }
 
     /// Opens a file that was closed while it was idle, when its name still leads to it.
@@ -140,11 +148,11 @@ impl Tailer {
             offset: old.offset,
             not: place,
         };
+        let next = old.before.take();
         old.state = State::Copy;
         old.since = now;
         let copy = self.find_copy(&path, &wanted);
         let homes = file.homes.clone();
-        let next = file.before.take();
         let new = self.files.insert(file);
         for home in homes {
             if let Some(Some(dir)) = self.dirs.get_mut(home.directory as usize) {
@@ -158,8 +166,8 @@ impl Tailer {
         let recovered = self.become_copy(key, copy, lost);
         self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
         self.queue_after(key, new);
-        if let Some(file) = self.files.get_mut(new) {
-            file.before = next;
+        if let Some(next) = next {
+            self.queue_after(new, next);
         }
         if self.files.get(new).is_some_and(|file| file.state != State::Live) {
             self.attended.push(new);
@@ -253,14 +261,11 @@ impl Tailer {
         }
         let keys = self.groups.get(&file.group).map(Vec::as_slice).unwrap_or_default();
         keys.iter().filter_map(|key| self.files.get(*key)).any(|other| {
-            let mut bytes = [0; HEAD_BYTES_MAX];
-            let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
-            let (Some(own), Some(fd)) = (&file.fd, &other.fd) else { return false };
+            let Some(own) = &file.fd else { return false };
             other.state == State::Live
                 && other.is_wanted()
                 && other.offset > 0
-                && read_at(fd.as_fd(), head, 0) == beginning.len()
-                && head == beginning
+                && begins_with(other, beginning)
                 && (file.size < other.offset
                     || Marker::of(other.tail.bytes()).fits(own.as_fd(), other.offset))
         })
@@ -301,6 +306,10 @@ impl Tailer {
             let is_quiet = now.saturating_duration_since(file.grown) >= quiet;
             if file.drained && file.lag() == 0 && is_quiet {
                 file.ending = Ending::Pending { dropped: 0 };
+                // Its room is given back even while nobody asks for the end.
+                if file.state == State::Deleted {
+                    file.fd = None;
+                }
             }
             kept.push(key);
             self.ready(key);
@@ -376,6 +385,12 @@ impl Tailer {
             let found = by_inode.get(&record.identity.inode).cloned();
             let opened = found.and_then(|at| peek(&at).map(|opened| (at, opened)));
             match opened {
+                // It is where it was, so it is no longer meant.
+                Some((at, (_, identity, _)))
+                    if *at == *record.path && record.identity.same(&identity) =>
+                {
+                    self.keep_dormant(record, now);
+                }
                 Some((at, (fd, identity, stat))) if record.identity.same(&identity) => {
                     let mut beginning = [0; HEAD_BYTES_MAX];
                     let read = read_at(fd.as_fd(), &mut beginning, 0);
@@ -387,14 +402,18 @@ impl Tailer {
                     }
                 }
                 _ if record.path.exists() => self.look_for_copy(&record, now),
-                _ if self.dormant.len() < DORMANT_MAX => {
-                    self.dormant.push((now + DORMANT_KEPT, record));
-                }
-                _ => {}
+                _ => self.keep_dormant(record, now),
             }
         }
         for record in rewritten {
             self.look_for_copy(&record, now);
+        }
+    }
+
+    /// Keeps a record for a while: what it is of may come back.
+    fn keep_dormant(&mut self, record: Resume, now: Instant) {
+        if self.dormant.len() < DORMANT_MAX {
+            self.dormant.push((now + DORMANT_KEPT, record));
         }
     }
 
@@ -478,6 +497,16 @@ impl Tailer {
             }
         }
     }
+}
+
+/// Whether a file that was read begins with these bytes.
+fn begins_with(file: &File, beginning: &[u8]) -> bool {
+    let Some(fd) = &file.fd else {
+        return file.head.len > 0 && file.head.fits(beginning);
+    };
+    let mut bytes = [0; HEAD_BYTES_MAX];
+    let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
+    read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
 }
 
 /// What a copy must look like.

@@ -287,7 +287,10 @@ impl Tailer {
             .attended
             .iter()
             .copied()
-            .filter(|key| self.files.get(*key).is_some_and(|f| f.state == State::Deleted))
+            .filter(|key| {
+                let file = self.files.get(*key);
+                file.is_some_and(|f| f.state == State::Deleted && f.ending == Ending::Open)
+            })
             .collect();
         let given = vanishing.into_iter().find_map(|key| self.read(key, now))?;
         Some(self.chunk(&given))
@@ -313,6 +316,9 @@ impl Tailer {
             self.reconcile(now);
         }
         self.settle(now);
+        if !self.orphans.is_empty() {
+            self.settle_orphans(now);
+        }
         if now >= self.next_tick {
             self.tick(now);
         }
@@ -345,8 +351,8 @@ impl Tailer {
     pub fn commit(&mut self, key: FileKey, offset: u64) {
         let Some(file) = self.files.get_mut(key) else { return };
         file.committed = file.committed.max(offset.min(file.offset));
-        if file.ending == Ending::Told && file.committed >= file.offset {
-            self.forget(key);
+        if file.ending == Ending::Told {
+            self.let_go(key);
         }
     }
 

@@ -284,7 +284,10 @@ fn r30_other_inputs_keep_offset_descriptor_and_key_of_files_that_are_still_meant
     desk.write("d.log", "d1\n");
     assert_eq!(desk.run().take(), "a2\nd1\n");
     assert_eq!(desk.tail().files().next().unwrap().input, 1);
-    // What left the inputs comes back where it was.
+    // What left the inputs comes back where it was, in this process and in the next.
+    let inputs = vec![desk.input(&["sub/*.txt", "a.*"])];
+    desk.tail().reconfigure(inputs, now);
+    assert_eq!(desk.run().take(), "c2\n");
     let (records, inputs) = (desk.tail().records(), vec![desk.input(&["*.log"])]);
     desk.inputs = inputs;
     desk.restart_with(records);
