@@ -436,3 +436,6 @@ impl Intake {
         chain.reset(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,13 +62,42 @@ pub fn syslog(level: u32) -> u8 {
 #[must_use]
 #[inline]
 pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut out = [0; N];
-    let mut digits = text.bytes().filter(|byte| *byte != b'-');
-    for byte in &mut out {
-        *byte = nibble(digits.next()?)? << 4 | nibble(digits.next()?)?;
+    let bytes = text.as_bytes();
+    if bytes.len() == N * 2 {
+        return hex(bytes);
     }
-    let dashes = text.len() - text.len().min(N * 2);
-    (digits.next().is_none() && matches!(dashes, 0 | 4) && out != [0; N]).then_some(out)
+    let mut plain = [0; 36];
+    let mut digits = bytes.iter().filter(|byte| **byte != b'-');
+    let count = plain.iter_mut().zip(&mut digits).map(|(to, from)| *to = *from).count();
+    let dashed = count == N * 2 && bytes.len() == count + 4 && digits.next().is_none();
+    if dashed { hex(plain.get(..count)?) } else { None }
+}
+
+/// The value of each hex digit; 255 for other bytes.
+const NIBBLES: [u8; 256] = {
+    let mut table = [255; 256];
+    let (mut at, digits) = (0, b"0123456789abcdef");
+    while at < 16 {
+        let digit = digits[at];
+        table[digit as usize] = at as u8;
+        table[digit.to_ascii_uppercase() as usize] = at as u8;
+        at += 1;
+    }
+    table
+};
+
+#[inline]
+fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let value = |digit: u8| NIBBLES.get(usize::from(digit)).copied().unwrap_or(255);
+    let (mut out, mut wrong, mut any) = ([0; N], 0, 0);
+    let (pairs, _) = digits.as_chunks::<2>();
+    for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+        let (high, low) = (value(*high), value(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
+        any |= *byte;
+    }
+    (wrong < 16 && any != 0 && pairs.len() == N).then_some(out)
 }
 
 /// Reads a W3C `traceparent`: trace id, span id and flags.
@@ -97,14 +126,8 @@ pub fn status(text: &str) -> Option<u16> {
     Some(digit(a) * 100 + digit(b) * 10 + digit(c))
 }
 
-#[inline]
 fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    NIBBLES.get(usize::from(byte)).copied().filter(|value| *value < 16)
 }
 
 #[cfg(test)]

@@ -419,6 +419,17 @@ impl Records {
         self.fields.get_mut(self.open..).unwrap_or_default()
     }
 
+    /// Replaces all that was written since `base`: the texts and the fields of the next record.
+    pub(crate) fn replace_open(&mut self, base: u32, text: &str, fields: &[Field]) {
+        if self.arena.is_char_boundary(base as usize) {
+            self.arena.truncate(base as usize);
+        }
+        self.arena.push_str(text);
+        self.names.retain(|name| name.start < base);
+        self.fields.truncate(self.open);
+        self.fields.extend_from_slice(fields);
+    }
+
     /// How many fields were pushed since the last record.
     pub(crate) fn open_fields_len(&self) -> usize {
         self.fields.len().saturating_sub(self.open)

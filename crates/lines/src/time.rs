@@ -105,6 +105,21 @@ pub fn date(time: u64) -> (i64, u32, u32) {
     (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
 }
 
+/// The time of a date without a year in UTC: the latest one that is at most a day after `now`.
+/// In January a line of December is one of last year; 29 February may be one of eight years ago.
+pub(crate) fn yearless(
+    date: (u32, u32),
+    hms: (u32, u32, u32),
+    nanos: u32,
+    now: u64,
+) -> Option<u64> {
+    let (year, ..) = self::date(now);
+    let at = |year: i64| civil((year, date.0, date.1), hms, nanos);
+    let latest = now.saturating_add(86_400 * SECOND);
+    let found = (-1..9).filter_map(|back| at(year - back)).find(|time| *time <= latest);
+    found.or_else(|| at(year))
+}
+
 /// Reads `.123` or `,123` at `at`; gives nanoseconds and where it ended.
 #[inline]
 pub(crate) fn fraction(text: &[u8], at: usize) -> (u32, usize) {

@@ -27,6 +27,8 @@ const TRACE: u8 = 1;
 const RAISED: u8 = 2;
 /// Python: an empty line after that.
 const PAUSED: u8 = 3;
+/// Go: the runtime explains what it will die of.
+const RUNTIME: u8 = 4;
 
 fn indented(line: &str) -> bool {
     line.starts_with([' ', '\t'])
@@ -70,24 +72,29 @@ fn names_exception(line: &str) -> bool {
 }
 
 fn go(open: Open, line: &str) -> Verdict {
-    let starts =
-        ["panic: ", "fatal error: ", "runtime: "].iter().any(|head| line.starts_with(head));
-    if open.state == 0 {
-        return match starts || line.starts_with("goroutine ") && line.ends_with("]:") {
-            true if open.error_line => Verdict::Continues(TRACE),
-            true => Verdict::Starts(TRACE),
-            false => Verdict::Starts(0),
-        };
+    let head = line.starts_with("panic: ")
+        || line.starts_with("fatal error: ")
+        || open.state == 0 && line.starts_with("goroutine ") && line.ends_with("]:");
+    if head {
+        // A second panic of the same trace is indented; `runtime: ` comes before a fatal error.
+        let goes_on = open.error_line || open.state == RUNTIME;
+        return if goes_on { Verdict::Continues(TRACE) } else { Verdict::Starts(TRACE) };
     }
-    let within = starts
-        || line.is_empty()
-        || line.starts_with('\t')
-        || ["goroutine ", "created by ", "[signal ", "exit status ", "...", "runtime stack:"]
-            .iter()
-            .any(|head| line.starts_with(head))
-        || is_call(line)
-        || is_register(line);
-    if within { Verdict::Continues(TRACE) } else { Verdict::Starts(0) }
+    let runtime = line.starts_with("runtime: ");
+    match open.state {
+        0 if runtime => Verdict::Starts(RUNTIME),
+        0 => Verdict::Starts(0),
+        state if runtime => Verdict::Continues(state),
+        state if line.is_empty() || line.starts_with('\t') => Verdict::Continues(state),
+        _ if goes_on_in_go(line) => Verdict::Continues(TRACE),
+        _ => Verdict::Starts(0),
+    }
+}
+
+fn goes_on_in_go(line: &str) -> bool {
+    const HEADS: [&str; 6] =
+        ["goroutine ", "created by ", "[signal ", "exit status ", "...", "runtime stack:"];
+    HEADS.iter().any(|head| line.starts_with(head)) || is_call(line) || is_register(line)
 }
 
 /// `net/http.(*conn).serve(0xc000, {0x1, 0x2})`

@@ -1,7 +1,13 @@
 //! The parsers, one file each, and their table. A parser is told a line and fills a [`Draft`]; it
 //! says whether the line is of its format. When it is not, what it wrote is forgotten.
 
+mod access;
 mod json;
+mod klog;
+mod logfmt;
+mod regex;
+mod syslog;
+mod words;
 
 use crate::draft::Draft;
 use crate::error::PlanError;
@@ -24,7 +30,15 @@ impl PartialEq for Parser {
 }
 
 /// All parsers.
-pub const PARSERS: [Parser; 1] = [json::PARSER];
+pub const PARSERS: [Parser; 7] = [
+    json::PARSER,
+    logfmt::PARSER,
+    regex::PARSER,
+    access::PARSER,
+    syslog::RFC3164,
+    syslog::RFC5424,
+    klog::PARSER,
+];
 
 /// The parser of this name.
 ///
