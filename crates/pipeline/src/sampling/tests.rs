@@ -100,7 +100,7 @@ fn r22_records_without_a_trace_do_not_fall_into_one_bucket() {
         kept.count()
     };
     // No hash, the hash of equal (also empty) lines at other places, plain numbers.
-    for hash_of in [&(|_| 0) as &dyn Fn(u64) -> u64, &|at| hash::position(1, 2, at), &|at| at] {
+    for hash_of in [&(|_| 0_u64) as &dyn Fn(u64) -> u64, &|at| hash::position(1, 2, at), &|at| at] {
         let kept = share(hash_of);
         assert!((4_700..5_300).contains(&kept), "{kept}");
     }
