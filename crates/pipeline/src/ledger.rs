@@ -200,11 +200,34 @@ impl Ledger {
             Some(run) if run.batch > batch.0 => {
                 return Err(LedgerError::Batch { batch: batch.0 });
             }
-            _ => place.runs.push_back(Run { batch: batch.0, end }),
+            _ => {
+                self.compact(file.slot);
+                self.file(file)?.runs.push_back(Run { batch: batch.0, end });
+            }
         }
-        place.noted = end;
+        self.file(file)?.noted = end;
         self.activate(file.slot);
         Ok(())
+    }
+
+    /// Joins acknowledged runs at the end to the one before them, so that a batch that waits for
+    /// long does not make a list of all that came after it.
+    fn compact(&mut self, slot: u32) {
+        let Some(place) = usize::try_from(slot).ok().and_then(|at| self.files.get_mut(at)) else {
+            return;
+        };
+        while let Some(last) = place.runs.pop_back() {
+            let at = last.batch.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+            let done = at.is_none_or(|at| self.batches.get(at).copied().unwrap_or(true));
+            if !done {
+                place.runs.push_back(last);
+                return;
+            }
+            match place.runs.back_mut() {
+                Some(before) => before.end = last.end,
+                None => place.acked = last.end,
+            }
+        }
     }
 
     /// Notes what needs no acknowledgement up to `end`: a record that was sampled out, an empty

@@ -17,5 +17,6 @@ pub mod hash;
 pub mod ledger;
 pub mod ring;
 pub mod sampling;
+mod signal;
 mod spsc;
 mod sync;

@@ -14,11 +14,9 @@
 //! what the reader says when it pushes. No clock: a wait ends when something happened or after
 //! about its timeout, sometimes earlier.
 
-mod signal;
-
+use crate::signal::Signal;
 use crate::spsc::{self, Popper, Pusher};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
-use signal::Signal;
 use std::fmt;
 use std::ops::Deref;
 use std::task::{Context, Poll};

@@ -14,6 +14,8 @@ fn decode(bytes: &[u8]) -> Push {
 }
 
 type Line = (usize, u64, String, Vec<(String, String)>);
+/// Labels, time, line, metadata.
+type Seen = (String, u64, String, Vec<(String, String)>);
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {
     let metadata = proptest::collection::vec(("[a-z_]{1,9}", messages::text()), 0..3);
@@ -32,7 +34,7 @@ fn push(push: &mut loki::Push, line: &Line) -> Pushed {
 }
 
 /// What Loki should see: by stream in the order of their first line, then by time.
-fn expected(lines: &[Line]) -> Vec<(String, u64, String, Vec<(String, String)>)> {
+fn expected(lines: &[Line]) -> Vec<Seen> {
     let mut all = Vec::new();
     for stream in 0..4 {
         let mut own: Vec<_> = lines.iter().filter(|line| line.0 == stream).cloned().collect();
@@ -44,7 +46,7 @@ fn expected(lines: &[Line]) -> Vec<(String, u64, String, Vec<(String, String)>)>
     all
 }
 
-fn seen(push: &Push) -> Vec<(String, u64, String, Vec<(String, String)>)> {
+fn seen(push: &Push) -> Vec<Seen> {
     let mut all = Vec::new();
     for stream in &push.streams {
         for entry in &stream.entries {

@@ -105,7 +105,8 @@ proptest! {
             }
             for at in 0..3 {
                 prop_assert_eq!(ledger.commit(file(at)).unwrap(), models[at].commit().max(told[at]));
-                prop_assert!(ledger.files[usize::try_from(file(at).slot).unwrap()].runs.len() <= open.len() + 1);
+                let slot = usize::try_from(file(at).slot).unwrap();
+                prop_assert!(ledger.files[slot].runs.len() <= ledger.waiting());
             }
         }
         for batch in open {
@@ -198,6 +199,23 @@ fn the_bounds_on_files_and_batches_hold() {
     assert_eq!(ledger.begin(), Err(LedgerError::Full));
     ledger.acknowledge(first).unwrap();
     assert!(ledger.begin().is_ok());
+}
+
+#[test]
+fn r18_a_batch_that_waits_for_long_makes_no_list_of_what_came_after_it() {
+    let mut ledger = Ledger::new();
+    ledger.open(FILE, 0).unwrap();
+    let stuck = ledger.begin().unwrap();
+    ledger.sent(FILE, 1, stuck).unwrap();
+    for end in 2..10_000 {
+        let batch = ledger.begin().unwrap();
+        ledger.sent(FILE, end, batch).unwrap();
+        ledger.acknowledge(batch).unwrap();
+        assert!(ledger.files[3].runs.len() <= 2);
+    }
+    assert_eq!(ledger.commit(FILE), Ok(0));
+    ledger.acknowledge(stuck).unwrap();
+    assert_eq!((ledger.commit(FILE), ledger.waiting()), (Ok(9_999), 0));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn r24_a_window_that_has_the_number_of_an_old_one_begins_anew() {
 proptest! {
     #[test]
     fn r23_five_pass_and_then_exactly_every_tenth(
-        hash in any::<u64>(), start in 0..1 << 50_u64, seed in any::<u64>(),
+        hash in any::<u64>(), start in 0..1_u64 << 50, seed in any::<u64>(),
         windows in proptest::collection::vec(0..2_000_usize, 1..6),
     ) {
         let mut table = RateTable::new(RateRule::HOT_TRACE, seed);

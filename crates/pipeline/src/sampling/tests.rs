@@ -100,7 +100,7 @@ fn r22_records_without_a_trace_do_not_fall_into_one_bucket() {
         kept.count()
     };
     // No hash, the hash of equal (also empty) lines at other places, plain numbers.
-    for hash_of in [&(|_| 0) as &dyn Fn(u64) -> u64, &|at| hash::position(1, 2, at), &|at| at] {
+    for hash_of in [&(|_| 0_u64) as &dyn Fn(u64) -> u64, &|at| hash::position(1, 2, at), &|at| at] {
         let kept = share(hash_of);
         assert!((4_700..5_300).contains(&kept), "{kept}");
     }
@@ -133,9 +133,9 @@ fn estimate(rules: &Rules, records: u64, traces: u64, seed: u64) -> (f64, f64, B
         let key = &keys[usize::try_from(random % 50).unwrap()];
         let subject = Subject {
             now_ns: at * 20 * SECOND / records,
-            severity: if random % 200 == 0 { 17 } else { 9 },
-            trace_id: if random % 4 == 0 { [0; 16] } else { id(trace) },
-            key: if random % 3 == 0 { key } else { b"" },
+            severity: if random.is_multiple_of(200) { 17 } else { 9 },
+            trace_id: if random.is_multiple_of(4) { [0; 16] } else { id(trace) },
+            key: if random.is_multiple_of(3) { key } else { b"" },
             record_hash: hash::position(seed, 1, at),
             ..Subject::default()
         };

@@ -10,19 +10,19 @@ use std::time::Duration;
 
 /// One waiter at a time: a thread or a task.
 #[derive(Debug)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     waits: AtomicBool,
     waker: Mutex<Option<Waker>>,
     condvar: Condvar,
 }
 
 impl Signal {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { waits: AtomicBool::new(false), waker: Mutex::new(None), condvar: Condvar::new() }
     }
 
     /// Says that something changed.
-    pub(super) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         fence(Ordering::SeqCst);
         if !self.waits.load(Ordering::Relaxed) {
             return;
@@ -38,7 +38,7 @@ impl Signal {
     }
 
     /// What `ready` finds, after waiting once when it found nothing.
-    pub(super) fn wait<R>(
+    pub(crate) fn wait<R>(
         &self,
         timeout: Duration,
         mut ready: impl FnMut() -> Option<R>,
@@ -68,7 +68,7 @@ impl Signal {
     }
 
     /// What `ready` finds; otherwise the waker is called when something changed.
-    pub(super) fn poll<R>(&self, waker: &Waker, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+    pub(crate) fn poll<R>(&self, waker: &Waker, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
         if let Some(found) = ready() {
             return Some(found);
         }
