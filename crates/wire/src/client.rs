@@ -258,7 +258,7 @@ async fn read(response: Response<Incoming>, shown: &str) -> Result<Answer, WireE
 }
 
 /// An address with http or https, a host, and no user information.
-fn address(text: &str) -> Result<Uri, WireError> {
+pub(crate) fn address(text: &str) -> Result<Uri, WireError> {
     let unusable = || WireError::Address { shown: "the address".to_owned() };
     let uri: Uri = text.parse().map_err(|_| unusable())?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -270,7 +270,7 @@ fn address(text: &str) -> Result<Uri, WireError> {
 }
 
 /// Scheme, host and path.
-fn shown(uri: &Uri) -> String {
+pub(crate) fn shown(uri: &Uri) -> String {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     format!("{}://{authority}{}", uri.scheme_str().unwrap_or_default(), uri.path())
 }
@@ -283,12 +283,12 @@ fn may_see(uri: &Uri, host: &str) -> bool {
     same && (uri.scheme_str() == Some("https") || is_this_machine(authority.host()))
 }
 
-fn is_this_machine(host: &str) -> bool {
+pub(crate) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

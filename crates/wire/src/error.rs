@@ -21,6 +21,14 @@ pub enum WireError {
         /// Why.
         source: std::io::Error,
     },
+    /// The socket of a server cannot be used.
+    #[error("cannot listen on {}", path.display())]
+    ListenLocal {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The text is no address of ours.
     #[error("`{shown}` is no address with http or https and a host")]
     Address {
@@ -87,6 +95,13 @@ pub enum WireError {
     },
 }
 
+impl WireError {
+    /// No answer, with the reason and its causes.
+    pub(crate) fn unreachable(shown: &str, error: &dyn std::error::Error) -> Self {
+        Self::Unreachable { shown: shown.to_owned(), reason: crate::client::chain(error) }
+    }
+}
+
 impl Explain for WireError {
     fn hint(&self) -> Option<Hint> {
         match self {
@@ -96,6 +111,9 @@ impl Explain for WireError {
                 }
                 _ => Hint::new("choose an address of this machine"),
             }),
+            Self::ListenLocal { .. } => {
+                Some(Hint::new("check that its folder exists and may be written by this user"))
+            }
             Self::Address { .. } => Some(Hint::new("write it as https://host/path")),
             Self::Certificates { .. } => {
                 Some(Hint::new("give a file with at least one certificate in PEM"))

@@ -14,10 +14,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +38,8 @@ pub const BODIES_MAX: usize = 64;
 pub const BODY_READ_SECONDS: u64 = 10;
 /// How long a request waits until its body is received.
 pub const BODY_WAIT_SECONDS: u64 = 5;
+/// Who may use a socket in the file system: its owner.
+const LOCAL_MODE: u32 = 0o600;
 /// The pause after an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 
@@ -43,6 +50,8 @@ pub struct Request {
     pub method: Method,
     /// The path, without the query.
     pub path: String,
+    /// The query, without its `?`, as it was sent; empty when there is none.
+    pub query: String,
     /// The headers.
     pub headers: HeaderMap,
     /// The raw body.
@@ -91,16 +100,77 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, WireError> {
     TcpListener::bind(address).await.map_err(|source| WireError::Listen { address, source })
 }
 
+/// Opens a socket in the file system that only its owner may use. One that a dead process left
+/// behind is replaced.
+///
+/// # Errors
+/// [`WireError::ListenLocal`].
+pub fn listen_local(path: &Path) -> Result<UnixListener, WireError> {
+    let failed = |source| WireError::ListenLocal { path: path.to_owned(), source };
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(failed(std::io::ErrorKind::AddrInUse.into()));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+        Ok(_) => return Err(failed(std::io::ErrorKind::AlreadyExists.into())),
+        Err(_) => {}
+    }
+    // Bound under a name of its own and renamed with its final rights: at no moment can another
+    // user connect.
+    let mut own = path.as_os_str().to_owned();
+    own.push(format!(".{}", std::process::id()));
+    let own = PathBuf::from(own);
+    let _ = std::fs::remove_file(&own);
+    let listener = UnixListener::bind(&own).map_err(failed)?;
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(LOCAL_MODE))
+        .and_then(|()| std::fs::rename(&own, path))
+        .map_err(failed)?;
+    Ok(listener)
+}
+
 /// Serves until `shutdown`.
 pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, shutdown: CancellationToken) {
+    serve_all(listener, handler, shutdown).await;
+}
+
+/// As [`serve`], for a socket in the file system.
+pub async fn serve_local(
+    listener: UnixListener,
+    handler: Arc<dyn Handler>,
+    shutdown: CancellationToken,
+) {
+    serve_all(listener, handler, shutdown).await;
+}
+
+/// Where connections come from.
+trait Door {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn poll(&self, context: &mut Context<'_>) -> Poll<std::io::Result<Self::Stream>>;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    fn poll(&self, context: &mut Context<'_>) -> Poll<std::io::Result<TcpStream>> {
+        self.poll_accept(context).map_ok(|(stream, _)| stream)
+    }
+}
+
+impl Door for UnixListener {
+    type Stream = UnixStream;
+    fn poll(&self, context: &mut Context<'_>) -> Poll<std::io::Result<UnixStream>> {
+        self.poll_accept(context).map_ok(|(stream, _)| stream)
+    }
+}
+
+async fn serve_all<D: Door>(door: D, handler: Arc<dyn Handler>, shutdown: CancellationToken) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let desk = Desk { handler, bodies: Arc::new(Semaphore::new(BODIES_MAX)) };
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|context| door.poll(context)) => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok(stream) = accepted else {
             tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MILLISECONDS)).await;
             continue;
         };
@@ -124,7 +194,10 @@ struct Desk {
     bodies: Arc<Semaphore>,
 }
 
-async fn connection(stream: TcpStream, desk: Desk) {
+async fn connection<S>(stream: S, desk: Desk)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
         let desk = desk.clone();
         async move { Ok::<_, Infallible>(response(desk.exchange(request).await)) }
@@ -151,6 +224,7 @@ impl Desk {
         let request = Request {
             method: parts.method,
             path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             body,
         };

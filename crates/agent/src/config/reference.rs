@@ -1,0 +1,143 @@
+//! The list of all fields, and the page that is made of it.
+
+use std::fmt::Write as _;
+
+/// One field, for the page and for the test that holds it equal to what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldDoc {
+    /// Its path; `[]` stands for every entry of a list.
+    pub path: &'static str,
+    /// What may stand there.
+    pub value: &'static str,
+    /// What counts when it does not stand there; empty when it must.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+const fn field(
+    path: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> FieldDoc {
+    FieldDoc { path, value, default, help }
+}
+
+/// The table of fields, in the order of the page.
+pub const FIELDS: &[FieldDoc] = &[
+    field("state_dir", "a path", "/var/lib/orlop/agent", "offsets, spilled bytes, refused records, the socket of `status` and `tap`; one agent for each"),
+    field("listen", "HOST:PORT or off", "127.0.0.1:9464", "`/metrics`, `/healthz`, `/readyz`"),
+    field("memory_max_bytes", "a size, 8Mi to 16Gi", "64Mi", "memory of blocks and batches; with a dead sink reading stops here"),
+    field("shutdown_timeout", "a duration, 100ms to 10m", "10s", "how long a stop delivers what was read; the rest is read again by the next start"),
+    field("checkpoint_interval", "a duration, 50ms to 1m", "1s", "how often acknowledged offsets are written down"),
+    field("dead_letter_bytes", "a size, 1Mi to 1Ti", "64Mi", "how much of what sinks refuse for good is kept in the state folder"),
+    field("spill_bytes", "a size, 1Mi to 1Ti", "1Gi", "how much of files that vanish while no sink takes their lines is kept in the state folder"),
+    field("backfill_bytes_per_second", "a size", "no bound", "how fast what was written before the start is read"),
+    field("resource", "a map of texts", "none", "attributes of every record's resource"),
+    field("inputs", "a list", "the standard logs of a host", "what is read"),
+    field("inputs[].type", "files, kubernetes or journald", "", "where lines come from"),
+    field("inputs[].name", "a text", "type and number", "in metrics; must be unique"),
+    field("inputs[].resource", "a map of texts", "none", "attributes of its records' resource"),
+    field("inputs[].start_at", "beginning or end", "end; of kubernetes beginning", "where a file begins that was there before the agent and was never read by it"),
+    field("inputs[].paths", "a list of patterns", "", "files: what is read, such as `/var/log/**/*.log`"),
+    field("inputs[].exclude", "a list of patterns", "none", "files, kubernetes: what is not"),
+    field("inputs[].follow_links", "true or false", "true", "files: whether symbolic links that belong to root or to the owner of their target are followed"),
+    field("inputs[].encoding", "a label such as utf-16le, latin1, shift_jis", "utf-8", "the encoding of the files"),
+    field("inputs[].framing", "none, cri or docker", "none; of kubernetes cri", "what a container runtime puts around each line"),
+    field("inputs[].parsers", "a list of json, logfmt, regex, combined, syslog, klog", "json, klog, logfmt", "how text becomes fields, the first that fits; a line that fits none stays the message and is counted"),
+    field("inputs[].pattern", "a regular expression", "", "with the parser regex: its named groups become fields"),
+    field("inputs[].skip_empty_lines", "true or false", "false", "whether empty lines are passed over"),
+    field("inputs[].fields", "a list of names", "all fields", "only these become attributes, and the body is the whole line"),
+    field("inputs[].line_max_bytes", "a size, 1Ki to 16Mi", "1Mi", "a longer line is cut, and says how long it was"),
+    field("inputs[].partial_timeout", "a duration, 50ms to 5m", "5s", "how long a last line without its line feed, or half a container line, waits for the rest"),
+    field("inputs[].multiline", "a map", "none", "which lines are one record"),
+    field("inputs[].multiline.presets", "a list of java, go, python, dotnet", "", "how stack traces look; or"),
+    field("inputs[].multiline.first_line", "a regular expression", "", "a line that matches begins a record"),
+    field("inputs[].multiline.timeout", "a duration, 50ms to 1m", "1s", "how long a record waits for its next line"),
+    field("inputs[].multiline.max_lines", "a number, 1 to 100000", "2000", "a record with more lines is ended"),
+    field("inputs[].root", "a path", "/var/log/pods", "kubernetes: where the kubelet puts logs"),
+    field("inputs[].namespaces", "a list of names", "all", "kubernetes: only these"),
+    field("inputs[].exclude_namespaces", "a list of names", "none", "kubernetes: none of these"),
+    field("inputs[].metadata", "true or false", "true", "kubernetes: whether pods of this node are watched in the API; a line waits 2 s for its pod at most"),
+    field("inputs[].node_name", "a name", "$NODE_NAME", "kubernetes: the name of this node"),
+    field("inputs[].api_server", "an address", "that of the service account", "kubernetes: where the API is"),
+    field("inputs[].token_file", "a path", "that of the service account", "kubernetes: read again when it changes"),
+    field("inputs[].ca_file", "a path", "that of the service account", "kubernetes: whom to trust"),
+    field("inputs[].labels", "a list of names, or `*`", "`*`", "kubernetes: labels that become attributes"),
+    field("inputs[].annotations", "a list of names", "none", "kubernetes: annotations that become attributes"),
+    field("inputs[].units", "a list of names", "all", "journald: only these units"),
+    field("inputs[].directory", "a path", "the system's journal", "journald: a folder with journal files"),
+    field("inputs[].program", "a path", "/usr/bin/journalctl", "journald: the program that reads it"),
+    field("sampling", "a map", "everything is kept", "what is left out; errors and statuses from 500 on never are"),
+    field("sampling.hot_trace", "a map", "never", "thins a trace that logs a lot"),
+    field("sampling.hot_trace.lines_per_second", "a number", "5", "lines of a trace in a second that all pass"),
+    field("sampling.hot_trace.keep_percent", "a share", "10", "how many of the further ones pass"),
+    field("sampling.rate", "a map", "never", "thins what has one value of a field"),
+    field("sampling.rate.field", "a name", "", "the field"),
+    field("sampling.rate.lines_per_second", "a number", "5", "lines with one value in a second that all pass"),
+    field("sampling.rate.keep_percent", "a share", "10", "how many of the further ones pass"),
+    field("sampling.keep_percent", "a share", "100", "how much of the rest is kept, the same traces by every agent"),
+    field("sampling.rescue", "a map", "never", "gives the lines of a trace back when an error of it follows"),
+    field("sampling.rescue.window", "a duration, 50ms to 10m", "30s", "how long they can be given back"),
+    field("sampling.rescue.memory_bytes", "a size, 64Ki to 1Gi", "4Mi", "memory for where they are"),
+    field("redaction", "a map", "none", "what is made unreadable before anything is stored or sent"),
+    field("redaction.rules", "a list of names", "none", "built-in rules, such as email"),
+    field("redaction.patterns", "a list", "none", "rules of one's own"),
+    field("redaction.patterns[].name", "a text", "", "what stands in brackets where it matched"),
+    field("redaction.patterns[].pattern", "a regular expression", "", "what is replaced"),
+    field("redaction.patterns[].contains", "a text", "none", "a text that every match has in it, which makes other lines cheap"),
+    field("redaction.show", "name, stars or hash", "name", "what stands there instead"),
+    field("redaction.key_file", "a path", "none", "the key of `show: hash`; texts can then be compared and not read"),
+    field("sinks", "a list", "stdout", "where records go; a file moves on when every sink has taken its lines"),
+    field("sinks[].type", "otlp_http, otlp_grpc, loki, file or stdout", "", "where to"),
+    field("sinks[].name", "letters, digits, `-`, `_`", "type and number", "in metrics; must be unique"),
+    field("sinks[].batch", "a map", "", "how records become requests"),
+    field("sinks[].batch.records", "a number, 1 to 100000", "8192", "most records"),
+    field("sinks[].batch.bytes", "a size, 64Ki to 64Mi", "2Mi", "most bytes before compression"),
+    field("sinks[].batch.wait", "a duration, to 1m", "200ms", "how long a batch waits to be filled"),
+    field("sinks[].endpoint", "http(s)://HOST:PORT", "", "remote sinks: the server; `/v1/logs` or Loki's path is put behind an address without one"),
+    field("sinks[].compression", "zstd, gzip or none; loki: snappy", "zstd", "remote sinks: how requests are compressed"),
+    field("sinks[].timeout", "a duration, 100ms to 10m", "30s", "remote sinks: time for one request"),
+    field("sinks[].backoff_max", "a duration, 100ms to 10m", "30s", "remote sinks: the longest pause after failures in a row"),
+    field("sinks[].in_flight", "a number, 1 to 16", "2", "remote sinks: requests under way at once"),
+    field("sinks[].bearer_file", "a path", "none", "remote sinks: a token for `Authorization`, read again when it changes; https only"),
+    field("sinks[].headers", "a map of texts", "none", "remote sinks: headers without secrets"),
+    field("sinks[].headers_from_files", "a map of paths", "none", "remote sinks: headers whose value is a file's content; https only"),
+    field("sinks[].tls", "a map", "the system's certificates", "remote sinks: whom to trust and who we are"),
+    field("sinks[].tls.ca_file", "a path", "the system's", "trusted instead of the system's certificates"),
+    field("sinks[].tls.cert_file", "a path", "none", "our certificate"),
+    field("sinks[].tls.key_file", "a path", "none", "its key"),
+    field("sinks[].tls.server_name", "a name", "the host of the endpoint", "the name in the server's certificate"),
+    field("sinks[].labels_from", "a list of names", "service, namespace, container, deployment, host", "loki: attributes that become labels; everything else is structured metadata"),
+    field("sinks[].labels", "a map of texts", "none", "loki: fixed labels"),
+    field("sinks[].path", "a path", "", "file: where to write JSON lines"),
+    field("sinks[].rotate_bytes", "a size", "0, never", "file: a new file is begun at this size"),
+    field("sinks[].rotate_keep", "a number", "5", "file: how many old ones are kept"),
+    field("sinks[].fsync", "true or false", "true", "file: whether lines are on the disk before they count as delivered"),
+];
+
+/// A config that uses every kind of input, stage and sink; part of the page.
+pub const EXAMPLE: &str = include_str!("example.yaml");
+
+/// The page of the reference, in Markdown.
+#[must_use]
+pub fn page() -> String {
+    let mut text = String::from(
+        "# The agent's config file\n\n\
+         One YAML file, given as `orlop agent run --config FILE`. Without one the agent reads the \
+         standard logs of the host and writes JSON lines to stdout. `orlop agent check-config \
+         FILE` tells every mistake with its line. Sizes are written as `64Mi`, durations as \
+         `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes nothing.\n\n\
+         | Field | Value | Default | What it does |\n|---|---|---|---|\n",
+    );
+    for field in FIELDS {
+        let default = if field.default.is_empty() { "–" } else { field.default };
+        let value = field.value.replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` | {value} | {default} | {} |", field.path, field.help);
+    }
+    text.push_str("\n## Example\n\n```yaml\n");
+    text.push_str(EXAMPLE);
+    text.push_str("```\n");
+    text
+}

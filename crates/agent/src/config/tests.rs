@@ -1,0 +1,141 @@
+//! The config file as a person writes it, rightly and wrongly.
+
+use super::reference::EXAMPLE;
+use super::*;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+fn wrong(text: &str, expected: &Expect) {
+    let mistakes = parse(text).unwrap_err();
+    expected.assert_eq(listed(Path::new("agent.yaml"), &mistakes).trim_start());
+}
+
+#[test]
+fn every_mistake_of_a_file_is_told_with_its_line_and_what_was_meant() {
+    wrong(
+        "state_dri: /x\nmemory_max_bytes: 1Ki\ninputs:\n  - type: file\n  - type: files\n    paths: [var/log/*.log]\n    parsr: json\n    parsers: [jsn]\nsinks:\n  - type: otlp_http\n    endpoint: collector:4318\n  - type: kafka\n  - type: stdout\n    batch: 5\n",
+        &expect![[r#"
+            agent.yaml:1: unknown field `state_dri`; did you mean `state_dir`?
+            agent.yaml:2: `memory_max_bytes` must be a size from 8 MiB to 16 GiB, not `1Ki`
+            agent.yaml:4: `inputs[0].type` must be one of files, kubernetes, journald, not `file`; did you mean `files`?
+            agent.yaml:6: `inputs[1].paths` must begin with `/`, not as `var/log/*.log`
+            agent.yaml:7: unknown field `inputs[1].parsr`; did you mean `parser`?
+            agent.yaml:8: `inputs[1].parser` must be one of auto, none, json, logfmt, regex, access, syslog, klog, not `jsn`; did you mean `json`?
+            agent.yaml:11: `sinks[0].endpoint`: `the address` is no address with http or https and a host
+            agent.yaml:12: there is no sink `kafka`: send OTLP to an OpenTelemetry Collector with a Kafka exporter
+            agent.yaml:14: `sinks[2].batch` must be a map, this is a single value"#]],
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_told() {
+    wrong(
+        "inputs:\n  - type: files\n    paths: [/a]\n    pattern: 'x'\n    multiline: {presets: [go], first_line: '('}\nredaction:\n  rules: [nonsense]\n  patterns:\n    - {name: a, pattern: x}\nsinks:\n  - type: loki\n    endpoint: http://loki.example.com\n    bearer_file: /t\n    headers: {Authorization: CANARY}\n    tls: {cert_file: /c}\n  - type: stdout\n    name: loki-0\n  - type: stdout\n    name: ../x\n",
+        &expect![[r#"
+            agent.yaml:4: `inputs[0].pattern` needs parser: regex
+            agent.yaml:5: `inputs[0].multiline.first_line`: error: unclosed group
+            agent.yaml:5: `inputs[0].multiline` needs exactly one of preset, first_line and continuation
+            agent.yaml:8: a redaction rule needs exactly one of find, pattern and fields
+            agent.yaml:11: `sinks[0].endpoint` must be https: what proves who we are would be readable on the way
+            agent.yaml:13: the header `Authorization` holds a secret: name a file with it under headers_from_files
+            agent.yaml:14: `sinks[0].tls` needs both cert_file and key_file, or neither
+            agent.yaml:18: `sinks[2].name` must have at most 63 letters, digits, `-` and `_`, not `../x`"#]],
+    );
+}
+
+#[test]
+fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
+    let config = parse("").unwrap();
+    assert_eq!(config.sinks.iter().map(|sink| &sink.kind).collect::<Vec<_>>(), [
+        &SinkKind::Stdout
+    ]);
+    let InputKind::Files { paths, .. } = &config.inputs[0].kind else { panic!() };
+    assert_eq!(*paths, STANDARD_LOGS);
+    assert!(config.sampling.keeps_all());
+    assert_eq!(config.listen, Some(LISTEN_DEFAULT.parse().unwrap()));
+}
+
+#[test]
+fn the_example_of_the_page_is_valid() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!((config.inputs.len(), config.sinks.len()), (4, 3));
+    assert_eq!(config.sampling.rate.is_some(), true);
+    assert!(matches!(config.sinks[0].kind, SinkKind::OtlpGrpc(_)));
+}
+
+#[test]
+fn every_field_that_is_read_stands_in_the_reference_and_the_other_way_round() {
+    let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {patterns: [{name: a, pattern: b}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {presets: [go]}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /a}\n";
+    let (config, asked) = parse_asked(every);
+    config.unwrap();
+    let documented: BTreeSet<String> = FIELDS.iter().map(|field| field.path.to_owned()).collect();
+    assert_eq!(documented.len(), FIELDS.len(), "a field stands there twice");
+    let missing: Vec<_> = asked.difference(&documented).collect();
+    let outlived: Vec<_> = documented.difference(&asked).collect();
+    assert!(missing.is_empty() && outlived.is_empty(), "{missing:?} {outlived:?}");
+}
+
+#[test]
+fn the_defaults_of_the_reference_are_those_of_the_code() {
+    let default = |path: &str| FIELDS.iter().find(|field| field.path == path).unwrap().default;
+    let size = |path: &str| default(path).parse::<model::ByteSize>().unwrap().0;
+    let span = |path: &str| default(path).parse::<model::Span>().unwrap().0;
+    assert_eq!(default("state_dir"), STATE_DIR_DEFAULT);
+    assert_eq!(default("listen"), LISTEN_DEFAULT);
+    assert_eq!(size("memory_max_bytes"), MEMORY_MAX_BYTES_DEFAULT);
+    assert_eq!(span("shutdown_timeout"), SHUTDOWN_TIMEOUT_DEFAULT);
+    assert_eq!(span("checkpoint_interval"), CHECKPOINT_INTERVAL_DEFAULT);
+    assert_eq!(size("inputs[].line_max_bytes"), LINE_MAX_BYTES_DEFAULT);
+    assert_eq!(span("inputs[].partial_timeout"), PARTIAL_TIMEOUT_DEFAULT);
+    assert_eq!(span("inputs[].multiline.timeout"), MULTILINE_TIMEOUT_DEFAULT);
+    assert_eq!(default("inputs[].multiline.max_lines"), MULTILINE_MAX_LINES_DEFAULT.to_string());
+    assert_eq!(default("inputs[].parsers"), PARSERS_DEFAULT.join(", "));
+    assert_eq!(default("sinks[].batch.records"), BATCH_RECORDS_DEFAULT.to_string());
+    assert_eq!(size("sinks[].batch.bytes"), BATCH_BYTES_DEFAULT);
+    assert_eq!(span("sinks[].batch.wait"), BATCH_WAIT_DEFAULT);
+    assert_eq!(span("sinks[].timeout"), TIMEOUT_DEFAULT);
+    assert_eq!(size("dead_letter_bytes"), DEAD_LETTER_BYTES_DEFAULT);
+    assert_eq!(span("sampling.rescue.window"), RESCUE_WINDOW_DEFAULT);
+    assert_eq!(default("sampling.hot_trace.lines_per_second"), HOT_TRACE_LINES_DEFAULT.to_string());
+}
+
+#[test]
+fn bounds_hold_at_their_bound() {
+    assert!(parse("memory_max_bytes: 8Mi").is_ok() && parse("memory_max_bytes: 8388607").is_err());
+    assert!(parse("shutdown_timeout: 10m").is_ok() && parse("shutdown_timeout: 601s").is_err());
+    let sinks = |count: usize| {
+        let one = |index: usize| format!("  - {{type: stdout, name: s{index}}}\n");
+        format!("sinks:\n{}", (0..count).map(one).collect::<String>())
+    };
+    assert!(parse(&sinks(SINKS_MAX)).is_ok() && parse(&sinks(SINKS_MAX + 1)).is_err());
+    let many = "nonsense: 1\n".to_owned() + "sinks:\n" + &"  - {}\n".repeat(SINKS_MAX);
+    assert!(parse(&many).unwrap_err().len() <= MISTAKES_MAX);
+}
+
+#[test]
+fn a_file_over_the_limit_and_one_that_is_not_text_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.yaml");
+    std::fs::write(&path, "#".repeat(CONFIG_BYTES_MAX)).unwrap();
+    assert!(load(&path).is_ok());
+    std::fs::write(&path, "#".repeat(CONFIG_BYTES_MAX + 1)).unwrap();
+    assert!(matches!(load(&path), Err(ConfigError::Read { .. })));
+    std::fs::write(&path, b"a: \xff").unwrap();
+    assert!(matches!(load(&path), Err(ConfigError::Read { .. })));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_edit_of_the_example_makes_the_reader_panic(at in 0..EXAMPLE.len(), byte in 0_u8..128) {
+        let mut bytes = EXAMPLE.as_bytes().to_vec();
+        bytes[at] = byte;
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = parse(&text);
+        }
+    }
+}

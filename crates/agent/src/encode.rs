@@ -1,0 +1,149 @@
+//! From records to requests: OTLP, Loki, JSON lines.
+//!
+//! An [`Encoder`] takes records of blocks until it is full and gives any range of them as the body
+//! of a request, which is what bisecting a refused batch needs.
+
+pub(crate) mod json;
+mod loki;
+mod otlp_logs;
+
+use crate::block::{Block, Origin, Source};
+use crate::config::{Batch, LokiLabels};
+use lines::{Flags, Record, Records, Value};
+use std::ops::Range;
+
+pub(crate) use json::JsonLines;
+pub(crate) use loki::LokiPush;
+pub(crate) use otlp_logs::OtlpLogs;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is in the batch.
+    Added,
+    /// The batch is full: seal it, and push the record again.
+    Full,
+    /// It fits into no batch.
+    TooLarge,
+}
+
+/// A batch in some format.
+#[derive(Debug)]
+pub(crate) enum Encoder {
+    Otlp(OtlpLogs),
+    Loki(LokiPush),
+    Json(JsonLines),
+}
+
+impl Encoder {
+    /// OTLP.
+    pub(crate) fn otlp(batch: Batch) -> Self {
+        Self::Otlp(OtlpLogs::new(batch))
+    }
+
+    /// Loki.
+    pub(crate) fn loki(batch: Batch, labels: LokiLabels) -> Self {
+        Self::Loki(LokiPush::new(batch, labels))
+    }
+
+    /// JSON lines.
+    pub(crate) fn json(batch: Batch) -> Self {
+        Self::Json(JsonLines::new(batch))
+    }
+
+    /// Takes a record.
+    #[inline]
+    pub(crate) fn push(&mut self, block: &Block, record: &Record, source: &Source) -> Pushed {
+        match self {
+            Self::Otlp(one) => one.push(&block.records, record, &source.origin),
+            Self::Loki(one) => one.push(&block.records, record, &source.origin),
+            Self::Json(one) => one.push(&block.records, record, &source.origin),
+        }
+    }
+
+    /// How many records it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Otlp(one) => one.request.len(),
+            Self::Loki(one) => one.push.len(),
+            Self::Json(one) => one.len(),
+        }
+    }
+
+    /// Forgets the records and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Otlp(one) => one.request.clear(),
+            Self::Loki(one) => one.clear(),
+            Self::Json(one) => one.clear(),
+        }
+    }
+
+    /// The body of a request with some of the records.
+    pub(crate) fn body(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        match self {
+            Self::Otlp(one) => one.request.encode(range, out),
+            Self::Loki(one) => one.push.encode(range, out),
+            Self::Json(one) => one.body(range, out),
+        }
+    }
+
+    /// One record as a line of a dead-letter file.
+    pub(crate) fn letter(&self, at: usize, out: &mut Vec<u8>) {
+        let mut body = Vec::new();
+        self.body(at..at + 1, &mut body);
+        match self {
+            Self::Otlp(_) => {
+                if let Ok(request) = ::otlp::LogsRequest::read(&body) {
+                    ::otlp::json::write_line(&request, out);
+                }
+            }
+            Self::Loki(_) => {
+                out.extend_from_slice(b"{\"loki_push_hex\":\"");
+                for byte in body {
+                    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+                    out.extend([digit(byte >> 4) as u8, digit(byte & 15) as u8]);
+                }
+                out.extend_from_slice(b"\"}\n");
+            }
+            Self::Json(_) => out.extend_from_slice(&body),
+        }
+    }
+}
+
+/// What a record says beside its fields: its flags as attributes.
+pub(crate) fn flags(record: &Record) -> impl Iterator<Item = (&'static str, bool)> {
+    const NAMES: [(Flags, &str); 7] = [
+        (Flags::PARTIAL, "log.partial"),
+        (Flags::TRUNCATED, "log.truncated"),
+        (Flags::UNPARSED, "log.unparsed"),
+        (Flags::MALFORMED, "log.malformed"),
+        (Flags::REPAIRED, "log.repaired"),
+        (Flags::FIELDS_CUT, "log.fields_cut"),
+        (Flags::REDACTED, "log.redacted"),
+    ];
+    let set = record.flags;
+    NAMES.into_iter().filter(move |(flag, _)| set.has(*flag)).map(|(_, name)| (name, true))
+}
+
+/// When a record happened, or was read when it does not say.
+pub(crate) fn time(record: &Record) -> u64 {
+    if record.time == 0 { record.observed } else { record.time }
+}
+
+/// A value as text.
+pub(crate) fn text_of(records: &Records, value: Value) -> std::borrow::Cow<'_, str> {
+    match value {
+        Value::Str(span) | Value::Json(span) => records.text(span).into(),
+        Value::Int(number) => number.to_string().into(),
+        Value::UInt(number) => number.to_string().into(),
+        Value::Double(number) => number.to_string().into(),
+        Value::Bool(truth) => if truth { "true" } else { "false" }.into(),
+        Value::Null => "null".into(),
+    }
+}
+
+/// The attributes of a record's origin.
+pub(crate) fn attributes(origin: &Origin) -> impl Iterator<Item = (&str, &str)> {
+    origin.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}

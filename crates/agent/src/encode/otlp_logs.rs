@@ -1,0 +1,82 @@
+//! Records as OTLP.
+
+use super::Pushed;
+use crate::block::Origin;
+use crate::config::Batch;
+use lines::{Flags, Record, Records, Value};
+use otlp::{RecordHead, Request, RequestLimits};
+
+/// Sampled records say how many they stand for.
+const ADJUSTED: &str = "sampling.adjusted_count";
+/// The threshold as OpenTelemetry writes it.
+const THRESHOLD: &str = "sampling.threshold";
+
+/// A request that grows.
+#[derive(Debug)]
+pub(crate) struct OtlpLogs {
+    pub(super) request: Request,
+}
+
+impl OtlpLogs {
+    pub(super) fn new(batch: Batch) -> Self {
+        let limits = RequestLimits { records_max: batch.records, bytes_max: batch.bytes };
+        Self { request: Request::new(limits) }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, records: &Records, record: &Record, origin: &Origin) -> Pushed {
+        self.request.origin(&origin.otlp);
+        let head = RecordHead {
+            time_ns: record.time,
+            observed_ns: record.observed,
+            severity: record.severity,
+            trace_id: record.trace_id,
+            span_id: record.span_id,
+            flags: u32::from(record.trace_flags),
+            dropped_attributes: 0,
+        };
+        let mut writer = self.request.record(&head);
+        writer.severity_text(records.text(record.severity_text));
+        writer.body(&otlp::Value::Str(records.body(record)));
+        for field in records.fields(record) {
+            writer.attribute(records.text(field.key), &value(records, field.value));
+        }
+        if record.flags.has(Flags::STDERR) {
+            writer.attribute("log.iostream", &otlp::Value::Str("stderr"));
+        }
+        if record.flags != Flags::default() {
+            for (name, truth) in super::flags(record) {
+                writer.attribute(name, &otlp::Value::Bool(truth));
+            }
+            if record.flags.has(Flags::TRUNCATED) {
+                let length = otlp::Value::UInt(record.original_len);
+                writer.attribute("log.original_length", &length);
+            }
+        }
+        if record.adjusted != 1.0 {
+            writer.attribute(ADJUSTED, &otlp::Value::Double(record.adjusted));
+        }
+        if record.threshold != 0 {
+            let text = format!("{:014x}", record.threshold);
+            let text = text.trim_end_matches('0');
+            writer.attribute(THRESHOLD, &otlp::Value::Str(text));
+        }
+        match writer.finish() {
+            otlp::Pushed::Added => Pushed::Added,
+            otlp::Pushed::Full => Pushed::Full,
+            _ => Pushed::TooLarge,
+        }
+    }
+}
+
+#[inline]
+fn value(records: &Records, value: Value) -> otlp::Value<'_> {
+    match value {
+        Value::Str(span) | Value::Json(span) => otlp::Value::Str(records.text(span)),
+        Value::Int(number) => otlp::Value::Int(number),
+        Value::UInt(number) => otlp::Value::UInt(number),
+        Value::Double(number) => otlp::Value::Double(number),
+        Value::Bool(truth) => otlp::Value::Bool(truth),
+        Value::Null => otlp::Value::Empty,
+    }
+}

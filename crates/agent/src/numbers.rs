@@ -1,0 +1,340 @@
+//! What the agent counts, and the text that `/metrics` serves.
+//!
+//! Counters only grow, gauges are of now. The names are promised: README, "Metrics". Written by
+//! hand and not with a library: the set is fixed, and a scrape must not stop a thread.
+
+use crate::pods::Table;
+use lines::Counters;
+use pipeline::sampling::{RULES, Rule};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Bytes of an error that are kept for the status.
+const ERROR_BYTES_MAX: usize = 512;
+
+/// A number that grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    /// Adds.
+    pub(crate) fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// Takes away, from a gauge.
+    pub(crate) fn sub(&self, number: u64) {
+        self.0.fetch_sub(number, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one sink counts.
+#[derive(Debug, Default)]
+pub(crate) struct SinkNumbers {
+    pub(crate) name: String,
+    /// Records that it took.
+    pub(crate) sent: Count,
+    /// Records that it refuses for good.
+    pub(crate) quarantined: Count,
+    /// Of these, how many are in the dead-letter file.
+    pub(crate) letters: Count,
+    /// Records that fit into no request.
+    pub(crate) oversize: Count,
+    /// Records on their way.
+    pub(crate) in_flight: Count,
+    /// Requests, tries included.
+    pub(crate) requests: Count,
+    /// Requests that failed.
+    pub(crate) failures: Count,
+    /// Bytes before compression.
+    pub(crate) bytes: Count,
+    /// Bytes that were sent.
+    pub(crate) wire_bytes: Count,
+    /// Why the last request failed, and since when all have.
+    failing: Mutex<Option<(Instant, String)>>,
+    /// It ended.
+    pub(crate) ended: AtomicBool,
+}
+
+impl SinkNumbers {
+    /// Numbers of a sink.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// A request failed; says whether it is the first in a row.
+    pub(crate) fn failed(&self, reason: &str) -> bool {
+        self.failures.add(1);
+        let mut cut = reason.len().min(ERROR_BYTES_MAX);
+        while !reason.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let reason: String = reason.get(..cut).unwrap_or_default().to_owned();
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = failing.as_ref().map(|(since, _)| *since);
+        *failing = Some((since.unwrap_or_else(Instant::now), reason));
+        since.is_none()
+    }
+
+    /// A request succeeded; says whether the one before failed.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    /// Since when every request failed, and why the last one did.
+    pub(crate) fn failing(&self) -> Option<(Instant, String)> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the whole agent counts.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// Of lines and records, as the reader published them last.
+    lines: Mutex<Counters>,
+    /// What the tailer published last.
+    tail: Mutex<host::tail::Stats>,
+    /// Records that were read.
+    pub(crate) read: Count,
+    /// Records that were sampled out, by rule.
+    pub(crate) sampled_out: [Count; RULES],
+    /// Records that were given back to their trace.
+    pub(crate) rescued: Count,
+    /// Records that should have been given back and were gone.
+    pub(crate) rescue_missed: Count,
+    /// Times that the reader waited for a sink.
+    pub(crate) stalls: Count,
+    /// Checkpoints that were written.
+    pub(crate) checkpoints: Count,
+    /// Checkpoints that could not be written.
+    pub(crate) checkpoint_failures: Count,
+    /// Configs that were loaded, the first one included.
+    pub(crate) reloads: Count,
+    /// Configs that were refused.
+    pub(crate) reload_failures: Count,
+    /// Bytes of vanishing files that were kept aside.
+    pub(crate) spilled_bytes: Count,
+    /// Messages of our own that were not said because there were too many.
+    pub(crate) silenced: Count,
+    /// Memory of blocks, in bytes.
+    pub(crate) block_bytes: Count,
+    /// Sinks, in the order of the config.
+    pub(crate) sinks: Mutex<Vec<Arc<SinkNumbers>>>,
+    /// Tables of pods.
+    pub(crate) pods: Mutex<Vec<Arc<Table>>>,
+}
+
+impl Numbers {
+    /// The reader publishes what it counted.
+    pub(crate) fn publish(&self, lines: Counters, tail: host::tail::Stats) {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
+    }
+
+    /// What was published last.
+    pub(crate) fn published(&self) -> (Counters, host::tail::Stats) {
+        let lines = *self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = *self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        (lines, tail)
+    }
+
+    /// The sinks.
+    pub(crate) fn sinks(&self) -> Vec<Arc<SinkNumbers>> {
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every number in the text format of OpenMetrics.
+    pub(crate) fn render(&self, version: &str, commit: &str) -> String {
+        let mut text = Text::default();
+        text.family("orlop_build", "info", "What this program was built from");
+        text.line("orlop_build_info", &[("version", version), ("commit", commit)], 1);
+        let (lines, tail) = self.published();
+        self.render_lines(&mut text, &lines);
+        render_tail(&mut text, &tail);
+        self.render_own(&mut text);
+        self.render_sinks(&mut text);
+        self.render_pods(&mut text);
+        text.0.push_str("# EOF\n");
+        text.0
+    }
+
+    fn render_lines(&self, text: &mut Text, lines: &Counters) {
+        text.counter("orlop_agent_lines", "Lines of files", lines.lines);
+        text.counter("orlop_agent_line_bytes", "Bytes of files", lines.bytes);
+        text.counter("orlop_agent_records_read", "Records, after joins", self.read.get());
+        text.family("orlop_agent_records_odd", "counter", "Records with something to say of them");
+        let odd = [
+            ("unparsed", lines.unparsed),
+            ("malformed", lines.malformed),
+            ("truncated", lines.truncated),
+            ("repaired", lines.repaired),
+            ("partial", lines.partial),
+            ("multiline", lines.multiline),
+            ("fields_cut", lines.fields_cut),
+            ("redacted", lines.redacted),
+        ];
+        for (kind, number) in odd {
+            text.line("orlop_agent_records_odd_total", &[("kind", kind)], number);
+        }
+        text.counter("orlop_agent_truncated_bytes", "Bytes that were cut off", lines.truncated_bytes);
+        text.counter("orlop_agent_empty_lines", "Empty lines that were passed over", lines.empty);
+        text.family("orlop_agent_records_sampled_out", "counter", "Records that a rule left out");
+        for (rule, count) in Rule::ALL.iter().zip(&self.sampled_out) {
+            let labels = [("rule", rule.name())];
+            text.line("orlop_agent_records_sampled_out_total", &labels, count.get());
+        }
+        text.counter("orlop_agent_records_rescued", "Records given back to a trace with an error", self.rescued.get());
+        text.counter("orlop_agent_records_rescue_missed", "Records that could not be given back", self.rescue_missed.get());
+    }
+
+    fn render_own(&self, text: &mut Text) {
+        text.counter("orlop_agent_stalls", "Times that reading waited for a sink", self.stalls.get());
+        text.counter("orlop_agent_checkpoints", "Checkpoints", self.checkpoints.get());
+        text.counter("orlop_agent_checkpoint_failures", "Checkpoints that failed", self.checkpoint_failures.get());
+        text.counter("orlop_agent_reloads", "Configs that were loaded", self.reloads.get());
+        text.counter("orlop_agent_reload_failures", "Configs that were refused", self.reload_failures.get());
+        text.counter("orlop_agent_spilled_bytes", "Bytes of vanishing files kept aside", self.spilled_bytes.get());
+        text.counter("orlop_agent_silenced_messages", "Own messages beyond the bound", self.silenced.get());
+        text.gauge("orlop_agent_block_bytes", "Memory of blocks", self.block_bytes.get());
+    }
+
+    fn render_sinks(&self, text: &mut Text) {
+        type Field = fn(&SinkNumbers) -> u64;
+        let families: [(&str, &str, &str, Field); 10] = [
+            ("orlop_agent_sink_records_sent", "counter", "Records that a sink took", |one| one.sent.get()),
+            ("orlop_agent_sink_records_quarantined", "counter", "Records that a sink refuses for good", |one| one.quarantined.get()),
+            ("orlop_agent_sink_dead_letters", "counter", "Refused records in the dead-letter file", |one| one.letters.get()),
+            ("orlop_agent_sink_records_oversize", "counter", "Records that fit into no request", |one| one.oversize.get()),
+            ("orlop_agent_sink_records_in_flight", "gauge", "Records on their way", |one| one.in_flight.get()),
+            ("orlop_agent_sink_requests", "counter", "Requests, tries included", |one| one.requests.get()),
+            ("orlop_agent_sink_failures", "counter", "Requests that failed", |one| one.failures.get()),
+            ("orlop_agent_sink_bytes", "counter", "Bytes before compression", |one| one.bytes.get()),
+            ("orlop_agent_sink_wire_bytes", "counter", "Bytes that were sent", |one| one.wire_bytes.get()),
+            ("orlop_agent_sink_failing", "gauge", "1 while every request fails", |one| u64::from(one.failing().is_some())),
+        ];
+        let sinks = self.sinks();
+        for (name, kind, help, field) in families {
+            text.family(name, kind, help);
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            for sink in &sinks {
+                text.line(&format!("{name}{suffix}"), &[("sink", &sink.name)], field(sink));
+            }
+        }
+    }
+
+    fn render_pods(&self, text: &mut Text) {
+        let tables = self.pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sum = |field: fn(&Table) -> u64| tables.iter().map(|table| field(table)).sum();
+        text.gauge("orlop_agent_pods", "Pods that are known", sum(|table| table.len() as u64));
+        text.counter("orlop_agent_pod_lists", "Lists of pods", sum(|table| table.numbers().lists.load(Ordering::Relaxed)));
+        text.counter("orlop_agent_pod_events", "Events of pods", sum(|table| table.numbers().events.load(Ordering::Relaxed)));
+        text.counter("orlop_agent_pod_failures", "Times that the API could not be asked", sum(|table| table.numbers().failures.load(Ordering::Relaxed)));
+        text.counter("orlop_agent_pods_late", "Files whose pod was not known in time", sum(|table| table.numbers().late.load(Ordering::Relaxed)));
+        text.counter("orlop_agent_pods_refused", "Pods that found no room", sum(|table| table.numbers().refused.load(Ordering::Relaxed)));
+    }
+}
+
+fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
+    let gauges = [
+        ("orlop_agent_files", "Files that are followed", tail.files),
+        ("orlop_agent_files_open", "Files that are open", tail.open),
+        ("orlop_agent_files_unreadable", "Files that cannot be read now", tail.unreadable),
+        ("orlop_agent_directories", "Directories that are looked into", tail.directories),
+        ("orlop_agent_watches", "Directories with a watch", tail.watches),
+        ("orlop_agent_directories_polled", "Directories without a watch", tail.polled),
+        ("orlop_agent_deleted_bytes", "Disk that deleted files occupy because they are read", tail.deleted_bytes),
+        ("orlop_agent_lag_bytes", "Bytes that are not read yet", tail.lag_bytes),
+    ];
+    for (name, help, number) in gauges {
+        text.gauge(name, help, number);
+    }
+    let counters = [
+        ("orlop_agent_files_rotated", "Files that were rotated", tail.rotated),
+        ("orlop_agent_files_rewritten", "Files that were truncated or written anew", tail.rewritten),
+        ("orlop_agent_possible_losses", "Times that bytes may have been lost", tail.possible_losses),
+        ("orlop_agent_possible_loss_bytes", "Bytes known to be unread then", tail.possible_loss_bytes),
+        ("orlop_agent_recovered_bytes", "Bytes read from the copy before a truncation", tail.recovered_bytes),
+        ("orlop_agent_dropped_files", "Deleted files let go unread", tail.dropped_files),
+        ("orlop_agent_dropped_bytes", "Their unread bytes", tail.dropped_bytes),
+        ("orlop_agent_watch_overflows", "Times that the kernel dropped events", tail.overflows),
+        ("orlop_agent_file_failures", "Times that a file could not be opened or read", tail.failures),
+    ];
+    for (name, help, number) in counters {
+        text.counter(name, help, number);
+    }
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# TYPE {name} {kind}\n# HELP {name} {help}.");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, number: u64) {
+        self.family(name, "counter", help);
+        self.line(&format!("{name}_total"), &[], number);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, number: u64) {
+        self.family(name, "gauge", help);
+        self.line(name, &[], number);
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], number: u64) {
+        self.0.push_str(name);
+        for (index, (label, value)) in labels.iter().enumerate() {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let open = if index == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{open}{label}=\"{value}\"");
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {number}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_each_family_once_ends_with_eof_and_escapes_names() {
+        let numbers = Numbers::default();
+        let sink = Arc::new(SinkNumbers::new("a\"b\\"));
+        sink.sent.add(3);
+        numbers.sinks.lock().unwrap().push(sink);
+        let text = numbers.render("1", "c");
+        assert!(text.ends_with("# EOF\n"));
+        assert!(text.contains("orlop_agent_sink_records_sent_total{sink=\"a\\\"b\\\\\"} 3\n"));
+        let mut types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        let all = types.len();
+        types.sort_unstable();
+        types.dedup();
+        assert_eq!(types.len(), all);
+    }
+
+    #[test]
+    fn a_sink_fails_from_its_first_failure_to_its_next_success() {
+        let sink = SinkNumbers::new("s");
+        assert!(sink.failed("no") && !sink.failed("still no"));
+        assert_eq!(sink.failing().unwrap().1, "still no");
+        assert!(sink.succeeded() && !sink.succeeded());
+        sink.failed(&"ä".repeat(ERROR_BYTES_MAX));
+        assert!(sink.failing().unwrap().1.len() <= ERROR_BYTES_MAX);
+    }
+}

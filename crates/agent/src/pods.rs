@@ -1,0 +1,28 @@
+//! The pods of this node: one list and one watch of `/api/v1/pods` for this node alone, and a table
+//! from which records get their metadata.
+//!
+//! Input: the API server's answers. Output: for a pod's UID its name, owner, labels and
+//! containers. A pod stays in the table after its deletion until its files are drained. Bounds:
+//! [`PODS_MAX`] pods, [`LIST_BYTES_MAX`] of a list, [`EVENT_BYTES_MAX`] of an event,
+//! [`ATTRIBUTES_PER_POD_MAX`]; whatever goes wrong is tried again after a growing pause.
+
+mod parse;
+mod table;
+mod watch;
+
+pub(crate) use parse::{Container, Pod};
+pub(crate) use table::{PodNumbers, Table};
+pub(crate) use watch::{WatchOptions, run};
+
+/// Pods in the table, those that are gone included.
+pub const PODS_MAX: usize = 4_096;
+/// Bytes of a list of pods.
+pub const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one event of a watch.
+pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Labels and annotations of one pod that are kept.
+pub const ATTRIBUTES_PER_POD_MAX: usize = 64;
+/// Bytes of one value that are kept.
+pub const VALUE_BYTES_MAX: usize = 1_024;
+/// Containers of one pod that are kept.
+pub const CONTAINERS_MAX: usize = 256;

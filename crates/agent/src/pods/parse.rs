@@ -1,0 +1,278 @@
+//! What is kept of a pod, and reading it from the API server's JSON. Fields that nobody asked for
+//! are skipped while reading, so a pod costs what is kept of it.
+
+use super::{ATTRIBUTES_PER_POD_MAX, CONTAINERS_MAX, VALUE_BYTES_MAX};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What records say about their pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Pod {
+    pub(crate) uid: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    /// `(k8s.deployment.name, web)` and the like.
+    pub(crate) owner: Option<(&'static str, String)>,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) annotations: Vec<(String, String)>,
+    pub(crate) containers: Vec<Container>,
+}
+
+/// What records say about their container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Container {
+    pub(crate) name: String,
+    pub(crate) image: String,
+    pub(crate) id: String,
+}
+
+/// Which labels and annotations are kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// Names, or `*`.
+    pub(crate) labels: Vec<String>,
+    pub(crate) annotations: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListBody {
+    #[serde(default)]
+    pub(super) metadata: ListMeta,
+    #[serde(default)]
+    pub(super) items: Vec<PodBody>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListMeta {
+    pub(super) resource_version: String,
+}
+
+/// One line of a watch; `object` is a pod, a bookmark or a status.
+#[derive(Deserialize)]
+pub(super) struct EventBody {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) object: PodBody,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct PodBody {
+    pub(super) metadata: Meta,
+    spec: Spec,
+    status: Status,
+    /// Of a `Status` object.
+    pub(super) code: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Meta {
+    name: String,
+    namespace: String,
+    pub(super) uid: String,
+    pub(super) resource_version: String,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<Owner>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Owner {
+    kind: String,
+    name: String,
+    controller: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    containers: Vec<SpecContainer>,
+    init_containers: Option<Vec<SpecContainer>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SpecContainer {
+    name: String,
+    image: String,
+}
+
+// A status is an object of a pod and a text of a `Status`; the text is of no interest.
+#[derive(Default)]
+struct Status(StatusFields);
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct StatusFields {
+    container_statuses: Option<Vec<ContainerStatus>>,
+    init_container_statuses: Option<Vec<ContainerStatus>>,
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Fields(StatusFields),
+            Other(serde::de::IgnoredAny),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Fields(fields) => Self(fields),
+            Either::Other(_) => Self::default(),
+        })
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatus {
+    name: String,
+    #[serde(rename = "containerID")]
+    container_id: String,
+}
+
+impl PodBody {
+    /// What is kept; nothing when it is no pod.
+    pub(super) fn kept(self, wanted: &Wanted) -> Option<Pod> {
+        let mut meta = self.metadata;
+        if meta.uid.is_empty() || meta.name.is_empty() {
+            return None;
+        }
+        // The kubelet names the folder of a static pod by the hash of its file, not by its UID.
+        let mirror = meta.annotations.as_mut().and_then(|all| all.remove(CONFIG_HASH));
+        let status = self.status.0;
+        let ids = status.container_statuses.into_iter().chain(status.init_container_statuses);
+        let mut ids: BTreeMap<String, String> =
+            ids.flatten().map(|status| (status.name, status.container_id)).collect();
+        let declared =
+            self.spec.containers.into_iter().chain(self.spec.init_containers.into_iter().flatten());
+        let containers = declared
+            .take(CONTAINERS_MAX)
+            .map(|one| Container {
+                id: bare_id(&ids.remove(&one.name).unwrap_or_default()),
+                name: cut(one.name),
+                image: cut(one.image),
+            })
+            .collect();
+        let labels = meta.labels.take().unwrap_or_default();
+        let owner = owner(meta.owner_references.unwrap_or_default(), &labels);
+        Some(Pod {
+            uid: mirror.unwrap_or(meta.uid),
+            name: meta.name,
+            namespace: meta.namespace,
+            owner,
+            labels: chosen(labels, &wanted.labels),
+            annotations: chosen(meta.annotations.unwrap_or_default(), &wanted.annotations),
+            containers,
+        })
+    }
+}
+
+/// Written by the kubelet onto the API's picture of a static pod.
+const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+fn chosen(all: BTreeMap<String, String>, wanted: &[String]) -> Vec<(String, String)> {
+    let every = wanted.iter().any(|name| name == "*");
+    all.into_iter()
+        .filter(|(name, _)| every || wanted.contains(name))
+        .take(ATTRIBUTES_PER_POD_MAX)
+        .map(|(name, value)| (cut(name), cut(value)))
+        .collect()
+}
+
+/// Who made the pod, in the words of OpenTelemetry. The Deployment behind a ReplicaSet is known by
+/// the hash that the ReplicaSet's name ends with.
+fn owner(
+    owners: Vec<Owner>,
+    labels: &BTreeMap<String, String>,
+) -> Option<(&'static str, String)> {
+    let owner = owners.into_iter().find(|owner| owner.controller)?;
+    let (key, name) = match owner.kind.as_str() {
+        "ReplicaSet" => {
+            let hash = labels.get("pod-template-hash").map(|hash| format!("-{hash}"));
+            let deployment = hash.and_then(|hash| owner.name.strip_suffix(&hash).map(str::to_owned));
+            match deployment {
+                Some(deployment) => ("k8s.deployment.name", deployment),
+                None => ("k8s.replicaset.name", owner.name),
+            }
+        }
+        "StatefulSet" => ("k8s.statefulset.name", owner.name),
+        "DaemonSet" => ("k8s.daemonset.name", owner.name),
+        "Job" => ("k8s.job.name", owner.name),
+        "CronJob" => ("k8s.cronjob.name", owner.name),
+        _ => return None,
+    };
+    Some((key, cut(name)))
+}
+
+/// `containerd://abc` without the runtime.
+fn bare_id(id: &str) -> String {
+    cut(id.rsplit("://").next().unwrap_or_default().to_owned())
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > VALUE_BYTES_MAX {
+        let mut end = VALUE_BYTES_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: &serde_json::Value, wanted: &Wanted) -> Option<Pod> {
+        serde_json::from_value::<PodBody>(value.clone()).unwrap().kept(wanted)
+    }
+
+    fn pod() -> serde_json::Value {
+        json!({
+            "metadata": {
+                "name": "web-5d4f-x", "namespace": "shop", "uid": "u1", "resourceVersion": "7",
+                "labels": {"app": "web", "pod-template-hash": "5d4f"},
+                "annotations": {"team": "a", "noise": "b"},
+                "ownerReferences": [{"kind": "ReplicaSet", "name": "web-5d4f", "controller": true}],
+            },
+            "spec": {"containers": [{"name": "app", "image": "web:1", "env": [{"name": "SECRET", "value": "CANARY"}]}]},
+            "status": {"containerStatuses": [{"name": "app", "containerID": "containerd://abc"}]},
+        })
+    }
+
+    #[test]
+    fn r27_a_pod_keeps_owner_labels_chosen_annotations_and_containers_and_nothing_else() {
+        let wanted = Wanted { labels: vec!["*".into()], annotations: vec!["team".into()] };
+        let kept = read(&pod(), &wanted).unwrap();
+        assert_eq!(kept.owner, Some(("k8s.deployment.name", "web".to_owned())));
+        assert_eq!(kept.annotations, [("team".to_owned(), "a".to_owned())]);
+        assert_eq!(kept.labels.len(), 2);
+        let container = Container { name: "app".into(), image: "web:1".into(), id: "abc".into() };
+        assert_eq!(kept.containers, [container]);
+        assert!(!format!("{kept:?}").contains("CANARY"));
+    }
+
+    #[test]
+    fn r27_a_static_pod_is_found_by_the_hash_that_names_its_folder() {
+        let mut value = pod();
+        value["metadata"]["annotations"] = json!({CONFIG_HASH: "h1"});
+        assert_eq!(read(&value, &Wanted::default()).unwrap().uid, "h1");
+    }
+
+    #[test]
+    fn a_status_and_an_empty_object_are_no_pods_and_long_values_are_cut() {
+        assert_eq!(read(&json!({"kind": "Status", "status": "Failure", "code": 410}), &Wanted::default()), None);
+        assert_eq!(read(&json!({}), &Wanted::default()), None);
+        let mut value = pod();
+        value["metadata"]["labels"] = json!({"long": "ä".repeat(VALUE_BYTES_MAX)});
+        let wanted = Wanted { labels: vec!["*".into()], annotations: Vec::new() };
+        let kept = read(&value, &wanted).unwrap();
+        assert_eq!(kept.labels[0].1.len(), VALUE_BYTES_MAX);
+    }
+}

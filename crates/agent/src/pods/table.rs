@@ -1,0 +1,206 @@
+//! The pods that are known, and those whose files are still read.
+
+use super::{PODS_MAX, Pod};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Pods by their UID; shared by the watch and the reader.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: Mutex<HashMap<String, Entry>>,
+    changed: Condvar,
+    synced: AtomicBool,
+    numbers: PodNumbers,
+}
+
+/// What is counted.
+#[derive(Debug, Default)]
+pub(crate) struct PodNumbers {
+    /// Lists that succeeded.
+    pub(crate) lists: AtomicU64,
+    /// Events of watches.
+    pub(crate) events: AtomicU64,
+    /// Times that the API server could not be asked.
+    pub(crate) failures: AtomicU64,
+    /// Files whose pod was not known in time.
+    pub(crate) late: AtomicU64,
+    /// Pods that found no room.
+    pub(crate) refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    pod: Option<Arc<Pod>>,
+    /// Files of it that are read.
+    holders: usize,
+    gone: bool,
+}
+
+impl Table {
+    /// What was counted.
+    pub(crate) fn numbers(&self) -> &PodNumbers {
+        &self.numbers
+    }
+
+    /// How many pods are known.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether the API server was asked successfully, once.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pod exists, or changed.
+    pub(crate) fn put(&self, pod: Pod) {
+        let mut entries = self.lock();
+        if !entries.contains_key(&pod.uid) && entries.len() >= PODS_MAX {
+            self.numbers.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let entry = entries.entry(pod.uid.clone()).or_default();
+        entry.gone = false;
+        if entry.pod.as_deref() != Some(&pod) {
+            entry.pod = Some(Arc::new(pod));
+        }
+        drop(entries);
+        self.changed.notify_all();
+    }
+
+    /// A pod is deleted: it goes when its files are drained.
+    pub(crate) fn delete(&self, uid: &str) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(uid) {
+            entry.gone = true;
+            if entry.holders == 0 {
+                entries.remove(uid);
+            }
+        }
+    }
+
+    /// The list is whole: what is not in it is gone.
+    pub(crate) fn replace(&self, pods: Vec<Pod>) {
+        for entry in self.lock().values_mut() {
+            entry.gone = true;
+        }
+        for pod in pods {
+            self.put(pod);
+        }
+        self.lock().retain(|_, entry| !entry.gone || entry.holders > 0);
+        self.synced.store(true, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    /// Somebody begins to read a file of the pod.
+    pub(crate) fn hold(&self, uid: &str) {
+        let mut entries = self.lock();
+        if entries.contains_key(uid) || entries.len() < PODS_MAX {
+            entries.entry(uid.to_owned()).or_default().holders += 1;
+        }
+    }
+
+    /// A file of the pod is drained.
+    pub(crate) fn release(&self, uid: &str) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(uid) {
+            entry.holders = entry.holders.saturating_sub(1);
+            if entry.holders == 0 && (entry.gone || entry.pod.is_none()) {
+                entries.remove(uid);
+            }
+        }
+    }
+
+    /// What is known of a pod now.
+    pub(crate) fn get(&self, uid: &str) -> Option<Arc<Pod>> {
+        self.lock().get(uid)?.pod.clone()
+    }
+
+    /// What is known of a pod, waiting for it for a while.
+    pub(crate) fn wait(&self, uid: &str, at_most: Duration) -> Option<Arc<Pod>> {
+        let known = |entries: &HashMap<String, Entry>| {
+            entries.get(uid).and_then(|entry| entry.pod.clone())
+        };
+        let (entries, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), at_most, |entries| known(entries).is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        known(&entries)
+    }
+
+    /// Waits for the first list, for a while.
+    pub(crate) fn wait_synced(&self, at_most: Duration) -> bool {
+        let waiting = |_: &mut HashMap<String, Entry>| !self.is_synced();
+        let _unused = self
+            .changed
+            .wait_timeout_while(self.lock(), at_most, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        self.is_synced()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(uid: &str) -> Pod {
+        Pod { uid: uid.to_owned(), name: format!("pod-{uid}"), ..Pod::default() }
+    }
+
+    #[test]
+    fn r27_a_deleted_pod_stays_until_its_files_are_drained() {
+        let table = Table::default();
+        table.put(pod("a"));
+        table.hold("a");
+        table.hold("a");
+        table.delete("a");
+        assert!(table.get("a").is_some());
+        table.release("a");
+        assert!(table.get("a").is_some());
+        table.release("a");
+        assert!(table.get("a").is_none());
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn r27_a_new_list_forgets_what_is_gone_and_keeps_what_is_read() {
+        let table = Table::default();
+        for uid in ["a", "b", "c"] {
+            table.put(pod(uid));
+        }
+        table.hold("b");
+        table.replace(vec![pod("c")]);
+        assert!(table.get("a").is_none() && table.get("b").is_some() && table.get("c").is_some());
+        assert!(table.is_synced());
+        table.release("b");
+        assert!(table.get("b").is_none());
+    }
+
+    #[test]
+    fn r27_a_reader_waits_for_a_pod_until_it_is_known() {
+        let table = Arc::new(Table::default());
+        table.hold("a");
+        assert!(table.wait("a", Duration::ZERO).is_none());
+        let other = table.clone();
+        let waiting = std::thread::spawn(move || other.wait("a", Duration::from_secs(60)));
+        table.put(pod("a"));
+        assert!(waiting.join().unwrap().is_some());
+    }
+
+    #[test]
+    fn no_number_of_pods_makes_the_table_grow_beyond_its_bound() {
+        let table = Table::default();
+        for index in 0..PODS_MAX + 3 {
+            table.put(pod(&index.to_string()));
+        }
+        table.hold("one more");
+        assert_eq!(table.len(), PODS_MAX);
+        assert_eq!(table.numbers().refused.load(Ordering::Relaxed), 3);
+    }
+}

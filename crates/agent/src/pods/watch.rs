@@ -1,0 +1,251 @@
+//! List, then watch, then list again when the watch cannot go on.
+
+use super::parse::{EventBody, ListBody, Wanted};
+use super::{EVENT_BYTES_MAX, LIST_BYTES_MAX, Table};
+use crate::config::Kubernetes;
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderValue, Method};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use wire::{Bytes, Channel, ChannelOptions, Message, TlsFiles, WireError};
+
+/// The server ends a watch after this time, and it is begun again where it stood.
+pub const WATCH_SECONDS: u64 = 300;
+/// The first pause after a failure.
+pub const PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// The longest pause after failures in a row.
+pub const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Bytes of a token.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Where to ask, and for what.
+#[derive(Debug, Clone)]
+pub(crate) struct WatchOptions {
+    pub(crate) address: String,
+    pub(crate) node: String,
+    pub(crate) token_file: PathBuf,
+    pub(crate) ca_file: PathBuf,
+    pub(crate) wanted: Wanted,
+    /// The first and the longest pause after failures in a row.
+    pub(crate) pauses: (Duration, Duration),
+}
+
+impl WatchOptions {
+    /// From the config and the variables of a Pod.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(crate) fn new(
+        config: &Kubernetes,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let node = config.node_name.clone().or_else(|| variable("NODE_NAME"));
+        let node = node.ok_or(
+            "the name of this node is not known: set NODE_NAME from spec.nodeName, or `node_name`",
+        )?;
+        let of_pod = || {
+            let host = variable("KUBERNETES_SERVICE_HOST")?;
+            let port = variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".to_owned());
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            Some(format!("https://{host}:{port}"))
+        };
+        let address = config.api_server.clone().or_else(of_pod);
+        let address = address.ok_or("not in a Pod, and `api_server` is not set")?;
+        let wanted =
+            Wanted { labels: config.labels.clone(), annotations: config.annotations.clone() };
+        let (token_file, ca_file) = (config.token_file.clone(), config.ca_file.clone());
+        let pauses = (PAUSE_FIRST, PAUSE_MAX);
+        Ok(Self { address, node, token_file, ca_file, wanted, pauses })
+    }
+}
+
+/// Why a round ended.
+enum Ended {
+    /// The version is too old: list again at once.
+    Expired,
+    /// The server ended the watch in good order; it goes on from here.
+    Timeout(String),
+}
+
+/// Keeps the table equal to the pods of the node until `stop`.
+pub(crate) async fn run(options: WatchOptions, table: Arc<Table>, stop: CancellationToken) {
+    let mut pause = options.pauses.0;
+    while !stop.is_cancelled() {
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = round(&options, &table, &mut pause) => outcome,
+        };
+        let Err(error) = outcome else { continue };
+        table.numbers().failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%error, "cannot follow the pods of this node; records go without what is new of them");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(options.pauses.1);
+    }
+}
+
+/// One list and the watches that follow it; well when the version expired.
+async fn round(
+    options: &WatchOptions,
+    table: &Table,
+    pause: &mut Duration,
+) -> Result<(), WireError> {
+    let channel = Channel::new(ChannelOptions {
+        tls: TlsFiles { ca: Some(options.ca_file.clone()), ..TlsFiles::default() },
+        answer_bytes_max: LIST_BYTES_MAX,
+        ..ChannelOptions::to(options.address.clone())
+    })?;
+    let mut version = list(&channel, options, table).await?;
+    *pause = options.pauses.0;
+    loop {
+        match watch(&channel, options, table, &version).await? {
+            Ended::Timeout(next) => version = next,
+            Ended::Expired => return Ok(()),
+        }
+    }
+}
+
+async fn list(
+    channel: &Channel,
+    options: &WatchOptions,
+    table: &Table,
+) -> Result<String, WireError> {
+    // Version 0 is answered from the server's memory, which knows pods by their node.
+    let path = format!("/api/v1/pods?{}&resourceVersion=0", selector(&options.node));
+    let received = channel.exchange(message(channel, options, path)?).await?;
+    if received.status != 200 || received.cut {
+        let shown = format!("{}/api/v1/pods", channel.shown());
+        return Err(if received.cut {
+            WireError::TooLarge { shown, limit: LIST_BYTES_MAX }
+        } else {
+            WireError::Status { shown, status: received.status, after: None }
+        });
+    }
+    let body: ListBody = serde_json::from_slice(&received.body)
+        .map_err(|error| garbage(channel, &format!("no list of pods: {error}")))?;
+    let pods = body.items.into_iter().filter_map(|pod| pod.kept(&options.wanted)).collect();
+    table.replace(pods);
+    table.numbers().lists.fetch_add(1, Ordering::Relaxed);
+    Ok(body.metadata.resource_version)
+}
+
+async fn watch(
+    channel: &Channel,
+    options: &WatchOptions,
+    table: &Table,
+    version: &str,
+) -> Result<Ended, WireError> {
+    let path = format!(
+        "/api/v1/pods?{}&watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}\
+         &resourceVersion={version}",
+        selector(&options.node)
+    );
+    let mut stream = channel.open(message(channel, options, path)?).await?;
+    match stream.status {
+        200 => {}
+        410 => return Ok(Ended::Expired),
+        status => {
+            let shown = format!("{}/api/v1/pods", channel.shown());
+            return Err(WireError::Status { shown, status, after: None });
+        }
+    }
+    let mut version = version.to_owned();
+    let mut pending: Vec<u8> = Vec::new();
+    // A server that dies without a word is noticed a while after the watch should have ended.
+    let silence = Duration::from_secs(WATCH_SECONDS + WATCH_SECONDS / 2);
+    loop {
+        let next = tokio::time::timeout(silence, stream.next()).await.map_err(|_| {
+            WireError::TimedOut { shown: channel.shown().to_owned(), after: silence }
+        })?;
+        let Some(bytes) = next? else { return Ok(Ended::Timeout(version)) };
+        pending.extend_from_slice(&bytes);
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            if !event(channel, options, table, &line, &mut version)? {
+                return Ok(Ended::Expired);
+            }
+        }
+        if pending.len() > EVENT_BYTES_MAX {
+            let shown = channel.shown().to_owned();
+            return Err(WireError::TooLarge { shown, limit: EVENT_BYTES_MAX });
+        }
+    }
+}
+
+/// Takes one event; false when the watch cannot go on.
+fn event(
+    channel: &Channel,
+    options: &WatchOptions,
+    table: &Table,
+    line: &[u8],
+    version: &mut String,
+) -> Result<bool, WireError> {
+    if line.trim_ascii().is_empty() {
+        return Ok(true);
+    }
+    let event: EventBody = serde_json::from_slice(line)
+        .map_err(|error| garbage(channel, &format!("no event: {error}")))?;
+    table.numbers().events.fetch_add(1, Ordering::Relaxed);
+    if event.kind == "ERROR" {
+        return match event.object.code {
+            Some(410) => Ok(false),
+            code => Err(garbage(channel, &format!("error {}", code.unwrap_or_default()))),
+        };
+    }
+    if !event.object.metadata.resource_version.is_empty() {
+        version.clone_from(&event.object.metadata.resource_version);
+    }
+    match (event.kind.as_str(), event.object.kept(&options.wanted)) {
+        ("ADDED" | "MODIFIED", Some(pod)) => table.put(pod),
+        ("DELETED", Some(pod)) => table.delete(&pod.uid),
+        _ => {}
+    }
+    Ok(true)
+}
+
+fn garbage(channel: &Channel, reason: &str) -> WireError {
+    WireError::Unreachable { shown: channel.shown().to_owned(), reason: reason.to_owned() }
+}
+
+/// `spec.nodeName=NODE` as part of a query.
+fn selector(node: &str) -> String {
+    let mut text = String::from("fieldSelector=spec.nodeName%3D");
+    for byte in node.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+fn message(channel: &Channel, options: &WatchOptions, path: String) -> Result<Message, WireError> {
+    let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
+    // The kubelet replaces the token every hour or so: it is read for each request.
+    let token = std::fs::read_to_string(&options.token_file).ok();
+    let token = token.filter(|token| token.len() <= TOKEN_BYTES_MAX);
+    match token {
+        Some(token) if channel.is_open_line() => {
+            drop(token);
+            let (host, shown) = (options.address.clone(), channel.shown().to_owned());
+            return Err(WireError::Credential { host, shown });
+        }
+        Some(token) => {
+            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.trim())) {
+                value.set_sensitive(true);
+                headers.push((AUTHORIZATION, value));
+            }
+        }
+        None => {}
+    }
+    Ok(Message { method: Method::GET, path, headers, body: Bytes::new() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The watch against a scripted API server on the loopback.
+
+use super::*;
+use serde_json::{Value, json};
+use std::sync::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+/// Answers request after request with the next script; tells what was asked.
+struct Script {
+    asked: Mutex<Vec<String>>,
+    done: Notify,
+}
+
+fn pod(name: &str, version: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}"), "resourceVersion": version},
+           "spec": {"containers": []}, "status": {}})
+}
+
+fn list(names: &[&str], version: &str) -> String {
+    let items: Vec<Value> = names.iter().map(|name| pod(name, "1")).collect();
+    answer(&json!({"metadata": {"resourceVersion": version}, "items": items}).to_string())
+}
+
+fn event(kind: &str, object: &Value) -> String {
+    format!("{}\n", json!({"type": kind, "object": object}))
+}
+
+fn answer(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+async fn serve(answers: Vec<String>) -> (String, Arc<Script>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let script = Arc::new(Script { asked: Mutex::default(), done: Notify::new() });
+    let shared = script.clone();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 16 * 1024];
+            let mut length = 0;
+            while !head[..length].ends_with(b"\r\n\r\n") {
+                length += stream.read(&mut head[length..]).await.unwrap();
+            }
+            let text = String::from_utf8_lossy(&head[..length]).into_owned();
+            shared.asked.lock().unwrap().push(text);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if answer.is_empty() {
+                break;
+            }
+        }
+        shared.done.notify_one();
+        std::future::pending::<()>().await;
+    });
+    (address, script)
+}
+
+fn options(address: String, token_file: PathBuf) -> WatchOptions {
+    let wanted = Wanted::default();
+    let pauses = (Duration::from_millis(1), Duration::from_millis(4));
+    WatchOptions { address, node: "node a".into(), token_file, ca_file: PathBuf::new(), wanted, pauses }
+}
+
+async fn until_done(answers: Vec<String>) -> (Arc<Table>, Vec<String>) {
+    let (address, script) = serve(answers).await;
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "first\n").unwrap();
+    let (table, stop) = (Arc::new(Table::default()), CancellationToken::new());
+    let task = tokio::spawn(run(options(address, token), table.clone(), stop.clone()));
+    script.done.notified().await;
+    stop.cancel();
+    task.await.unwrap();
+    let asked = script.asked.lock().unwrap().clone();
+    (table, asked)
+}
+
+#[tokio::test]
+async fn r27_a_watch_goes_on_where_it_stood_and_an_expired_one_lists_again() {
+    let bookmark = json!({"metadata": {"resourceVersion": "9"}});
+    let expired = json!({"kind": "Status", "status": "Failure", "code": 410});
+    let (table, asked) = until_done(vec![
+        list(&["a", "b"], "5"),
+        answer(&(event("DELETED", &pod("a", "6")) + &event("ADDED", &pod("c", "7")) + &event("BOOKMARK", &bookmark))),
+        answer(&event("ERROR", &expired)),
+        list(&["c", "d"], "20"),
+        answer(&event("MODIFIED", &pod("d", "21"))),
+        String::new(),
+    ])
+    .await;
+    assert!(asked[0].contains("fieldSelector=spec.nodeName%3Dnode%20a&resourceVersion=0"));
+    assert!(asked[0].contains("authorization: Bearer first"));
+    assert!(asked[1].contains("resourceVersion=5") && asked[1].contains("allowWatchBookmarks=true"));
+    assert!(asked[2].contains("resourceVersion=9"), "{}", asked[2]);
+    assert!(asked[3].contains("resourceVersion=0"));
+    assert!(asked[5].contains("resourceVersion=21"));
+    assert!(table.get("uid-c").is_some() && table.get("uid-d").is_some());
+    assert!(table.get("uid-a").is_none() && table.get("uid-b").is_none());
+}
+
+#[tokio::test]
+async fn r27_an_api_server_that_answers_garbage_is_asked_again_and_breaks_nothing() {
+    let refused = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let (table, asked) = until_done(vec![
+        refused.to_owned(),
+        "\0\0garbage\r\n\r\n".to_owned(),
+        answer("[1, 2"),
+        list(&["a"], "5"),
+        answer("nonsense\n"),
+        String::new(),
+    ])
+    .await;
+    assert_eq!(asked.len(), 6);
+    assert!(table.get("uid-a").is_some());
+    assert!(table.numbers().failures.load(Ordering::Relaxed) >= 4);
+}
+
+#[tokio::test]
+async fn r27_a_token_never_goes_over_an_open_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "CANARY").unwrap();
+    let options = options("http://192.0.2.1".to_owned(), token);
+    let channel = Channel::new(ChannelOptions::to(options.address.clone())).unwrap();
+    let error = list_error(&channel, &options).await;
+    assert!(matches!(error, WireError::Credential { .. }), "{error:?}");
+    assert!(!format!("{error:?} {error}").contains("CANARY"));
+}
+
+async fn list_error(channel: &Channel, options: &WatchOptions) -> WireError {
+    super::list(channel, options, &Table::default()).await.unwrap_err()
+}
+
+#[test]
+fn what_is_missing_to_ask_the_api_is_told() {
+    let input = "inputs: [{type: kubernetes}]";
+    let config = crate::config::parse(input).unwrap();
+    let crate::config::InputKind::Kubernetes(kubernetes) = &config.inputs[0].kind else { panic!() };
+    assert!(WatchOptions::new(kubernetes, |_| None).unwrap_err().contains("NODE_NAME"));
+    let variable = |name: &str| match name {
+        "NODE_NAME" => Some("n".to_owned()),
+        "KUBERNETES_SERVICE_HOST" => Some("fd00::1".to_owned()),
+        _ => None,
+    };
+    let options = WatchOptions::new(kubernetes, variable).unwrap();
+    assert_eq!(options.address, "https://[fd00::1]:443");
+}

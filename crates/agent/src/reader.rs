@@ -1,0 +1,199 @@
+//! The one thread that reads: files → lines → records → sampling → blocks for the sinks; and back:
+//! what the sinks have taken → offsets → the checkpoint.
+//!
+//! No async. It waits in one place only ([`Tailer::wait`]), and when the ring is full in another
+//! (for room), where it still looks after deleted files, commands and commits (R20). A block is
+//! handed on when it is full, or [`LINGER`] after its first record.
+
+mod commit;
+mod control;
+mod feed;
+pub(crate) mod inputs;
+mod sampling;
+pub(crate) mod sources;
+mod spill;
+
+pub(crate) use commit::{Books, SinkHandle, resume};
+pub(crate) use control::{Control, Order};
+pub(crate) use feed::{Core, Parts, Piece};
+pub(crate) use spill::Aside;
+pub(crate) use sampling::Stage;
+
+use crate::journal::Journals;
+use crate::say::Say;
+use host::tail::Tailer;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a block that is not full waits for more records.
+pub const LINGER: Duration = Duration::from_millis(50);
+/// The pause after having read everything: events that come meanwhile are taken together.
+pub const PACE: Duration = Duration::from_millis(10);
+/// The longest time without a look at commands and commits.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often unfinished pieces are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often numbers are published while there is work.
+const PUBLISH: Duration = Duration::from_secs(1);
+/// The longest wait when there is nothing at all to do.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How the reader ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything that was read is delivered.
+    Delivered,
+    /// Some of it is not.
+    Undelivered,
+}
+
+/// The reader's thread.
+pub(crate) struct Reader {
+    pub(crate) tailer: Tailer,
+    pub(crate) core: Core,
+    pub(crate) control: Arc<Control>,
+    pub(crate) journals: Journals,
+    pub(crate) say: Say,
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn wall_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Reader {
+    /// Reads until it is told to stop, then delivers what it has within the time for that.
+    pub(crate) fn run(&mut self) -> Ended {
+        let mut worked = false;
+        let mut next_tick = Instant::now();
+        let mut next_publish = Instant::now();
+        loop {
+            let now = Instant::now();
+            self.look(now);
+            if self.control.stopped() {
+                return self.end();
+            }
+            if now >= next_publish || self.control.is_asked() {
+                self.publish();
+                next_publish = now + PUBLISH;
+            }
+            if self.core.is_stuck() {
+                self.wait_for_room(now);
+                continue;
+            }
+            if now >= next_tick {
+                self.core.tick(wall_ns());
+                next_tick = now + TICK;
+                continue;
+            }
+            if self.core.resume_rest() || self.read(now) {
+                worked = true;
+                continue;
+            }
+            self.core.flush_when_due(now);
+            if self.core.is_stuck() {
+                continue;
+            }
+            if std::mem::take(&mut worked) {
+                // Many small writes are taken in one go instead of one wake-up each.
+                std::thread::sleep(PACE);
+                continue;
+            }
+            let pause = self.pause(now, next_tick);
+            self.tailer.wait(now, pause);
+        }
+    }
+
+    /// Reads a piece of some file, of what was kept aside, or of a journal; false when there is
+    /// nothing.
+    fn read(&mut self, now: Instant) -> bool {
+        if self.core.feed_spilled() {
+            return true;
+        }
+        if self.journals.feed(&mut self.core) {
+            return true;
+        }
+        let Some(chunk) = self.tailer.turn(now) else { return false };
+        self.core.accept(&chunk, wall_ns());
+        true
+    }
+
+    /// Commands, commits, checkpoint, notices.
+    fn look(&mut self, now: Instant) {
+        if let Some(order) = self.control.take_order() {
+            self.obey(order, now);
+        }
+        self.core.collect(&mut self.tailer, &mut self.journals);
+        self.core.checkpoint_when_due(&mut self.tailer, &mut self.journals, now);
+        while let Some(notice) = self.tailer.take_notice() {
+            self.say.warn(&notice.to_string());
+        }
+    }
+
+    fn obey(&mut self, order: Order, now: Instant) {
+        match order {
+            Order::Inputs { intents, stage } => {
+                self.core.flush();
+                let tail = intents.iter().map(|intent| intent.tail.clone()).collect();
+                self.core.replan(intents, stage);
+                self.tailer.reconfigure(tail, now);
+            }
+            Order::Sinks { make } => {
+                self.core.flush();
+                self.core.change_sinks(make);
+            }
+        }
+    }
+
+    /// The ring is full: reading waits, and only what vanishes is read, to be kept aside.
+    fn wait_for_room(&mut self, now: Instant) {
+        if self.core.unstick(LOOK) {
+            return;
+        }
+        self.core.keep_vanishing(&mut self.tailer, now);
+    }
+
+    fn pause(&self, now: Instant, next_tick: Instant) -> Duration {
+        let mut until = IDLE;
+        if let Some(due) = self.core.flush_due() {
+            until = until.min(due.saturating_duration_since(now));
+        }
+        if self.core.has_open() {
+            until = until.min(next_tick.saturating_duration_since(now));
+        }
+        if let Some(due) = self.core.checkpoint_due() {
+            until = until.min(due.saturating_duration_since(now).max(LOOK));
+        }
+        if self.core.is_waiting_for_sinks() {
+            until = until.min(LOOK * 4);
+        }
+        until
+    }
+
+    fn publish(&mut self) {
+        self.core.publish(&self.tailer, &self.control);
+    }
+
+    /// What was read is handed on and waited for; then the last checkpoint.
+    fn end(&mut self) -> Ended {
+        let deadline = Instant::now() + self.control.shutdown_timeout();
+        self.core.flush();
+        while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
+            self.core.unstick(LOOK);
+            self.core.collect(&mut self.tailer, &mut self.journals);
+        }
+        let handed_on = !self.core.is_stuck();
+        self.core.close_ring();
+        while !self.core.sinks_ended() && Instant::now() < deadline && !self.control.hurried() {
+            self.core.collect(&mut self.tailer, &mut self.journals);
+            std::thread::sleep(PACE);
+        }
+        let delivered = handed_on && self.core.sinks_ended();
+        self.core.abandon_sinks();
+        self.core.collect(&mut self.tailer, &mut self.journals);
+        self.core.checkpoint(&mut self.tailer, &mut self.journals);
+        self.publish();
+        if delivered { Ended::Delivered } else { Ended::Undelivered }
+    }
+}

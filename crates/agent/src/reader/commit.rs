@@ -1,0 +1,231 @@
+//! From what sinks have taken to what is written down.
+//!
+//! A file is committed up to the lowest offset of all sinks. The checkpoint is written when
+//! something moved, not more often than configured, and at the end.
+
+use super::feed::Core;
+use super::sources::Sources;
+use crate::config::Sink;
+use crate::journal::Journals;
+use crate::numbers::SinkNumbers;
+use crate::sink::Moves;
+use host::tail::{Head, Identity, Marker, Resume, Tailer};
+use pipeline::ledger::FileId;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use store::{Checkpoint, Entry, FileRecord, State};
+use tokio_util::sync::CancellationToken;
+
+/// The pause after a checkpoint that could not be written.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+
+/// A running sink.
+#[derive(Debug)]
+pub(crate) struct SinkHandle {
+    pub(crate) sink: Sink,
+    pub(crate) moves: Arc<Moves>,
+    pub(crate) numbers: Arc<SinkNumbers>,
+    pub(crate) abandon: CancellationToken,
+    pub(crate) thread: Option<JoinHandle<()>>,
+}
+
+/// Sinks, and what is written down.
+pub(crate) struct Books {
+    pub(crate) sinks: Vec<SinkHandle>,
+    pub(crate) state: Arc<State>,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) interval: Duration,
+    pub(crate) block_bytes_max: u64,
+    /// Files that some sink does not have up to where they were read.
+    waiting: Vec<u32>,
+    dirty: bool,
+    next: Instant,
+    moved: Vec<(FileId, u64)>,
+}
+
+impl Books {
+    /// Books with nothing in them.
+    pub(crate) fn new(
+        sinks: Vec<SinkHandle>,
+        state: Arc<State>,
+        checkpoint: Checkpoint,
+        interval: Duration,
+        block_bytes_max: u64,
+    ) -> Self {
+        Self {
+            sinks,
+            state,
+            checkpoint,
+            interval,
+            block_bytes_max,
+            waiting: Vec::new(),
+            dirty: false,
+            next: Instant::now(),
+            moved: Vec::new(),
+        }
+    }
+
+    /// A file was read further.
+    pub(crate) fn wait_for(&mut self, slot: u32) {
+        if !self.waiting.contains(&slot) {
+            self.waiting.push(slot);
+        }
+    }
+
+    /// Other sinks. What stays keeps its place in the files' books; what is new begins where
+    /// reading is.
+    pub(crate) fn change(&mut self, make: super::control::MakeSinks, sources: &mut Sources) {
+        let before: Vec<Arc<Moves>> = self.sinks.iter().map(|sink| sink.moves.clone()).collect();
+        make(&mut self.sinks);
+        let places: Vec<Option<usize>> = self
+            .sinks
+            .iter()
+            .map(|sink| before.iter().position(|moves| Arc::ptr_eq(moves, &sink.moves)))
+            .collect();
+        for source in sources.iter_mut() {
+            let known = |place: &Option<usize>| {
+                place.and_then(|at| source.moved.get(at)).copied().unwrap_or(source.base)
+            };
+            source.moved = places.iter().map(known).collect();
+            if !self.waiting.contains(&source.id.slot) {
+                self.waiting.push(source.id.slot);
+            }
+        }
+        self.dirty = true;
+    }
+}
+
+impl Core {
+    /// Takes what the sinks have moved.
+    pub(crate) fn collect(&mut self, tailer: &mut Tailer, journals: &mut Journals) {
+        let books = &mut self.books;
+        for (at, sink) in books.sinks.iter().enumerate() {
+            sink.moves.take(&mut books.moved);
+            for (file, offset) in books.moved.drain(..) {
+                let source = self.sources.get_mut(file.slot).filter(|one| one.id == file);
+                if let Some(place) = source.and_then(|source| source.moved.get_mut(at)) {
+                    *place = (*place).max(offset);
+                }
+            }
+        }
+        let mut done = Vec::new();
+        books.waiting.retain(|slot| {
+            let Some(source) = self.sources.get_mut(*slot) else { return false };
+            let lowest = source.lowest();
+            if lowest > source.committed {
+                source.committed = lowest;
+                books.dirty = true;
+                if !journals.commit(*slot, lowest) {
+                    tailer.commit(source.key, lowest);
+                }
+            }
+            if source.closing && lowest >= source.base {
+                done.push(*slot);
+                return false;
+            }
+            let (_, hold) = source.told.unwrap_or((0, None));
+            lowest < hold.unwrap_or(source.base).min(source.base)
+        });
+        self.aside.acknowledge(&self.sources, &self.say);
+        for slot in done {
+            let Some(source) = self.sources.remove(slot) else { continue };
+            let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
+            if let (Some(table), Some(uid)) = (table, &source.pod) {
+                table.release(uid);
+            }
+        }
+    }
+
+    /// Whether sinks have not taken everything yet.
+    pub(crate) fn is_waiting_for_sinks(&self) -> bool {
+        !self.books.waiting.is_empty()
+    }
+
+    /// When a checkpoint is to be written.
+    pub(crate) fn checkpoint_due(&self) -> Option<Instant> {
+        self.books.dirty.then_some(self.books.next)
+    }
+
+    /// Writes a checkpoint when one is due.
+    pub(crate) fn checkpoint_when_due(
+        &mut self,
+        tailer: &mut Tailer,
+        journals: &mut Journals,
+        now: Instant,
+    ) {
+        if self.checkpoint_due().is_some_and(|due| now >= due) {
+            self.checkpoint(tailer, journals);
+        }
+    }
+
+    /// Writes a checkpoint.
+    pub(crate) fn checkpoint(&mut self, tailer: &mut Tailer, journals: &mut Journals) {
+        let files = tailer.records().into_iter().map(record);
+        let entries = files.chain(journals.entries());
+        let books = &mut self.books;
+        match books.checkpoint.save(&books.state, entries) {
+            Ok(_) => {
+                books.dirty = false;
+                books.next = Instant::now() + books.interval;
+                self.numbers.checkpoints.add(1);
+            }
+            Err(error) => {
+                books.next = Instant::now() + FAILURE_PAUSE;
+                self.numbers.checkpoint_failures.add(1);
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                self.say.warn(&format!(
+                    "{error}{cause}; a restart now would deliver lines twice, none is lost"
+                ));
+            }
+        }
+    }
+
+    /// Whether every sink has ended.
+    pub(crate) fn sinks_ended(&self) -> bool {
+        self.books.sinks.iter().all(|sink| sink.numbers.ended.load(Ordering::Acquire))
+    }
+
+    /// Ends every sink, whatever is under way.
+    pub(crate) fn abandon_sinks(&mut self) {
+        for sink in &mut self.books.sinks {
+            sink.abandon.cancel();
+            if let Some(thread) = sink.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn record(resume: Resume) -> Entry {
+    Entry::File(FileRecord {
+        path: resume.path,
+        device: resume.identity.device,
+        inode: resume.identity.inode,
+        birth_ns: resume.identity.birth_ns,
+        handle: resume.identity.handle,
+        offset: resume.offset,
+        head_len: resume.head.len,
+        head: resume.head.hash,
+        marker_len: resume.marker.len,
+        marker: resume.marker.hash,
+    })
+}
+
+/// Where a file goes on, as it was written down.
+pub(crate) fn resume(record: FileRecord) -> Resume {
+    Resume {
+        path: record.path,
+        identity: Identity {
+            device: record.device,
+            inode: record.inode,
+            birth_ns: record.birth_ns,
+            handle: record.handle,
+        },
+        offset: record.offset,
+        head: Head { len: record.head_len, hash: record.head },
+        marker: Marker { len: record.marker_len, hash: record.marker },
+    }
+}

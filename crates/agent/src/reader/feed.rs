@@ -1,0 +1,544 @@
+//! From bytes to blocks.
+
+use super::commit::Books;
+use super::control::{Control, FileLine, MakeSinks};
+use super::inputs::{Intent, METADATA_WAIT};
+use super::sampling::Stage;
+use super::sources::{NewSource, Sources};
+use super::spill::Aside;
+use super::LINGER;
+use crate::block::{Block, End};
+use crate::numbers::Numbers;
+use crate::say::Say;
+use crate::tap::{self, Tap};
+use host::tail::{Chunk, FileKey, PodLog, Tailer};
+use lines::{Counters, Intake, Streams};
+use pipeline::ring::{Producer, Refused};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Files that `status` lists; those with the most unread bytes come first.
+pub const FILES_SHOWN_MAX: usize = 200;
+/// In this time, new pods may hold reading up for [`METADATA_WAIT`] together.
+const METADATA_BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// Everything of the reader but the tailer, from which chunks are borrowed.
+pub(crate) struct Core {
+    pub(crate) intents: Vec<Intent>,
+    pub(crate) sources: Sources,
+    pub(crate) books: Books,
+    pub(crate) aside: Aside,
+    intake: Intake,
+    stage: Box<Stage>,
+    producer: Option<Producer<Block>>,
+    block: Block,
+    since: Option<Instant>,
+    /// A finished block that found no room.
+    stuck: Option<(Block, u64)>,
+    rest: Option<Rest>,
+    touched: Vec<u32>,
+    /// Files with unfinished pieces.
+    open: Vec<u32>,
+    counters: Counters,
+    pub(crate) numbers: Arc<Numbers>,
+    tap: Arc<Tap>,
+    pub(crate) say: Say,
+    metadata: (Instant, Duration),
+}
+
+/// What is left of a chunk when the ring is full.
+struct Rest {
+    slot: u32,
+    offset: u64,
+    bytes: Vec<u8>,
+    now: u64,
+    last: bool,
+}
+
+/// A piece of a file, whoever read it.
+#[derive(Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub(crate) slot: u32,
+    pub(crate) offset: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) now: u64,
+    pub(crate) last: bool,
+    pub(crate) after_hole: bool,
+}
+
+/// What a core is made of.
+pub(crate) struct Parts {
+    pub(crate) intents: Vec<Intent>,
+    pub(crate) books: Books,
+    pub(crate) aside: Aside,
+    pub(crate) stage: Box<Stage>,
+    pub(crate) producer: Producer<Block>,
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) tap: Arc<Tap>,
+    pub(crate) say: Say,
+}
+
+impl Core {
+    /// A core that has read nothing.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let mut producer = parts.producer;
+        let block = producer.buffer();
+        Self {
+            intents: parts.intents,
+            sources: Sources::default(),
+            books: parts.books,
+            aside: parts.aside,
+            intake: Intake::new(),
+            stage: parts.stage,
+            producer: Some(producer),
+            block,
+            since: None,
+            stuck: None,
+            rest: None,
+            touched: Vec::new(),
+            open: Vec::new(),
+            counters: Counters::default(),
+            numbers: parts.numbers,
+            tap: parts.tap,
+            say: parts.say,
+            metadata: (Instant::now(), Duration::ZERO),
+        }
+    }
+
+    /// Takes a chunk of the tailer.
+    pub(crate) fn accept(&mut self, chunk: &Chunk<'_>, now: u64) {
+        let input = chunk.input as usize;
+        let Some(slot) = self.source_of(chunk.key, input, chunk.path, chunk.start) else {
+            return;
+        };
+        let piece = Piece {
+            slot,
+            offset: chunk.start,
+            bytes: chunk.bytes,
+            now,
+            last: chunk.flags.last,
+            after_hole: chunk.flags.hole_skipped,
+        };
+        self.take(&piece);
+    }
+
+    /// Takes a piece; what finds no room in the ring is kept for later.
+    pub(crate) fn take(&mut self, piece: &Piece<'_>) {
+        if self.tap.looks_at(tap::Stage::Raw)
+            && let Some(source) = self.sources.get(piece.slot)
+        {
+            self.tap.raw(&source.origin, piece.bytes);
+        }
+        let taken = self.feed(piece);
+        if taken < piece.bytes.len() {
+            let rest = piece.bytes.get(taken..).unwrap_or_default();
+            self.rest = Some(Rest {
+                slot: piece.slot,
+                offset: piece.offset + taken as u64,
+                bytes: rest.to_vec(),
+                now: piece.now,
+                last: piece.last,
+            });
+        }
+    }
+
+    /// Goes on with a chunk that found no room before.
+    pub(crate) fn resume_rest(&mut self) -> bool {
+        let Some(rest) = self.rest.take() else { return false };
+        let Rest { slot, offset, bytes, now, last } = rest;
+        let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole: false };
+        let taken = self.feed(&piece);
+        if taken < bytes.len() {
+            let offset = offset + taken as u64;
+            let bytes = bytes.get(taken..).unwrap_or_default().to_vec();
+            self.rest = Some(Rest { slot, offset, bytes, now, last });
+        }
+        true
+    }
+
+    /// Feeds bytes into blocks; gives how many were taken before the ring was full.
+    fn feed(&mut self, piece: &Piece<'_>) -> usize {
+        let mut taken = 0;
+        loop {
+            let bytes = piece.bytes.get(taken..).unwrap_or_default();
+            let Some((source, group)) = self.sources.both(piece.slot) else {
+                return piece.bytes.len();
+            };
+            let plan = source.plan.clone();
+            let chunk = lines::Chunk {
+                source: piece.slot,
+                bytes,
+                offset: piece.offset + taken as u64,
+                now: piece.now,
+                last: piece.last,
+                after_hole: piece.after_hole && taken == 0,
+            };
+            let before = self.block.records.len();
+            taken += self.intake.feed(
+                &plan,
+                &mut source.lines,
+                &mut group.streams,
+                &chunk,
+                &mut self.block.records,
+            );
+            if before == 0 && !self.block.records.is_empty() {
+                self.since.get_or_insert_with(Instant::now);
+            }
+            self.touch(piece.slot);
+            if taken >= piece.bytes.len() {
+                break;
+            }
+            if !self.finish() {
+                return taken;
+            }
+        }
+        if piece.last
+            && let Some(source) = self.sources.get_mut(piece.slot)
+        {
+            source.ended = true;
+        }
+        taken
+    }
+
+    /// Remembers that the sinks must be told how far this file was read.
+    fn touch(&mut self, slot: u32) {
+        if let Some(source) = self.sources.get_mut(slot)
+            && !std::mem::replace(&mut source.touched, true)
+        {
+            self.touched.push(slot);
+        }
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether a piece of a chunk waits.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Bytes that wait for room.
+    pub(crate) fn set_rest(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
+        self.rest = Some(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+    }
+
+    /// The slot of a file; a new one when it is new. None when it is not wanted.
+    pub(crate) fn source_of(
+        &mut self,
+        key: FileKey,
+        input: usize,
+        path: &Path,
+        start: u64,
+    ) -> Option<u32> {
+        if let Some(slot) = self.sources.find(key) {
+            self.refresh(slot);
+            return Some(slot);
+        }
+        let intent = self.intents.get(input).filter(|intent| intent.wants(path))?;
+        let uid = PodLog::parse(path).filter(|_| intent.kubernetes).map(|log| log.uid.to_owned());
+        let group = match (intent.kubernetes, path.parent()) {
+            (true, Some(directory)) => directory.to_owned(),
+            _ => path.to_owned(),
+        };
+        let table = intent.pods.clone();
+        let pod = match (&table, &uid) {
+            (Some(table), Some(uid)) => {
+                table.hold(uid);
+                self.pod_within_budget(table, uid)
+            }
+            _ => None,
+        };
+        let intent = self.intents.get(input)?;
+        let origin = Arc::new(intent.origin(path, pod.as_deref()));
+        let pod = uid.filter(|_| table.is_some());
+        let (plan, sinks) = (intent.plan.clone(), self.books.sinks.len());
+        let new = NewSource { key, input, path, plan, origin, pod, base: start, sinks, group };
+        Some(self.sources.add(new))
+    }
+
+    /// A pod that is not known yet is waited for, all together not longer than
+    /// [`METADATA_WAIT`] in a while (R27).
+    fn pod_within_budget(
+        &mut self,
+        table: &crate::pods::Table,
+        uid: &str,
+    ) -> Option<Arc<crate::pods::Pod>> {
+        if let Some(pod) = table.get(uid) {
+            return Some(pod);
+        }
+        let now = Instant::now();
+        if now.saturating_duration_since(self.metadata.0) > METADATA_BUDGET_WINDOW {
+            self.metadata = (now, Duration::ZERO);
+        }
+        let left = METADATA_WAIT.saturating_sub(self.metadata.1);
+        let pod = table.wait(uid, left);
+        self.metadata.1 += now.elapsed();
+        if pod.is_none() {
+            table.numbers().late.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        pod
+    }
+
+    /// What is known of a pod may have changed since its last lines.
+    fn refresh(&mut self, slot: u32) {
+        let Some(source) = self.sources.get_mut(slot) else { return };
+        let Some(uid) = &source.pod else { return };
+        let Some(intent) = self.intents.get(source.input) else { return };
+        let Some(pod) = intent.pods.as_ref().and_then(|table| table.get(uid)) else { return };
+        let origin = intent.origin(&source.path, Some(&pod));
+        if *source.origin != origin {
+            source.origin = Arc::new(origin);
+        }
+    }
+
+    /// Hands on what there is, when it has waited long enough.
+    pub(crate) fn flush_when_due(&mut self, now: Instant) {
+        if self.flush_due().is_some_and(|due| now >= due) {
+            self.finish();
+        }
+    }
+
+    /// When the block that is not full must be handed on.
+    pub(crate) fn flush_due(&self) -> Option<Instant> {
+        self.since.map(|since| since + LINGER)
+    }
+
+    /// Hands on what there is.
+    pub(crate) fn flush(&mut self) {
+        if !self.block.records.is_empty() || !self.touched.is_empty() {
+            self.finish();
+        }
+    }
+
+    /// Thins the block, adds how far files were read, and pushes it; false when it is stuck.
+    fn finish(&mut self) -> bool {
+        self.since = None;
+        self.list_sources();
+        let now = super::wall_ns();
+        if self.tap.looks_at(tap::Stage::Parsed) {
+            self.tap.block(tap::Stage::Parsed, &self.block);
+        }
+        self.stage.thin(&mut self.block, now, &self.numbers);
+        self.rescue(now);
+        if self.tap.looks_at(tap::Stage::Sampled) {
+            self.tap.block(tap::Stage::Sampled, &self.block);
+        }
+        if self.block.is_empty() {
+            self.block.clear();
+            return true;
+        }
+        let Some(producer) = &mut self.producer else { return false };
+        let next = producer.buffer();
+        let block = std::mem::replace(&mut self.block, next);
+        self.block.clear();
+        let bytes = block.memory();
+        self.push(block, bytes)
+    }
+
+    fn push(&mut self, block: Block, bytes: u64) -> bool {
+        let Some(producer) = &mut self.producer else { return false };
+        match producer.try_push(block, bytes) {
+            Ok(_) => true,
+            Err(Refused::Full(block)) => {
+                self.stuck = Some((block, bytes));
+                false
+            }
+            // A single huge line: it goes alone, counted as the largest that can be.
+            Err(Refused::TooLarge(block)) => {
+                let most = self.books.block_bytes_max;
+                self.stuck = Some((block, most));
+                false
+            }
+        }
+    }
+
+    /// Tries again to push the block that found no room, waiting for it for a while.
+    pub(crate) fn unstick(&mut self, timeout: Duration) -> bool {
+        let Some((block, bytes)) = self.stuck.take() else { return true };
+        if let Some(producer) = &mut self.producer
+            && !producer.has_room(bytes)
+        {
+            self.numbers.stalls.add(1);
+            producer.wait_for_room(bytes, timeout);
+        }
+        self.push(block, bytes)
+    }
+
+    /// Whether a block waits for room.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// Files of the block's records, and how far each touched file was read.
+    fn list_sources(&mut self) {
+        let mut slots = std::mem::take(&mut self.touched);
+        // Files that were held and may not be any more.
+        for slot in std::mem::take(&mut self.open) {
+            if !slots.contains(&slot) {
+                slots.push(slot);
+            }
+        }
+        for slot in slots.drain(..) {
+            let Some(source) = self.sources.get(slot) else { continue };
+            let held = self.sources.group(source.group).and_then(|group| group.streams.hold(slot));
+            let Some(source) = self.sources.get_mut(slot) else { continue };
+            let touched = std::mem::take(&mut source.touched);
+            let settled = source.lines.settled().max(source.base);
+            let hold = match (source.lines.hold(), held) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+            if hold.is_some() {
+                self.open.push(slot);
+            }
+            let closed = source.ended && hold.is_none() && !source.closing;
+            let news = source.told != Some((settled, hold)) || closed;
+            if touched || news {
+                self.block.sources.push(source.shared());
+            }
+            if news {
+                source.told = Some((settled, hold));
+                source.closing |= closed;
+                source.base = settled;
+                self.block.ends.push(End { file: source.id, settled, hold, closed });
+                self.books.wait_for(slot);
+            }
+        }
+        self.touched = slots;
+    }
+
+    /// Reads lines of traces with an error again (R26).
+    fn rescue(&mut self, now: u64) {
+        for place in std::mem::take(&mut self.stage.recalled) {
+            let source = self.sources.by_serial(place.file);
+            let bytes = source.and_then(|one| super::spill::read_again(&one.path, one.inode, place));
+            let (Some(source), Some(bytes)) = (source, bytes) else {
+                self.numbers.rescue_missed.add(1);
+                continue;
+            };
+            let (slot, plan) = (source.id.slot, source.plan.clone());
+            if self.block.source(slot).is_none() {
+                self.block.sources.push(source.shared());
+            }
+            let (mut file, mut streams) = (lines::File::default(), Streams::default());
+            let chunk = lines::Chunk {
+                source: slot,
+                bytes: &bytes,
+                offset: place.offset,
+                now,
+                last: true,
+                after_hole: false,
+            };
+            let before = self.block.records.len();
+            let mut intake = Intake::new();
+            intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);
+            intake.close(&plan, &mut streams, now, &mut self.block.records);
+            self.numbers.rescued.add((self.block.records.len() - before) as u64);
+        }
+    }
+
+    /// Emits what waited too long.
+    pub(crate) fn tick(&mut self, now: u64) {
+        self.tap.tidy(Instant::now());
+        let open = std::mem::take(&mut self.open);
+        for slot in &open {
+            let Some((source, group)) = self.sources.both(*slot) else { continue };
+            let plan = source.plan.clone();
+            let before = self.block.records.len();
+            let file = Some((&mut source.lines, *slot));
+            let streams = &mut group.streams;
+            self.intake.tick(&plan, file, streams, now, &mut self.block.records);
+            if self.block.records.len() > before {
+                self.touch(*slot);
+            }
+        }
+        for slot in open {
+            if !self.open.contains(&slot) {
+                self.open.push(slot);
+            }
+        }
+        if self.block.records.is_full() {
+            self.finish();
+        }
+    }
+
+    /// Whether something is unfinished.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Other inputs: files keep their state, and are read as the new ones say.
+    pub(crate) fn replan(&mut self, intents: Vec<Intent>, stage: Option<Box<Stage>>) {
+        let names: Vec<String> = self.intents.iter().map(|one| one.name.clone()).collect();
+        self.intents = intents;
+        for source in self.sources.iter_mut() {
+            let name = names.get(source.input);
+            let same = self.intents.iter().position(|intent| Some(&intent.name) == name);
+            // A file that is not meant any more is ended by the tailer, and drained as it was.
+            source.input = same.unwrap_or(usize::MAX);
+            let Some(intent) = self.intents.get(source.input) else { continue };
+            let pod = source.pod.as_ref().and_then(|uid| intent.pods.as_ref()?.get(uid));
+            source.origin = Arc::new(intent.origin(&source.path, pod.as_deref()));
+            source.plan = intent.plan.clone();
+        }
+        if let Some(stage) = stage {
+            self.stage = stage;
+        }
+    }
+
+    /// Other sinks, from the next block on.
+    pub(crate) fn change_sinks(&mut self, make: MakeSinks) {
+        self.books.change(make, &mut self.sources);
+    }
+
+    /// Nothing will follow.
+    pub(crate) fn close_ring(&mut self) {
+        self.producer = None;
+    }
+
+    /// Numbers and files for those who ask.
+    pub(crate) fn publish(&mut self, tailer: &Tailer, control: &Control) {
+        let new = self.intake.take_counters();
+        add(&mut self.counters, &new);
+        self.numbers.publish(self.counters, tailer.stats());
+        if let Some(producer) = &self.producer {
+            let stage = self.stage.memory() as u64;
+            self.numbers.block_bytes.set(producer.live_bytes() + stage);
+        }
+        if !control.is_asked() {
+            return;
+        }
+        let mut files: Vec<FileLine> = tailer
+            .files()
+            .map(|file| FileLine {
+                path: file.path.to_string_lossy().into_owned(),
+                input: self.intents.get(file.input as usize).map_or("", |one| &one.name).into(),
+                offset: file.offset,
+                committed: file.committed,
+                size: file.size,
+                deleted: file.deleted,
+                possible_loss_bytes: file.possible_loss_bytes,
+            })
+            .collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.size.saturating_sub(file.committed)));
+        let left_out = files.len().saturating_sub(FILES_SHOWN_MAX);
+        files.truncate(FILES_SHOWN_MAX);
+        control.answer(files, left_out);
+    }
+}
+
+fn add(sum: &mut Counters, new: &Counters) {
+    sum.bytes += new.bytes;
+    sum.lines += new.lines;
+    sum.records += new.records;
+    sum.unparsed += new.unparsed;
+    sum.malformed += new.malformed;
+    sum.truncated += new.truncated;
+    sum.truncated_bytes += new.truncated_bytes;
+    sum.repaired += new.repaired;
+    sum.partial += new.partial;
+    sum.multiline += new.multiline;
+    sum.empty += new.empty;
+    sum.hole_bytes += new.hole_bytes;
+    sum.fields_cut += new.fields_cut;
+    sum.redacted += new.redacted;
+}

@@ -1,0 +1,200 @@
+//! What the reader knows of its inputs: the plan for their lines, and what their files have in
+//! common.
+
+use crate::AgentError;
+use crate::block::Origin;
+use crate::config::{Config, Input, InputKind, Kubernetes, StartAt};
+use crate::pods::{Pod, Table};
+use host::tail::{self, PodLog};
+use lines::Plan;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the first lines of a pod wait for what is known of it.
+pub const METADATA_WAIT: Duration = Duration::from_secs(2);
+
+/// One input, ready to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) name: String,
+    pub(crate) plan: Arc<Plan>,
+    /// Attributes of all its files.
+    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) pods: Option<Arc<Table>>,
+    /// Whether the files are those of pods.
+    pub(crate) kubernetes: bool,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) tail: tail::Input,
+}
+
+/// Which namespaces are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Namespaces {
+    pub(crate) only: Vec<String>,
+    pub(crate) not: Vec<String>,
+}
+
+/// All inputs that are files, ready to be read; `table` finds the pods of a Kubernetes input.
+pub(crate) fn intents(
+    config: &Config,
+    host_name: &str,
+    table: impl Fn(&Kubernetes) -> Option<Arc<Table>>,
+) -> Result<Vec<Intent>, AgentError> {
+    let redaction = redaction(config)?;
+    let mut intents = Vec::new();
+    for input in &config.inputs {
+        let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
+        let plan = input.reading.plan(redaction.clone());
+        let plan = Arc::new(plan.map_err(|error| failed(chain(&error)))?);
+        let attributes = attributes(config, input, host_name);
+        let base = |tail, pods, kubernetes, namespaces| Intent {
+            name: input.name.clone(),
+            plan: plan.clone(),
+            attributes: attributes.clone(),
+            pods,
+            kubernetes,
+            namespaces,
+            tail,
+        };
+        match &input.kind {
+            InputKind::Files { paths, exclude, follow_links } => {
+                let mut tail = globs(&input.name, paths, exclude).map_err(failed)?;
+                tail.start_at = start_at(input.reading.start_at);
+                if !follow_links {
+                    tail.symlinks = tail::Symlinks::Refused;
+                }
+                intents.push(base(tail, None, false, Namespaces::default()));
+            }
+            InputKind::Kubernetes(kubernetes) => {
+                let root = kubernetes.root.to_string_lossy();
+                let root = root.trim_end_matches('/');
+                let live = format!("{root}/*_*_*/*/[0-9]*.log");
+                let rotated = format!("{live}.[0-9]*-[0-9]*");
+                let mut exclude = kubernetes.exclude.clone();
+                exclude.extend(
+                    kubernetes.exclude_namespaces.iter().map(|name| format!("{root}/{name}_*_*/**")),
+                );
+                let mut tail =
+                    globs(&input.name, &[live, rotated], &exclude).map_err(failed)?;
+                tail.directory_is_source = true;
+                tail.start_at = start_at(input.reading.start_at);
+                let namespaces = Namespaces {
+                    only: kubernetes.namespaces.clone(),
+                    not: kubernetes.exclude_namespaces.clone(),
+                };
+                intents.push(base(tail, table(kubernetes), true, namespaces));
+            }
+            InputKind::Journald(_) => {}
+        }
+    }
+    Ok(intents)
+}
+
+fn redaction(config: &Config) -> Result<Option<lines::Redaction>, AgentError> {
+    let failed = |reason: String| AgentError::Input { input: "redaction".to_owned(), reason };
+    let key = match &config.redaction.key_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            failed(format!("cannot read the key in {}: {error}", path.display()))
+        })?),
+    };
+    let key = key.as_deref().map(<[u8]>::trim_ascii);
+    config.redaction.compiled(key).map_err(|error| failed(chain(&error)))
+}
+
+/// The plan for the journal, whose lines are JSON.
+pub(crate) fn journal_plan(config: &Config, input: &Input) -> Result<Arc<Plan>, AgentError> {
+    let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
+    let plan = input.reading.plan(redaction(config)?);
+    plan.map(Arc::new).map_err(|error| failed(chain(&error)))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn globs(name: &str, paths: &[String], exclude: &[String]) -> Result<tail::Input, String> {
+    let include: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let exclude: Vec<&str> = exclude.iter().map(String::as_str).collect();
+    tail::Input::globs(name, &include, &exclude).map_err(|error| chain(&error))
+}
+
+fn start_at(start: StartAt) -> tail::StartAt {
+    match start {
+        StartAt::Beginning => tail::StartAt::Beginning,
+        StartAt::End => tail::StartAt::End,
+    }
+}
+
+pub(crate) fn attributes(
+    config: &Config,
+    input: &Input,
+    host_name: &str,
+) -> Vec<(String, String)> {
+    let mut attributes = Vec::new();
+    if !host_name.is_empty() {
+        attributes.push(("host.name".to_owned(), host_name.to_owned()));
+    }
+    attributes.extend(config.resource.iter().cloned());
+    attributes.extend(input.resource.iter().cloned());
+    attributes
+}
+
+impl Intent {
+    /// Whether files of this namespace are read.
+    pub(crate) fn wants(&self, path: &Path) -> bool {
+        if self.namespaces.only.is_empty() && self.namespaces.not.is_empty() {
+            return true;
+        }
+        let Some(log) = PodLog::parse(path) else { return true };
+        let only = &self.namespaces.only;
+        (only.is_empty() || only.iter().any(|name| name == log.namespace))
+            && !self.namespaces.not.iter().any(|name| name == log.namespace)
+    }
+
+    /// What the records of a file have in common. A pod is what is known of the file's pod now.
+    pub(crate) fn origin(&self, path: &Path, pod: Option<&Pod>) -> Origin {
+        let shown = path.to_string_lossy().into_owned();
+        let log = if self.kubernetes { PodLog::parse(path) } else { None };
+        let mut all = self.attributes.clone();
+        let mut put = |name: &str, value: &str| all.push((name.to_owned(), value.to_owned()));
+        put("log.file.path", &shown);
+        let Some(log) = log else { return Origin::new(all, &shown, None) };
+        put("k8s.namespace.name", log.namespace);
+        put("k8s.pod.name", log.pod);
+        put("k8s.pod.uid", log.uid);
+        put("k8s.container.name", log.container);
+        put("k8s.container.restart_count", &log.restart.to_string());
+        let mut service = log.container.to_owned();
+        if let Some(pod) = pod {
+            for (name, value) in &pod.labels {
+                put(&format!("k8s.pod.label.{name}"), value);
+            }
+            for (name, value) in &pod.annotations {
+                put(&format!("k8s.pod.annotation.{name}"), value);
+            }
+            if let Some((key, name)) = &pod.owner {
+                put(key, name);
+                service.clone_from(name);
+            }
+            let label = pod.labels.iter().find(|(name, _)| name == "app.kubernetes.io/name");
+            if let Some((_, name)) = label {
+                service.clone_from(name);
+            }
+            let container = pod.containers.iter().find(|one| one.name == log.container);
+            if let Some(container) = container {
+                put("container.image.name", &container.image);
+                put("container.id", &container.id);
+            }
+        }
+        if !all.iter().any(|(name, _)| name == "service.name") {
+            all.push(("service.name".to_owned(), service));
+        }
+        let name = format!("{}/{}", log.namespace, log.pod);
+        Origin::new(all, &shown, Some(name))
+    }
+}

@@ -1,0 +1,148 @@
+//! Sampling of a block: the sampler decides, dropped lines of a trace are remembered, and an error
+//! brings them back (R22–R26).
+
+use crate::block::Block;
+use crate::config::Sampling;
+use crate::numbers::Numbers;
+use lines::{Record, Value};
+use pipeline::deferred::{Deferred, Noted, Place};
+use pipeline::sampling::{NeverSample, RateRule, Ratio, Rule, Rules, Sampler, Subject};
+
+/// Over how long what was dropped is summed up.
+const SUMMARY_NS: u64 = 60 * 1_000_000_000;
+
+/// The rules of the config with what they remember.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    sampler: Sampler,
+    deferred: Option<Deferred>,
+    key: Option<String>,
+    keeps_all: bool,
+    decisions: Vec<Option<(f64, u64)>>,
+    /// Places to read again.
+    pub(crate) recalled: Vec<Place>,
+}
+
+impl Stage {
+    /// From the config.
+    pub(crate) fn new(sampling: &Sampling, seed: u64) -> Self {
+        let rules = Rules {
+            hot_trace: sampling.hot_trace.and_then(|rate| rule(&rate)),
+            hot_key: sampling.rate.as_ref().and_then(|(_, rate)| rule(rate)),
+            ratio: Ratio::percent(sampling.keep_percent).unwrap_or(Ratio::ALL),
+            ..Rules::default()
+        };
+        debug_assert!(rules.never.contains(&NeverSample::StatusAtLeast(500)));
+        let deferred = sampling.rescue.filter(|_| !sampling.keeps_all()).map(|window| {
+            let memory = usize::try_from(sampling.rescue_memory_bytes).unwrap_or(usize::MAX);
+            let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+            Deferred::new(memory, window, seed)
+        });
+        Self {
+            sampler: Sampler::new(&rules, seed, SUMMARY_NS),
+            deferred,
+            key: sampling.rate.as_ref().map(|(field, _)| field.clone()),
+            keeps_all: sampling.keeps_all(),
+            decisions: Vec::new(),
+            recalled: Vec::new(),
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.sampler.memory() + self.deferred.as_ref().map_or(0, Deferred::memory)
+    }
+
+    /// Thins a block. `again` is whether its records come back to their trace.
+    pub(crate) fn thin(&mut self, block: &mut Block, now_ns: u64, numbers: &Numbers) {
+        let records = block.records.records().len() as u64;
+        numbers.read.add(records);
+        if self.keeps_all || records == 0 {
+            return;
+        }
+        self.decisions.clear();
+        let mut dropped = [0_u64; pipeline::sampling::RULES];
+        for record in block.records.records() {
+            let decision = self.decide(block, record, now_ns, &mut dropped);
+            self.decisions.push(decision);
+        }
+        for (count, number) in numbers.sampled_out.iter().zip(dropped) {
+            count.add(number);
+        }
+        let mut decisions = self.decisions.iter();
+        block.records.retain(|record| match decisions.next() {
+            Some(Some((adjusted, threshold))) => {
+                (record.adjusted, record.threshold) = (*adjusted, *threshold);
+                true
+            }
+            Some(None) => false,
+            None => true,
+        });
+        if let Some(deferred) = &self.deferred {
+            let misses = deferred.misses();
+            numbers.rescue_missed.set(misses.lines + misses.traces + misses.unfit);
+        }
+    }
+
+    fn decide(
+        &mut self,
+        block: &Block,
+        record: &Record,
+        now_ns: u64,
+        dropped: &mut [u64; pipeline::sampling::RULES],
+    ) -> Option<(f64, u64)> {
+        let key = self.key.as_deref().and_then(|key| block.records.field(record, key));
+        let number;
+        let key: &[u8] = match key {
+            Some(Value::Str(span) | Value::Json(span)) => block.records.text(span).as_bytes(),
+            Some(Value::Int(value)) => {
+                number = value.to_le_bytes();
+                &number
+            }
+            _ => &[],
+        };
+        // The same line has the same hash when it is read again after a crash.
+        let file = block.source(record.source).map_or(0, |source| source.origin.hash);
+        let subject = Subject {
+            now_ns,
+            severity: record.severity,
+            status: record.status,
+            marks: 0,
+            trace_id: record.trace_id,
+            key,
+            record_hash: pipeline::hash::position(0, file, record.start),
+        };
+        let decision = self.sampler.decide(&subject);
+        if decision.keep {
+            if let (Rule::Never, true, Some(deferred)) =
+                (decision.rule, record.has_trace(), &mut self.deferred)
+            {
+                deferred.recall(&record.trace_id, now_ns, &mut self.recalled);
+            }
+            return Some((decision.adjusted_count, decision.threshold.value().unwrap_or(0)));
+        }
+        if let (true, Some(deferred)) = (record.has_trace(), &mut self.deferred) {
+            let length = u32::try_from(record.end.saturating_sub(record.start));
+            let place = Place {
+                file: block.source(record.source)?.serial,
+                offset: record.start,
+                length: length.unwrap_or(u32::MAX),
+            };
+            if deferred.remember(&record.trace_id, place, now_ns) == Noted::Wanted {
+                return Some((1.0, 0));
+            }
+        }
+        if let Some(count) = dropped.get_mut(decision.rule.index()) {
+            *count += 1;
+        }
+        None
+    }
+}
+
+fn rule(rate: &crate::config::KeyRate) -> Option<RateRule> {
+    let burst = u16::try_from(rate.lines_per_second).ok()?;
+    let one_in = (100.0 / rate.keep_percent).round();
+    let most = f64::from(pipeline::sampling::rate::RULE_MAX);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    RateRule::new(burst, one_in.clamp(1.0, most) as u16)
+}

@@ -1,0 +1,461 @@
+//! One sink: a thread that takes blocks, makes batches of them, sends each until it is taken, and
+//! tells the reader which offsets may be committed.
+//!
+//! Nothing is dropped here but records that the server refuses when they are sent alone (they go
+//! to the dead letters) and records that fit into no request. A dead server is asked again after
+//! growing pauses, for ever; meanwhile no block is taken, so the ring fills and reading stops
+//! (R20). Memory: one batch more than are under way, each bounded by the config.
+
+mod file;
+mod transport;
+mod zstd;
+
+use crate::block::Block;
+use crate::config::{self, Sink, SinkKind};
+use crate::encode::{Encoder, Pushed};
+use crate::numbers::SinkNumbers;
+use crate::say::Say;
+use crate::tracker::Tracker;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use pipeline::batch::{
+    Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict,
+};
+use pipeline::ledger::{Batch, FileId};
+use pipeline::ring::{Consumer, Lease};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use store::{DeadLetter, DeadLetters, State};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use transport::{Answer, Compressor, Transport};
+
+/// Records put aside in a row, with none taken between them, from which on the server is taken to
+/// be wrong and not the records.
+pub(crate) const PUT_ASIDE_RUN_MAX: u64 = 100;
+
+/// Offsets that a sink has moved, for the reader to collect.
+#[derive(Debug, Default)]
+pub(crate) struct Moves(Mutex<Vec<(FileId, u64)>>);
+
+impl Moves {
+    /// What moved since the last time.
+    pub(crate) fn take(&self, into: &mut Vec<(FileId, u64)>) {
+        into.append(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn put(&self, moved: &mut Vec<(FileId, u64)>) {
+        if !moved.is_empty() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).append(moved);
+        }
+    }
+}
+
+/// Where letters go.
+#[derive(Debug)]
+pub(crate) struct Letterbox {
+    pub(crate) state: Arc<State>,
+    pub(crate) letters: Mutex<DeadLetters>,
+}
+
+/// What a sink's thread is given.
+pub(crate) struct SinkTask {
+    pub(crate) sink: Sink,
+    pub(crate) consumer: Consumer<Block>,
+    pub(crate) moves: Arc<Moves>,
+    pub(crate) numbers: Arc<SinkNumbers>,
+    pub(crate) letterbox: Arc<Letterbox>,
+    /// Ends it, whatever is under way.
+    pub(crate) abandon: CancellationToken,
+    /// Cancelled when standard output is closed on the other side.
+    pub(crate) closed_output: CancellationToken,
+    pub(crate) say: Say,
+}
+
+/// Starts the thread of a sink.
+///
+/// # Errors
+/// When the sink cannot be used or the thread cannot be started, in words.
+pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, String> {
+    // Tried here, so that what is wrong is told at once; made again there, where it lives.
+    Transport::new(&task.sink.kind)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    std::thread::Builder::new()
+        .name(format!("sink {}", task.sink.name).chars().take(15).collect())
+        .spawn(move || {
+            let numbers = task.numbers.clone();
+            runtime.block_on(run(task));
+            numbers.ended.store(true, Ordering::Release);
+        })
+        .map_err(|error| error.to_string())
+}
+
+async fn run(task: SinkTask) {
+    let Ok(transport) = Transport::new(&task.sink.kind) else { return };
+    let SinkTask { sink, mut consumer, moves, numbers, letterbox, abandon, closed_output, say } =
+        task;
+    let desk = Desk {
+        compressor: Compressor::new(&sink.kind),
+        transport,
+        numbers,
+        letterbox,
+        closed_output,
+        say,
+        backoff: BackoffPolicy {
+            first: config::BACKOFF_FIRST,
+            max: transport::backoff_max(&sink.kind),
+        },
+        run_of_refusals: Cell::new(0),
+        random: Cell::new(seed()),
+        spare: RefCell::default(),
+        sink,
+    };
+    let mut filling = Filling::new(&desk);
+    let mut under_way = FuturesUnordered::new();
+    let mut moved = Vec::new();
+    let mut open = true;
+    loop {
+        // Everything that can be done without waiting.
+        filling.fill(&desk);
+        if let Some(sealed) = filling.seal_when(&desk, under_way.len(), !open) {
+            under_way.push(desk.deliver(sealed));
+            continue;
+        }
+        filling.tracker.moves(&mut moved);
+        moves.put(&mut moved);
+        if !open && filling.is_empty() && under_way.is_empty() {
+            return;
+        }
+        let due = filling.due();
+        tokio::select! {
+            () = abandon.cancelled() => return,
+            block = poll_fn(|context| consumer.poll_next(context)), if open && filling.wants() => {
+                match block {
+                    Some(block) => filling.take(block),
+                    None => open = false,
+                }
+            }
+            Some(done) = under_way.next(), if !under_way.is_empty() => {
+                filling.tracker.acknowledge(done.batch, &mut moved);
+                moves.put(&mut moved);
+                desk.give_back(done.encoder);
+            }
+            () = sleep_until(due), if due.is_some() && under_way.len() < desk.in_flight() => {
+                filling.overdue = true;
+            }
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Differs from process to process; only spreads retries over time.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pipeline::hash::mix(now.as_nanos() as u64, u64::from(std::process::id()))
+}
+
+/// The batch that is being filled.
+struct Filling {
+    tracker: Tracker,
+    encoder: Encoder,
+    batch: Option<Batch>,
+    /// When its first record came.
+    since: Option<Instant>,
+    /// A block that is not used up, and the next record of it.
+    block: Option<(Lease<Block>, usize)>,
+    full: bool,
+    overdue: bool,
+}
+
+/// A batch on its way.
+struct Sealed {
+    batch: Batch,
+    encoder: Encoder,
+}
+
+impl Filling {
+    fn new(desk: &Desk) -> Self {
+        Self {
+            tracker: Tracker::default(),
+            encoder: desk.encoder(),
+            batch: None,
+            since: None,
+            block: None,
+            full: false,
+            overdue: false,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.block.is_none() && self.encoder.len() == 0
+    }
+
+    /// Whether another block can be taken.
+    fn wants(&self) -> bool {
+        self.block.is_none() && !self.full
+    }
+
+    fn take(&mut self, block: Lease<Block>) {
+        self.tracker.see(&block);
+        self.block = Some((block, 0));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Moves records of the block into the batch.
+    fn fill(&mut self, desk: &Desk) {
+        if self.full {
+            return;
+        }
+        let Some((block, mut at)) = self.block.take() else { return };
+        let records = block.records.records();
+        let mut source = None;
+        let mut added = 0;
+        while let Some(record) = records.get(at) {
+            let known = match source.take() {
+                Some(known) if slot_of(known) == record.source => Some(known),
+                _ => block.source(record.source),
+            };
+            let Some(known) = known else {
+                at += 1;
+                continue;
+            };
+            source = Some(known);
+            if self.batch.is_none() {
+                // With too many batches that wait, this one waits to be begun.
+                let Ok(batch) = self.tracker.begin() else { break };
+                self.batch = Some(batch);
+                self.since = Some(Instant::now() + desk.sink.batch.wait);
+            }
+            let Some(batch) = self.batch else { break };
+            match self.encoder.push(&block, record, known) {
+                Pushed::Added => added += 1,
+                Pushed::Full => {
+                    self.full = true;
+                    break;
+                }
+                Pushed::TooLarge => desk.too_large(record.original_len),
+            }
+            self.tracker.note(&block, record, batch);
+            at += 1;
+        }
+        desk.numbers.in_flight.add(added);
+        if at >= records.len() {
+            self.tracker.finish(&block);
+        } else {
+            self.full = true;
+            self.block = Some((block, at));
+        }
+    }
+
+    /// The batch, when it should be sent and may be.
+    fn seal_when(&mut self, desk: &Desk, under_way: usize, end: bool) -> Option<Sealed> {
+        let batch = self.batch?;
+        let wanted = self.full || self.overdue || (end && self.block.is_none());
+        if !wanted || under_way >= desk.in_flight() {
+            return None;
+        }
+        (self.batch, self.since) = (None, None);
+        (self.full, self.overdue) = (false, false);
+        let encoder = std::mem::replace(&mut self.encoder, desk.encoder());
+        Some(Sealed { batch, encoder })
+    }
+}
+
+fn slot_of(source: &crate::block::Source) -> u32 {
+    source.file.slot
+}
+
+/// What deliveries share.
+struct Desk {
+    sink: Sink,
+    transport: Transport,
+    compressor: Compressor,
+    numbers: Arc<SinkNumbers>,
+    letterbox: Arc<Letterbox>,
+    closed_output: CancellationToken,
+    say: Say,
+    backoff: BackoffPolicy,
+    /// Records put aside since the last one that was taken.
+    run_of_refusals: Cell<u64>,
+    random: Cell<u64>,
+    spare: RefCell<Vec<Encoder>>,
+}
+
+impl Desk {
+    fn in_flight(&self) -> usize {
+        transport::in_flight_max(&self.sink.kind)
+    }
+
+    fn encoder(&self) -> Encoder {
+        if let Some(spare) = self.spare.borrow_mut().pop() {
+            return spare;
+        }
+        match &self.sink.kind {
+            SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(self.sink.batch),
+            SinkKind::Loki(_, labels) => Encoder::loki(self.sink.batch, labels.clone()),
+            SinkKind::File(_) | SinkKind::Stdout => Encoder::json(self.sink.batch),
+        }
+    }
+
+    fn give_back(&self, mut encoder: Encoder) {
+        encoder.clear();
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < self.in_flight() {
+            spare.push(encoder);
+        }
+    }
+
+    fn too_large(&self, bytes: u64) {
+        self.numbers.oversize.add(1);
+        let sink = &self.sink.name;
+        self.say.warn(&format!(
+            "sink `{sink}`: a record of {bytes} bytes fits into no request and is left out; raise \
+             `batch.bytes`"
+        ));
+    }
+
+    /// A number for spreading pauses.
+    fn random(&self) -> u64 {
+        let next = pipeline::hash::mix(self.random.get(), 1);
+        self.random.set(next);
+        next
+    }
+
+    /// Sends a batch until every record of it is taken or put aside.
+    async fn deliver(&self, sealed: Sealed) -> Sealed {
+        let mut bisect = Bisect::new(sealed.encoder.len());
+        let mut backoff = Backoff::new(self.backoff);
+        while let Some(part) = bisect.next() {
+            let records = part.len() as u64;
+            let answer = self.send(&sealed.encoder, part).await;
+            self.numbers.requests.add(1);
+            self.numbers.wire_bytes.add(answer.wire_bytes);
+            let class = self.believed(answer.class);
+            let outcome = match class {
+                Class::Accepted => {
+                    self.accepted(records, &answer);
+                    backoff.succeeded();
+                    Outcome::Accepted
+                }
+                Class::Poisoned => Outcome::Poisoned,
+                Class::TooLarge => Outcome::TooLarge,
+                Class::Retry { after } => self.pause(&mut backoff, after, &answer).await,
+                _ => self.pause(&mut backoff, Some(self.backoff.max), &answer).await,
+            };
+            match bisect.report(outcome) {
+                Verdict::Continue => {}
+                Verdict::Quarantine(at) | Verdict::Oversize(at) => {
+                    self.put_aside(&sealed.encoder, at, &answer.words);
+                }
+            }
+        }
+        sealed
+    }
+
+    async fn send(&self, encoder: &Encoder, part: std::ops::Range<usize>) -> Answer {
+        if let Encoder::Json(lines) = encoder
+            && let Some(answer) = self.transport.write(lines.lines(part.clone()))
+        {
+            return answer;
+        }
+        let mut body = Vec::new();
+        encoder.body(part, &mut body);
+        self.numbers.bytes.add(body.len() as u64);
+        self.transport.send(body, &self.compressor).await
+    }
+
+    /// A server that refuses one record after the other and takes none is not what we think it
+    /// is: that is a mistake in a config, and must not cost records.
+    fn believed(&self, class: Class) -> Class {
+        let refuses = matches!(class, Class::Poisoned | Class::TooLarge);
+        if refuses && self.run_of_refusals.get() >= PUT_ASIDE_RUN_MAX {
+            return Class::Misdirected;
+        }
+        class
+    }
+
+    fn accepted(&self, records: u64, answer: &Answer) {
+        self.run_of_refusals.set(0);
+        let sink = &self.sink.name;
+        let rejected = answer.rejected.min(records);
+        self.numbers.sent.add(records - rejected);
+        self.numbers.quarantined.add(rejected);
+        self.numbers.in_flight.sub(records);
+        if rejected > 0 {
+            self.say.warn(&format!(
+                "sink `{sink}` took a batch and left out {rejected} records of it: {}",
+                answer.words
+            ));
+        }
+        if self.numbers.succeeded() {
+            self.say.info(&format!("sink `{sink}` takes records again"));
+        }
+    }
+
+    async fn pause(
+        &self,
+        backoff: &mut Backoff,
+        asked: Option<Duration>,
+        answer: &Answer,
+    ) -> Outcome {
+        let sink = &self.sink.name;
+        if matches!(self.sink.kind, SinkKind::Stdout) && answer.words.contains("roken pipe") {
+            self.closed_output.cancel();
+        }
+        if self.numbers.failed(&answer.words) {
+            self.say.warn(&format!(
+                "sink `{sink}` takes nothing now: {}; it is tried again, and reading waits",
+                answer.words
+            ));
+        }
+        tokio::time::sleep(backoff.after_failure(asked, self.random())).await;
+        Outcome::Again
+    }
+
+    fn put_aside(&self, encoder: &Encoder, at: usize, reason: &str) {
+        self.run_of_refusals.set(self.run_of_refusals.get() + 1);
+        self.numbers.quarantined.add(1);
+        self.numbers.in_flight.sub(1);
+        let mut record = Vec::new();
+        encoder.letter(at, &mut record);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let letter = DeadLetter {
+            time_ns: now.as_nanos() as u64,
+            sink: &self.sink.name,
+            reason,
+            source: "",
+            record: record.trim_ascii_end(),
+        };
+        let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = &self.sink.name;
+        match letters.write(&self.letterbox.state, &letter) {
+            Ok(()) => {
+                self.numbers.letters.add(1);
+                self.say.warn(&format!(
+                    "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
+                ));
+            }
+            Err(error) => self.say.warn(&format!(
+                "sink `{sink}` refuses a record for good, and it is lost: {error}"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! What one sink knows of the files whose records it has: from batches that were taken to offsets
+//! that may be committed.
+//!
+//! Around [`pipeline::ledger::Ledger`] for what it leaves open: files are opened when they are
+//! first seen, and a record that ends before one that was noted earlier (a group of one stream
+//! that was closed after lines of the other) or that has pieces in earlier files pins those files
+//! at its pieces until its batch is acknowledged (R12).
+
+use crate::block::{Block, End, Source};
+use lines::Record;
+use pipeline::ledger::{Batch, FileId, Ledger, LedgerError};
+
+/// The acknowledgements of one sink.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    ledger: Ledger,
+    files: Vec<Option<Known>>,
+    pins: Vec<Pin>,
+    closing: Vec<End>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    file: FileId,
+    noted: u64,
+    hold: Option<u64>,
+}
+
+/// A file that must not be committed beyond `start` until the batch is acknowledged.
+#[derive(Debug, Clone, Copy)]
+struct Pin {
+    batch: Batch,
+    file: FileId,
+    start: u64,
+}
+
+impl Tracker {
+    /// Begins a batch.
+    pub(crate) fn begin(&mut self) -> Result<Batch, LedgerError> {
+        self.ledger.begin()
+    }
+
+    /// How many batches wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ledger.waiting()
+    }
+
+    /// A block has come: its files are opened when they are new.
+    pub(crate) fn see(&mut self, block: &Block) {
+        for source in &block.sources {
+            self.open(source);
+        }
+    }
+
+    fn open(&mut self, source: &Source) {
+        let at = source.file.slot as usize;
+        if at >= self.files.len() {
+            self.files.resize(at + 1, None);
+        }
+        let Some(place) = self.files.get_mut(at) else { return };
+        if place.is_some_and(|known| known.file == source.file) {
+            return;
+        }
+        if self.ledger.open(source.file, source.base).is_ok() {
+            *place = Some(Known { file: source.file, noted: source.base, hold: None });
+        }
+    }
+
+    /// A record of the block goes into a batch.
+    #[inline]
+    pub(crate) fn note(&mut self, block: &Block, record: &Record, batch: Batch) {
+        let at = record.source as usize;
+        if let Some(Some(known)) = self.files.get_mut(at) {
+            if record.start < known.noted {
+                let pin = Pin { batch, file: known.file, start: record.start };
+                self.pins.push(pin);
+            }
+            known.noted = known.noted.max(record.end);
+            // What the ledger refuses is a file that is gone: nothing of it can be committed.
+            let _ = self.ledger.sent(known.file, known.noted, batch);
+        }
+        if record.flags.has(lines::Flags::JOINED) {
+            for piece in block.records.joins(record) {
+                if let Some(Some(known)) = self.files.get(piece.source as usize) {
+                    self.pins.push(Pin { batch, file: known.file, start: piece.start });
+                }
+            }
+        }
+    }
+
+    /// All records of the block were noted.
+    pub(crate) fn finish(&mut self, block: &Block) {
+        for end in &block.ends {
+            let Some(Some(known)) = self.files.get_mut(end.file.slot as usize) else { continue };
+            if known.file != end.file {
+                continue;
+            }
+            known.noted = known.noted.max(end.settled);
+            known.hold = end.hold;
+            let noted = known.noted;
+            let _ = self.ledger.skipped(end.file, noted);
+            self.hold(end.file);
+            if end.closed {
+                self.closing.push(*end);
+            }
+        }
+    }
+
+    /// The lowest of the reader's hold and our own pins.
+    fn hold(&mut self, file: FileId) {
+        let Some(Some(known)) = self.files.get(file.slot as usize) else { return };
+        let pins = self.pins.iter().filter(|pin| pin.file == file).map(|pin| pin.start);
+        let lowest = pins.chain(known.hold).min();
+        let _ = self.ledger.hold(file, lowest);
+    }
+
+    /// A batch was taken. Appends the offsets that moved, also those of files that are over.
+    pub(crate) fn acknowledge(&mut self, batch: Batch, moved: &mut Vec<(FileId, u64)>) {
+        if self.ledger.acknowledge(batch).is_err() {
+            return;
+        }
+        if self.pins.iter().any(|pin| pin.batch == batch) {
+            let freed: Vec<FileId> =
+                self.pins.iter().filter(|pin| pin.batch == batch).map(|pin| pin.file).collect();
+            self.pins.retain(|pin| pin.batch != batch);
+            for file in freed {
+                self.hold(file);
+            }
+        }
+        self.moves(moved);
+    }
+
+    /// Appends the offsets that moved.
+    pub(crate) fn moves(&mut self, moved: &mut Vec<(FileId, u64)>) {
+        self.ledger.commits(|file, offset| moved.push((file, offset)));
+        let ledger = &mut self.ledger;
+        let files = &mut self.files;
+        self.closing.retain(|end| {
+            let done = match ledger.commit(end.file) {
+                Ok(offset) => offset >= end.settled,
+                Err(_) => true,
+            };
+            if done {
+                ledger.close(end.file);
+                if let Some(place) = files.get_mut(end.file.slot as usize)
+                    && place.is_some_and(|known| known.file == end.file)
+                {
+                    *place = None;
+                }
+            }
+            !done
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Origin;
+    use std::sync::Arc;
+
+    fn file(slot: u32) -> FileId {
+        FileId { slot, generation: 1 }
+    }
+
+    fn record(slot: u32, start: u64, end: u64) -> Record {
+        Record { source: slot, start, end, ..Record::default() }
+    }
+
+    fn block(ends: &[End]) -> Block {
+        let sources = (0..2)
+            .map(|slot| Source {
+                file: file(slot),
+                serial: slot,
+                origin: Arc::new(Origin::default()),
+                base: 0,
+            })
+            .collect();
+        Block { sources, ends: ends.to_vec(), ..Block::default() }
+    }
+
+    fn end(slot: u32, settled: u64, hold: Option<u64>) -> End {
+        End { file: file(slot), settled, hold, closed: false }
+    }
+
+    #[test]
+    fn r12_a_group_that_ends_late_holds_its_file_until_its_own_batch_is_acknowledged() {
+        let mut tracker = Tracker::default();
+        let mut moved = Vec::new();
+        // A line of stderr from 150 to 300 ends before the group of stdout from 100 to 200.
+        let first = block(&[end(0, 300, Some(100))]);
+        tracker.see(&first);
+        let one = tracker.begin().unwrap();
+        tracker.note(&first, &record(0, 0, 100), one);
+        tracker.note(&first, &record(0, 150, 300), one);
+        tracker.finish(&first);
+        tracker.acknowledge(one, &mut moved);
+        assert_eq!(moved, [(file(0), 100)]);
+        let second = block(&[end(0, 300, None)]);
+        tracker.see(&second);
+        let two = tracker.begin().unwrap();
+        tracker.note(&second, &record(0, 100, 200), two);
+        tracker.finish(&second);
+        moved.clear();
+        tracker.moves(&mut moved);
+        assert_eq!(moved, []);
+        tracker.acknowledge(two, &mut moved);
+        assert_eq!(moved, [(file(0), 300)]);
+    }
+
+    #[test]
+    fn r18_batches_that_are_acknowledged_out_of_order_move_no_offset_too_far() {
+        let mut tracker = Tracker::default();
+        let mut moved = Vec::new();
+        let whole = block(&[end(0, 30, None), end(1, 7, None)]);
+        tracker.see(&whole);
+        let batches: Vec<Batch> = (0..3).map(|_| tracker.begin().unwrap()).collect();
+        for (index, batch) in (0..3_u64).zip(&batches) {
+            tracker.note(&whole, &record(0, index * 10, index * 10 + 10), *batch);
+        }
+        tracker.finish(&whole);
+        tracker.acknowledge(batches[2], &mut moved);
+        // Nothing of file 1 was a record: it moves at once.
+        assert_eq!(moved, [(file(1), 7)]);
+        tracker.acknowledge(batches[0], &mut moved);
+        assert_eq!(moved.pop(), Some((file(0), 10)));
+        tracker.acknowledge(batches[1], &mut moved);
+        assert_eq!(moved.pop(), Some((file(0), 30)));
+        assert_eq!(tracker.waiting(), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_over_is_forgotten_and_its_slot_can_be_used_again() {
+        let mut tracker = Tracker::default();
+        let mut moved = Vec::new();
+        let last = block(&[End { closed: true, ..end(0, 10, None) }]);
+        tracker.see(&last);
+        let batch = tracker.begin().unwrap();
+        tracker.note(&last, &record(0, 0, 10), batch);
+        tracker.finish(&last);
+        tracker.acknowledge(batch, &mut moved);
+        assert_eq!(moved, [(file(0), 10)]);
+        let next = FileId { slot: 0, generation: 2 };
+        let mut again = block(&[End { file: next, settled: 5, hold: None, closed: false }]);
+        again.sources[0].file = next;
+        tracker.see(&again);
+        tracker.finish(&again);
+        moved.clear();
+        tracker.moves(&mut moved);
+        assert_eq!(moved, [(next, 5)]);
+    }
+}

@@ -1,0 +1,10 @@
+//! The log files and the journal of this machine, as bytes.
+//!
+//! [`tail`] finds files by patterns and follows them over every kind of rotation; [`journal`]
+//! reads systemd's journal. They read; what the bytes mean is the business of others.
+
+pub mod fuzzing;
+mod hash;
+pub mod journal;
+mod sys;
+pub mod tail;

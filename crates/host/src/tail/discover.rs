@@ -1,0 +1,707 @@
+//! Finding files: directories are walked and watched, and each name is compared with what is
+//! known about it.
+//!
+//! Directories are known by device and inode, so a loop of links, or one directory that is
+//! mounted twice, is entered once. A name is judged by what it is now, not by what an event said
+//! about it: events may be late, doubled or missing, and the outcome is the same.
+
+use super::config::{StartAt, Symlinks, is_no_text, stem};
+use super::file::{Ending, File, FileKey, Home, State};
+use super::glob::Progress;
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
+use super::stats::Notice;
+use super::tailer::{Retry, Tailer};
+use crate::hash::Fnv;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Statx};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many odd names are remembered, so that each is told once.
+const ODD_MAX: usize = 1024;
+/// How far back the beginning of a line is looked for, in bytes.
+const LINE_LOOK_BACK: u64 = 64 << 10;
+/// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
+const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
+
+/// How far one pattern has come: the numbers of input and pattern, and what matched.
+pub(crate) type Reach = (u16, u16, Progress);
+
+/// A directory that is looked into.
+pub(crate) struct Dir {
+    pub(crate) path: Arc<Path>,
+    pub(crate) place: (u64, u64),
+    pub(crate) watch: Option<i32>,
+    /// The pause between two looks, and when the next one is due.
+    pub(crate) poll: Option<(Duration, Instant)>,
+    /// When it was looked into last, in nanoseconds since 1970.
+    pub(crate) seen_ns: u64,
+    pub(crate) reach: Vec<Reach>,
+    /// Names of files that are followed.
+    pub(crate) entries: HashMap<Box<[u8]>, FileKey>,
+    /// Whether it is here because a link points into it.
+    pub(crate) by_link: bool,
+}
+
+/// A file that was there before us, to be put in order.
+pub(crate) struct Found {
+    pub(crate) group: u64,
+    pub(crate) written: (i64, u32),
+    pub(crate) key: FileKey,
+}
+
+/// A name that may become a file that is followed.
+pub(crate) struct Candidate {
+    pub(crate) dir: u32,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) path: PathBuf,
+    pub(crate) input: u32,
+    pub(crate) wanted: bool,
+    /// The owner of the link that led here.
+    pub(crate) link: Option<u32>,
+    /// Whether a copy of a known file is to be left alone.
+    pub(crate) unless_copy: bool,
+}
+
+/// Now, in nanoseconds since 1970.
+pub(crate) fn wall_ns() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The files that one rotation may mix up: those of one directory and stem.
+pub(crate) fn group(dir: u32, name: &[u8]) -> u64 {
+    let mut hash = Fnv::default();
+    hash.add(&dir.to_ne_bytes());
+    hash.add(stem(name));
+    hash.value()
+}
+
+impl Tailer {
+    /// Walks from the bases of all patterns.
+    pub(super) fn visit_bases(&mut self, now: Instant) {
+        self.missing_base = false;
+        self.next_base = now + self.limits.retry_every.0;
+        let mut bases: Vec<(PathBuf, Vec<Reach>)> = Vec::new();
+        for (input, i) in self.inputs.iter().zip(0_u16..) {
+            for (pattern, p) in input.include.iter().zip(0_u16..) {
+                bases.push((pattern.base().to_owned(), vec![(i, p, pattern.start())]));
+            }
+        }
+        for base in bases {
+            self.missing_base |= !base.0.is_dir();
+            self.to_visit.push(base);
+            self.visit_all(now);
+        }
+    }
+
+    /// Enters the directories that were found.
+    pub(super) fn visit_all(&mut self, now: Instant) {
+        while let Some((path, reach)) = self.to_visit.pop() {
+            if let Some(dir) = self.enter(&path, &reach, false, now) {
+                self.scan(dir, now);
+            }
+        }
+    }
+
+    /// Knows a directory from now on; its number when there is something new to look for in it.
+    pub(super) fn enter(
+        &mut self,
+        path: &Path,
+        reach: &[Reach],
+        by_link: bool,
+        now: Instant,
+    ) -> Option<u32> {
+        let stat = match look(path, true) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => return None,
+            Err(errno) => {
+                self.cannot_read(path, errno, now);
+                return None;
+            }
+        };
+        if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::Directory {
+            return None;
+        }
+        let place = from_stat(&stat).place();
+        if let Some(known) = self.dir_by_place.get(&place) {
+            let dir = self.dirs.get_mut(*known as usize)?.as_mut()?;
+            dir.by_link |= by_link;
+            return merge(&mut dir.reach, reach).then_some(*known);
+        }
+        if self.dir_by_place.len() >= self.limits.directories_max {
+            self.too_many(path);
+            return None;
+        }
+        let number = self.dirs.iter().position(Option::is_none).unwrap_or(self.dirs.len());
+        if number == self.dirs.len() {
+            self.dirs.push(None);
+        }
+        let index = u32::try_from(number).ok()?;
+        let (watch, poll) = self.watch_or_poll(path, now);
+        if let Some(watch) = watch {
+            self.dir_by_watch.insert(watch, index);
+        }
+        self.dir_by_place.insert(place, index);
+        if let Some(room) = self.dirs.get_mut(number) {
+            *room = Some(Dir {
+                path: path.into(),
+                place,
+                watch,
+                poll,
+                seen_ns: self.synced_ns,
+                reach: reach.to_vec(),
+                entries: HashMap::new(),
+                by_link,
+            });
+        }
+        Some(index)
+    }
+
+    fn watch_or_poll(
+        &mut self,
+        path: &Path,
+        now: Instant,
+    ) -> (Option<i32>, Option<(Duration, Instant)>) {
+        let pause = self.limits.poll_every.0;
+        let polled = Some((pause, now + pause));
+        if self.dir_by_watch.len() >= self.limits.watches_max {
+            self.tell_polling(path, Errno::NOSPC);
+            return (None, polled);
+        }
+        match self.watch.add(path) {
+            // Two paths of one directory have one watch; the first owner keeps it.
+            Ok(watch) if self.dir_by_watch.contains_key(&watch) => (None, polled),
+            Ok(watch) => (Some(watch), polled.filter(|_| is_remote(path))),
+            Err(errno) => {
+                self.tell_polling(path, errno);
+                (None, polled)
+            }
+        }
+    }
+
+    /// Tells once that some directories are polled.
+    pub(super) fn tell_polling(&mut self, path: &Path, errno: Errno) {
+        if !std::mem::replace(&mut self.polling_told, true) {
+            let reason = std::io::Error::from(errno).to_string();
+            self.notices.say(Notice::Polling { path: path.to_owned(), reason });
+        }
+    }
+
+    /// Compares a directory with the disk; directories below are entered by the caller.
+    pub(super) fn scan(&mut self, dir: u32, now: Instant) {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
+        let path = Arc::clone(&known.path);
+        let mut names: Vec<Box<[u8]>> = known.entries.keys().cloned().collect();
+        let tracked = names.len();
+        let by_link = known.by_link && known.reach.is_empty();
+        if !by_link {
+            match std::fs::read_dir(&path) {
+                Ok(listing) => {
+                    self.can_read(&path);
+                    let found = listing.flatten().map(|entry| entry.file_name());
+                    names.extend(found.map(|name| Box::from(name.as_bytes())));
+                }
+                Err(error) => {
+                    let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                    if errno != Errno::NOENT {
+                        self.cannot_read(&path, errno, now);
+                    }
+                }
+            }
+        }
+        // Names that are known come first, so that a file which moved is not taken for new.
+        if let Some(new) = names.get_mut(tracked..) {
+            new.sort_unstable();
+        }
+        let mut seen = std::collections::HashSet::with_capacity(names.len());
+        for name in names {
+            if seen.insert(name.clone()) {
+                self.refresh(dir, &name, None, now);
+            }
+        }
+    }
+
+    /// Compares one name with what is known about it. `adopt` is the input that a file which is
+    /// renamed to this name came from.
+    pub(super) fn refresh(&mut self, dir: u32, name: &[u8], adopt: Option<u32>, now: Instant) {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
+        let path = known.path.join(OsStr::from_bytes(name));
+        let tracked = known.entries.contains_key(name);
+        let (wanted, deeper) = (self.wanted(dir, name), self.deeper(dir, name));
+        let nothing = wanted.is_none() && deeper.is_empty() && adopt.is_none();
+        if nothing && !tracked && self.by_place.is_empty() {
+            return;
+        }
+        let mut link = None;
+        let mut stat = match look(&path, false) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => return self.gone(dir, name, &path),
+            Err(errno) => return self.cannot_read(&path, errno, now),
+        };
+        if kind(&stat) == FileType::Symlink {
+            if nothing && !tracked {
+                return;
+            }
+            link = Some(stat.stx_uid);
+            stat = match look(&path, true) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    return self.gone(dir, name, &path);
+                }
+                Err(errno) => return self.cannot_read(&path, errno, now),
+            };
+            let input = wanted.or(deeper.first().map(|(input, ..)| u32::from(*input)));
+            if !self.may_follow(&path, input, link, &stat) {
+                return self.no_file(dir, name);
+            }
+        }
+        match kind(&stat) {
+            FileType::RegularFile => {
+                let found = Candidate {
+                    dir,
+                    name: name.into(),
+                    path,
+                    input: wanted.or(adopt).unwrap_or(0),
+                    wanted: wanted.is_some(),
+                    link,
+                    unless_copy: false,
+                };
+                self.regular(found, &stat, wanted.is_some() || adopt.is_some(), now);
+            }
+            FileType::Directory => {
+                self.no_file(dir, name);
+                if !deeper.is_empty() {
+                    self.to_visit.push((path, deeper));
+                }
+            }
+            _ => {
+                self.no_file(dir, name);
+                if wanted.is_some() && self.odd.len() < ODD_MAX && self.odd.insert(path.clone()) {
+                    self.stats.special += 1;
+                    self.notices.say(Notice::Special { path });
+                }
+            }
+        }
+    }
+
+    fn may_follow(
+        &mut self,
+        path: &Path,
+        input: Option<u32>,
+        link: Option<u32>,
+        to: &Statx,
+    ) -> bool {
+        let rule = input.and_then(|input| self.inputs.get(input as usize)).map(|i| i.symlinks);
+        if rule == Some(Symlinks::Owned) && (link == Some(0) || link == Some(to.stx_uid)) {
+            return true;
+        }
+        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+            self.stats.links_refused += 1;
+            if rule == Some(Symlinks::Owned) {
+                self.notices.say(Notice::LinkRefused { path: path.to_owned() });
+            }
+        }
+        false
+    }
+
+    /// A name leads to a regular file.
+    fn regular(&mut self, mut found: Candidate, stat: &Statx, admit: bool, now: Instant) {
+        let seen = from_stat(stat);
+        let Some(Some(dir)) = self.dirs.get(found.dir as usize) else { return };
+        let current = dir.entries.get(&found.name).copied();
+        let known = self.by_place.get(&seen.place()).copied().filter(|key| {
+            self.files
+                .get(*key)
+                .is_some_and(|file| file.ending != Ending::Told && file.identity.same(&seen))
+        });
+        if let (Some(key), Some(current)) = (known, current)
+            && key == current
+        {
+            return self.still_there(key, &found, stat.stx_size);
+        }
+        if let Some(old) = current {
+            self.detach(old, found.dir, &found.name);
+        }
+        let new = match known {
+            Some(key) => {
+                self.attach(key, &found, now);
+                return;
+            }
+            None if admit => self.admit(&found, now),
+            None if self.is_unseen_rotation(&mut found, &seen) => {
+                found.unless_copy = true;
+                self.admit(&found, now)
+            }
+            None => None,
+        };
+        if let (Some(new), Some(old)) = (new, current) {
+            self.stats.rotated += 1;
+            self.queue_after(old, new);
+        }
+    }
+
+    /// Whether a name that no pattern means holds a file that was made, written and renamed
+    /// while nobody watched.
+    fn is_unseen_rotation(&self, found: &mut Candidate, seen: &Identity) -> bool {
+        let Some(since) = self.unseen_since else { return false };
+        let live = stem(&found.name);
+        if seen.birth_ns < since || live.len() == found.name.len() || is_no_text(&found.name) {
+            return false;
+        }
+        let Some(input) = self.wanted(found.dir, live) else { return false };
+        found.input = input;
+        true
+    }
+
+    /// The same file at the same name: it may have grown, and its input may have changed.
+    fn still_there(&mut self, key: FileKey, found: &Candidate, size: u64) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        if found.wanted {
+            file.input = found.input;
+        }
+        for home in &mut file.homes {
+            if home.directory == found.dir && home.name == found.name {
+                home.wanted = found.wanted;
+            }
+        }
+        let grown = file.fd.is_none() && file.size != size;
+        file.size = size;
+        if grown || size != file.offset {
+            self.ready(key);
+        }
+    }
+
+    /// A known file has one more name.
+    fn attach(&mut self, key: FileKey, found: &Candidate, now: Instant) {
+        let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) else { return };
+        dir.entries.insert(found.name.clone(), key);
+        let Some(file) = self.files.get_mut(key) else { return };
+        let was_wanted = file.is_wanted();
+        let (directory, name) = (found.dir, found.name.clone());
+        file.homes.push(Home { directory, name, wanted: found.wanted });
+        if file.homes.len() == 1 || (found.wanted && !was_wanted) {
+            file.path = found.path.as_path().into();
+        }
+        if file.is_wanted() && matches!(file.state, State::Renamed | State::Deleted) {
+            file.state = State::Live;
+            file.since = now;
+            if matches!(file.ending, Ending::Pending { .. }) {
+                file.ending = Ending::Open;
+            }
+        }
+        if !file.is_wanted() {
+            self.unnamed.push(key);
+        }
+        self.ready(key);
+    }
+
+    /// A name leads elsewhere or is gone.
+    pub(super) fn detach(&mut self, key: FileKey, dir: u32, name: &[u8]) {
+        if let Some(Some(known)) = self.dirs.get_mut(dir as usize) {
+            known.entries.remove(name);
+        }
+        let Some(file) = self.files.get_mut(key) else { return };
+        file.homes.retain(|home| home.directory != dir || &*home.name != name);
+        if !file.is_wanted() {
+            self.unnamed.push(key);
+        }
+    }
+
+    /// A name is gone.
+    fn gone(&mut self, dir: u32, name: &[u8], path: &Path) {
+        self.unreadable.remove(path);
+        self.odd.remove(path);
+        self.no_file(dir, name);
+    }
+
+    /// A name is no file that is followed.
+    fn no_file(&mut self, dir: u32, name: &[u8]) {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
+        if let Some(key) = known.entries.get(name).copied() {
+            self.detach(key, dir, name);
+        }
+    }
+
+    /// Follows a new file.
+    pub(super) fn admit(&mut self, found: &Candidate, now: Instant) -> Option<FileKey> {
+        if self.files.len() >= self.limits.files_max {
+            self.too_many(&found.path);
+            return None;
+        }
+        let (fd, identity, stat) = self.open_regular(&found.path, found.link, now)?;
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(fd.as_fd(), &mut beginning, 0);
+        let beginning = beginning.get(..read).unwrap_or_default();
+        let by_directory =
+            self.inputs.get(found.input as usize).is_some_and(|input| input.directory_is_source);
+        let group =
+            if by_directory { group(found.dir, b"") } else { group(found.dir, &found.name) };
+        if found.unless_copy && self.has_head(group, beginning) {
+            return None;
+        }
+        let mut file = File::new(found.path.as_path().into(), found.input, identity, now);
+        file.group = group;
+        file.head = Head::of(beginning);
+        file.size = stat.stx_size;
+        file.homes.push(Home {
+            directory: found.dir,
+            name: found.name.clone(),
+            wanted: found.wanted,
+        });
+        let offset = self.first_offset(&mut file, &fd, beginning);
+        file.fd = Some(fd);
+        file.begin_at(offset);
+        if self.first_scan {
+            file.backlog_end = file.size;
+        } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
+            file.hold_until = Some(now + self.limits.copy_grace);
+        }
+        let key = self.files.insert(file);
+        self.can_read(&found.path);
+        self.by_place.insert(identity.place(), key);
+        self.groups.entry(group).or_default().push(key);
+        if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
+            dir.entries.insert(found.name.clone(), key);
+        }
+        if found.link.is_some() {
+            self.watch_target(key, &found.path, now);
+        }
+        if !found.wanted {
+            self.unnamed.push(key);
+        }
+        if self.file(key).is_some_and(|file| file.hold_until.is_some()) {
+            self.attended.push(key);
+        }
+        if self.first_scan {
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+            self.fresh.push(Found { group, written, key });
+        } else {
+            self.ready(key);
+        }
+        self.touch(key);
+        Some(key)
+    }
+
+    /// Where reading a file begins: after what a checkpoint knows, or what was read of it as the
+    /// copy of another, or as its input says.
+    fn first_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> u64 {
+        if let Some(offset) = self.resumed_offset(file, fd, beginning) {
+            return offset;
+        }
+        let claimed = self.claimed.remove(&file.identity.place());
+        if let Some((_, offset)) = claimed.filter(|(of, _)| of.same(&file.identity)) {
+            return offset.min(file.size);
+        }
+        let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
+        if self.first_scan && !file.rewritten && start == Some(StartAt::End) {
+            return after_last_line(fd, file.size);
+        }
+        0
+    }
+
+    /// Reading goes on where a checkpoint says, when the file is still the one that it meant. A
+    /// record that is of this file and does not fit it is kept for a search of the copy.
+    fn resumed_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> Option<u64> {
+        let inode = file.identity.inode;
+        let is_own = |record: &Resume| {
+            record.identity.same(&file.identity)
+                || (record.path == file.path && record.identity.same_but_for_device(&file.identity))
+        };
+        let records = self.resumes.remove(&inode).unwrap_or_default();
+        let (mut own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_own);
+        if !others.is_empty() {
+            self.resumes.insert(inode, others);
+        }
+        // What was not there, or not wanted, is back.
+        self.dormant.retain(|(_, record)| {
+            let is_back = is_own(record);
+            if is_back {
+                own.push(record.clone());
+            }
+            !is_back
+        });
+        let mut best = None;
+        for record in own {
+            if best.is_none() && record.fits(fd.as_fd(), file.size, beginning) {
+                best = Some(record.offset);
+            } else {
+                self.orphans.push(record);
+                file.rewritten = best.is_none();
+            }
+        }
+        file.rewritten &= best.is_none();
+        self.stats.rewritten += u64::from(file.rewritten);
+        best
+    }
+
+    /// Opens a path that was seen to be a regular file. It may have become something else
+    /// meanwhile, so nothing that could block or act is done with it.
+    pub(super) fn open_regular(
+        &mut self,
+        path: &Path,
+        link: Option<u32>,
+        now: Instant,
+    ) -> Option<(OwnedFd, Identity, Statx)> {
+        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        if link.is_none() {
+            flags |= OFlags::NOFOLLOW;
+        }
+        let mut opened = rustix::fs::open(path, flags, Mode::empty());
+        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
+            self.close_idle(self.lru.len() / 2);
+            opened = rustix::fs::open(path, flags, Mode::empty());
+        }
+        let fd = match opened {
+            Ok(fd) => fd,
+            // It changed under our hands; the event of that comes.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return None,
+            Err(errno) => {
+                self.cannot_read(path, errno, now);
+                return None;
+            }
+        };
+        let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
+        let owned = link.is_none_or(|owner| owner == 0 || owner == stat.stx_uid);
+        (kind(&stat) == FileType::RegularFile && owned).then_some((fd, identity, stat))
+    }
+
+    /// The directory that a link leads to is watched too, because writes are told there.
+    fn watch_target(&mut self, key: FileKey, path: &Path, now: Instant) {
+        let Ok(target) = std::fs::canonicalize(path) else { return };
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
+        self.enter(parent, &[], true, now);
+        let Ok(stat) = look(parent, true) else { return };
+        let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
+        let name: Box<[u8]> = name.as_bytes().into();
+        let wanted = self.wanted(dir, &name).is_some();
+        let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
+        if known.entries.contains_key(&name) {
+            return;
+        }
+        known.entries.insert(name.clone(), key);
+        if let Some(file) = self.files.get_mut(key) {
+            file.homes.push(Home { directory: dir, name, wanted });
+        }
+    }
+
+    /// The input whose patterns mean this name.
+    pub(super) fn wanted(&self, dir: u32, name: &[u8]) -> Option<u32> {
+        if is_no_text(name) {
+            return None;
+        }
+        let known = self.dirs.get(dir as usize)?.as_ref()?;
+        let mut best: Option<u32> = None;
+        for (i, p, progress) in &known.reach {
+            let Some(input) = self.inputs.get(usize::from(*i)) else { continue };
+            let Some(pattern) = input.include.get(usize::from(*p)) else { continue };
+            if best.is_some_and(|best| best <= u32::from(*i))
+                || !pattern.accepts(pattern.step(*progress, name))
+            {
+                continue;
+            }
+            let path = || known.path.join(OsStr::from_bytes(name));
+            if input.exclude.is_empty() || !input.exclude.iter().any(|out| out.matches(&path())) {
+                best = Some(u32::from(*i));
+            }
+        }
+        best
+    }
+
+    /// How far the patterns come with a directory of this name.
+    fn deeper(&self, dir: u32, name: &[u8]) -> Vec<Reach> {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return Vec::new() };
+        let mut reach = Vec::new();
+        for (i, p, progress) in &known.reach {
+            let input = self.inputs.get(usize::from(*i));
+            let Some(pattern) = input.and_then(|input| input.include.get(usize::from(*p))) else {
+                continue;
+            };
+            let next = pattern.step(*progress, name);
+            if pattern.goes_on(next) {
+                reach.push((*i, *p, next));
+            }
+        }
+        reach
+    }
+
+    /// A file or directory could not be read: told once, tried again with growing pauses.
+    pub(super) fn cannot_read(&mut self, path: &Path, errno: Errno, now: Instant) {
+        self.stats.failures += 1;
+        let (first, longest) = self.limits.retry_every;
+        if let Some(retry) = self.unreadable.get_mut(path) {
+            retry.pause = (retry.pause * 2).min(longest);
+            retry.at = now + retry.pause;
+            return;
+        }
+        if self.unreadable.len() >= self.limits.files_max {
+            return;
+        }
+        self.unreadable.insert(path.to_owned(), Retry { at: now + first, pause: first });
+        let reason = std::io::Error::from(errno).to_string();
+        self.notices.say(Notice::Unreadable { path: path.to_owned(), reason });
+    }
+
+    fn can_read(&mut self, path: &Path) {
+        if !self.unreadable.is_empty() && self.unreadable.remove(path).is_some() {
+            self.notices.say(Notice::Readable { path: path.to_owned() });
+        }
+    }
+
+    fn too_many(&mut self, path: &Path) {
+        self.stats.refused += 1;
+        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+            self.notices.say(Notice::TooMany { path: path.to_owned() });
+        }
+    }
+}
+
+fn kind(stat: &Statx) -> FileType {
+    FileType::from_raw_mode(stat.stx_mode.into())
+}
+
+fn is_remote(path: &Path) -> bool {
+    rustix::fs::statfs(path)
+        .is_ok_and(|stat| REMOTE.iter().any(|magic| i128::from(*magic) == i128::from(stat.f_type)))
+}
+
+/// Adds to how far the patterns have come; whether that is news.
+fn merge(known: &mut Vec<Reach>, more: &[Reach]) -> bool {
+    let mut news = false;
+    for (i, p, progress) in more {
+        match known.iter_mut().find(|(a, b, _)| (a, b) == (i, p)) {
+            Some((.., have)) => {
+                news |= *have | progress != *have;
+                *have |= progress;
+            }
+            None => {
+                known.push((*i, *p, *progress));
+                news = true;
+            }
+        }
+    }
+    news
+}
+
+/// The end of the last whole line, or of the file when none is near.
+fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
+    let from = size.saturating_sub(LINE_LOOK_BACK);
+    let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(0)];
+    let read = read_at(fd.as_fd(), &mut bytes, from);
+    let newline = memchr::memrchr(b'\n', bytes.get(..read).unwrap_or_default());
+    newline.map_or(size, |at| from + at as u64 + 1)
+}
+
+/// Opens a file read-only for a comparison, without following a link.
+pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
+    let flags =
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
+    (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
+}

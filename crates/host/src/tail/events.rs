@@ -1,0 +1,315 @@
+//! What the kernel tells, and what is done from time to time because it does not tell everything.
+
+use super::discover::wall_ns;
+use super::file::{Ending, FileKey, State};
+use super::identity::{from_stat, look};
+use super::stats::Notice;
+use super::tailer::{Moves, TICK, Tailer};
+use super::watch::{ReadFlags, Watch};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Events that are taken before a file gets its turn.
+const EVENTS_PER_TURN_MAX: usize = 4096;
+
+impl Tailer {
+    /// Takes the events that wait.
+    pub(super) fn pump(&mut self, now: Instant) {
+        let Some((inotify, mut buffer)) = self.watch.lend() else { return };
+        let synced = wall_ns();
+        let empty =
+            Watch::drain(&inotify, &mut buffer, EVENTS_PER_TURN_MAX, |wd, mask, cookie, name| {
+                self.event(wd, mask, cookie, name, now);
+            });
+        self.watch.give_back(buffer);
+        self.events_wait = !empty;
+        self.visit_all(now);
+        if empty {
+            if !self.overflow {
+                self.synced_ns = synced;
+            }
+            // Both halves of a rename are in one batch or in two that follow each other.
+            if !self.moves.is_empty() || !self.earlier_moves.is_empty() {
+                self.earlier_moves = std::mem::take(&mut self.moves);
+            }
+        }
+    }
+
+    fn event(&mut self, wd: i32, mask: ReadFlags, cookie: u32, name: &[u8], now: Instant) {
+        if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.stats.overflows += 1;
+            self.notices.say(Notice::Overflow);
+            self.overflow = true;
+            return;
+        }
+        let Some(dir) = self.dir_by_watch.get(&wd).copied() else { return };
+        if mask.contains(ReadFlags::IGNORED) {
+            self.drop_directory(dir, false);
+            return;
+        }
+        if name.is_empty() {
+            return;
+        }
+        if mask.contains(ReadFlags::MODIFY) {
+            let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
+            if let Some(key) = known.and_then(|known| known.entries.get(name).copied()) {
+                self.ready(key);
+            }
+            return;
+        }
+        let is_gone = mask.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE);
+        if mask.contains(ReadFlags::ISDIR) && is_gone {
+            let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
+            if let Some(path) = known.map(|known| known.path.join(OsStr::from_bytes(name))) {
+                self.drop_tree(&path);
+            }
+            return;
+        }
+        if mask.contains(ReadFlags::MOVED_FROM) {
+            let stands_for = self.take_moved_name(dir, name).or_else(|| self.wanted(dir, name));
+            if let Some(input) = stands_for {
+                self.moves.cookies.insert(cookie, input);
+            }
+        }
+        let mut adopt = None;
+        if mask.contains(ReadFlags::MOVED_TO) {
+            let earlier = self.earlier_moves.cookies.remove(&cookie);
+            adopt = self.moves.cookies.remove(&cookie).or(earlier);
+            if let Some(input) = adopt {
+                self.moves.names.insert((dir, name.into()), input);
+            }
+        }
+        self.refresh(dir, name, adopt, now);
+    }
+
+    /// The input of the file that was renamed to this name a moment ago.
+    fn take_moved_name(&mut self, dir: u32, name: &[u8]) -> Option<u32> {
+        if self.moves.names.is_empty() && self.earlier_moves.names.is_empty() {
+            return None;
+        }
+        let name = (dir, Box::from(name));
+        let earlier = self.earlier_moves.names.remove(&name);
+        self.moves.names.remove(&name).or(earlier)
+    }
+
+    /// A directory was renamed away or deleted, with all below.
+    fn drop_tree(&mut self, path: &Path) {
+        let below: Vec<u32> = self
+            .dirs
+            .iter()
+            .zip(0..)
+            .filter(|(dir, _)| dir.as_ref().is_some_and(|dir| dir.path.starts_with(path)))
+            .map(|(_, index)| index)
+            .collect();
+        for dir in below {
+            self.drop_directory(dir, true);
+        }
+    }
+
+    /// Forgets a directory; files that are open are read to their end.
+    pub(super) fn drop_directory(&mut self, dir: u32, watched: bool) {
+        let Some(known) = self.dirs.get_mut(dir as usize).and_then(Option::take) else { return };
+        self.dir_by_place.remove(&known.place);
+        if let Some(watch) = known.watch {
+            self.dir_by_watch.remove(&watch);
+            if watched {
+                self.watch.remove(watch);
+            }
+        }
+        for (name, key) in known.entries {
+            self.detach(key, dir, &name);
+        }
+    }
+
+    /// Decides what became of files that lost their last wanted name.
+    pub(super) fn settle(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.unnamed) {
+            let Some(file) = self.files.get(key) else { continue };
+            if file.is_wanted() || file.state != State::Live {
+                continue;
+            }
+            let retired = !file.homes.is_empty() && file.state == State::Retired;
+            if file.fd.is_none() && !retired {
+                self.find_closed(key, now);
+            }
+            let Some(file) = self.files.get_mut(key) else { continue };
+            let links = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());
+            match links {
+                Some(stat) if stat.st_nlink > 0 => file.state = State::Renamed,
+                Some(stat) => {
+                    file.state = State::Deleted;
+                    file.size = u64::try_from(stat.st_size).unwrap_or(0);
+                    file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+                }
+                None => {
+                    // It was read to its end when it was closed.
+                    file.state = State::Deleted;
+                    file.ending = Ending::Pending { dropped: 0 };
+                }
+            }
+            file.since = now;
+            file.grown = now;
+            file.drained = false;
+            file.hold_until = None;
+            self.attended.push(key);
+            self.ready(key);
+        }
+    }
+
+    /// Whether something is looked at with every tick.
+    pub(super) fn needs_ticks(&self) -> bool {
+        !self.attended.is_empty()
+            || !self.unreadable.is_empty()
+            || self.missing_base
+            || self.dirs.iter().flatten().any(|dir| dir.poll.is_some())
+    }
+
+    /// Looks at what no event tells.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.next_tick = now + TICK.min(self.limits.poll_every.0);
+        self.attend(now);
+        if self.missing_base && now >= self.next_base {
+            self.visit_bases(now);
+        }
+        self.retry_unreadable(now);
+        self.poll_directories(now);
+        self.dormant.retain(|(until, _)| now < *until);
+        if now >= self.next_reconcile {
+            self.reconcile(now);
+        }
+        self.settle(now);
+    }
+
+    fn retry_unreadable(&mut self, now: Instant) {
+        let due = self.unreadable.iter().filter(|(_, retry)| now >= retry.at);
+        for path in due.map(|(path, _)| path.clone()).collect::<Vec<PathBuf>>() {
+            if let Some(dir) = self.directory_at(&path) {
+                self.scan(dir, now);
+            } else if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+                match self.directory_at(parent) {
+                    Some(dir) => self.refresh(dir, name.as_bytes(), None, now),
+                    None => drop(self.unreadable.remove(&path)),
+                }
+            }
+            self.visit_all(now);
+        }
+    }
+
+    /// The number of a directory that is known by this path.
+    pub(super) fn directory_at(&self, path: &Path) -> Option<u32> {
+        let place = from_stat(&look(path, true).ok()?).place();
+        self.dir_by_place.get(&place).copied()
+    }
+
+    fn poll_directories(&mut self, now: Instant) {
+        let due: Vec<u32> = self
+            .dirs
+            .iter()
+            .zip(0..)
+            .filter(|(dir, _)| {
+                dir.as_ref().and_then(|dir| dir.poll).is_some_and(|(_, at)| now >= at)
+            })
+            .map(|(_, index)| index)
+            .collect();
+        let (shortest, longest) = self.limits.poll_every;
+        for index in due {
+            let before = (self.live.len(), self.backlog.len(), self.files.len());
+            let seen = wall_ns();
+            let known = self.dirs.get(index as usize).and_then(Option::as_ref);
+            self.unseen_since = known.map(|dir| dir.seen_ns);
+            self.rescan(index, now);
+            self.unseen_since = None;
+            let quiet = before == (self.live.len(), self.backlog.len(), self.files.len());
+            if let Some(Some(dir)) = self.dirs.get_mut(index as usize) {
+                dir.seen_ns = seen;
+                if let Some((pause, at)) = &mut dir.poll {
+                    *pause = if quiet { (*pause * 2).min(longest) } else { shortest };
+                    *at = now + *pause;
+                }
+            }
+        }
+    }
+
+    /// Compares a known directory with the disk, and forgets it when it is another one now.
+    fn rescan(&mut self, index: u32, now: Instant) {
+        let Some(Some(dir)) = self.dirs.get(index as usize) else { return };
+        let (path, place) = (Arc::clone(&dir.path), dir.place);
+        let is_same = look(&path, true).is_ok_and(|stat| from_stat(&stat).place() == place);
+        if is_same {
+            self.scan(index, now);
+        } else {
+            self.drop_directory(index, true);
+        }
+        self.visit_all(now);
+    }
+
+    /// Compares everything with the disk.
+    pub(super) fn reconcile(&mut self, now: Instant) {
+        self.next_reconcile = now + self.limits.reconcile_every;
+        self.unseen_since = Some(self.synced_ns);
+        let synced = wall_ns();
+        for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
+            self.rescan(index, now);
+        }
+        self.visit_bases(now);
+        self.unseen_since = None;
+        self.synced_ns = synced;
+        self.claimed.clear();
+        let all = self.files.keys();
+        for key in all {
+            let Some(file) = self.files.get(key) else { continue };
+            if file.state != State::Live {
+                self.ready(key);
+            }
+        }
+    }
+
+    /// After a change of the inputs: files that are no longer meant end, and so does the interest
+    /// in directories that nothing leads into.
+    pub(super) fn rejudge(&mut self, now: Instant) {
+        for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
+            let Some(Some(dir)) = self.dirs.get(index as usize) else { continue };
+            let names: Vec<(Box<[u8]>, FileKey)> =
+                dir.entries.iter().map(|(name, key)| (name.clone(), *key)).collect();
+            for (name, key) in names {
+                let input = self.wanted(index, &name);
+                let Some(file) = self.files.get_mut(key) else { continue };
+                for home in &mut file.homes {
+                    if home.directory == index && home.name == name {
+                        home.wanted = input.is_some();
+                    }
+                }
+                file.input = input.unwrap_or(file.input);
+            }
+        }
+        for key in self.files.keys() {
+            let Some(file) = self.files.get_mut(key) else { continue };
+            if file.state == State::Live && !file.is_wanted() {
+                file.state = State::Retired;
+                file.ending = Ending::Pending { dropped: 0 };
+                file.since = now;
+                file.hold_until = None;
+                self.ready(key);
+            }
+        }
+        let empty: Vec<u32> = self
+            .dirs
+            .iter()
+            .zip(0..)
+            .filter(|(dir, _)| dir.as_ref().is_some_and(|dir| dir.reach.is_empty() && !dir.by_link))
+            .map(|(_, index)| index)
+            .collect();
+        for index in empty {
+            self.drop_directory(index, true);
+        }
+    }
+}
+
+impl Moves {
+    fn is_empty(&self) -> bool {
+        self.cookies.is_empty() && self.names.is_empty()
+    }
+}

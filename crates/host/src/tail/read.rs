@@ -1,0 +1,278 @@
+//! Whose turn it is, and the read itself.
+//!
+//! Each read begins with the bytes before the offset that are known from the read before. When
+//! they are not the same any more, the file was written anew, however long it is now; this check
+//! costs no call of its own. A file whose predecessor at the same path is not read to its end
+//! waits for it. Holes are stepped over, so that a writer that goes on at its old offset after a
+//! truncation does not make records of NULs.
+
+use super::file::{Ending, FileKey, State, Tail};
+use super::identity::MARKER_BYTES_MAX;
+use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
+use rustix::fs::{SeekFrom, Stat, seek};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Of so many turns one is for the backlog, even while live files have something to say.
+const BACKLOG_TURN: u64 = 8;
+
+/// Where data lies in a file.
+struct Extent {
+    start: u64,
+    len: usize,
+    /// Whether a hole follows right after.
+    ends_at_hole: bool,
+}
+
+impl Tailer {
+    /// The file whose turn it is.
+    pub(super) fn next_ready(&mut self, now: Instant) -> Option<FileKey> {
+        self.turns = self.turns.wrapping_add(1);
+        let allowed = !self.backlog.is_empty() && self.backlog_pause(now).is_zero();
+        let backlog_first = self.turns.is_multiple_of(BACKLOG_TURN);
+        if allowed && (backlog_first || self.live.is_empty()) {
+            return self.backlog.pop_front();
+        }
+        self.live.pop_front()
+    }
+
+    /// How long the backlog must wait for its rate.
+    pub(super) fn backlog_pause(&mut self, now: Instant) -> Duration {
+        let Some(rate) = self.limits.backlog_bytes_per_s.map(|rate| rate.max(1)) else {
+            return Duration::ZERO;
+        };
+        let rate = i64::try_from(rate).unwrap_or(i64::MAX);
+        let passed = now.saturating_duration_since(self.tokens_at).as_nanos();
+        let earned = i64::try_from(passed * rate.unsigned_abs() as u128 / 1_000_000_000);
+        let earned = earned.unwrap_or(i64::MAX);
+        if earned > 0 {
+            // What was not used for a second is not used later.
+            self.tokens = self.tokens.saturating_add(earned).min(rate);
+            self.tokens_at = now;
+        }
+        if self.tokens > 0 {
+            return Duration::ZERO;
+        }
+        let missing = u128::from(self.tokens.unsigned_abs()) + 1;
+        let nanos = missing * 1_000_000_000 / u128::from(rate.unsigned_abs());
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).max(Duration::from_micros(1))
+    }
+
+    /// Reads one chunk of a file; `None` when there is nothing to tell.
+    pub(super) fn read(&mut self, key: FileKey, now: Instant) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
+        file.queued = false;
+        if let Ending::Pending { dropped } = file.ending {
+            return Some(self.tell_end(key, dropped));
+        }
+        if file.ending == Ending::Told || file.hold_until.is_some() || self.must_wait(key) {
+            return None;
+        }
+        self.ensure_open(key, now)?;
+        let file = self.files.get_mut(key)?;
+        let stat = rustix::fs::fstat(file.fd.as_ref()?).ok()?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if file.state == State::Deleted {
+            file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        }
+        if size < file.offset {
+            self.start_again(key, size, now);
+            return None;
+        }
+        file.size = size;
+        self.read_extent(key, &stat, now)
+    }
+
+    fn read_extent(&mut self, key: FileKey, stat: &Stat, now: Instant) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
+        let fd = file.fd.as_ref()?;
+        let size = file.size;
+        let extent = extent(fd, stat, file.offset, size);
+        let skipped = extent.start - file.offset;
+        let known = if skipped > 0 { 0 } else { file.tail.bytes().len() };
+        let room = self.buffer.room(known, extent.len);
+        let read = match rustix::io::pread(fd.as_fd(), &mut *room, extent.start - known as u64) {
+            Ok(read) => read,
+            Err(Errno::INTR) => {
+                self.ready(key);
+                return None;
+            }
+            Err(errno) => {
+                let path = self.path_of(key);
+                self.cannot_read(&path, errno, now);
+                return None;
+            }
+        };
+        let before = file.tail.bytes().get(..known);
+        if read < known || room.get(..known) != before {
+            self.start_again(key, size, now);
+            return None;
+        }
+        let len = read - known;
+        file.after_hole |= skipped > 0;
+        let bytes = self.buffer.chunk(0, len);
+        let lead = if file.after_hole { bytes.iter().take_while(|b| **b == 0).count() } else { 0 };
+        let trail = if extent.ends_at_hole && len == extent.len {
+            bytes.iter().skip(lead).rev().take_while(|byte| **byte == 0).count()
+        } else {
+            0
+        };
+        self.stats.hole_bytes += skipped + (lead + trail) as u64;
+        if skipped > 0 || lead > 0 {
+            file.tail = Tail::default();
+        }
+        file.offset = extent.start + len as u64;
+        self.took(key, extent.start + lead as u64, lead, len - lead - trail, trail > 0, now)
+    }
+
+    /// Accounts for `len` bytes of data at `start`, which lie in the buffer at `from`; NULs of a
+    /// hole may have been cut off behind them.
+    fn took(
+        &mut self,
+        key: FileKey,
+        start: u64,
+        from: usize,
+        len: usize,
+        cut: bool,
+        now: Instant,
+    ) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
+        let bytes = self.buffer.chunk(from, len);
+        if cut {
+            file.tail = Tail::default();
+        } else {
+            file.tail.push(bytes);
+        }
+        file.head.grow(start, bytes);
+        let end_of_file = file.offset >= file.size;
+        let mut flags = Flags { end_of_file, ..Flags::default() };
+        if len > 0 {
+            flags.rewritten = std::mem::take(&mut file.rewritten);
+            flags.hole_skipped = std::mem::take(&mut file.after_hole);
+            file.grown = now;
+            file.read_bytes += len as u64;
+            self.stats.read_bytes += len as u64;
+            self.stats.chunks += 1;
+            if file.state == State::Copy {
+                self.stats.recovered_bytes += len as u64;
+            }
+            if start < file.backlog_end && self.limits.backlog_bytes_per_s.is_some() {
+                self.tokens = self.tokens.saturating_sub(i64::try_from(len).unwrap_or(i64::MAX));
+            }
+        }
+        file.after_hole |= cut;
+        if len > 0 {
+            self.touch(key);
+        }
+        if end_of_file {
+            self.at_end(key);
+        } else {
+            self.ready(key);
+        }
+        (len > 0).then_some(Given { key, start, from, len, flags })
+    }
+
+    /// A file was read to its end: who waited for it may begin.
+    pub(super) fn at_end(&mut self, key: FileKey) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        file.drained = true;
+        let next = file.before.take();
+        if file.state == State::Copy && file.ending == Ending::Open {
+            file.ending = Ending::Pending { dropped: 0 };
+            self.ready(key);
+        }
+        if let Some(next) = next {
+            self.ready(next);
+        }
+    }
+
+    /// Tells that nothing follows under this key, and lets the file go.
+    fn tell_end(&mut self, key: FileKey, dropped: u64) -> Given {
+        let mut start = 0;
+        if let Some(file) = self.files.get_mut(key) {
+            file.ending = Ending::Told;
+            file.fd = None;
+            start = file.offset;
+            let place = file.identity.place();
+            if matches!(file.state, State::Deleted | State::Copy)
+                && self.by_place.get(&place) == Some(&key)
+            {
+                self.by_place.remove(&place);
+            }
+        }
+        self.at_end(key);
+        self.told.push(key);
+        let flags = Flags { end_of_file: true, last: true, dropped, ..Flags::default() };
+        Given { key, start, from: 0, len: 0, flags }
+    }
+
+    /// Whether a file before this one at the same path is not read to its end.
+    fn must_wait(&mut self, key: FileKey) -> bool {
+        let Some(after) = self.files.get(key).and_then(|file| file.after) else { return false };
+        let waits = self
+            .files
+            .get(after)
+            .is_some_and(|first| !first.drained && first.ending == Ending::Open);
+        if waits {
+            self.ready(after);
+        } else if let Some(file) = self.files.get_mut(key) {
+            file.after = None;
+        }
+        waits
+    }
+
+    /// The file was used just now; the files that were not used for longest are closed.
+    pub(super) fn touch(&mut self, key: FileKey) {
+        self.uses += 1;
+        let Some(file) = self.files.get_mut(key) else { return };
+        self.lru.remove(&file.used);
+        file.used = self.uses;
+        self.lru.insert(self.uses, key);
+        let over = self.lru.len().saturating_sub(self.limits.open_idle_max);
+        if over > 0 {
+            self.close_idle(over);
+        }
+    }
+
+    /// Closes the idle files that were not used for longest. A file with unread bytes, or one
+    /// that could not be found again by its name, stays open.
+    pub(super) fn close_idle(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some((_, key)) = self.lru.pop_first() else { return };
+            let Some(file) = self.files.get_mut(key) else { continue };
+            let idle = file.drained && !file.queued && file.offset >= file.size;
+            if idle && file.state == State::Live && file.hold_until.is_none() {
+                // A marker before an offset that was committed by now must be taken while the
+                // file is open.
+                file.resume();
+                file.fd = None;
+            }
+        }
+    }
+}
+
+/// Where the next bytes lie. Only a file that occupies less than its size can have a hole.
+fn extent(fd: &OwnedFd, stat: &Stat, offset: u64, size: u64) -> Extent {
+    let most = (CHUNK_BYTES_MAX as u64).min(size.saturating_sub(offset));
+    // One byte more than there seems to be, so that a read tells whether the file has grown.
+    let whole = Extent { start: offset, len: CHUNK_BYTES_MAX, ends_at_hole: false };
+    let disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+    if disk >= size || most == 0 {
+        return whole;
+    }
+    let start = match seek(fd, SeekFrom::Data(offset)) {
+        Ok(start) => start.max(offset),
+        Err(Errno::NXIO) => return Extent { start: size, len: 0, ends_at_hole: true },
+        Err(_) => return whole,
+    };
+    let hole = seek(fd, SeekFrom::Hole(start)).unwrap_or(size);
+    let most = (CHUNK_BYTES_MAX as u64).min(hole.saturating_sub(start));
+    Extent {
+        start,
+        len: usize::try_from(most).unwrap_or(0),
+        ends_at_hole: hole < size && start + most == hole,
+    }
+}
+
+const _: () = assert!(MARKER_BYTES_MAX <= 64, "the margin of the buffer holds the marker");

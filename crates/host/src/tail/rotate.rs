@@ -1,0 +1,545 @@
+//! What becomes of a file whose name or content was taken away.
+//!
+//! *Renamed*: it is read on until it was quiet for a while. *Deleted*: it is read to its end and
+//! let go, or given up when it occupies too much for too long. *Truncated or written anew*: what
+//! was not read of it is looked for in the copy beside it and read from there, under the old key;
+//! the new content begins under a new key, after that.
+
+use super::config::{is_no_text, stem};
+use super::discover::{Found, peek};
+use super::file::{Ending, File, FileKey, State};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
+use super::stats::Notice;
+use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Tailer};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How many names of a directory are compared in the search of a copy.
+const COPY_LOOKS_MAX: usize = 10_000;
+
+/// A copy that holds what was truncated away.
+struct Copied {
+    fd: OwnedFd,
+    identity: Identity,
+    size: u64,
+}
+
+impl Tailer {
+    /// `new` is read after `old` was read to its end.
+    pub(super) fn queue_after(&mut self, old: FileKey, new: FileKey) {
+        let Some(first) = self.files.get_mut(old) else { return };
+        if first.ending == Ending::Told {
+            return;
+        }
+        first.drained = false;
+        first.before = Some(new);
+        self.ready(old);
+        if let Some(file) = self.files.get_mut(new) {
+            file.after = Some(old);
+        }
+    }
+
+    /// Lets go of files whose end was told and of which nothing needs to be remembered.
+    pub(super) fn collect_told(&mut self) {
+        for key in std::mem::take(&mut self.told) {
+            self.let_go(key);
+        }
+    }
+
+    /// Lets go of a file whose end was told, once all of it has arrived. What is no longer wanted
+    /// may be wanted again soon, so its record is kept for a while.
+    pub(super) fn let_go(&mut self, key: FileKey) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        let is_done = file.state == State::Deleted || file.committed >= file.offset;
+        if file.ending != Ending::Told || !is_done {
+            return;
+        }
+        if file.state == State::Retired && self.dormant.len() < DORMANT_MAX {
+            let resume = file.resume();
+            self.dormant.push((file.since + DORMANT_KEPT, resume));
+        }
+        self.forget(key);
+    }
+
+    /// Opens a file that was closed while it was idle, when its name still leads to it.
+    pub(super) fn ensure_open(&mut self, key: FileKey, now: Instant) -> Option<()> {
+        let file = self.files.get(key)?;
+        if file.fd.is_some() {
+            return Some(());
+        }
+        let (path, identity) = (Arc::clone(&file.path), file.identity);
+        let links = std::fs::symlink_metadata(&path).ok();
+        let link = links
+            .filter(|meta| meta.file_type().is_symlink())
+            .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+        match self.open_regular(&path, link, now) {
+            Some((fd, found, _)) if found.same(&identity) => {
+                self.files.get_mut(key)?.fd = Some(fd);
+                self.touch(key);
+                return Some(());
+            }
+            Some(_) => {
+                // Another file under the same inode number: the name was taken over.
+                let homes = self.files.get(key)?.homes.clone();
+                for home in homes {
+                    self.detach(key, home.directory, &home.name);
+                    self.refresh(home.directory, &home.name, None, now);
+                }
+                self.settle(now);
+            }
+            None => {}
+        }
+        // Nobody waits for a file that cannot be read.
+        self.at_end(key);
+        None
+    }
+
+    /// A file that was closed while it was idle lost its name: it is looked for in the directory
+    /// where it was.
+    pub(super) fn find_closed(&mut self, key: FileKey, now: Instant) {
+        let Some(file) = self.files.get(key) else { return };
+        let (path, identity) = (Arc::clone(&file.path), file.identity);
+        let beside = file.homes.first().and_then(|home| {
+            let dir = self.dirs.get(home.directory as usize)?.as_ref()?;
+            Some(dir.path.join(std::ffi::OsStr::from_bytes(&home.name)))
+        });
+        let open = |at: &Path| peek(at).filter(|(_, found, _)| found.same(&identity));
+        let found = beside.and_then(|at| open(&at)).or_else(|| {
+            let parent = path.parent()?;
+            let inode = |entry: &std::fs::DirEntry| {
+                std::os::unix::fs::DirEntryExt::ino(entry) == identity.inode
+            };
+            let entries = std::fs::read_dir(parent).ok()?.flatten();
+            entries.filter(inode).find_map(|entry| open(&entry.path()))
+        });
+        if let (Some((fd, ..)), Some(file)) = (found, self.files.get_mut(key)) {
+            file.fd = Some(fd);
+        }
+        let _ = now;
+    }
+
+    /// The content of a file is not the one that was read: `key` becomes what it held before, and
+    /// the file itself goes on under a new key.
+    pub(super) fn start_again(&mut self, key: FileKey, size: u64, now: Instant) {
+        self.stats.rewritten += 1;
+        let Some(old) = self.files.get_mut(key) else { return };
+        let mut file = File::new(Arc::clone(&old.path), old.input, old.identity, now);
+        // The marker of what was committed can be taken no more.
+        if old.committed == old.offset {
+            old.resume();
+        }
+        file.fd = old.fd.take();
+        file.homes = std::mem::take(&mut old.homes);
+        file.group = old.group;
+        file.state = old.state;
+        file.size = size;
+        file.rewritten = true;
+        if file.state != State::Live {
+            file.since = old.since;
+        }
+        let (path, place, lost) = (Arc::clone(&old.path), old.identity, old.lag());
+        let wanted = Wanted {
+            head: old.head,
+            marker: Marker::of(old.tail.bytes()),
+            offset: old.offset,
+            not: place,
+        };
+        let next = old.before.take();
+        old.state = State::Copy;
+        old.since = now;
+        let copy = self.find_copy(&path, &wanted);
+        let homes = file.homes.clone();
+        let new = self.files.insert(file);
+        for home in homes {
+            if let Some(Some(dir)) = self.dirs.get_mut(home.directory as usize) {
+                dir.entries.insert(home.name, new);
+            }
+        }
+        self.by_place.insert(place.place(), new);
+        if let Some(old) = self.files.get(key) {
+            self.groups.entry(old.group).or_default().push(new);
+        }
+        let recovered = self.become_copy(key, copy, lost);
+        self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
+        self.queue_after(key, new);
+        if let Some(next) = next {
+            self.queue_after(new, next);
+        }
+        if self.files.get(new).is_some_and(|file| file.state != State::Live) {
+            self.attended.push(new);
+        }
+        self.touch(new);
+        self.ready(new);
+    }
+
+    /// What a file held before it was truncated is read from its copy, or is at its end; the
+    /// number of bytes that the copy has.
+    fn become_copy(&mut self, key: FileKey, copy: Option<Copied>, lost: u64) -> Option<u64> {
+        let path = self.path_of(key);
+        let file = self.files.get_mut(key)?;
+        file.state = State::Copy;
+        file.hold_until = None;
+        if let Some(copy) = copy {
+            let recovered = copy.size - file.offset;
+            file.size = copy.size;
+            file.recoverable = recovered;
+            file.fd = Some(copy.fd);
+            self.claim(copy.identity, copy.size);
+            self.ready(key);
+            return Some(recovered);
+        }
+        file.ending = Ending::Pending { dropped: 0 };
+        file.possible_loss_bytes += lost;
+        file.size = file.offset;
+        self.stats.possible_losses += 1;
+        self.stats.possible_loss_bytes += lost;
+        if lost > 0 {
+            self.notices.say(Notice::PossibleLoss { path: path.to_path_buf(), bytes: lost });
+        }
+        self.ready(key);
+        None
+    }
+
+    /// A copy is read as the file that it was made of, not once more as a file of its own.
+    fn claim(&mut self, identity: Identity, size: u64) {
+        let known = self.by_place.get(&identity.place()).copied();
+        if let Some(file) = known.and_then(|key| self.files.get_mut(key)) {
+            file.begin_at(size);
+            file.hold_until = None;
+        } else {
+            self.claimed.insert(identity.place(), (identity, size));
+        }
+    }
+
+    /// Looks beside a file for a copy of what it held.
+    fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
+        if wanted.head.len == 0 || wanted.marker.len == 0 {
+            return None;
+        }
+        let mut best: Option<(i64, u32, Copied)> = None;
+        let entries = std::fs::read_dir(path.parent()?).ok()?.flatten();
+        for entry in entries.take(COPY_LOOKS_MAX) {
+            let name = entry.file_name();
+            if is_no_text(name.as_bytes()) || Some(&*name) == path.file_name() {
+                continue;
+            }
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if !is_file || !entry.metadata().is_ok_and(|meta| meta.len() >= wanted.offset) {
+                continue;
+            }
+            let Some((fd, identity, stat)) = peek(&entry.path()) else { continue };
+            let known = self.by_place.get(&identity.place());
+            let is_read = known.and_then(|key| self.files.get(*key)).is_some_and(|f| f.offset > 0);
+            if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
+                continue;
+            }
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+            if best.as_ref().is_none_or(|(s, n, _)| (*s, *n) < written) {
+                best = Some((written.0, written.1, Copied { fd, identity, size: stat.stx_size }));
+            }
+        }
+        best.map(|(_, _, copy)| copy)
+    }
+
+    /// Whether a file of the group begins in this way.
+    pub(super) fn has_head(&self, group: u64, beginning: &[u8]) -> bool {
+        let keys = self.groups.get(&group).map(Vec::as_slice).unwrap_or_default();
+        keys.iter()
+            .filter_map(|key| self.files.get(*key))
+            .any(|file| file.head.len > 0 && file.head.fits(beginning))
+    }
+
+    /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
+    /// that of a rotated file, and as far as it goes it is what was read of the neighbour.
+    pub(super) fn may_be_copy(&self, file: &File, name: &[u8], beginning: &[u8]) -> bool {
+        if beginning.is_empty() || stem(name).len() == name.len() {
+            return false;
+        }
+        let keys = self.groups.get(&file.group).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().filter_map(|key| self.files.get(*key)).any(|other| {
+            let Some(own) = &file.fd else { return false };
+            other.state == State::Live
+                && other.is_wanted()
+                && other.offset > 0
+                && begins_with(other, beginning)
+                && (file.size < other.offset
+                    || Marker::of(other.tail.bytes()).fits(own.as_fd(), other.offset))
+        })
+    }
+
+    /// Looks after files that no event tells of: renamed, deleted, and held back.
+    pub(super) fn attend(&mut self, now: Instant) {
+        let mut kept = Vec::with_capacity(self.attended.len());
+        for key in std::mem::take(&mut self.attended) {
+            if kept.contains(&key) {
+                continue;
+            }
+            let Some(file) = self.files.get_mut(key) else { continue };
+            if let Some(until) = file.hold_until {
+                if now >= until {
+                    file.hold_until = None;
+                    self.ready(key);
+                } else {
+                    kept.push(key);
+                }
+                continue;
+            }
+            if file.state == State::Live || file.ending != Ending::Open {
+                continue;
+            }
+            if let Some(stat) = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok()) {
+                file.size = u64::try_from(stat.st_size).unwrap_or(0);
+                file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+                if stat.st_nlink == 0 && file.state == State::Renamed {
+                    file.state = State::Deleted;
+                    file.since = now;
+                }
+            }
+            let quiet = match file.state {
+                State::Deleted => self.limits.deleted_quiet,
+                _ => self.limits.renamed_quiet,
+            };
+            let is_quiet = now.saturating_duration_since(file.grown) >= quiet;
+            if file.drained && file.lag() == 0 && is_quiet {
+                file.ending = Ending::Pending { dropped: 0 };
+                // Its room is given back even while nobody asks for the end.
+                if file.state == State::Deleted {
+                    file.fd = None;
+                }
+            }
+            kept.push(key);
+            self.ready(key);
+        }
+        self.attended = kept;
+        self.drop_deleted(now);
+    }
+
+    /// Gives up deleted files that nobody reads, the oldest first, until the bounds hold.
+    fn drop_deleted(&mut self, now: Instant) {
+        let mut held: Vec<(Instant, FileKey, u64)> = Vec::new();
+        let mut total = 0;
+        for key in &self.attended {
+            let Some(file) = self.files.get(*key) else { continue };
+            if file.state == State::Deleted && file.ending == Ending::Open {
+                held.push((file.since, *key, file.disk));
+                total += file.disk;
+            }
+        }
+        held.sort_unstable();
+        for (since, key, disk) in held {
+            let too_old = now.saturating_duration_since(since) >= self.limits.deleted_age_max;
+            let Some(file) = self.files.get_mut(key) else { continue };
+            let unread = file.lag();
+            let too_much = total > self.limits.deleted_bytes_max
+                || file.fd.as_ref().is_some_and(|fd| {
+                    over_percent(fd.as_fd(), total, self.limits.deleted_percent_max)
+                });
+            if unread > 0 && (too_old || too_much) {
+                file.ending = Ending::Pending { dropped: unread };
+                file.fd = None;
+                let path = file.path.to_path_buf();
+                total -= disk;
+                self.stats.dropped_files += 1;
+                self.stats.dropped_bytes += unread;
+                self.notices.say(Notice::Dropped { path, bytes: unread });
+                self.ready(key);
+            }
+        }
+    }
+
+    /// Files that were there before us: of each group the oldest is read first.
+    pub(super) fn order_fresh(&mut self, _now: Instant) {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.sort_by(|a, b| {
+            let path = |found: &Found| self.path_of(found.key);
+            (a.group, a.written).cmp(&(b.group, b.written)).then_with(|| path(a).cmp(&path(b)))
+        });
+        let mut before: Option<(u64, FileKey)> = None;
+        for found in &fresh {
+            let unread = self.files.get(found.key).is_some_and(|file| file.lag() > 0);
+            if let Some((_, first)) = before.filter(|(group, _)| *group == found.group) {
+                self.queue_after(first, found.key);
+            }
+            if unread {
+                self.ready(found.key);
+                before = Some((found.group, found.key));
+            } else {
+                self.at_end(found.key);
+            }
+        }
+    }
+
+    /// Records of a checkpoint that fit no file: the file was renamed out of the patterns or
+    /// truncated while we were away, or is not there.
+    pub(super) fn settle_orphans(&mut self, now: Instant) {
+        let unmatched = std::mem::take(&mut self.resumes);
+        let rewritten = std::mem::take(&mut self.orphans);
+        let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
+        for record in unmatched.into_values().flatten() {
+            let Some((parent, _)) = record.place() else { continue };
+            let by_inode = listings.entry(parent.clone()).or_insert_with(|| list(&parent));
+            let found = by_inode.get(&record.identity.inode).cloned();
+            let opened = found.and_then(|at| peek(&at).map(|opened| (at, opened)));
+            match opened {
+                // It is where it was, so it is no longer meant.
+                Some((at, (_, identity, _)))
+                    if *at == *record.path && record.identity.same(&identity) =>
+                {
+                    self.keep_dormant(record, now);
+                }
+                Some((at, (fd, identity, stat))) if record.identity.same(&identity) => {
+                    let mut beginning = [0; HEAD_BYTES_MAX];
+                    let read = read_at(fd.as_fd(), &mut beginning, 0);
+                    let beginning = beginning.get(..read).unwrap_or_default();
+                    if record.fits(fd.as_fd(), stat.stx_size, beginning) {
+                        self.adopt(&record, &at, fd, identity, stat.stx_size, now);
+                    } else {
+                        self.look_for_copy(&record, now);
+                    }
+                }
+                _ if record.path.exists() => self.look_for_copy(&record, now),
+                _ => self.keep_dormant(record, now),
+            }
+        }
+        for record in rewritten {
+            self.look_for_copy(&record, now);
+        }
+    }
+
+    /// Keeps a record for a while: what it is of may come back.
+    fn keep_dormant(&mut self, record: Resume, now: Instant) {
+        if self.dormant.len() < DORMANT_MAX {
+            self.dormant.push((now + DORMANT_KEPT, record));
+        }
+    }
+
+    /// A file that was renamed while we were away is read on.
+    fn adopt(
+        &mut self,
+        record: &Resume,
+        at: &Path,
+        fd: OwnedFd,
+        identity: Identity,
+        size: u64,
+        now: Instant,
+    ) {
+        if size <= record.offset || self.by_place.contains_key(&identity.place()) {
+            return;
+        }
+        let live = self.key_at(&record.path);
+        let mut file = File::new(at.into(), 0, identity, now);
+        file.input = live.and_then(|key| self.files.get(key)).map_or(0, |file| file.input);
+        file.state = State::Renamed;
+        file.head = record.head;
+        file.size = size;
+        file.backlog_end = size;
+        file.fd = Some(fd);
+        file.begin_at(record.offset);
+        let key = self.files.insert(file);
+        self.by_place.insert(identity.place(), key);
+        self.attended.push(key);
+        self.put_before(key, live);
+    }
+
+    /// What a record meant was truncated away while we were not there.
+    fn look_for_copy(&mut self, record: &Resume, now: Instant) {
+        let wanted = Wanted {
+            head: record.head,
+            marker: record.marker,
+            offset: record.offset,
+            not: record.identity,
+        };
+        let live = self.key_at(&record.path);
+        let copy = self.find_copy(&record.path, &wanted);
+        let mut file = File::new(Arc::clone(&record.path), 0, record.identity, now);
+        file.input = live.and_then(|key| self.files.get(key)).map_or(0, |file| file.input);
+        file.state = State::Copy;
+        file.head = record.head;
+        file.offset = record.offset;
+        file.committed = record.offset;
+        file.saved = (record.offset, record.marker);
+        file.size = record.offset;
+        let key = self.files.insert(file);
+        if let (Some(copy), Some(file)) = (&copy, self.files.get_mut(key)) {
+            file.tail = super::file::Tail::load(&copy.fd, record.offset);
+            file.backlog_end = copy.size;
+        }
+        let recovered = self.become_copy(key, copy, 0);
+        let path = record.path.to_path_buf();
+        self.notices.say(Notice::Rewritten { path, recovered });
+        self.put_before(key, live);
+    }
+
+    /// The file that is known at a path.
+    fn key_at(&self, path: &Path) -> Option<FileKey> {
+        let dir = self.directory_at(path.parent()?)?;
+        let dir = self.dirs.get(dir as usize)?.as_ref()?;
+        dir.entries.get(path.file_name()?.as_bytes()).copied()
+    }
+
+    /// `key` is read before the file that has its name now, and before what that waits for.
+    fn put_before(&mut self, key: FileKey, live: Option<FileKey>) {
+        self.ready(key);
+        let Some(live) = live else { return };
+        let earlier = self.files.get(live).and_then(|file| file.after);
+        self.queue_after(key, live);
+        if let Some(earlier) = earlier
+            && let Some(first) = self.files.get_mut(earlier)
+            && first.ending != Ending::Told
+        {
+            first.before = Some(key);
+            if let Some(file) = self.files.get_mut(key) {
+                file.after = Some(earlier);
+            }
+        }
+    }
+}
+
+/// Whether a file that was read begins with these bytes.
+fn begins_with(file: &File, beginning: &[u8]) -> bool {
+    let Some(fd) = &file.fd else {
+        return file.head.len > 0 && file.head.fits(beginning);
+    };
+    let mut bytes = [0; HEAD_BYTES_MAX];
+    let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
+    read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
+}
+
+/// What a copy must look like.
+struct Wanted {
+    head: Head,
+    marker: Marker,
+    offset: u64,
+    /// The file itself is no copy of itself.
+    not: Identity,
+}
+
+impl Wanted {
+    fn fits(&self, file: BorrowedFd<'_>, size: u64) -> bool {
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(file, &mut beginning, 0);
+        let beginning = beginning.get(..read).unwrap_or_default();
+        size >= self.offset && self.head.fits(beginning) && self.marker.fits(file, self.offset)
+    }
+}
+
+/// The regular files of a directory by inode number.
+fn list(directory: &Path) -> HashMap<u64, PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return HashMap::new() };
+    entries
+        .flatten()
+        .filter(|entry| !is_no_text(entry.file_name().as_bytes()))
+        .map(|entry| (std::os::unix::fs::DirEntryExt::ino(&entry), entry.path()))
+        .collect()
+}
+
+/// Whether so many bytes are more than a part of the file system.
+fn over_percent(file: BorrowedFd<'_>, bytes: u64, percent: u8) -> bool {
+    let Ok(stat) = rustix::fs::fstatvfs(file) else { return false };
+    let whole = u128::from(stat.f_blocks) * u128::from(stat.f_frsize);
+    whole > 0 && u128::from(bytes) * 100 > whole * u128::from(percent)
+}

@@ -1,0 +1,243 @@
+//! What a tailer counts, and what it has to say.
+
+use super::file::FileKey;
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Notices that are kept for the caller; further ones are counted.
+pub const NOTICES_MAX: usize = 256;
+
+/// Sums over all files since the start, and gauges of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Gauge: files that are followed.
+    pub files: u64,
+    /// Gauge: of these, how many are open.
+    pub open: u64,
+    /// Gauge: directories that are looked into.
+    pub directories: u64,
+    /// Gauge: of these, how many have a watch.
+    pub watches: u64,
+    /// Gauge: of these, how many are polled because no watch was to be had.
+    pub polled: u64,
+    /// Gauge: files that cannot be read at the moment.
+    pub unreadable: u64,
+    /// Gauge: bytes on disk of deleted files that we hold open.
+    pub deleted_bytes: u64,
+    /// Gauge: bytes known to be there and not yet read.
+    pub lag_bytes: u64,
+    /// Bytes that were handed out.
+    pub read_bytes: u64,
+    /// Reads that handed out something.
+    pub chunks: u64,
+    /// Times that a name went to another file.
+    pub rotated: u64,
+    /// Files that were truncated or written anew in place, and offsets of a checkpoint that did
+    /// not fit their file.
+    pub rewritten: u64,
+    /// Times that bytes may have been lost with a truncation or deletion.
+    pub possible_losses: u64,
+    /// Bytes that were known to be unread then.
+    pub possible_loss_bytes: u64,
+    /// Bytes that were read from the copy that was made before a truncation.
+    pub recovered_bytes: u64,
+    /// Deleted files that were let go unread because of a bound.
+    pub dropped_files: u64,
+    /// Their unread bytes.
+    pub dropped_bytes: u64,
+    /// Bytes of holes that were stepped over.
+    pub hole_bytes: u64,
+    /// Times that the kernel dropped events; everything was compared with the disk then.
+    pub overflows: u64,
+    /// Times that a file or directory could not be opened or read.
+    pub failures: u64,
+    /// Names that fit a pattern and are no regular file.
+    pub special: u64,
+    /// Links that were not followed because of their owner.
+    pub links_refused: u64,
+    /// Files and directories that were not followed because of a bound.
+    pub refused: u64,
+    /// Notices that nobody took in time.
+    pub notices_lost: u64,
+}
+
+/// One file, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileStat<'a> {
+    /// Its key.
+    pub key: FileKey,
+    /// Where it was seen last.
+    pub path: &'a Path,
+    /// The number of its input.
+    pub input: u32,
+    /// Up to where it was read.
+    pub offset: u64,
+    /// Up to where it was committed.
+    pub committed: u64,
+    /// Its size when it was seen last.
+    pub size: u64,
+    /// Whether it is deleted and held open.
+    pub deleted: bool,
+    /// Bytes that were handed out.
+    pub read_bytes: u64,
+    /// Bytes that may have been lost.
+    pub possible_loss_bytes: u64,
+}
+
+impl FileStat<'_> {
+    /// Bytes known to be there and not yet read.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.size.saturating_sub(self.offset)
+    }
+}
+
+/// What happened to a file, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// It cannot be read, and will be tried again.
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It could not be read before, and now it can.
+    Readable {
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// It is a pipe, a device or a socket.
+    Special {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A link belongs to somebody else than what it points to.
+    LinkRefused {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It was truncated or written anew; reading begins at 0.
+    Rewritten {
+        /// The file.
+        path: PathBuf,
+        /// The unread bytes of before that were found in a copy, if one was found.
+        recovered: Option<u64>,
+    },
+    /// Unread bytes are gone.
+    PossibleLoss {
+        /// The file.
+        path: PathBuf,
+        /// How many are known of.
+        bytes: u64,
+    },
+    /// A deleted file was let go unread because it occupied too much for too long.
+    Dropped {
+        /// The file.
+        path: PathBuf,
+        /// Its unread bytes.
+        bytes: u64,
+    },
+    /// No more watches are to be had; directories are polled from here on.
+    Polling {
+        /// The first directory without a watch.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The kernel dropped events.
+    Overflow,
+    /// A bound on files or directories is reached.
+    TooMany {
+        /// What is not followed.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, reason } => {
+                write!(f, "cannot read {}: {reason}; it is tried again", path.display())
+            }
+            Self::Readable { path } => write!(f, "{} can be read again", path.display()),
+            Self::Special { path } => write!(f, "{} is no regular file", path.display()),
+            Self::LinkRefused { path } => write!(
+                f,
+                "{} is a link of somebody who does not own what it points to, and is not followed",
+                path.display()
+            ),
+            Self::Rewritten { path, recovered: Some(bytes) } => write!(
+                f,
+                "{} was truncated; its last {bytes} bytes are read from the copy beside it",
+                path.display()
+            ),
+            Self::Rewritten { path, recovered: None } => {
+                write!(f, "{} was truncated or written anew and is read from 0", path.display())
+            }
+            Self::PossibleLoss { path, bytes } => write!(
+                f,
+                "{} lost at least {bytes} bytes before they were read; rotate by renaming",
+                path.display()
+            ),
+            Self::Dropped { path, bytes } => write!(
+                f,
+                "{} is deleted and was let go with {bytes} unread bytes, to free the disk",
+                path.display()
+            ),
+            Self::Polling { path, reason } => write!(
+                f,
+                "no watch for {} ({reason}), so it is polled; raise fs.inotify.max_user_watches \
+                 or max_user_instances",
+                path.display()
+            ),
+            Self::Overflow => f.write_str(
+                "the kernel dropped events, and everything was compared with the disk; raise \
+                 fs.inotify.max_queued_events",
+            ),
+            Self::TooMany { path } => {
+                write!(f, "{} is not followed: a bound is reached", path.display())
+            }
+        }
+    }
+}
+
+/// Notices that wait for the caller.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    waiting: VecDeque<Notice>,
+    pub(crate) lost: u64,
+}
+
+impl Notices {
+    pub(crate) fn say(&mut self, notice: Notice) {
+        if self.waiting.len() < NOTICES_MAX {
+            self.waiting.push_back(notice);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Notice> {
+        self.waiting.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_that_nobody_takes_are_bounded_and_counted() {
+        let mut notices = Notices::default();
+        for _ in 0..NOTICES_MAX + 3 {
+            notices.say(Notice::Overflow);
+        }
+        assert_eq!(notices.lost, 3);
+        assert_eq!(std::iter::from_fn(|| notices.take()).count(), NOTICES_MAX);
+    }
+}

@@ -1,0 +1,472 @@
+//! The tailer: what a caller does with it, and the state that the other files work on.
+//!
+//! One thread owns it. [`Tailer::turn`] gives the next bytes of some file, [`Tailer::wait`] blocks
+//! until there is something, [`Tailer::commit`] and [`Tailer::records`] make a checkpoint. Time is
+//! an argument. A caller that does not want more bytes stops calling `turn` and calls
+//! [`Tailer::tend`] instead, so that bounds on deleted files hold all the same.
+
+use super::config::{Input, Limits};
+use super::discover::{Dir, Found, Reach};
+use super::file::{Ending, File, FileKey, State, Table};
+use super::identity::{Identity, MARKER_BYTES_MAX, Resume};
+use super::stats::{FileStat, Notice, Notices, Stats};
+use super::watch::{Waker, Watch, Woken};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most bytes of one chunk.
+pub const CHUNK_BYTES_MAX: usize = 256 << 10;
+/// The pause between two looks at what no event tells: ages, pauses, files without a name.
+pub const TICK: Duration = Duration::from_millis(500);
+/// How long the record of a file that is not there is kept, for its disk to be mounted.
+pub const DORMANT_KEPT: Duration = Duration::from_secs(3600);
+/// How many such records are kept.
+pub const DORMANT_MAX: usize = 10_000;
+/// The buffer begins at a multiple of this, in bytes.
+const ALIGNMENT: usize = 64;
+
+/// Why there is no tailer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailError {
+    /// The kernel gave no descriptor for wake-ups.
+    #[error("cannot make an event descriptor")]
+    EventDescriptor(#[source] std::io::Error),
+}
+
+impl model::Explain for TailError {
+    fn hint(&self) -> Option<model::Hint> {
+        Some(model::Hint::new("raise the limit on open files, LimitNOFILE= in systemd"))
+    }
+
+    fn retry(&self) -> model::Retry {
+        model::Retry::After(Duration::from_secs(5))
+    }
+}
+
+/// What a chunk says beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags of one chunk")]
+pub struct Flags {
+    /// The file has no more bytes at the moment.
+    pub end_of_file: bool,
+    /// Nothing will follow under this key.
+    pub last: bool,
+    /// The file was truncated or written anew: this is its beginning, under a new key.
+    pub rewritten: bool,
+    /// A hole was stepped over right before these bytes.
+    pub hole_skipped: bool,
+    /// Bytes that a bound made us give up, with [`Flags::last`].
+    pub dropped: u64,
+}
+
+/// Some bytes of one file, right after those of the chunk before it under the same key.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// Which file.
+    pub key: FileKey,
+    /// Where it was seen last.
+    pub path: &'a Path,
+    /// The number of its input.
+    pub input: u32,
+    /// Where the bytes lie in the file.
+    pub start: u64,
+    /// The bytes, at most [`CHUNK_BYTES_MAX`]; none when only a flag is told.
+    pub bytes: &'a [u8],
+    /// What else is to be said.
+    pub flags: Flags,
+}
+
+/// What is told of a chunk before its bytes are borrowed.
+pub(crate) struct Given {
+    pub(crate) key: FileKey,
+    pub(crate) start: u64,
+    /// Where the bytes lie in the buffer, after its margin.
+    pub(crate) from: usize,
+    pub(crate) len: usize,
+    pub(crate) flags: Flags,
+}
+
+/// The one buffer that all reads share: a margin for the bytes that were read before, then a
+/// chunk, aligned for vector loads.
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        let bytes = vec![0; ALIGNMENT + MARKER_BYTES_MAX + CHUNK_BYTES_MAX];
+        let at = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self { bytes, at }
+    }
+
+    /// Room for `before` bytes that are known and at most `len` new ones.
+    pub(crate) fn room(&mut self, before: usize, len: usize) -> &mut [u8] {
+        let chunk = self.at + MARKER_BYTES_MAX;
+        self.bytes.get_mut(chunk.saturating_sub(before)..chunk + len).unwrap_or_default()
+    }
+
+    /// New bytes.
+    pub(crate) fn chunk(&self, from: usize, len: usize) -> &[u8] {
+        let chunk = self.at + MARKER_BYTES_MAX + from;
+        self.bytes.get(chunk..chunk + len).unwrap_or_default()
+    }
+}
+
+/// A file or directory that could not be read, and when it is tried again.
+pub(crate) struct Retry {
+    pub(crate) at: Instant,
+    pub(crate) pause: Duration,
+}
+
+/// Renames whose other half has not been seen, and names that stand for a wanted one.
+#[derive(Default)]
+pub(crate) struct Moves {
+    pub(crate) cookies: HashMap<u32, u32>,
+    pub(crate) names: HashMap<(u32, Box<[u8]>), u32>,
+}
+
+/// Follows files. See the module.
+pub struct Tailer {
+    pub(super) inputs: Vec<Input>,
+    pub(super) limits: Limits,
+    pub(super) watch: Watch,
+    pub(super) buffer: Buffer,
+    pub(super) files: Table,
+    pub(super) by_place: HashMap<(u64, u64), FileKey>,
+    pub(super) groups: HashMap<u64, Vec<FileKey>>,
+    pub(super) dirs: Vec<Option<Dir>>,
+    pub(super) dir_by_place: HashMap<(u64, u64), u32>,
+    pub(super) dir_by_watch: HashMap<i32, u32>,
+    pub(super) to_visit: Vec<(PathBuf, Vec<Reach>)>,
+    pub(super) live: VecDeque<FileKey>,
+    pub(super) backlog: VecDeque<FileKey>,
+    pub(super) turns: u64,
+    pub(super) tokens: i64,
+    pub(super) tokens_at: Instant,
+    pub(super) lru: BTreeMap<u64, FileKey>,
+    pub(super) uses: u64,
+    /// Files that lost their last wanted name.
+    pub(super) unnamed: Vec<FileKey>,
+    /// Files whose end was told with the last chunk.
+    pub(super) told: Vec<FileKey>,
+    /// Files that are looked at with every tick.
+    pub(super) attended: Vec<FileKey>,
+    pub(super) resumes: HashMap<u64, Vec<Resume>>,
+    pub(super) orphans: Vec<Resume>,
+    pub(super) dormant: Vec<(Instant, Resume)>,
+    /// Copies that were read for the file that they are a copy of, and up to where.
+    pub(super) claimed: HashMap<(u64, u64), (Identity, u64)>,
+    pub(super) fresh: Vec<Found>,
+    pub(super) first_scan: bool,
+    pub(super) unreadable: HashMap<PathBuf, Retry>,
+    pub(super) odd: HashSet<PathBuf>,
+    pub(super) moves: Moves,
+    pub(super) earlier_moves: Moves,
+    pub(super) overflow: bool,
+    /// Whether not all events were taken yet.
+    pub(super) events_wait: bool,
+    /// Files born after this, in nanoseconds since 1970, may have been missed.
+    pub(super) unseen_since: Option<u64>,
+    pub(super) synced_ns: u64,
+    pub(super) polling_told: bool,
+    pub(super) missing_base: bool,
+    pub(super) next_tick: Instant,
+    pub(super) next_reconcile: Instant,
+    pub(super) next_base: Instant,
+    pub(super) stats: Stats,
+    pub(super) notices: Notices,
+}
+
+impl std::fmt::Debug for Tailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tailer").field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+impl Tailer {
+    /// Looks for the files of the inputs and begins where `resumes` say.
+    ///
+    /// # Errors
+    /// [`TailError`] when the kernel has no descriptors left. What is wrong with files is no
+    /// error; it is counted and told as a [`Notice`].
+    pub fn new(
+        inputs: Vec<Input>,
+        limits: Limits,
+        resumes: Vec<Resume>,
+        now: Instant,
+    ) -> Result<Self, TailError> {
+        let (watch, refused) = Watch::new(limits.watches_max > 0)
+            .map_err(|errno| TailError::EventDescriptor(errno.into()))?;
+        let mut by_inode: HashMap<u64, Vec<Resume>> = HashMap::new();
+        for resume in resumes {
+            by_inode.entry(resume.identity.inode).or_default().push(resume);
+        }
+        let next_reconcile = now + limits.reconcile_every;
+        let mut tailer = Self {
+            inputs,
+            limits,
+            watch,
+            buffer: Buffer::new(),
+            files: Table::default(),
+            by_place: HashMap::new(),
+            groups: HashMap::new(),
+            dirs: Vec::new(),
+            dir_by_place: HashMap::new(),
+            dir_by_watch: HashMap::new(),
+            to_visit: Vec::new(),
+            live: VecDeque::new(),
+            backlog: VecDeque::new(),
+            turns: 0,
+            tokens: 0,
+            tokens_at: now,
+            lru: BTreeMap::new(),
+            uses: 0,
+            unnamed: Vec::new(),
+            told: Vec::new(),
+            attended: Vec::new(),
+            resumes: by_inode,
+            orphans: Vec::new(),
+            dormant: Vec::new(),
+            claimed: HashMap::new(),
+            fresh: Vec::new(),
+            first_scan: true,
+            unreadable: HashMap::new(),
+            odd: HashSet::new(),
+            moves: Moves::default(),
+            earlier_moves: Moves::default(),
+            overflow: false,
+            events_wait: false,
+            unseen_since: None,
+            synced_ns: super::discover::wall_ns(),
+            polling_told: false,
+            missing_base: false,
+            next_tick: now + TICK,
+            next_reconcile,
+            next_base: now,
+            stats: Stats::default(),
+            notices: Notices::default(),
+        };
+        if let Some(errno) = refused {
+            tailer.tell_polling(Path::new("/"), errno);
+        }
+        tailer.visit_bases(now);
+        tailer.order_fresh(now);
+        tailer.settle_orphans(now);
+        tailer.first_scan = false;
+        tailer.settle(now);
+        Ok(tailer)
+    }
+
+    /// The next bytes of some file, each file in its turn; `None` when there is nothing to read.
+    pub fn turn(&mut self, now: Instant) -> Option<Chunk<'_>> {
+        self.tend(now);
+        let given = loop {
+            let Some(key) = self.next_ready(now) else {
+                if self.events_wait {
+                    self.tend(now);
+                    continue;
+                }
+                return None;
+            };
+            if let Some(given) = self.read(key, now) {
+                break given;
+            }
+        };
+        Some(self.chunk(&given))
+    }
+
+    /// The next bytes of a file that is deleted, and whose bytes nobody will find again. For
+    /// keeping them elsewhere while the way out is blocked.
+    pub fn turn_vanishing(&mut self, now: Instant) -> Option<Chunk<'_>> {
+        self.tend(now);
+        let vanishing: Vec<FileKey> = self
+            .attended
+            .iter()
+            .copied()
+            .filter(|key| {
+                let file = self.files.get(*key);
+                file.is_some_and(|f| f.state == State::Deleted && f.ending == Ending::Open)
+            })
+            .collect();
+        let given = vanishing.into_iter().find_map(|key| self.read(key, now))?;
+        Some(self.chunk(&given))
+    }
+
+    fn chunk(&self, given: &Given) -> Chunk<'_> {
+        let file = self.files.get(given.key);
+        Chunk {
+            key: given.key,
+            path: file.map_or(Path::new(""), |file| &file.path),
+            input: file.map_or(0, |file| file.input),
+            start: given.start,
+            bytes: self.buffer.chunk(given.from, given.len),
+            flags: given.flags,
+        }
+    }
+
+    /// Takes what the kernel has to tell and keeps the bounds, without reading a file.
+    pub fn tend(&mut self, now: Instant) {
+        self.collect_told();
+        self.pump(now);
+        if std::mem::take(&mut self.overflow) {
+            self.reconcile(now);
+        }
+        self.settle(now);
+        if !self.orphans.is_empty() {
+            self.settle_orphans(now);
+        }
+        if now >= self.next_tick {
+            self.tick(now);
+        }
+    }
+
+    /// Blocks until there may be something to read, somebody wakes us, or the time is over.
+    pub fn wait(&mut self, now: Instant, timeout: Duration) -> Woken {
+        if !self.live.is_empty() || (!self.backlog.is_empty() && self.backlog_pause(now).is_zero())
+        {
+            return Woken::Events;
+        }
+        let mut until = self.next_reconcile.saturating_duration_since(now);
+        if self.needs_ticks() {
+            until = until.min(self.next_tick.saturating_duration_since(now));
+        }
+        if !self.backlog.is_empty() {
+            until = until.min(self.backlog_pause(now));
+        }
+        self.watch.wait(timeout.min(until))
+    }
+
+    /// A handle that ends [`Tailer::wait`] from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.watch.waker()
+    }
+
+    /// Everything before `offset` of this file has arrived. A key that names nothing any more is
+    /// no error: the file is gone or was written anew.
+    pub fn commit(&mut self, key: FileKey, offset: u64) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        file.committed = file.committed.max(offset.min(file.offset));
+        if file.ending == Ending::Told {
+            self.let_go(key);
+        }
+    }
+
+    /// The records for a checkpoint: where reading may go on in each file that will be there
+    /// after a restart. Deleted files are not among them.
+    pub fn records(&mut self) -> Vec<Resume> {
+        let mut records: Vec<Resume> = self
+            .files
+            .iter_mut()
+            .filter(|(_, file)| file.state != State::Deleted && !file.is_beyond_recall())
+            .map(|(_, file)| file.resume())
+            .collect();
+        records.extend(self.dormant.iter().map(|(_, resume)| resume.clone()));
+        records.extend(self.orphans.iter().cloned());
+        records
+    }
+
+    /// What was counted, with the gauges of now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let count = |number: usize| number as u64;
+        let mut stats = self.stats;
+        stats.files = count(self.files.len());
+        stats.directories = count(self.dir_by_place.len());
+        stats.watches = count(self.dir_by_watch.len());
+        let polled = self.dirs.iter().flatten().filter(|dir| dir.poll.is_some()).count();
+        stats.polled = count(polled);
+        stats.unreadable = count(self.unreadable.len());
+        stats.notices_lost = self.notices.lost;
+        for (_, file) in self.files.iter() {
+            stats.open += u64::from(file.fd.is_some());
+            stats.lag_bytes += file.lag();
+            if file.state == State::Deleted && file.fd.is_some() {
+                stats.deleted_bytes += file.disk;
+            }
+        }
+        stats
+    }
+
+    /// Each file that is followed.
+    pub fn files(&self) -> impl Iterator<Item = FileStat<'_>> {
+        self.files.iter().map(|(key, file)| FileStat {
+            key,
+            path: &file.path,
+            input: file.input,
+            offset: file.offset,
+            committed: file.committed,
+            size: file.size,
+            deleted: file.state == State::Deleted,
+            read_bytes: file.read_bytes,
+            possible_loss_bytes: file.possible_loss_bytes,
+        })
+    }
+
+    /// The next thing to say to people, oldest first.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notices.take()
+    }
+
+    /// Other inputs from now on. Files that are still meant keep their descriptor, offset and
+    /// key; the others end, and their records are kept for a while.
+    pub fn reconfigure(&mut self, inputs: Vec<Input>, now: Instant) {
+        self.inputs = inputs;
+        for dir in self.dirs.iter_mut().flatten() {
+            dir.reach.clear();
+        }
+        self.visit_bases(now);
+        self.rejudge(now);
+        self.settle(now);
+    }
+
+    /// Puts a file into its queue, unless it stands there.
+    pub(super) fn ready(&mut self, key: FileKey) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        if file.queued || file.ending == Ending::Told || file.hold_until.is_some() {
+            return;
+        }
+        file.queued = true;
+        if file.offset < file.backlog_end {
+            self.backlog.push_back(key);
+        } else {
+            self.live.push_back(key);
+        }
+    }
+
+    /// Takes a file out of all tables but keeps its names to others.
+    pub(super) fn forget(&mut self, key: FileKey) {
+        let Some(file) = self.files.remove(key) else { return };
+        self.lru.remove(&file.used);
+        let place = file.identity.place();
+        if self.by_place.get(&place) == Some(&key) {
+            self.by_place.remove(&place);
+        }
+        for home in &file.homes {
+            if let Some(Some(dir)) = self.dirs.get_mut(home.directory as usize)
+                && dir.entries.get(&home.name) == Some(&key)
+            {
+                dir.entries.remove(&home.name);
+            }
+        }
+        if let Some(keys) = self.groups.get_mut(&file.group) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.groups.remove(&file.group);
+            }
+        }
+    }
+
+    /// Shares the path of a file.
+    pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
+        self.files.get(key).map_or_else(|| Path::new("").into(), |file| Arc::clone(&file.path))
+    }
+
+    pub(super) fn file(&mut self, key: FileKey) -> Option<&mut File> {
+        self.files.get_mut(key)
+    }
+}

@@ -1,0 +1,295 @@
+//! Tests on the real file system: one file per family of requirements.
+
+mod bad;
+mod identity;
+mod idle;
+mod model;
+mod rotation;
+
+use super::*;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A directory, a tailer over it, and all that came out of it.
+pub(super) struct Desk {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) inputs: Vec<Input>,
+    pub(super) limits: Limits,
+    pub(super) now: Instant,
+    pub(super) tailer: Option<Tailer>,
+    /// What was read under each key, in order of the first byte.
+    pub(super) keys: Vec<FileKey>,
+    pub(super) read: HashMap<FileKey, Vec<u8>>,
+    /// Everything in the order in which it came.
+    pub(super) all: Vec<u8>,
+    pub(super) ended: Vec<FileKey>,
+    pub(super) rewritten: Vec<FileKey>,
+    pub(super) next: HashMap<FileKey, u64>,
+    pub(super) commit: bool,
+}
+
+impl Desk {
+    /// A desk whose pattern is relative to its directory.
+    pub(super) fn new(patterns: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut desk = Self {
+            dir,
+            inputs: Vec::new(),
+            limits: Limits::default(),
+            now: Instant::now(),
+            tailer: None,
+            keys: Vec::new(),
+            read: HashMap::new(),
+            all: Vec::new(),
+            ended: Vec::new(),
+            rewritten: Vec::new(),
+            next: HashMap::new(),
+            commit: true,
+        };
+        desk.inputs = vec![desk.input(patterns)];
+        desk
+    }
+
+    pub(super) fn input(&self, patterns: &[&str]) -> Input {
+        let whole: Vec<String> =
+            patterns.iter().map(|p| format!("{}/{p}", self.dir.path().display())).collect();
+        Input::globs("test", &whole.iter().map(String::as_str).collect::<Vec<_>>(), &[]).unwrap()
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(super) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        append(&path, text.as_ref());
+    }
+
+    pub(super) fn start_with(&mut self, resumes: Vec<Resume>) -> &mut Self {
+        let tailer =
+            Tailer::new(self.inputs.clone(), self.limits.clone(), resumes, self.now).unwrap();
+        self.tailer = Some(tailer);
+        self.run()
+    }
+
+    pub(super) fn start(&mut self) -> &mut Self {
+        self.start_with(Vec::new())
+    }
+
+    pub(super) fn tail(&mut self) -> &mut Tailer {
+        self.tailer.as_mut().unwrap()
+    }
+
+    /// Takes turns until nothing is ready.
+    pub(super) fn run(&mut self) -> &mut Self {
+        while self.turn() {}
+        self
+    }
+
+    /// One turn; whether there was something.
+    pub(super) fn turn(&mut self) -> bool {
+        let Some(chunk) = self.tailer.as_mut().unwrap().turn(self.now) else { return false };
+        let key = chunk.key;
+        if !self.read.contains_key(&key) {
+            self.keys.push(key);
+            self.next.insert(key, chunk.start);
+        }
+        let expected = self.next[&key];
+        assert!(
+            chunk.start == expected || (chunk.flags.hole_skipped && chunk.start > expected),
+            "{key:?} at {} and not {expected}",
+            chunk.start
+        );
+        assert!(!self.ended.contains(&key), "{key:?} goes on after its end");
+        let end = chunk.start + chunk.bytes.len() as u64;
+        self.next.insert(key, end);
+        self.read.entry(key).or_default().extend_from_slice(chunk.bytes);
+        self.all.extend_from_slice(chunk.bytes);
+        if chunk.flags.last {
+            self.ended.push(key);
+        }
+        if chunk.flags.rewritten {
+            self.rewritten.push(key);
+        }
+        if self.commit {
+            self.tailer.as_mut().unwrap().commit(key, end);
+        }
+        true
+    }
+
+    /// Time goes by, in steps of a tick.
+    pub(super) fn pass(&mut self, time: Duration) -> &mut Self {
+        let until = self.now + time;
+        while self.now < until {
+            self.now += TICK;
+            self.run();
+        }
+        self
+    }
+
+    /// The process ends and begins anew with its checkpoint.
+    pub(super) fn restart(&mut self) -> &mut Self {
+        let records = self.tail().records();
+        self.restart_with(records)
+    }
+
+    pub(super) fn restart_with(&mut self, records: Vec<Resume>) -> &mut Self {
+        self.tailer = None;
+        // Keys of another process mean nothing here.
+        self.keys.clear();
+        self.read.clear();
+        self.next.clear();
+        self.ended.clear();
+        self.rewritten.clear();
+        self.start_with(records)
+    }
+
+    /// All that came so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.all.clone()).unwrap()
+    }
+
+    /// What came since the last call.
+    pub(super) fn take(&mut self) -> String {
+        let text = self.text();
+        self.all.clear();
+        text
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.tailer.as_ref().unwrap().stats()
+    }
+
+    pub(super) fn notices(&mut self) -> Vec<Notice> {
+        let tailer = self.tail();
+        std::iter::from_fn(|| tailer.take_notice()).collect()
+    }
+}
+
+pub(super) fn append(path: &Path, text: &[u8]) {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(text).unwrap();
+}
+
+#[test]
+fn what_is_written_is_read_once_and_what_comes_later_too() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "one\n");
+    desk.write("b.txt", "no\n");
+    desk.start();
+    assert_eq!(desk.take(), "one\n");
+    desk.write("a.log", "two\n");
+    desk.write("new.log", "three\n");
+    desk.run();
+    let mut lines: Vec<String> = desk.take().lines().map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(lines, ["three", "two"]);
+    assert_eq!(desk.restart().take(), "");
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
+fn directories_that_come_later_are_entered_and_those_that_go_are_forgotten() {
+    let mut desk = Desk::new(&["**/*.log"]);
+    desk.start();
+    desk.write("x/y/z/deep.log", "deep\n");
+    assert_eq!(desk.run().take(), "deep\n");
+    std::fs::rename(desk.path("x"), desk.path("w")).unwrap();
+    desk.run();
+    desk.write("w/y/z/deep.log", "moved\n");
+    assert_eq!(desk.run().take(), "moved\n");
+    std::fs::remove_dir_all(desk.path("w")).unwrap();
+    desk.pass(Duration::from_secs(5));
+    assert_eq!((desk.stats().files, desk.stats().directories), (0, 1));
+    assert_eq!(desk.take(), "");
+}
+
+#[test]
+fn a_base_that_comes_later_is_found() {
+    let mut desk = Desk::new(&["later/*.log"]);
+    desk.start();
+    desk.write("later/a.log", "a\n");
+    desk.pass(Duration::from_secs(6));
+    assert_eq!(desk.take(), "a\n");
+}
+
+#[test]
+fn a_chunk_is_aligned_for_vector_loads_and_no_longer_than_it_says() {
+    let desk = Desk::new(&["*.log"]);
+    desk.write("a.log", vec![b'x'; CHUNK_BYTES_MAX * 2 + 5]);
+    let tailer = Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), desk.now);
+    let mut tailer = tailer.unwrap();
+    let mut lengths = Vec::new();
+    while let Some(chunk) = tailer.turn(desk.now) {
+        assert_eq!(chunk.bytes.as_ptr().align_offset(64), 0);
+        lengths.push((chunk.bytes.len(), chunk.flags.end_of_file));
+    }
+    let full = CHUNK_BYTES_MAX;
+    assert_eq!(lengths, [(full, false), (full, false), (5, true)]);
+}
+
+#[test]
+fn start_at_end_begins_after_the_last_whole_line_and_only_in_files_of_before() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.inputs[0].start_at = StartAt::End;
+    desk.write("a.log", "old\nhal");
+    desk.start();
+    desk.write("a.log", "f\n");
+    desk.write("new.log", "new\n");
+    desk.run();
+    assert_eq!(desk.read.values().map(Vec::len).sum::<usize>(), 9);
+    assert!(desk.text().contains("half\n") && desk.text().contains("new\n"));
+}
+
+#[test]
+fn a_wait_ends_with_an_event_a_waker_or_the_time() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.start();
+    let now = desk.now;
+    assert_eq!(desk.tail().wait(now, Duration::ZERO), Woken::Timeout);
+    desk.tail().waker().wake();
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Waker);
+    desk.write("a.log", "a\n");
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "a\n");
+}
+
+#[test]
+fn r30_other_inputs_keep_offset_descriptor_and_key_of_files_that_are_still_meant() {
+    let mut desk = Desk::new(&["*.log", "sub/*.txt"]);
+    desk.write("a.log", "a1\n");
+    desk.write("b.log", "b1\n");
+    desk.write("sub/c.txt", "c1\n");
+    desk.start().take();
+    let key = |desk: &Desk, name: &str| {
+        let path = desk.path(name);
+        let tailer = desk.tailer.as_ref().unwrap();
+        tailer.files().find(|file| file.path == path).map(|file| file.key)
+    };
+    let before = key(&desk, "a.log").unwrap();
+    let opens = desk.stats().open;
+    let inputs = vec![desk.input(&["none/*"]), desk.input(&["a.*", "d.log"])];
+    let now = desk.now;
+    desk.tail().reconfigure(inputs, now);
+    desk.run();
+    assert_eq!(key(&desk, "a.log"), Some(before));
+    assert_eq!((opens, desk.stats().open, desk.stats().files), (3, 1, 1));
+    assert_eq!(desk.ended.len(), 2);
+    desk.write("a.log", "a2\n");
+    desk.write("b.log", "b2\n");
+    desk.write("sub/c.txt", "c2\n");
+    desk.write("d.log", "d1\n");
+    assert_eq!(desk.run().take(), "a2\nd1\n");
+    assert_eq!(desk.tail().files().next().unwrap().input, 1);
+    // What left the inputs comes back where it was, in this process and in the next.
+    let inputs = vec![desk.input(&["sub/*.txt", "a.*"])];
+    desk.tail().reconfigure(inputs, now);
+    assert_eq!(desk.run().take(), "c2\n");
+    let (records, inputs) = (desk.tail().records(), vec![desk.input(&["*.log"])]);
+    desk.inputs = inputs;
+    desk.restart_with(records);
+    assert_eq!(desk.take(), "b2\n");
+}

@@ -1,0 +1,185 @@
+//! Bad input: what is no file, cannot be read, or is too much; R7 and R9.
+
+use super::*;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+#[test]
+fn pipes_devices_and_loops_block_nobody_and_are_told_once() {
+    let mut desk = Desk::new(&["**/*"]);
+    let pipe = desk.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let _socket = std::os::unix::net::UnixListener::bind(desk.path("socket")).unwrap();
+    symlink("/dev/zero", desk.path("zero")).unwrap();
+    symlink(desk.path("self"), desk.path("self")).unwrap();
+    std::fs::create_dir(desk.path("loop")).unwrap();
+    symlink("..", desk.path("loop/up")).unwrap();
+    desk.write("loop/a", "a\n");
+    desk.start();
+    assert_eq!(desk.take(), "a\n");
+    let now = desk.now;
+    desk.now = now + Duration::from_secs(120);
+    desk.run();
+    assert_eq!(desk.stats().special, 3);
+    assert_eq!(desk.notices().len(), 3);
+    assert_eq!(desk.stats().directories, 2);
+}
+
+#[test]
+fn r7_compressed_neighbours_are_never_read_as_text() {
+    let mut desk = Desk::new(&["*"]);
+    for name in ["a.log.1.gz", "a.log.tmp", "a.log.zst", "a.log"] {
+        desk.write(name, format!("{name}\n"));
+    }
+    desk.start();
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.gz")).unwrap();
+    desk.write("a.log.2.gz", "later\n");
+    desk.run();
+    assert_eq!(desk.take(), "a.log\n");
+}
+
+#[test]
+fn an_unreadable_file_is_told_once_and_read_when_it_may_be() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "a\n");
+    let mode = |desk: &Desk, bits| {
+        let permissions = std::fs::Permissions::from_mode(bits);
+        std::fs::set_permissions(desk.path("a.log"), permissions).unwrap();
+    };
+    mode(&desk, 0);
+    if std::fs::File::open(desk.path("a.log")).is_ok() {
+        // Root reads everything; what root cannot open is a name that is too new for the kernel.
+        eprintln!("SKIP an_unreadable_file_is_told_once: this user may read everything");
+        return;
+    }
+    desk.start();
+    desk.pass(Duration::from_secs(60));
+    assert_eq!(desk.notices().len(), 1);
+    assert_eq!(desk.stats().unreadable, 1);
+    mode(&desk, 0o644);
+    desk.run();
+    assert_eq!(desk.take(), "a\n");
+    assert_eq!(desk.stats().unreadable, 0);
+    assert_eq!(desk.notices(), [Notice::Readable { path: desk.path("a.log") }]);
+}
+
+#[test]
+fn what_cannot_be_read_is_tried_again_with_growing_pauses() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.start();
+    let (path, now) = (desk.path("a.log"), desk.now);
+    for _ in 0..20 {
+        desk.tail().cannot_read(&path, rustix::io::Errno::ACCESS, now);
+    }
+    assert_eq!(desk.notices().len(), 1);
+    let longest = desk.limits.retry_every.1;
+    assert_eq!(desk.tail().unreadable[&path].pause, longest);
+    desk.write("a.log", "a\n");
+    desk.run();
+    assert_eq!(desk.take(), "a\n");
+    assert_eq!(desk.stats().unreadable, 0);
+}
+
+#[test]
+fn links_of_others_and_links_that_nobody_wants_are_not_followed() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("secret", "secret\n");
+    symlink(desk.path("secret"), desk.path("a.log")).unwrap();
+    desk.inputs[0].symlinks = Symlinks::Refused;
+    desk.start();
+    assert_eq!((desk.take().as_str(), desk.stats().links_refused), ("", 1));
+    // Only root can give a link to somebody else.
+    if std::os::unix::fs::lchown(desk.path("a.log"), Some(65_534), None).is_err() {
+        eprintln!("SKIP links_of_others: giving a link away needs root");
+        return;
+    }
+    desk.inputs[0].symlinks = Symlinks::Owned;
+    desk.restart();
+    assert_eq!((desk.take().as_str(), desk.stats().links_refused), ("", 1));
+    assert_eq!(desk.notices(), [Notice::LinkRefused { path: desk.path("a.log") }]);
+}
+
+#[test]
+fn files_and_directories_are_followed_up_to_the_bound_and_not_beyond() {
+    let mut desk = Desk::new(&["**/*.log"]);
+    desk.limits.files_max = 2;
+    desk.limits.directories_max = 3;
+    for name in ["a.log", "b.log", "c.log", "x/1", "y/1", "z/1"] {
+        desk.write(name, format!("{name}\n"));
+    }
+    desk.start();
+    let stats = desk.stats();
+    assert_eq!((stats.files, stats.directories, stats.refused), (2, 3, 2));
+    assert_eq!(desk.notices().len(), 2);
+    // When one goes, the next look finds room for another.
+    std::fs::remove_file(desk.path("a.log")).unwrap();
+    desk.pass(Duration::from_secs(5));
+    desk.now += Duration::from_secs(60);
+    desk.run();
+    assert_eq!(desk.stats().files, 2);
+}
+
+#[test]
+fn r9_a_queue_that_overflows_is_made_good_by_comparing_everything() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("live.log", "0\n");
+    desk.start().take();
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: u32 = limit.trim().parse().unwrap();
+    if limit > 100_000 {
+        eprintln!("SKIP r9_a_queue_that_overflows: the queue holds {limit} events");
+        return;
+    }
+    // Each pair of names makes events that do not merge.
+    for round in 0..=limit / 2 {
+        let name = desk.path(&format!("noise{}", round % 2));
+        std::fs::File::create(&name).unwrap();
+        std::fs::remove_file(&name).unwrap();
+    }
+    desk.write("live.log", "1\n");
+    std::fs::rename(desk.path("live.log"), desk.path("live.log.1")).unwrap();
+    desk.write("live.log", "2\n");
+    desk.write("new.log", "3\n");
+    // Made, written and renamed while the kernel dropped events.
+    desk.write("gone.log", "4\n");
+    std::fs::rename(desk.path("gone.log"), desk.path("gone.log.1")).unwrap();
+    desk.run();
+    assert_eq!(desk.stats().overflows, 1);
+    assert!(desk.notices().contains(&Notice::Overflow));
+    let text = desk.take();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn r9_without_watches_everything_is_polled_with_one_warning() {
+    for watches in [0, 1] {
+        let mut desk = Desk::new(&["**/*.log"]);
+        desk.limits.watches_max = watches;
+        desk.write("a.log", "a1\n");
+        desk.write("x/b.log", "b1\n");
+        desk.write("y/c.log", "c1\n");
+        desk.start();
+        assert_eq!(desk.stats().polled as usize, 3 - watches);
+        assert_eq!(desk.stats().watches as usize, watches);
+        let warned = |notice: &Notice| matches!(notice, Notice::Polling { .. });
+        assert_eq!(desk.notices().iter().filter(|notice| warned(notice)).count(), 1);
+        desk.take();
+        desk.write("x/b.log", "b2\n");
+        std::fs::rename(desk.path("x/b.log"), desk.path("x/b.log.1")).unwrap();
+        desk.write("x/b.log", "b3\n");
+        desk.write("y/short.log", "s\n");
+        std::fs::rename(desk.path("y/short.log"), desk.path("y/short.log.1")).unwrap();
+        desk.pass(Duration::from_secs(3));
+        let text = desk.take();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["b2", "b3", "s"]);
+        // Quiet directories are looked at less and less.
+        desk.pass(Duration::from_secs(60));
+        desk.write("a.log", "a2\n");
+        desk.pass(Duration::from_secs(11));
+        assert_eq!(desk.take(), "a2\n");
+    }
+}

@@ -1,0 +1,300 @@
+//! R4, R5, R8, R11: what happens to names and contents under our hands.
+
+use super::*;
+use std::fs::{File, OpenOptions, remove_file, rename};
+use std::io::Write as _;
+
+#[test]
+fn r4_a_renamed_file_is_read_to_its_end_before_the_new_one() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start();
+    let mut stale = OpenOptions::new().append(true).open(desk.path("app.log")).unwrap();
+    desk.write("app.log", "2\n");
+    rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    desk.write("app.log", "4\n");
+    stale.write_all(b"3\n").unwrap();
+    assert_eq!(desk.run().take(), "1\n2\n3\n4\n");
+    // The writer that does not know of the rotation is still heard.
+    stale.write_all(b"late\n").unwrap();
+    assert_eq!(desk.run().take(), "late\n");
+    desk.pass(Duration::from_secs(61));
+    assert_eq!(desk.ended, [desk.keys[0]]);
+    assert_eq!(desk.stats().files, 1);
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
+fn r4_three_renames_between_two_looks_lose_nothing_and_keep_the_order() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.start();
+    for number in 1..=3 {
+        desk.write("app.log", format!("{number}\n"));
+        for old in (1..number).rev() {
+            let to = desk.path(&format!("app.log.{}", old + 1));
+            rename(desk.path(&format!("app.log.{old}")), to).unwrap();
+        }
+        rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    }
+    desk.write("app.log", "4\n");
+    let text = desk.run().take();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn r4_a_file_that_is_made_written_and_renamed_unseen_is_read() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.start();
+    desk.write("a.log", "a\n");
+    rename(desk.path("a.log"), desk.path("a.done")).unwrap();
+    rename(desk.path("a.done"), desk.path("a.archived")).unwrap();
+    desk.write("unrelated", "no\n");
+    rename(desk.path("unrelated"), desk.path("unrelated.2")).unwrap();
+    assert_eq!(desk.run().take(), "a\n");
+}
+
+#[test]
+fn r4_a_rotation_while_we_are_away_is_followed_oldest_first() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start().take();
+    let records = desk.tail().records();
+    desk.tailer = None;
+    desk.write("app.log", "2\n");
+    rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    desk.write("app.log", "3\n");
+    desk.restart_with(records);
+    assert_eq!(desk.take(), "2\n3\n");
+    assert_eq!(desk.restart().take(), "");
+}
+
+#[test]
+fn r5_a_copy_before_a_truncation_gives_back_what_was_not_read() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start();
+    desk.write("app.log", "2\nhalf");
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    File::create(desk.path("app.log")).unwrap();
+    // It grows past the old offset before anybody looks.
+    desk.write("app.log", "a new beginning\n");
+    assert_eq!(desk.run().take(), "1\n2\nhalfa new beginning\n");
+    assert_eq!(desk.rewritten, [desk.keys[1]]);
+    assert_eq!(desk.ended, [desk.keys[0]]);
+    let stats = desk.stats();
+    assert_eq!((stats.possible_losses, stats.recovered_bytes, stats.rewritten), (0, 6, 1));
+    desk.write("app.log", "more\n");
+    assert_eq!(desk.run().take(), "more\n");
+    assert_eq!(desk.restart().take(), "");
+}
+
+#[test]
+fn r5_a_copy_that_the_patterns_mean_is_not_read_twice() {
+    let mut desk = Desk::new(&["app.log*"]);
+    desk.write("app.log", "1\n2\n");
+    desk.start();
+    // The copy is seen before the truncation.
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    assert_eq!(desk.run().take(), "1\n2\n");
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "3\n");
+    desk.run();
+    desk.pass(Duration::from_secs(5));
+    assert_eq!(desk.take(), "3\n");
+    assert_eq!(desk.restart().take(), "");
+    // A file that only looks like a copy is read in the end.
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+    desk.run();
+    desk.pass(Duration::from_secs(5));
+    assert_eq!(desk.take(), "3\n");
+}
+
+#[test]
+fn r5_without_a_copy_the_loss_is_told_with_its_size() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", vec![b'x'; CHUNK_BYTES_MAX + 100]);
+    let now = desk.now;
+    desk.tailer =
+        Some(Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), now).unwrap());
+    assert!(desk.turn());
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "new\n");
+    desk.run();
+    assert!(desk.text().ends_with("xnew\n"));
+    let stats = desk.stats();
+    assert_eq!((stats.possible_losses, stats.possible_loss_bytes), (1, 100));
+    let lost = Notice::PossibleLoss { path: desk.path("app.log"), bytes: 100 };
+    assert!(desk.notices().contains(&lost));
+}
+
+#[test]
+fn r5_a_truncation_while_we_are_away_is_followed_into_the_copy() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start().take();
+    let records = desk.tail().records();
+    desk.tailer = None;
+    desk.write("app.log", "2\n");
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "3 is longer than what was there\n");
+    desk.restart_with(records);
+    assert_eq!(desk.take(), "2\n3 is longer than what was there\n");
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
+fn r5_a_crash_between_truncation_and_commit_repeats_and_loses_nothing() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.commit = false;
+    desk.write("app.log", "1\n");
+    desk.start();
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    let first = desk.keys[0];
+    desk.tail().commit(first, 2);
+    desk.write("app.log.1", "2\n");
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "3\n");
+    assert_eq!(desk.run().take(), "1\n2\n3\n");
+    assert_eq!(desk.restart().take(), "2\n3\n");
+}
+
+#[test]
+fn r5_a_hole_that_a_stale_writer_leaves_makes_no_nuls() {
+    let mut desk = Desk::new(&["app.log"]);
+    let mut stale = File::create(desk.path("app.log")).unwrap();
+    stale.write_all(&[b'a'; 9_999]).unwrap();
+    stale.write_all(b"\n").unwrap();
+    desk.start();
+    assert_eq!(desk.take().len(), 10_000);
+    OpenOptions::new().write(true).truncate(true).open(desk.path("app.log")).unwrap();
+    stale.write_all(b"after\n").unwrap();
+    assert_eq!(desk.run().take(), "after\n");
+    stale.write_all(b"more\n").unwrap();
+    assert_eq!(desk.run().take(), "more\n");
+    assert_eq!(desk.stats().hole_bytes, 10_000);
+    assert_eq!(desk.restart().take(), "");
+}
+
+#[test]
+fn r5_a_sparse_file_is_stepped_over_at_no_cost() {
+    use std::os::unix::fs::FileExt as _;
+    let mut desk = Desk::new(&["*.log"]);
+    let file = File::create(desk.path("a.log")).unwrap();
+    file.write_all_at(b"first\n", 0).unwrap();
+    file.write_all_at(b"last\n", 100 << 30).unwrap();
+    file.set_len(200 << 30).unwrap();
+    desk.start();
+    assert_eq!(desk.take(), "first\nlast\n");
+    assert!(desk.stats().chunks < 10);
+}
+
+#[test]
+fn r8_a_deleted_file_is_read_to_its_end_and_let_go() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start();
+    let mut writer = OpenOptions::new().append(true).open(desk.path("a.log")).unwrap();
+    desk.write("a.log", "2\n");
+    remove_file(desk.path("a.log")).unwrap();
+    writer.write_all(b"3\n").unwrap();
+    assert_eq!(desk.run().take(), "1\n2\n3\n");
+    assert!(desk.ended.is_empty());
+    writer.write_all(b"4\n").unwrap();
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(desk.take(), "4\n");
+    desk.pass(Duration::from_secs(4));
+    assert_eq!(desk.ended, [desk.keys[0]]);
+    desk.run();
+    assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
+    assert_eq!(desk.stats().dropped_files, 0);
+}
+
+#[test]
+fn r8_a_blocked_reader_holds_deleted_files_no_longer_and_no_larger_than_allowed() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.deleted_bytes_max = 100_000;
+    desk.start();
+    for name in ["a.log", "b.log", "c.log"] {
+        desk.write(name, vec![b'x'; 40_960]);
+        let now = desk.now;
+        desk.tail().tend(now);
+        remove_file(desk.path(name)).unwrap();
+        desk.tail().tend(now);
+    }
+    // Nobody reads. Three files of ten pages are too much, two are not.
+    desk.now += TICK;
+    let now = desk.now;
+    desk.tail().tend(now);
+    let stats = desk.stats();
+    assert_eq!((stats.dropped_files, stats.dropped_bytes), (1, 40_960));
+    assert_eq!(stats.deleted_bytes, 81_920);
+    let dropped = Notice::Dropped { path: desk.path("a.log"), bytes: 40_960 };
+    assert!(desk.notices().contains(&dropped));
+    // Bytes that are about to vanish can be taken out of turn.
+    assert!(desk.tail().turn_vanishing(now).is_some());
+    desk.now += Duration::from_secs(300);
+    let now = desk.now;
+    desk.tail().tend(now);
+    assert_eq!(desk.stats().deleted_bytes, 0);
+    assert_eq!(desk.stats().dropped_files, 2);
+    desk.run();
+    desk.pass(Duration::from_secs(3));
+    assert_eq!(desk.stats().files, 0);
+}
+
+#[test]
+fn r11_a_file_that_is_rotated_all_the_time_loses_nothing() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.start();
+    let mut expected = Vec::new();
+    for round in 0..200_u32 {
+        let line = format!("{round:0>1023}\n").repeat(64);
+        expected.extend_from_slice(line.as_bytes());
+        desk.write("app.log", &line);
+        rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        if round % 3 == 0 {
+            desk.turn();
+        } else {
+            let now = desk.now;
+            desk.tail().tend(now);
+        }
+    }
+    desk.run();
+    assert_eq!(desk.all.len(), expected.len());
+    assert!(desk.all == expected);
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
+fn r27_a_containers_files_are_read_oldest_first_over_a_rotation_of_the_kubelet() {
+    let mut desk = Desk::new(&[]);
+    desk.inputs = vec![Input::pods("pods", desk.dir.path()).unwrap()];
+    let base = "var/log/pods/shop_web_1f/app";
+    let log = |name: &str| format!("{base}/{name}");
+    let at = |desk: &Desk, name: &str, seconds: u64| {
+        let file = OpenOptions::new().append(true).open(desk.path(&log(name))).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            .unwrap();
+    };
+    for (name, text, seconds) in [
+        ("1.log", "4\n", 40),
+        ("0.log.20260101-000002", "2\n", 20),
+        ("0.log", "3\n", 30),
+        ("0.log.20260101-000001", "1\n", 10),
+        ("0.log.20260101-000000.gz", "no", 5),
+        ("0.log.20260101-000003.tmp", "no", 6),
+    ] {
+        desk.write(&log(name), text);
+        at(&desk, name, seconds);
+    }
+    desk.start();
+    assert_eq!(desk.take(), "1\n2\n3\n4\n");
+    desk.write(&log("1.log"), "5\n");
+    rename(desk.path(&log("1.log")), desk.path(&log("1.log.20260101-000009"))).unwrap();
+    desk.write(&log("1.log"), "6\n");
+    assert_eq!(desk.run().take(), "5\n6\n");
+    assert_eq!(desk.restart().take(), "");
+}

@@ -1,0 +1,195 @@
+//! What a text means for a record: a severity, a trace id, an HTTP status.
+//!
+//! Severities are OpenTelemetry's numbers (1 to 24). Syslog's levels map as its specification
+//! says: notice is INFO2, critical ERROR2, alert ERROR3, emergency FATAL.
+
+/// The severity that a word or a letter stands for, whatever its case.
+#[must_use]
+#[inline]
+pub fn severity(text: &str) -> Option<u8> {
+    let bytes = text.as_bytes();
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    let mut lower = [0; 16];
+    for (to, from) in lower.iter_mut().zip(bytes) {
+        *to = from.to_ascii_lowercase();
+    }
+    Some(match lower.get(..bytes.len())? {
+        b"trace" | b"trc" | b"finest" | b"verbose" | b"t" => 1,
+        b"debug" | b"dbug" | b"dbg" | b"fine" | b"finer" | b"d" => 5,
+        b"info" | b"information" | b"informational" | b"inf" | b"i" => 9,
+        b"notice" => 10,
+        b"warn" | b"warning" | b"wrn" | b"w" => 13,
+        b"error" | b"err" | b"eror" | b"fail" | b"severe" | b"e" => 17,
+        b"critical" | b"crit" => 18,
+        b"alert" => 19,
+        b"fatal" | b"emerg" | b"emergency" | b"panic" | b"ftl" | b"f" | b"dpanic" => 21,
+        other => return std::str::from_utf8(other).ok()?.parse().ok().and_then(number),
+    })
+}
+
+/// The severity of the levels that pino and bunyan write: 10, 20 to 60.
+#[must_use]
+pub fn number(level: u64) -> Option<u8> {
+    Some(match level {
+        10 => 1,
+        20 => 5,
+        30 => 9,
+        40 => 13,
+        50 => 17,
+        60 => 21,
+        _ => return None,
+    })
+}
+
+/// The severity of a syslog level, 0 to 7.
+#[must_use]
+pub fn syslog(level: u32) -> u8 {
+    match level & 7 {
+        0 => 21,
+        1 => 19,
+        2 => 18,
+        3 => 17,
+        4 => 13,
+        5 => 10,
+        6 => 9,
+        _ => 5,
+    }
+}
+
+/// Reads exactly `N` bytes of hex that are not all zero. Dashes of a UUID are passed over.
+#[must_use]
+#[inline]
+pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let bytes = text.as_bytes();
+    if bytes.len() == N * 2 {
+        return hex(bytes);
+    }
+    let mut plain = [0; 36];
+    let mut digits = bytes.iter().filter(|byte| **byte != b'-');
+    let count = plain.iter_mut().zip(&mut digits).map(|(to, from)| *to = *from).count();
+    let dashed = count == N * 2 && bytes.len() == count + 4 && digits.next().is_none();
+    if dashed { hex(plain.get(..count)?) } else { None }
+}
+
+/// The value of each hex digit; 255 for other bytes.
+const NIBBLES: [u8; 256] = {
+    let mut table = [255; 256];
+    let (mut at, digits) = (0, b"0123456789abcdef");
+    while at < 16 {
+        let digit = digits[at];
+        table[digit as usize] = at as u8;
+        table[digit.to_ascii_uppercase() as usize] = at as u8;
+        at += 1;
+    }
+    table
+};
+
+#[inline]
+fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let value = |digit: u8| NIBBLES.get(usize::from(digit)).copied().unwrap_or(255);
+    let (mut out, mut wrong, mut any) = ([0; N], 0, 0);
+    let (pairs, _) = digits.as_chunks::<2>();
+    for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+        let (high, low) = (value(*high), value(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
+        any |= *byte;
+    }
+    (wrong < 16 && any != 0 && pairs.len() == N).then_some(out)
+}
+
+/// Reads a W3C `traceparent`: trace id, span id and flags.
+#[must_use]
+pub fn traceparent(text: &str) -> Option<([u8; 16], [u8; 8], u8)> {
+    let mut parts = text.trim().split('-');
+    let version = parts.next()?;
+    let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
+    if version.len() != 2 || version == "ff" || (version == "00" && parts.next().is_some()) {
+        return None;
+    }
+    let [high, low] = *flags.as_bytes() else { return None };
+    nibble(version.bytes().next()?)?;
+    let plain = trace.len() == 32 && span.len() == 16;
+    plain.then_some((id(trace)?, id(span)?, nibble(high)? << 4 | nibble(low)?))
+}
+
+/// Reads an HTTP status, 100 to 599.
+#[must_use]
+#[inline]
+pub fn status(text: &str) -> Option<u16> {
+    let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9'] = *text.as_bytes() else {
+        return None;
+    };
+    let digit = |byte: u8| u16::from(byte - b'0');
+    Some(digit(a) * 100 + digit(b) * 10 + digit(c))
+}
+
+fn nibble(byte: u8) -> Option<u8> {
+    NIBBLES.get(usize::from(byte)).copied().filter(|value| *value < 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severities_are_read_in_any_case_and_as_numbers() {
+        for (text, wanted) in [
+            ("INFO", Some(9)),
+            ("Warning", Some(13)),
+            ("error", Some(17)),
+            ("CRITICAL", Some(18)),
+            ("Fatal", Some(21)),
+            ("30", Some(9)),
+            ("60", Some(21)),
+            ("7", None),
+            ("", None),
+            ("informationally", None),
+            ("a text that is far too long", None),
+        ] {
+            assert_eq!(severity(text), wanted, "{text}");
+        }
+        assert_eq!((0..8).map(syslog).collect::<Vec<_>>(), [21, 19, 18, 17, 13, 10, 9, 5]);
+    }
+
+    #[test]
+    fn ids_are_hex_of_the_right_length_and_not_zero() {
+        let text = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let trace: [u8; 16] = id(text).unwrap();
+        assert_eq!(trace[..2], [0x4b, 0xf9]);
+        assert_eq!(id::<16>("4BF92F35-77B3-4DA6-A3CE-929D0E0E4736"), Some(trace));
+        for text in ["", "00000000000000000000000000000000", "4bf92f3577b34da6", "4bf9-2f35", "é"]
+        {
+            assert_eq!(id::<16>(text), None, "{text}");
+        }
+        assert_eq!(id::<16>("4bf92f3577b34da6a3ce929d0e0e473g"), None);
+        assert_eq!(id::<16>("-4bf92f3577b34da6a3ce929d0e0e4736"), None);
+    }
+
+    #[test]
+    fn a_traceparent_gives_both_ids_and_the_flags() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let (trace, span, flags) = traceparent(text).unwrap();
+        assert_eq!((trace[0], span[1], flags), (0x4b, 0xf0, 1));
+        for text in [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+        ] {
+            assert_eq!(traceparent(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_has_three_digits() {
+        assert_eq!(status("500"), Some(500));
+        assert_eq!(status("099"), None);
+        assert_eq!(status("600"), None);
+        assert_eq!(status("2000"), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! Which lines belong together: stack traces of known languages, or what a start pattern says.
+//!
+//! A line either starts a record or continues the open one. A group is closed by the line that
+//! starts the next, by a pause, or by its bounds; then it is one record with newlines in it. The
+//! head of a trace (`Traceback`, `panic:`, an exception's name) continues the open group only when that is
+//! one line which speaks of an error: a trace must not hide behind an unrelated `INFO` line.
+
+use regex::Regex;
+
+use crate::error::PlanError;
+
+mod presets;
+
+pub use presets::{PRESETS, Preset};
+
+/// A group is closed after this many nanoseconds without a line, unless told otherwise.
+pub const PAUSE: u64 = 1_000_000_000;
+/// The longest pause that can be asked for, nanoseconds.
+pub const PAUSE_MAX: u64 = 60 * 1_000_000_000;
+/// A group has at most this many lines, unless told otherwise.
+pub const GROUP_LINES: usize = 2_000;
+
+/// What a line is to the open group. The state is the preset's own; 0 is "no trace".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It begins a record.
+    Starts(u8),
+    /// It belongs to the open one.
+    Continues(u8),
+}
+
+/// The open group, as presets see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Open {
+    /// What this preset said about the last line.
+    pub state: u8,
+    /// The group is one line that speaks of an error.
+    pub error_line: bool,
+}
+
+/// What belongs together.
+#[derive(Debug, Clone)]
+pub struct Multiline {
+    presets: Vec<Preset>,
+    start: Option<Regex>,
+    pub(crate) pause: u64,
+    pub(crate) lines_max: usize,
+}
+
+/// The names of all presets.
+#[must_use]
+pub fn preset_names() -> [&'static str; PRESETS.len()] {
+    PRESETS.map(|preset| preset.name)
+}
+
+impl Multiline {
+    /// Traces of these languages.
+    ///
+    /// # Errors
+    /// When a preset does not exist.
+    pub fn presets<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, PlanError> {
+        let find = |name: &str| {
+            let found = PRESETS.iter().find(|preset| preset.name == name).copied();
+            found.ok_or_else(|| PlanError::Preset { name: name.to_owned() })
+        };
+        let presets = names.into_iter().map(find).collect::<Result<_, _>>()?;
+        Ok(Self { presets, start: None, pause: PAUSE, lines_max: GROUP_LINES })
+    }
+
+    /// A line that matches starts a record; all others continue it.
+    ///
+    /// # Errors
+    /// When the pattern is none.
+    pub fn starting_with(pattern: &str) -> Result<Self, PlanError> {
+        let start = Some(crate::plan::compile(pattern)?);
+        Ok(Self { presets: Vec::new(), start, pause: PAUSE, lines_max: GROUP_LINES })
+    }
+
+    /// Closes a group after this many nanoseconds without a line.
+    ///
+    /// # Errors
+    /// When it is 0 or more than [`PAUSE_MAX`].
+    pub fn with_pause(mut self, nanoseconds: u64) -> Result<Self, PlanError> {
+        crate::plan::bound("the pause of a multi-line group", nanoseconds, 1, PAUSE_MAX)?;
+        self.pause = nanoseconds;
+        Ok(self)
+    }
+
+    /// Closes a group after this many lines.
+    #[must_use]
+    pub fn with_lines(mut self, lines: usize) -> Self {
+        self.lines_max = lines.max(1);
+        self
+    }
+
+    /// Whether a line starts a record or continues the open group.
+    pub(crate) fn judge(&self, open: Option<&Trace>, line: &str) -> (Verdict, u8) {
+        if let Some(start) = &self.start {
+            let starts = open.is_none() || start.is_match(line);
+            return (if starts { Verdict::Starts(0) } else { Verdict::Continues(0) }, 0);
+        }
+        let mut started = (Verdict::Starts(0), 0);
+        for (number, preset) in (0_u8..).zip(&self.presets) {
+            let state = open.filter(|trace| trace.preset == number).map_or(0, |trace| trace.state);
+            let view = Open { state, error_line: open.is_some_and(|trace| trace.error_line) };
+            match (preset.judge)(view, line) {
+                found @ Verdict::Continues(_) if open.is_some() => return (found, number),
+                Verdict::Starts(state) | Verdict::Continues(state)
+                    if state != 0 && started.0 == Verdict::Starts(0) =>
+                {
+                    started = (Verdict::Starts(state), number);
+                }
+                _ => {}
+            }
+        }
+        started
+    }
+}
+
+/// What the last line of the open group was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Trace {
+    pub(crate) preset: u8,
+    pub(crate) state: u8,
+    pub(crate) error_line: bool,
+}
+
+impl Trace {
+    /// The trace after a line with this verdict. `first` is whether the line is the group's first.
+    pub(crate) fn after(verdict: (Verdict, u8), line: &str) -> Self {
+        match verdict {
+            (Verdict::Starts(state), preset) => {
+                Self { preset, state, error_line: state == 0 && speaks_of_error(line) }
+            }
+            (Verdict::Continues(state), preset) => Self { preset, state, error_line: false },
+        }
+    }
+}
+
+/// Whether a line speaks of an error, as far as one can tell without knowing its format.
+fn speaks_of_error(line: &str) -> bool {
+    const WORDS: [&[u8]; 7] =
+        [b"err", b"fatal", b"crit", b"warn", b"exception", b"fail", b"severe"];
+    let bytes = line.as_bytes();
+    (0..bytes.len()).any(|at| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        WORDS
+            .iter()
+            .any(|word| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)))
+    })
+}

@@ -1,0 +1,116 @@
+//! Pairs of `key=value`, as logfmt and many loggers write them.
+//!
+//! A value in double or single quotes may contain anything, with `\"`, `\\`, `\n`, `\r`, `\t` and `\uXXXX` as
+//! escapes in double ones; a bare value ends at white space. A key without `=` is true. Text before the first
+//! pair (`level message key=value`) is allowed when there are pairs after it; it is not a field.
+//! A line is of this format when it has a pair and every quote is closed.
+
+use super::Parser;
+use crate::draft::{Draft, Raw};
+use crate::json::text::unescape;
+
+/// The parser.
+pub(super) const PARSER: Parser =
+    Parser { name: "logfmt", about: "key=value pairs with quotes and escapes", parse };
+
+fn parse(draft: &mut Draft<'_>) -> Option<()> {
+    let line = draft.line;
+    let bytes = line.as_bytes();
+    let mut at = skip_white(bytes, 0);
+    let mut pairs = 0;
+    while at < bytes.len() {
+        let start = at;
+        at = end_of_word(bytes, at);
+        let key = line.get(start..at)?;
+        if bytes.get(at) != Some(&b'=') || !is_key(key) {
+            // A bare word. What follows it up to white space belongs to it.
+            let end = end_of_bare(bytes, at);
+            if pairs > 0 && end == at && is_key(key) {
+                draft.take(key, Some(draft.span(start, at)), Raw::Bool(true));
+            }
+            at = skip_white(bytes, end);
+            continue;
+        }
+        pairs += 1;
+        let key_span = draft.span(start, at);
+        at += 1;
+        at = match bytes.get(at) {
+            Some(quote @ (b'"' | b'\'')) => {
+                let (end, escaped) = closing(bytes, at + 1, *quote)?;
+                let inside = line.get(at + 1..end)?;
+                if escaped {
+                    let mut text = std::mem::take(&mut draft.scratch.value);
+                    decode(inside, *quote, &mut text);
+                    draft.take(key, Some(key_span), Raw::Text(&text, None));
+                    draft.scratch.value = text;
+                } else {
+                    draft.take(key, Some(key_span), draft.text(at + 1, end));
+                }
+                end + 1
+            }
+            _ => {
+                let end = end_of_bare(bytes, at);
+                draft.take(key, Some(key_span), draft.text(at, end));
+                end
+            }
+        };
+        at = skip_white(bytes, at);
+    }
+    (pairs > 0).then_some(())
+}
+
+fn is_key(key: &str) -> bool {
+    let known =
+        |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.-@/:#$".contains(&byte);
+    !key.is_empty() && key.bytes().all(known)
+}
+
+fn skip_white(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b',').count()
+}
+
+fn end_of_word(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let word = |byte: &&u8| !byte.is_ascii_whitespace() && !matches!(**byte, b'=' | b'"' | b',');
+    at + rest.iter().take_while(word).count()
+}
+
+fn end_of_bare(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count()
+}
+
+/// Where the quote is closed, and whether there is an escape before.
+fn closing(bytes: &[u8], start: usize, quote: u8) -> Option<(usize, bool)> {
+    let (mut at, mut escaped) = (start, false);
+    loop {
+        at += memchr::memchr2(quote, b'\\', bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&quote) {
+            return Some((at, escaped));
+        }
+        escaped = true;
+        at += 2;
+    }
+}
+
+/// Decodes escapes; one that is unknown stays as it was written.
+fn decode(inside: &str, quote: u8, out: &mut String) {
+    out.clear();
+    if quote == b'"' && unescape(inside, out).is_some() {
+        return;
+    }
+    out.clear();
+    let mut chars = inside.chars();
+    while let Some(one) = chars.next() {
+        if one != '\\' {
+            out.push(one);
+            continue;
+        }
+        match chars.next() {
+            Some(same) if same == char::from(quote) || same == '\\' => out.push(same),
+            Some(other) => out.extend(['\\', other]),
+            None => out.push('\\'),
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The block that all stages pass on: records whose texts and fields are spans of one arena.
+//!
+//! A reader fills a [`Records`], a sampler thins it, encoders read it. Nothing is allocated per
+//! line once the block has grown to its usual size: [`Records::clear`] keeps the memory.
+//! Times are nanoseconds since the Unix epoch (0 is "none"), offsets are bytes of the file.
+//! Texts are valid UTF-8. No accessor fails: a span that is not one of the block is empty text.
+
+/// A block is full at this many records; a consumer is handed that many at once.
+pub const BLOCK_RECORDS: usize = 1_000;
+/// A block is full at this many bytes of text. One more line may still be written beyond it.
+pub const BLOCK_BYTES: usize = 512 * 1024;
+/// An arena never grows beyond this many bytes; what does not fit becomes empty text.
+pub const ARENA_BYTES_MAX: usize = 1 << 30;
+/// An arena that grew beyond this many bytes gives its memory back when it is cleared.
+const KEPT_BYTES_MAX: usize = 4 * BLOCK_BYTES;
+/// How many names a block remembers so that it writes each of them once.
+const NAMES_MAX: usize = 32;
+
+/// A piece of text in the arena, or a range of fields: the first and how many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the first byte (or field).
+    pub start: u32,
+    /// How many there are.
+    pub len: u32,
+}
+
+impl Span {
+    /// The range as `usize`, for slices.
+    #[must_use]
+    pub fn range(self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// The span from `start` (inclusive) to `end` (exclusive) of this one.
+    #[must_use]
+    pub(crate) fn part(self, start: usize, end: usize) -> Self {
+        let start = narrow(start).min(self.len);
+        let end = narrow(end).min(self.len).max(start);
+        Self { start: self.start + start, len: end - start }
+    }
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Text.
+    Str(Span),
+    /// A whole number that fits.
+    Int(i64),
+    /// A whole number beyond `i64::MAX`.
+    UInt(u64),
+    /// A number with a fraction or an exponent.
+    Double(f64),
+    /// True or false.
+    Bool(bool),
+    /// JSON's null.
+    Null,
+    /// The raw text of a JSON object or array, or of a number that no other variant holds exactly
+    /// (beyond 64 bits, or beyond the range of a double). It is valid JSON.
+    Json(Span),
+}
+
+/// One field of a record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub key: Span,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What is special about a record; a set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// Written to standard error.
+    pub const STDERR: Self = Self(1);
+    /// Its end was not seen: emitted by a timeout, a rotation or a bound.
+    pub const PARTIAL: Self = Self(1 << 1);
+    /// Longer than the limit and cut; `original_len` says how long it was.
+    pub const TRUNCATED: Self = Self(1 << 2);
+    /// Fitted no parser; the body is the line as it was written.
+    pub const UNPARSED: Self = Self(1 << 3);
+    /// Joined from several lines.
+    pub const MULTILINE: Self = Self(1 << 4);
+    /// Its container framing was malformed; the body is the whole line with it.
+    pub const MALFORMED: Self = Self(1 << 5);
+    /// Bytes that its encoding does not know became U+FFFD.
+    pub const REPAIRED: Self = Self(1 << 6);
+    /// It had more fields than are kept; the body is the whole line.
+    pub const FIELDS_CUT: Self = Self(1 << 7);
+    /// A redaction rule changed it.
+    pub const REDACTED: Self = Self(1 << 8);
+    /// Pieces of it are in earlier files; see [`Records::joins`].
+    pub const JOINED: Self = Self(1 << 9);
+
+    /// Whether all of `other` are set.
+    #[must_use]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Sets all of `other`.
+    pub fn set(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    /// Clears all of `other`.
+    pub fn clear(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+
+    /// The bits, in the order of the constants.
+    #[must_use]
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+impl std::ops::BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// One log record. Everything in it that is text is a span of its block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record {
+    /// The message, or the whole line.
+    pub body: Span,
+    /// The whole text after joins, before parsing; after redaction it is the redacted body.
+    pub line: Span,
+    /// The severity as it was written.
+    pub severity_text: Span,
+    /// Its fields, as indexes into those of the block.
+    pub fields: Span,
+    /// When it happened, nanoseconds since the epoch; 0 when the record does not say.
+    pub time: u64,
+    /// When it was read, nanoseconds since the epoch.
+    pub observed: u64,
+    /// Where its (first) line begins in the file of `source`.
+    pub start: u64,
+    /// Where reading may go on once this record and all before it are acknowledged.
+    pub end: u64,
+    /// How many bytes of text it had before it was cut.
+    pub original_len: u64,
+    /// The sampling threshold, 56 bits: 0 keeps everything. Set by the sampler.
+    pub threshold: u64,
+    /// How many records this one stands for. Set by the sampler.
+    pub adjusted: f64,
+    /// The slot of the file it ends in.
+    pub source: u32,
+    /// HTTP status, 100 to 599; 0 when there is none.
+    pub status: u16,
+    /// What is special about it.
+    pub flags: Flags,
+    /// W3C trace id; zero when there is none.
+    pub trace_id: [u8; 16],
+    /// W3C span id; zero when there is none.
+    pub span_id: [u8; 8],
+    /// W3C trace flags.
+    pub trace_flags: u8,
+    /// OpenTelemetry severity number, 1 to 24; 0 when there is none.
+    pub severity: u8,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            body: Span::default(),
+            line: Span::default(),
+            severity_text: Span::default(),
+            fields: Span::default(),
+            time: 0,
+            observed: 0,
+            start: 0,
+            end: 0,
+            original_len: 0,
+            threshold: 0,
+            adjusted: 1.0,
+            source: 0,
+            status: 0,
+            flags: Flags::default(),
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            trace_flags: 0,
+            severity: 0,
+        }
+    }
+}
+
+impl Record {
+    /// Whether it belongs to a trace.
+    #[must_use]
+    pub fn has_trace(&self) -> bool {
+        self.trace_id != [0; 16]
+    }
+}
+
+/// A piece of one file that is part of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The slot of the file.
+    pub source: u32,
+    /// Where the piece begins.
+    pub start: u64,
+    /// Where what follows it begins.
+    pub end: u64,
+}
+
+/// A piece in an earlier file (before a rotation) of a record that ends in a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join {
+    /// Where the record's body begins in the arena; identifies it among the records.
+    line: Span,
+    /// The piece.
+    pub piece: Piece,
+}
+
+/// A block of records.
+#[derive(Debug, Default, Clone)]
+pub struct Records {
+    arena: String,
+    records: Vec<Record>,
+    fields: Vec<Field>,
+    joins: Vec<Join>,
+    names: Vec<Span>,
+    /// Where the fields of the next record begin.
+    open: usize,
+}
+
+impl Records {
+    /// An empty block that has not reserved anything yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the content and keeps the memory, unless one huge line made it grow.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.records.clear();
+        self.fields.clear();
+        self.joins.clear();
+        self.names.clear();
+        self.open = 0;
+        if self.arena.capacity() > KEPT_BYTES_MAX {
+            self.arena.shrink_to(BLOCK_BYTES);
+        }
+    }
+
+    /// Whether it should be handed on before more is written.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= BLOCK_RECORDS || self.arena.len() >= BLOCK_BYTES
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Bytes of memory that it holds.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.arena.capacity()
+            + self.records.capacity() * size_of::<Record>()
+            + self.fields.capacity() * size_of::<Field>()
+            + self.joins.capacity() * size_of::<Join>()
+            + self.names.capacity() * size_of::<Span>()
+    }
+
+    /// Bytes of text in it.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// The records, in the order in which they ended.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The records, for who sets thresholds or enriches.
+    pub fn records_mut(&mut self) -> &mut [Record] {
+        &mut self.records
+    }
+
+    /// Drops the records that `keep` refuses; it may change those it keeps.
+    pub fn retain(&mut self, keep: impl FnMut(&mut Record) -> bool) {
+        self.records.retain_mut(keep);
+    }
+
+    /// The text of a span.
+    #[must_use]
+    pub fn text(&self, span: Span) -> &str {
+        self.arena.get(span.range()).unwrap_or_default()
+    }
+
+    /// The body of a record.
+    #[must_use]
+    pub fn body(&self, record: &Record) -> &str {
+        self.text(record.body)
+    }
+
+    /// The fields of a record.
+    #[must_use]
+    pub fn fields(&self, record: &Record) -> &[Field] {
+        self.fields.get(record.fields.range()).unwrap_or_default()
+    }
+
+    /// The value of the field `key` of a record.
+    #[must_use]
+    pub fn field(&self, record: &Record, key: &str) -> Option<Value> {
+        self.fields(record).iter().find(|field| self.text(field.key) == key).map(|one| one.value)
+    }
+
+    /// The pieces of a record that are in earlier files, oldest first.
+    pub fn joins(&self, record: &Record) -> impl Iterator<Item = Piece> + '_ {
+        let line = record.line;
+        self.joins.iter().filter(move |join| join.line == line).map(|join| join.piece)
+    }
+
+    /// Calls `each` with every piece of every record: no file may be committed beyond the start
+    /// of a piece whose record is not acknowledged.
+    pub fn pieces(&self, mut each: impl FnMut(Piece)) {
+        for join in &self.joins {
+            each(join.piece);
+        }
+        for record in &self.records {
+            each(Piece { source: record.source, start: record.start, end: record.end });
+        }
+    }
+
+    /// Writes text into the arena.
+    pub fn push_text(&mut self, text: &str) -> Span {
+        if self.arena.len().saturating_add(text.len()) > ARENA_BYTES_MAX {
+            return Span::default();
+        }
+        let start = narrow(self.arena.len());
+        self.arena.push_str(text);
+        Span { start, len: narrow(text.len()) }
+    }
+
+    /// Writes a name that many records share; a name that was written lately is not written again.
+    pub fn push_name(&mut self, name: &str) -> Span {
+        let known = self.names.iter().find(|span| {
+            span.len as usize == name.len() && self.arena.get(span.range()) == Some(name)
+        });
+        if let Some(span) = known {
+            return *span;
+        }
+        let span = self.push_text(name);
+        if self.names.len() < NAMES_MAX {
+            self.names.push(span);
+        }
+        span
+    }
+
+    /// Adds a field to the record that is pushed next.
+    pub fn push_field(&mut self, key: Span, value: Value) {
+        self.fields.push(Field { key, value });
+    }
+
+    /// Adds a record. Its fields are those that were pushed since the last one.
+    pub fn push(&mut self, mut record: Record) {
+        record.fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
+        self.open = self.fields.len();
+        self.records.push(record);
+    }
+
+    /// Remembers that a record of this text has a piece in an earlier file.
+    pub(crate) fn push_join(&mut self, line: Span, piece: Piece) {
+        self.joins.push(Join { line, piece });
+    }
+
+    /// How much is in it, to come back to with [`Records::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { arena: self.arena.len(), fields: self.fields.len(), names: self.names.len() }
+    }
+
+    /// Forgets what was written since the mark and belongs to no record.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        if self.arena.is_char_boundary(mark.arena) {
+            self.arena.truncate(mark.arena);
+        }
+        self.fields.truncate(mark.fields);
+        self.names.truncate(mark.names);
+    }
+
+    /// The field with this key among those that were pushed since the last record.
+    pub(crate) fn open_field(&mut self, key: &str) -> Option<&mut Field> {
+        let arena = &self.arena;
+        let open = self.fields.get_mut(self.open..)?;
+        open.iter_mut().find(|field| arena.get(field.key.range()) == Some(key))
+    }
+
+    /// The fields that were pushed since the last record.
+    pub(crate) fn open_fields(&mut self) -> &mut [Field] {
+        self.fields.get_mut(self.open..).unwrap_or_default()
+    }
+
+    /// Replaces all that was written since `base`: the texts and the fields of the next record.
+    pub(crate) fn replace_open(&mut self, base: u32, text: &str, fields: &[Field]) {
+        if self.arena.is_char_boundary(base as usize) {
+            self.arena.truncate(base as usize);
+        }
+        self.arena.push_str(text);
+        self.names.retain(|name| name.start < base);
+        self.fields.truncate(self.open);
+        self.fields.extend_from_slice(fields);
+    }
+
+    /// How many fields were pushed since the last record.
+    pub(crate) fn open_fields_len(&self) -> usize {
+        self.fields.len().saturating_sub(self.open)
+    }
+}
+
+/// See [`Records::mark`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    arena: usize,
+    fields: usize,
+    names: usize,
+}
+
+/// A length as `u32`; every length here is bounded by [`ARENA_BYTES_MAX`].
+pub(crate) fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

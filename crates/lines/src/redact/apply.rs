@@ -1,0 +1,173 @@
+//! A record with something to hide is written anew, without it.
+
+use super::{Redaction, Replacement};
+use crate::json::scan::Index;
+use crate::json::walk;
+use crate::record::{Field, Record, Records, Span, Value, narrow};
+
+/// A record's new texts.
+#[derive(Default)]
+struct Rewrite {
+    text: String,
+    base: u32,
+    changed: bool,
+}
+
+impl Redaction {
+    /// Replaces what nobody may see in a record whose texts are the last of the block.
+    #[inline]
+    pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
+        let line = block.text(record.line);
+        // What a field was decoded from looks different in the line.
+        let decoded = memchr::memchr(b'\\', line.as_bytes()).is_some();
+        let suspicious = decoded || self.rules.iter().any(|rule| rule.suspects(line));
+        suspicious && self.rewrite(block, record)
+    }
+
+    #[cold]
+    fn rewrite(&self, block: &mut Records, record: &mut Record) -> bool {
+        let base = record.line.start;
+        let mut new = Rewrite { text: String::new(), base, changed: false };
+        let whole = record.body == record.line;
+        let line = self.span(block, record.line, &mut new);
+        let body = if whole { line } else { self.span(block, record.body, &mut new) };
+        let severity_text = self.span(block, record.severity_text, &mut new);
+        let fields: Vec<Field> = block.open_fields().to_vec();
+        let mut rewritten = Vec::with_capacity(fields.len());
+        for Field { key, value } in fields {
+            let key = self.span(block, key, &mut new);
+            let value = match value {
+                Value::Str(span) => Value::Str(self.span(block, span, &mut new)),
+                Value::Json(span) => self.json(block.text(span), &mut new),
+                Value::Int(number) => self.number(value, &number.to_string(), &mut new),
+                Value::UInt(number) => self.number(value, &number.to_string(), &mut new),
+                Value::Double(_) | Value::Bool(_) | Value::Null => value,
+            };
+            rewritten.push(Field { key, value });
+        }
+        if !new.changed {
+            return false;
+        }
+        block.replace_open(base, &new.text, &rewritten);
+        (record.line, record.body, record.severity_text) = (line, body, severity_text);
+        true
+    }
+
+    /// Writes a text without what nobody may see. A text of an earlier record stays where it is.
+    fn span(&self, block: &Records, span: Span, new: &mut Rewrite) -> Span {
+        if span.start < new.base {
+            return span;
+        }
+        let text = block.text(span);
+        let plain = without_ascii_escapes(text);
+        let from = new.text.len();
+        let changed = match &plain {
+            // Written with escapes it is in the line, without them it is what a reader sees.
+            Some(plain) => self.write(plain, &mut new.text),
+            None => false,
+        };
+        if !changed {
+            new.text.truncate(from);
+            new.changed |= self.write(text, &mut new.text);
+        }
+        new.changed |= changed;
+        new.written(from)
+    }
+
+    /// JSON stays JSON where that is possible, and becomes text where it is not.
+    fn json(&self, text: &str, new: &mut Rewrite) -> Value {
+        let plain = without_ascii_escapes(text);
+        let from = new.text.len();
+        if !self.write(plain.as_deref().unwrap_or(text), &mut new.text) {
+            new.text.truncate(from);
+            new.text.push_str(text);
+            return Value::Json(new.written(from));
+        }
+        new.changed = true;
+        let wrapped = format!("{{\"\":{}}}", new.text.get(from..).unwrap_or_default());
+        let mut index = Index::default();
+        let valid = index.scan(wrapped.as_bytes());
+        let valid = valid.and_then(|()| walk::object(&wrapped, &index, |_, _| {})).is_some();
+        let span = new.written(from);
+        if valid { Value::Json(span) } else { Value::Str(span) }
+    }
+
+    /// A number that is a secret becomes text.
+    fn number(&self, value: Value, text: &str, new: &mut Rewrite) -> Value {
+        let from = new.text.len();
+        if self.write(text, &mut new.text) {
+            new.changed = true;
+            return Value::Str(new.written(from));
+        }
+        new.text.truncate(from);
+        value
+    }
+
+    /// Appends the text with replacements; whether there were any.
+    fn write(&self, text: &str, out: &mut String) -> bool {
+        let mut found: Vec<(usize, usize, usize)> = Vec::new();
+        for (number, rule) in self.rules.iter().enumerate() {
+            if rule.suspects(text) {
+                rule.find(text, &mut |start, end| {
+                    if start < end {
+                        found.push((start, end, number));
+                    }
+                });
+            }
+        }
+        found.sort_unstable_by_key(|(start, end, number)| (*start, usize::MAX - *end, *number));
+        let mut at = 0;
+        let mut next = found.iter().peekable();
+        while let Some((start, end, number)) = next.next().copied() {
+            // What overlaps is hidden as a whole, under the name of what began first.
+            let mut end = end;
+            while let Some((_, further, _)) = next.next_if(|(start, _, _)| *start < end) {
+                end = end.max(*further);
+            }
+            out.push_str(text.get(at..start).unwrap_or_default());
+            let secret = text.get(start..end).unwrap_or_default();
+            let name = self.rules.get(number).map_or("redacted", |rule| rule.name());
+            Replacement::write(&self.replacement, name, secret, out);
+            at = end;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        at > 0
+    }
+}
+
+impl Rewrite {
+    fn written(&self, from: usize) -> Span {
+        Span { start: self.base + narrow(from), len: narrow(self.text.len() - from) }
+    }
+}
+
+/// The text with each `\u00XX` of a printable ASCII character decoded, if there is one: JSON may
+/// write any character so, and no rule would know it.
+fn without_ascii_escapes(text: &str) -> Option<String> {
+    let mut found = false;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(rest.get(..at)?);
+        rest = rest.get(at..)?;
+        let code = rest.strip_prefix("\\u00").and_then(|hex| hex.get(..2));
+        let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let taken = match code {
+            Some(byte @ (b' ' | b'!' | b'#'..=b'[' | b']'..=b'~')) => {
+                out.push(char::from(byte));
+                found = true;
+                6
+            }
+            // Two bytes of an escape stay together, so that `\\u0040` is not taken for one. The
+            // second one may be a longer character outside of JSON.
+            _ => {
+                let taken = 1 + rest.chars().nth(1).map_or(0, char::len_utf8);
+                out.push_str(rest.get(..taken)?);
+                taken
+            }
+        };
+        rest = rest.get(taken..)?;
+    }
+    out.push_str(rest);
+    found.then_some(out)
+}

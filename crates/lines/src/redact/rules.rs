@@ -1,0 +1,371 @@
+//! The built-in rules: a cheap test and an exact search each, both in one pass over the text.
+
+use std::net::Ipv6Addr;
+
+use memchr::{memchr, memchr_iter, memmem};
+
+/// A rule that comes with us.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// Its name in a configuration and in replacements.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// `false` only when there is nothing to be found.
+    pub(super) suspects: fn(&[u8]) -> bool,
+    /// Gives the start and the end of each finding.
+    pub(super) find: fn(&[u8], &mut dyn FnMut(usize, usize)),
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// All built-in rules.
+pub const RULES: [Rule; 6] = [
+    Rule {
+        name: "email",
+        about: "mail addresses",
+        suspects: |text| memchr(b'@', text).is_some(),
+        find: emails,
+    },
+    Rule {
+        name: "credit-card",
+        about: "card numbers of known issuers with a right check digit, also with spaces or dashes",
+        suspects: |text| {
+            runs(text, CARD_DIGITS_MIN, card_byte, |run| digits(run) >= CARD_DIGITS_MIN)
+        },
+        find: cards,
+    },
+    Rule {
+        name: "ipv4",
+        about: "IPv4 addresses",
+        suspects: |text| runs(text, 7, v4_byte, has_v4),
+        find: v4,
+    },
+    Rule { name: "ipv6", about: "IPv6 addresses", suspects: suspects_v6, find: v6 },
+    Rule {
+        name: "bearer",
+        about: "the token after `Bearer`",
+        suspects: |text| {
+            memmem::find(text, b"earer").is_some() || memmem::find(text, b"EARER").is_some()
+        },
+        find: bearers,
+    },
+    Rule {
+        name: "jwt",
+        about: "JSON web tokens",
+        suspects: |text| memmem::find(text, b"eyJ").is_some(),
+        find: tokens,
+    },
+];
+
+/// Card numbers have this many digits.
+const CARD_DIGITS_MIN: usize = 13;
+const CARD_DIGITS_MAX: usize = 19;
+/// A bearer token has at least this many bytes.
+const TOKEN_BYTES_MIN: usize = 8;
+/// The longest text of an IPv6 address, bytes.
+const V6_BYTES_MAX: usize = 45;
+
+fn card_byte(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b' ' || byte == b'-'
+}
+
+fn v4_byte(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
+}
+
+fn v6_byte(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || byte == b':' || byte == b'.'
+}
+
+/// Whether a run of digits and dots has three dots between digits.
+fn has_v4(run: &[u8]) -> bool {
+    let inner = run.windows(3).filter(|three| {
+        matches!(three, [before, b'.', after] if before.is_ascii_digit() && after.is_ascii_digit())
+    });
+    inner.take(3).count() == 3
+}
+
+fn digits(run: &[u8]) -> usize {
+    run.iter().filter(|byte| byte.is_ascii_digit()).count()
+}
+
+/// Whether a run of at least `least` bytes of the class passes the test. Looks at every
+/// `least`th byte only: a run that long cannot lie between two of them.
+#[inline]
+fn runs(
+    text: &[u8],
+    least: usize,
+    class: impl Fn(u8) -> bool,
+    test: impl Fn(&[u8]) -> bool,
+) -> bool {
+    let mut at = least - 1;
+    while let Some(byte) = text.get(at) {
+        if class(*byte) {
+            let (before, after) = text.split_at_checked(at).unwrap_or_default();
+            let start = at - before.iter().rev().take_while(|byte| class(**byte)).count();
+            let end = at + after.iter().take_while(|byte| class(**byte)).count();
+            if end - start >= least && text.get(start..end).is_some_and(&test) {
+                return true;
+            }
+            at = end;
+        }
+        at += least;
+    }
+    false
+}
+
+/// How many bytes of the class are at the end and at the start of the two parts around `at`.
+fn around(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> (usize, usize) {
+    let (before, after) = text.split_at_checked(at).unwrap_or_default();
+    (
+        before.iter().rev().take_while(|byte| class(**byte)).count(),
+        after.iter().take_while(|byte| class(**byte)).count(),
+    )
+}
+
+fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let local = |byte: u8| {
+        byte.is_ascii_alphanumeric() || byte >= 0x80 || b"._%+-!#$&'*/=?^`{|}~".contains(&byte)
+    };
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || b".-".contains(&byte);
+    for at in memchr_iter(b'@', text) {
+        let (mut before, _) = around(text, at, local);
+        let (_, after) = around(text, at + 1, name);
+        // Brackets and quotes around an address are legal in it, but nobody writes that.
+        let head = text.get(at - before..at).unwrap_or_default();
+        before -= head
+            .iter()
+            .take_while(|byte| !(byte.is_ascii_alphanumeric() || **byte >= 0x80 || **byte == b'_'))
+            .count();
+        let domain = text.get(at + 1..at + 1 + after).unwrap_or_default();
+        let domain = domain.trim_suffix_of(b".-");
+        let Some(dot) = memchr::memrchr(b'.', domain) else { continue };
+        let top = domain.get(dot + 1..).unwrap_or_default();
+        let lettered =
+            top.len() >= 2 && top.iter().all(|byte| !byte.is_ascii_digit() && *byte != b'-');
+        if before > 0 && lettered && domain.first().is_some_and(|first| *first != b'.') {
+            each(at - before, at + 1 + domain.len());
+        }
+    }
+}
+
+/// `trim_end_matches` for bytes.
+trait TrimSuffix {
+    fn trim_suffix_of(&self, bytes: &[u8]) -> &Self;
+}
+
+impl TrimSuffix for [u8] {
+    fn trim_suffix_of(&self, bytes: &[u8]) -> &Self {
+        let count = self.iter().rev().take_while(|byte| bytes.contains(byte)).count();
+        self.get(..self.len() - count).unwrap_or_default()
+    }
+}
+
+fn cards(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let mut at = 0;
+    let mut previous = b' ';
+    while let Some(byte) = text.get(at) {
+        let begins = byte.is_ascii_digit() && !previous.is_ascii_alphanumeric();
+        match begins.then(|| card(text, at)).flatten() {
+            Some(end) => {
+                each(at, end);
+                at = end;
+                previous = b'0';
+            }
+            None => {
+                previous = *byte;
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Where the card number that begins here ends, if there is one.
+fn card(text: &[u8], start: usize) -> Option<usize> {
+    let mut number = [0_u8; CARD_DIGITS_MAX];
+    let (mut count, mut at, mut found) = (0, start, None);
+    loop {
+        match text.get(at).copied() {
+            Some(digit @ b'0'..=b'9') => {
+                *number.get_mut(count)? = digit - b'0';
+                count += 1;
+                at += 1;
+                let next = text.get(at).copied().unwrap_or(b' ');
+                let number = number.get(..count)?;
+                if !next.is_ascii_alphanumeric() && issued(number) && luhn(number) {
+                    found = Some(at);
+                }
+                if count == CARD_DIGITS_MAX {
+                    return found;
+                }
+            }
+            Some(b' ' | b'-') if text.get(at + 1).is_some_and(u8::is_ascii_digit) => at += 1,
+            _ => return found,
+        }
+    }
+}
+
+/// Whether an issuer gives out numbers of this length with these first digits.
+fn issued(number: &[u8]) -> bool {
+    let head = |count: usize| {
+        number.iter().take(count).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit))
+    };
+    let (two, three, four) = (head(2), head(3), head(4));
+    match number.len() {
+        13 => two / 10 == 4,
+        14 => matches!(two, 36 | 38 | 39) || matches!(three, 300..=305),
+        15 => matches!(two, 34 | 37),
+        16 => {
+            two / 10 == 4
+                || matches!(two, 51..=55 | 62 | 65)
+                || matches!(four, 2221..=2720 | 3528..=3589 | 6011)
+                || matches!(three, 644..=649)
+        }
+        17 | 18 => matches!(two, 62 | 65) || four == 6011,
+        19 => {
+            two / 10 == 4 || matches!(two, 62 | 65) || four == 6011 || matches!(four, 3528..=3589)
+        }
+        _ => false,
+    }
+}
+
+/// The check digit of ISO/IEC 7812.
+fn luhn(number: &[u8]) -> bool {
+    let value = |(place, digit): (usize, &u8)| {
+        let twice = u32::from(*digit) << (place % 2);
+        if twice > 9 { twice - 9 } else { twice }
+    };
+    number.iter().rev().enumerate().map(value).sum::<u32>() % 10 == 0
+}
+
+fn v4(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let mut from = 0;
+    for dot in memchr_iter(b'.', text) {
+        let (digits, _) = around(text, dot, |byte| byte.is_ascii_digit());
+        let Some(start) = dot.checked_sub(digits).filter(|start| *start >= from) else { continue };
+        let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
+        if before.is_ascii_alphanumeric() || before == b'.' {
+            continue;
+        }
+        if let Some(end) = octets(text, start) {
+            each(start, end);
+            from = end;
+        }
+    }
+}
+
+/// Where the four octets that begin here end.
+fn octets(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    for octet in 0..4 {
+        if octet > 0 {
+            if text.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+        let (mut value, first) = (0_u32, at);
+        while let Some(digit @ b'0'..=b'9') = text.get(at).filter(|_| at - first < 4) {
+            value = value * 10 + u32::from(digit - b'0');
+            at += 1;
+        }
+        if at == first || at - first > 3 || value > 255 {
+            return None;
+        }
+    }
+    let goes_on = match (text.get(at), text.get(at + 1)) {
+        (Some(b'.'), Some(next)) => next.is_ascii_digit(),
+        (Some(next), _) => next.is_ascii_alphanumeric(),
+        _ => false,
+    };
+    (!goes_on).then_some(at)
+}
+
+fn suspects_v6(text: &[u8]) -> bool {
+    memmem::find(text, b"::").is_some()
+        || runs(text, 15, v6_byte, |run| memchr_iter(b':', run).nth(5).is_some())
+}
+
+fn v6(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let mut from = 0;
+    for colon in memchr_iter(b':', text) {
+        if colon < from {
+            continue;
+        }
+        let (before, after) = around(text, colon, v6_byte);
+        let start = (colon - before).max(from);
+        from = colon + after;
+        let run = text.get(start..from).unwrap_or_default().trim_suffix_of(b".");
+        let bounded = |at: Option<usize>| {
+            at.and_then(|at| text.get(at))
+                .is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+        };
+        if run.len() > V6_BYTES_MAX + 1 || !bounded(start.checked_sub(1)) || !bounded(Some(from)) {
+            continue;
+        }
+        // A colon after an address belongs to the sentence.
+        let shorter = run.strip_suffix(b":").filter(|shorter| !shorter.ends_with(b":"));
+        for run in [Some(run), shorter].into_iter().flatten() {
+            let address =
+                std::str::from_utf8(run).ok().and_then(|run| run.parse::<Ipv6Addr>().ok());
+            if address.is_some() && run.iter().any(u8::is_ascii_hexdigit) {
+                each(start, start + run.len());
+                break;
+            }
+        }
+    }
+}
+
+fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte);
+    let mut at = 0;
+    while let Some(found) =
+        text.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'B' | b'b')))
+    {
+        let start = at + found;
+        at = start + 1;
+        let word = text.get(start..start + 6).unwrap_or_default();
+        if !word.eq_ignore_ascii_case(b"bearer") {
+            continue;
+        }
+        let (_, gap) =
+            around(text, start + 6, |byte| matches!(byte, b' ' | b'\t' | b':' | b'=' | b'"'));
+        let begin = start + 6 + gap;
+        let (_, length) = around(text, begin, token);
+        if gap > 0 && length >= TOKEN_BYTES_MIN {
+            each(begin, begin + length);
+            at = begin + length;
+        }
+    }
+}
+
+fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let mut from = 0;
+    for start in memmem::find_iter(text, b"eyJ") {
+        let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
+        if start < from || part(before) {
+            continue;
+        }
+        let (_, header) = around(text, start, part);
+        let dot = start + header;
+        let (_, payload) = around(text, dot + 1, part);
+        if text.get(dot) != Some(&b'.') || payload < TOKEN_BYTES_MIN {
+            continue;
+        }
+        let mut end = dot + 1 + payload;
+        if text.get(end) == Some(&b'.') {
+            end += 1 + around(text, end + 1, part).1;
+        }
+        each(start, end);
+        from = end;
+    }
+}
+
+#[cfg(test)]
+mod tests;

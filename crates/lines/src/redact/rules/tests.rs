@@ -1,0 +1,92 @@
+use super::*;
+use proptest::prelude::{prop_assert, proptest};
+
+fn found<'t>(rule: &str, text: &'t str) -> Vec<&'t str> {
+    let rule = RULES.iter().find(|one| one.name == rule).unwrap();
+    let mut found = Vec::new();
+    (rule.find)(text.as_bytes(), &mut |start, end| found.push(&text[start..end]));
+    assert!(found.is_empty() || (rule.suspects)(text.as_bytes()), "{text}");
+    found
+}
+
+#[test]
+fn r29_each_rule_finds_exactly_this() {
+    let cases: [(&str, &str, &[&str]); 41] = [
+        ("email", "mail a.b+c@example.co.uk, please", &["a.b+c@example.co.uk"]),
+        ("email", "<a@b.io>;{\"m\":\"x@y.de\"}", &["a@b.io", "x@y.de"]),
+        ("email", "josé@exämple.com.", &["josé@exämple.com"]),
+        ("email", "a@b a@b.c @x.de user@ a@.de a@1.2.3.4", &[]),
+        ("email", "a@b.de@c.de", &["a@b.de", "b.de@c.de"]),
+        ("credit-card", "4111111111111111", &["4111111111111111"]),
+        (
+            "credit-card",
+            "card 4111 1111 1111 1111, 5500-0055-5555-5559",
+            &["4111 1111 1111 1111", "5500-0055-5555-5559"],
+        ),
+        ("credit-card", "on 2024-05-06 4111 1111 1111 1111 paid", &["4111 1111 1111 1111"]),
+        ("credit-card", "pan=378282246310005;", &["378282246310005"]),
+        ("credit-card", "pan_30569309025904", &["30569309025904"]),
+        ("credit-card", "4111111111111112", &[]),
+        ("credit-card", "a4111111111111111", &[]),
+        ("credit-card", "4111111111111111b", &[]),
+        ("credit-card", "1715000000000000008 1715000000000", &[]),
+        ("credit-card", "41111111111111111111", &[]),
+        ("credit-card", "4111  1111 1111 1111", &[]),
+        ("credit-card", "4222222222222", &["4222222222222"]),
+        ("ipv4", "from 10.0.0.1:80 to 192.168.255.255.", &["10.0.0.1", "192.168.255.255"]),
+        ("ipv4", "[0.0.0.0] 256.1.1.1 1.2.3 1.2.3.4.5 v1.2.3.4 1.2.3.4a", &["0.0.0.0"]),
+        ("ipv4", "1..2.3.4 1.2.3.4444", &[]),
+        ("ipv4", "5.6.7.8,1.2.3.4", &["5.6.7.8", "1.2.3.4"]),
+        ("ipv6", "from [2001:db8::1]:80 to fe80::1.", &["2001:db8::1", "fe80::1"]),
+        (
+            "ipv6",
+            "2001:0db8:0000:0000:0000:0000:0000:0001: down",
+            &["2001:0db8:0000:0000:0000:0000:0000:0001"],
+        ),
+        ("ipv6", "::ffff:10.0.0.1 ::1", &["::ffff:10.0.0.1", "::1"]),
+        ("ipv6", "12:34:56 std::fmt crate::add a::bz :: \"a\":1", &[]),
+        ("ipv6", "1:2:3:4:5:6:7:8", &["1:2:3:4:5:6:7:8"]),
+        ("ipv6", "2024-05-06T07:08:09", &[]),
+        ("bearer", "Authorization: Bearer abc.DEF-123==", &["abc.DEF-123=="]),
+        ("bearer", "bearer: abcdefgh BEARER abcdefghi", &["abcdefgh", "abcdefghi"]),
+        ("bearer", "the bearer of news", &[]),
+        ("bearer", "Bearer short", &[]),
+        ("bearer", "Bearerabcdefghijk", &[]),
+        (
+            "jwt",
+            "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1;",
+            &["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1"],
+        ),
+        ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0", &["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0"]),
+        ("jwt", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", &["eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0."]),
+        ("jwt", "xeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", &[]),
+        ("jwt", "eyJhbGciOiJIUzI1NiJ9", &[]),
+        ("jwt", "eyJ.eyJ.eyJ", &[]),
+        ("email", "", &[]),
+        ("credit-card", "", &[]),
+        ("ipv4", "", &[]),
+    ];
+    for (rule, text, wanted) in cases {
+        assert_eq!(found(rule, text), wanted, "{rule}: {text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn r29_no_cheap_test_hides_a_finding(
+        before in "[a-z .:\"0-9-]{0,40}",
+        secret in "[a-z]{1,5}@[a-z]{1,5}\\.de|4111 1111 1111 1111|4111111111111111|[0-9]\\.[0-9]{2}\\.1\\.[0-9]|fe80::[0-9a-f]{1,4}|1:2:3:4:5:6:[0-9a-f]{1,4}:8|Bearer [a-z0-9]{8,20}|eyJ[a-z]{5}\\.[a-z]{9}\\.[a-z]",
+        after in "[a-z .:\"0-9-]{0,40}",
+    ) {
+        let text = format!("{before} {secret} {after}");
+        let count = RULES.iter().map(|rule| found(rule.name, &text).len()).sum::<usize>();
+        prop_assert!(count > 0, "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_a_rule_panic_or_cut_a_character(text in "[a@.:é€0-9 -]{0,80}|(eyJ|Bearer |[a-z.]){0,20}|.{0,60}") {
+        for rule in RULES {
+            found(rule.name, &text);
+        }
+    }
+}

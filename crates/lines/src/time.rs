@@ -1,0 +1,275 @@
+//! Timestamps as log lines write them, to nanoseconds since the Unix epoch.
+//!
+//! RFC 3339 with 0 to 9 fraction digits (more are read and dropped), with `T` or a space, a dot or
+//! a comma, `Z`, `+08:00` or `+0800`; numbers of seconds, milli-, micro- or nanoseconds. What is
+//! before 1970 or after 2554 is not a time here, because `u64` nanoseconds do not hold it.
+
+/// Nanoseconds of a second.
+pub const SECOND: u64 = 1_000_000_000;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Reads an RFC 3339 time at the start of `text`; gives the time and how many bytes it took.
+///
+/// A time without a zone is read as UTC when `zoneless` allows it.
+#[must_use]
+#[inline]
+pub fn rfc3339(text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
+    let head = text.first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, sep, h1, h2, b':', n1, n2, b':', s1, s2] =
+        *head
+    else {
+        return None;
+    };
+    if !matches!(sep, b'T' | b't' | b' ') {
+        return None;
+    }
+    let year = pair(y1, y2)? * 100 + pair(y3, y4)?;
+    let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
+    let clock = clock(pair(h1, h2)?, pair(n1, n2)?, pair(s1, s2)?)?;
+    let seconds = days(year.into(), month, day)? * DAY_SECONDS + i64::from(clock);
+    let (nanos, mut at) = fraction(text, 19);
+    let offset = match text.get(at) {
+        Some(b'Z' | b'z') => {
+            at += 1;
+            0
+        }
+        Some(sign @ (b'+' | b'-')) => {
+            let (minutes, taken) = zone(text.get(at + 1..)?)?;
+            at += 1 + taken;
+            if *sign == b'-' { -minutes } else { minutes }
+        }
+        _ if zoneless => 0,
+        _ => return None,
+    };
+    Some((nanoseconds(seconds - offset * 60, nanos)?, at))
+}
+
+/// Reads a whole text as RFC 3339 (a time without a zone is UTC) or as a number of the epoch.
+#[must_use]
+pub fn any(text: &str) -> Option<u64> {
+    let text = text.trim();
+    match rfc3339(text.as_bytes(), true) {
+        Some((time, taken)) if taken == text.len() => Some(time),
+        _ => epoch(text),
+    }
+}
+
+/// Reads a number of the epoch: its size says whether it counts seconds, milliseconds,
+/// microseconds or nanoseconds. Fractions are exact, because they never become a float.
+#[must_use]
+pub fn epoch(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 20 || !digits(whole) || !digits(decimals) {
+        return None;
+    }
+    let count: u64 = whole.parse().ok()?;
+    let unit = match count {
+        0 => return None,
+        1..100_000_000_000 => SECOND,
+        100_000_000_000..100_000_000_000_000 => 1_000_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+        _ => 1,
+    };
+    let mut part = unit;
+    let mut rest = 0;
+    for digit in decimals.bytes() {
+        part /= 10;
+        rest += u64::from(digit - b'0') * part;
+    }
+    count.checked_mul(unit)?.checked_add(rest)
+}
+
+/// The time of the given date and clock in UTC, plus nanoseconds; `None` when there is none such.
+#[must_use]
+pub fn civil(date: (i64, u32, u32), hms: (u32, u32, u32), nanos: u32) -> Option<u64> {
+    let (year, month, day) = date;
+    let (hour, minute, second) = hms;
+    let clock = clock(hour, minute, second)?;
+    nanoseconds(days(year, month, day)? * DAY_SECONDS + i64::from(clock), nanos)
+}
+
+/// The year, month and day of a time, in UTC.
+#[must_use]
+pub fn date(time: u64) -> (i64, u32, u32) {
+    let days = i64::try_from(time / SECOND).unwrap_or(0) / DAY_SECONDS;
+    // Years that begin in March have their leap day at the end.
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
+}
+
+/// The time of a date without a year in UTC: the latest one that is at most a day after `now`.
+/// In January a line of December is one of last year; 29 February may be one of eight years ago.
+pub(crate) fn yearless(
+    date: (u32, u32),
+    hms: (u32, u32, u32),
+    nanos: u32,
+    now: u64,
+) -> Option<u64> {
+    let (year, ..) = self::date(now);
+    let at = |year: i64| civil((year, date.0, date.1), hms, nanos);
+    let latest = now.saturating_add(86_400 * SECOND);
+    let found = (-1..9).filter_map(|back| at(year - back)).find(|time| *time <= latest);
+    found.or_else(|| at(year))
+}
+
+/// Reads `.123` or `,123` at `at`; gives nanoseconds and where it ended.
+#[inline]
+pub(crate) fn fraction(text: &[u8], at: usize) -> (u32, usize) {
+    if !matches!(text.get(at), Some(b'.' | b',')) {
+        return (0, at);
+    }
+    let mut end = at + 1;
+    let mut nanos = 0;
+    let mut unit = 100_000_000;
+    while let Some(digit) = text.get(end).copied().and_then(digit) {
+        nanos += digit * unit;
+        unit /= 10;
+        end += 1;
+    }
+    if end == at + 1 { (0, at) } else { (nanos, end) }
+}
+
+/// Reads `08:00` or `0800`; gives minutes and how many bytes it took.
+pub(crate) fn zone(text: &[u8]) -> Option<(i64, usize)> {
+    let (hours, minutes, taken) = match *text {
+        [h1, h2, b':', m1, m2, ..] => (pair(h1, h2)?, pair(m1, m2)?, 5),
+        [h1, h2, m1, m2, ..] => (pair(h1, h2)?, pair(m1, m2)?, 4),
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then_some((i64::from(hours * 60 + minutes), taken))
+}
+
+/// Two digits.
+#[inline]
+pub(crate) fn pair(tens: u8, ones: u8) -> Option<u32> {
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u32> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit < 10).then_some(u32::from(digit))
+}
+
+/// Seconds of the day. A leap second is the last second before it.
+#[inline]
+fn clock(hour: u32, minute: u32, second: u32) -> Option<u32> {
+    let possible = hour < 24 && minute < 60 && second <= 60;
+    possible.then(|| hour * 3_600 + minute * 60 + second.min(59))
+}
+
+/// Days from 1970-01-01 to the date.
+#[inline]
+fn days(year: i64, month: u32, day: u32) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if day == 0 || day > last {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let shifted = i64::from((month + 9) % 12);
+    let of_year = (153 * shifted + 2) / 5 + i64::from(day) - 1;
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    Some(year * 365 + leaps + of_year - 719_468)
+}
+
+#[inline]
+fn nanoseconds(seconds: i64, nanos: u32) -> Option<u64> {
+    u64::try_from(seconds).ok()?.checked_mul(SECOND)?.checked_add(nanos.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    #[test]
+    fn r13_timestamps_have_offsets_and_up_to_nine_fraction_digits() {
+        let cases = [
+            ("1970-01-01T00:00:01Z", 1_000_000_000),
+            ("2016-10-06T00:17:09.669794202Z", 1_475_713_029_669_794_202),
+            ("2016-10-06T08:17:09.669794202+08:00", 1_475_713_029_669_794_202),
+            ("2016-10-05T18:47:09.6-0530", 1_475_713_029_600_000_000),
+            ("2024-02-29 23:59:60,5", 1_709_251_199_500_000_000),
+            ("2024-01-01t00:00:00.1234567891234z", 1_704_067_200_123_456_789),
+            ("2554-07-21T23:34:33Z", 18_446_744_073_000_000_000),
+        ];
+        for (text, time) in cases {
+            assert_eq!(rfc3339(text.as_bytes(), true), Some((time, text.len())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        let cases = [
+            "",
+            "2024-01-01",
+            "2024-13-01T00:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2024-00-01T00:00:00Z",
+            "2024-01-00T00:00:00Z",
+            "2024-01-01T24:00:00Z",
+            "2024-01-01T00:60:00Z",
+            "2024-01-01T00:00:61Z",
+            "2024-01-01T00:00:00",
+            "2024-01-01T00:00:00+24:00",
+            "2024-01-01T00:00:00+1",
+            "2024-01-01T00:00:00.Z",
+            "1969-12-31T23:59:59Z",
+            "2555-01-01T00:00:00Z",
+            "２024-01-01T00:00:00Z",
+        ];
+        for text in cases {
+            assert_eq!(rfc3339(text.as_bytes(), false), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_epoch_is_read_by_its_size_and_exactly() {
+        let second = 1_700_000_000 * SECOND;
+        for (text, time) in [
+            ("1700000000", second),
+            ("1700000000.123456789", second + 123_456_789),
+            ("1700000000.1234567899", second + 123_456_789),
+            ("1700000000123", second + 123_000_000),
+            ("1700000000123.5", second + 123_500_000),
+            ("1700000000123456", second + 123_456_000),
+            ("1700000000123456789", second + 123_456_789),
+        ] {
+            assert_eq!(any(text), Some(time), "{text}");
+        }
+        for text in ["", "0", "-1", "1e9", "99999999999999999999999", "1.x", ".5", "1700000000s"] {
+            assert_eq!(any(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_is_found_again(time in 0u64..18_446_744_073_000_000_000) {
+            let (year, month, day) = date(time);
+            let midnight = civil((year, month, day), (0, 0, 0), 0).unwrap();
+            prop_assert_eq!(midnight, time / SECOND / 86_400 * 86_400 * SECOND);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in "[0-9TZ:.+, -]{0,40}") {
+            let _ = rfc3339(bytes.as_bytes(), true);
+            let _ = any(&bytes);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Pushes to Loki: labels, order, ranges, bounds.
+
+use crate::messages::{self, Push};
+use otlp::loki::{self, LABEL_VALUE_BYTES_MAX, Labels, PushLimits, Pushed, STREAMS_MAX};
+use proptest::prelude::*;
+use prost::Message;
+
+const WIDE: PushLimits = PushLimits { entries_max: 1_000_000, bytes_max: 1 << 30 };
+
+fn decode(bytes: &[u8]) -> Push {
+    let block = loki::compress(bytes).unwrap();
+    let plain = snap::raw::Decoder::new().decompress_vec(&block).unwrap();
+    Push::decode(&plain[..]).unwrap()
+}
+
+type Line = (usize, u64, String, Vec<(String, String)>);
+/// Labels, time, line, metadata.
+type Seen = (String, u64, String, Vec<(String, String)>);
+
+fn lines() -> impl Strategy<Value = Vec<Line>> {
+    let metadata = proptest::collection::vec(("[a-z_]{1,9}", messages::text()), 0..3);
+    let line = (0..4_usize, 0..3_000_000_000_u64, messages::text(), metadata);
+    proptest::collection::vec(line, 0..20)
+}
+
+fn labels(stream: usize) -> Labels {
+    Labels::new([("app", ["web", "db", "a\"b\\c\nd", ""][stream]), ("namespace", "shop")])
+}
+
+fn push(push: &mut loki::Push, line: &Line) -> Pushed {
+    let Some(stream) = push.stream(&labels(line.0)) else { return Pushed::Full };
+    let metadata = line.3.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    push.entry(stream, line.1, &line.2, metadata)
+}
+
+/// What Loki should see: by stream in the order of their first line, then by time.
+fn expected(lines: &[Line]) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for stream in 0..4 {
+        let mut own: Vec<_> = lines.iter().filter(|line| line.0 == stream).cloned().collect();
+        own.sort_by_key(|line| line.1);
+        let text = labels(stream).as_str().to_owned();
+        all.extend(own.into_iter().map(|line| (text.clone(), line.1, line.2, line.3)));
+    }
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+fn seen(push: &Push) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for stream in &push.streams {
+        for entry in &stream.entries {
+            let time = entry.timestamp.as_ref().unwrap();
+            let ns = time.seconds.cast_unsigned() * 1_000_000_000
+                + u64::from(time.nanos.cast_unsigned());
+            let metadata = entry.structured_metadata.iter();
+            let metadata = metadata.map(|pair| (pair.name.clone(), pair.value.clone())).collect();
+            all.push((stream.labels.clone(), ns, entry.line.clone(), metadata));
+        }
+    }
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn any_range_of_a_push_is_read_by_prost_grouped_and_sorted(
+        lines in lines(), start in 0..20_usize, length in 0..20_usize,
+    ) {
+        let mut made = loki::Push::new(WIDE);
+        for line in &lines {
+            prop_assert_eq!(push(&mut made, line), Pushed::Added);
+        }
+        let mut bytes = Vec::new();
+        made.encode(0..made.len(), &mut bytes);
+        prop_assert!(bytes.len() <= made.encoded_len_max());
+        let read = decode(&bytes);
+        prop_assert_eq!(seen(&read), expected(&lines));
+        let mut names: Vec<_> = read.streams.iter().map(|stream| &stream.labels).collect();
+        names.sort();
+        names.dedup();
+        prop_assert_eq!(names.len(), read.streams.len());
+        let end = lines.len().min(start + length);
+        bytes.clear();
+        made.encode(start..start + length, &mut bytes);
+        prop_assert_eq!(seen(&decode(&bytes)), expected(&lines[start.min(end)..end]));
+    }
+
+    #[test]
+    fn r20_a_push_never_grows_over_its_bounds(
+        lines in lines(), bytes_max in 0..2_000_usize, entries_max in 0..6_usize,
+    ) {
+        let mut made = loki::Push::new(PushLimits { entries_max, bytes_max });
+        let mut taken = Vec::new();
+        for line in &lines {
+            match push(&mut made, line) {
+                Pushed::Added => taken.push(line.clone()),
+                Pushed::Full => prop_assert!(!made.is_empty() || entries_max == 0),
+                Pushed::TooLarge(size) => prop_assert!(size > bytes_max || entries_max == 0),
+            }
+        }
+        let mut bytes = Vec::new();
+        made.encode(0..made.len(), &mut bytes);
+        prop_assert!(bytes.len() <= bytes_max && made.len() <= entries_max);
+        prop_assert_eq!(seen(&decode(&bytes)), expected(&taken));
+    }
+}
+
+#[test]
+fn labels_are_a_selector_that_loki_can_read() {
+    let made = Labels::new([
+        ("pod", "web-0"),
+        ("k8s.container.name", "ä\"\\\n\t\u{7}\u{feff}"),
+        ("0day", "x"),
+        ("empty", ""),
+        ("", "nameless"),
+        ("pod", "another"),
+    ]);
+    assert_eq!(
+        made.as_str(),
+        "{_0day=\"x\", k8s_container_name=\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\", pod=\"web-0\"}"
+    );
+    assert_eq!(Labels::new([]).as_str(), "{}");
+}
+
+#[test]
+fn a_label_is_cut_at_the_bound_and_never_inside_of_a_character() {
+    let long = "ä".repeat(LABEL_VALUE_BYTES_MAX);
+    let made = Labels::new([("a", long.as_str())]);
+    assert_eq!(made.as_str().len(), "{a=\"\"}".len() + LABEL_VALUE_BYTES_MAX);
+    let odd = format!("x{long}");
+    let made = Labels::new([("a", odd.as_str())]);
+    assert_eq!(made.as_str().len(), "{a=\"\"}".len() + LABEL_VALUE_BYTES_MAX - 1);
+}
+
+#[test]
+fn a_push_has_at_most_as_many_streams_as_the_bound() {
+    let mut made = loki::Push::new(WIDE);
+    for at in 0..STREAMS_MAX {
+        let name = at.to_string();
+        let stream = made.stream(&Labels::new([("a", name.as_str())])).unwrap();
+        assert_eq!(made.entry(stream, 1, "x", []), Pushed::Added);
+    }
+    assert!(made.stream(&Labels::new([("a", "one more")])).is_none());
+    assert!(made.stream(&Labels::new([("a", "7")])).is_some());
+}

@@ -1,0 +1,363 @@
+//! How far everything was delivered, durably.
+//!
+//! The file is written whole beside the old one, made durable, and takes its name; the old one is
+//! kept as the previous generation. Every record has a checksum of its own and the header says how
+//! many there are, so a file that was cut or damaged is known as such: then the records that are
+//! whole are taken, and those that are missing come from the previous generation, whose older
+//! offsets cost duplicates and no loss. [`Outcome`] says which of this happened; a caller that got
+//! anything but a whole checkpoint must not begin unknown files at their end.
+//!
+//! Layout, little-endian: magic (8 bytes), generation (u64), count (u32), CRC-32 of these (u32);
+//! then for each record its length (u32), CRC-32 (u32) and bytes.
+
+use crate::{State, StoreError};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The most records of one checkpoint.
+pub const RECORDS_MAX: usize = 200_000;
+/// The longest path and the longest value, in bytes.
+pub const TEXT_BYTES_MAX: usize = 4096;
+/// The largest file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
+
+const NAME: &str = "checkpoint";
+const PREVIOUS: &str = "checkpoint.1";
+const MAGIC: [u8; 8] = *b"orlopck1";
+const HEADER_BYTES: usize = 24;
+const KIND_FILE: u8 = 1;
+const KIND_CURSOR: u8 = 2;
+
+/// Where reading a file goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Where the file was seen last.
+    pub path: Arc<Path>,
+    /// The device of its file system.
+    pub device: u64,
+    /// Its inode number.
+    pub inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 when unknown.
+    pub birth_ns: u64,
+    /// A hash of its handle; 0 when there is none.
+    pub handle: u64,
+    /// Everything before this byte was delivered.
+    pub offset: u64,
+    /// How many bytes of its beginning were fingerprinted.
+    pub head_len: u16,
+    /// Their fingerprint.
+    pub head: u64,
+    /// How many bytes before the offset were fingerprinted.
+    pub marker_len: u8,
+    /// Their fingerprint.
+    pub marker: u64,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Of a file.
+    File(FileRecord),
+    /// Of a source that has a cursor of its own, such as the journal.
+    Cursor {
+        /// The source.
+        name: String,
+        /// Its cursor.
+        value: Vec<u8>,
+    },
+}
+
+/// How a checkpoint was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is none: this is the first start.
+    Absent,
+    /// It is whole.
+    Whole,
+    /// It was missing or damaged beyond use; the previous generation is whole.
+    Previous,
+    /// Some records are from a damaged file, the rest from the previous generation.
+    Salvaged,
+    /// There was something, and nothing of it could be used.
+    Lost,
+}
+
+/// What a checkpoint held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The records.
+    pub entries: Vec<Entry>,
+    /// How they were found.
+    pub outcome: Outcome,
+}
+
+/// What bytes say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The number of the generation; 0 when the header is damaged.
+    pub generation: u64,
+    /// The records that are whole.
+    pub entries: Vec<Entry>,
+    /// Whether that is all of them.
+    pub is_whole: bool,
+}
+
+/// The checkpoint of a state directory.
+#[derive(Debug)]
+pub struct Checkpoint {
+    generation: u64,
+    buffer: Vec<u8>,
+    saved: u64,
+}
+
+impl Checkpoint {
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`] when a file is there and the disk does not give it. What is damaged
+    /// is no error; see [`Outcome`].
+    pub fn load(state: &State) -> Result<(Self, Loaded), StoreError> {
+        let read = |name| Ok(state.read(name, FILE_BYTES_MAX)?.map(|bytes| decode(&bytes)));
+        let (current, previous) = (read(NAME)?, read(PREVIOUS)?);
+        let number = |decoded: &Option<Decoded>| decoded.as_ref().map_or(0, |d| d.generation);
+        let generation = number(&current).max(number(&previous));
+        let loaded = choose(current, previous);
+        Ok((Self { generation, buffer: Vec::new(), saved: 0 }, loaded))
+    }
+
+    /// Replaces the checkpoint, durably. When that fails the one before is still there, and the
+    /// next call tries again. Returns the number of bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] when the disk does not take it, [`StoreError::Full`] when there are
+    /// too many records or one of them is too long.
+    pub fn save(
+        &mut self,
+        state: &State,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<usize, StoreError> {
+        let mut body = std::mem::take(&mut self.buffer);
+        body.clear();
+        body.resize(HEADER_BYTES, 0);
+        let mut count = 0;
+        for entry in entries {
+            count += 1;
+            if count > RECORDS_MAX {
+                return Err(full("the checkpoint", RECORDS_MAX, "records"));
+            }
+            if !encode(&entry, &mut body) {
+                return Err(full("a path or value", TEXT_BYTES_MAX, "bytes"));
+            }
+        }
+        let header = header(self.generation + 1, count);
+        if let Some(room) = body.get_mut(..HEADER_BYTES) {
+            room.copy_from_slice(&header);
+        }
+        let saved = state.replace(NAME, Some(PREVIOUS), &body);
+        let bytes = body.len();
+        self.buffer = body;
+        saved?;
+        self.generation += 1;
+        self.saved += 1;
+        Ok(bytes)
+    }
+
+    /// How often it was saved by this process.
+    #[must_use]
+    pub fn saved(&self) -> u64 {
+        self.saved
+    }
+}
+
+fn full(what: &'static str, limit: usize, unit: &'static str) -> StoreError {
+    StoreError::Full { what, limit: limit as u64, unit }
+}
+
+/// Takes the best of two generations.
+fn choose(current: Option<Decoded>, previous: Option<Decoded>) -> Loaded {
+    let damaged = match current {
+        Some(current) if current.is_whole => {
+            return Loaded { entries: current.entries, outcome: Outcome::Whole };
+        }
+        Some(current) => current.entries,
+        None if previous.is_none() => {
+            return Loaded { entries: Vec::new(), outcome: Outcome::Absent };
+        }
+        None => Vec::new(),
+    };
+    let is_whole = previous.as_ref().is_some_and(|previous| previous.is_whole);
+    let previous = previous.map(|previous| previous.entries).unwrap_or_default();
+    let outcome = match (damaged.is_empty(), is_whole) {
+        (true, true) => Outcome::Previous,
+        (true, false) if previous.is_empty() => Outcome::Lost,
+        _ => Outcome::Salvaged,
+    };
+    let mut entries = damaged;
+    let known: std::collections::HashSet<_> = entries.iter().map(identity).collect();
+    let older: Vec<Entry> =
+        previous.into_iter().filter(|entry| !known.contains(&identity(entry))).collect();
+    drop(known);
+    entries.extend(older);
+    Loaded { entries, outcome }
+}
+
+/// What a record is about, whatever it says.
+fn identity(entry: &Entry) -> (u64, u64, u64, u64, Vec<u8>) {
+    match entry {
+        Entry::File(file) => (file.device, file.inode, file.birth_ns, file.handle, Vec::new()),
+        Entry::Cursor { name, .. } => (0, 0, 0, 0, name.clone().into_bytes()),
+    }
+}
+
+fn header(generation: u64, count: usize) -> [u8; HEADER_BYTES] {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&generation.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes.try_into().unwrap_or([0; HEADER_BYTES])
+}
+
+/// Appends a record; whether it keeps to the bounds.
+fn encode(entry: &Entry, out: &mut Vec<u8>) -> bool {
+    let at = out.len();
+    out.extend_from_slice(&[0; 8]);
+    let kept = match entry {
+        Entry::File(file) => {
+            out.push(KIND_FILE);
+            for number in [file.device, file.inode, file.birth_ns, file.handle, file.offset] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            out.extend_from_slice(&file.head_len.to_le_bytes());
+            out.extend_from_slice(&file.head.to_le_bytes());
+            out.push(file.marker_len);
+            out.extend_from_slice(&file.marker.to_le_bytes());
+            text(file.path.as_os_str().as_bytes(), out)
+        }
+        Entry::Cursor { name, value } => {
+            out.push(KIND_CURSOR);
+            text(name.as_bytes(), out) && text(value, out)
+        }
+    };
+    let body = out.get(at + 8..).unwrap_or_default();
+    let (len, crc) = (u32::try_from(body.len()).unwrap_or(u32::MAX), crc32fast::hash(body));
+    if let Some(room) = out.get_mut(at..at + 4) {
+        room.copy_from_slice(&len.to_le_bytes());
+    }
+    if let Some(room) = out.get_mut(at + 4..at + 8) {
+        room.copy_from_slice(&crc.to_le_bytes());
+    }
+    kept
+}
+
+fn text(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+    bytes.len() <= TEXT_BYTES_MAX
+}
+
+/// Reads the bytes of a checkpoint, whoever wrote them. Pure.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Decoded {
+    let mut decoded = Decoded { generation: 0, entries: Vec::new(), is_whole: false };
+    let mut reader = Reader(bytes);
+    let Some(head) = reader.take(HEADER_BYTES - 4) else { return decoded };
+    let Some(crc) = reader.u32() else { return decoded };
+    let mut fields = Reader(head);
+    let is_ours = fields.take(MAGIC.len()) == Some(&MAGIC) && crc32fast::hash(head) == crc;
+    let (generation, count) = (fields.u64().unwrap_or(0), fields.u32().unwrap_or(0));
+    if !is_ours {
+        return decoded;
+    }
+    decoded.generation = generation;
+    let mut whole = 0;
+    while let (Some(len), Some(crc)) = (reader.u32(), reader.u32()) {
+        // A length that is damaged leads nowhere; what follows cannot be found.
+        let Some(body) = reader.take(len as usize) else { break };
+        let entry = (crc32fast::hash(body) == crc).then(|| entry(body)).flatten();
+        if let Some(entry) = entry {
+            decoded.entries.push(entry);
+            whole += 1;
+        }
+        if decoded.entries.len() >= RECORDS_MAX {
+            break;
+        }
+    }
+    decoded.is_whole = whole == count && reader.0.is_empty();
+    decoded
+}
+
+fn entry(body: &[u8]) -> Option<Entry> {
+    let mut reader = Reader(body);
+    let entry = match reader.u8()? {
+        KIND_FILE => Entry::File(FileRecord {
+            device: reader.u64()?,
+            inode: reader.u64()?,
+            birth_ns: reader.u64()?,
+            handle: reader.u64()?,
+            offset: reader.u64()?,
+            head_len: reader.u16()?,
+            head: reader.u64()?,
+            marker_len: reader.u8()?,
+            marker: reader.u64()?,
+            path: Path::new(OsStr::from_bytes(reader.text()?)).into(),
+        }),
+        KIND_CURSOR => Entry::Cursor {
+            name: String::from_utf8(reader.text()?.to_vec()).ok()?,
+            value: reader.text()?.to_vec(),
+        },
+        _ => return None,
+    };
+    reader.0.is_empty().then_some(entry)
+}
+
+/// Takes numbers and texts off the front of bytes.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        Some(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        Some(u16::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.array()?))
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let len = usize::from(self.u16()?);
+        (len <= TEXT_BYTES_MAX).then(|| self.take(len)).flatten()
+    }
+}
+
+/// The bytes of a checkpoint with these records, for tests and fuzzing.
+#[must_use]
+pub fn encode_all(generation: u64, entries: &[Entry]) -> Vec<u8> {
+    let mut out = header(generation, entries.len()).to_vec();
+    for entry in entries {
+        encode(entry, &mut out);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! R18: a checkpoint is whole, or known not to be.
+
+use super::*;
+use proptest::prelude::*;
+
+fn file(number: u64, offset: u64) -> Entry {
+    Entry::File(FileRecord {
+        path: Path::new(&format!("/l/{number}.log")).into(),
+        device: 1,
+        inode: number,
+        birth_ns: 2,
+        handle: 3,
+        offset,
+        head_len: 4,
+        head: 5,
+        marker_len: 6,
+        marker: 7,
+    })
+}
+
+fn cursor() -> Entry {
+    Entry::Cursor { name: "journal".into(), value: b"s=1;i=2".to_vec() }
+}
+
+fn load(dir: &Path) -> Loaded {
+    Checkpoint::load(&State::open(dir).unwrap()).unwrap().1
+}
+
+/// A directory with two generations: offset 1 in the previous, 2 in the current.
+fn two() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, loaded) = Checkpoint::load(&state).unwrap();
+    assert_eq!(loaded, Loaded { entries: Vec::new(), outcome: Outcome::Absent });
+    checkpoint.save(&state, [file(1, 1), cursor()]).unwrap();
+    checkpoint.save(&state, [file(1, 2), cursor(), file(2, 2)]).unwrap();
+    assert_eq!(checkpoint.saved(), 2);
+    dir
+}
+
+#[test]
+fn r18_what_was_saved_is_loaded_and_the_generation_before_is_kept() {
+    let dir = two();
+    let loaded = load(dir.path());
+    assert_eq!(loaded.entries, [file(1, 2), cursor(), file(2, 2)]);
+    assert_eq!(loaded.outcome, Outcome::Whole);
+    let previous = decode(&std::fs::read(dir.path().join(PREVIOUS)).unwrap());
+    assert_eq!((previous.generation, previous.is_whole), (1, true));
+    assert!(!dir.path().join("checkpoint.new").exists());
+}
+
+#[test]
+fn r18_a_checkpoint_that_is_cut_anywhere_is_made_whole_from_the_one_before() {
+    let dir = two();
+    let path = dir.path().join(NAME);
+    let whole = std::fs::read(&path).unwrap();
+    for end in 0..whole.len() {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let loaded = load(dir.path());
+        assert!(matches!(loaded.outcome, Outcome::Previous | Outcome::Salvaged), "{end}");
+        let known = |wanted: &Entry| loaded.entries.contains(wanted);
+        assert!(known(&file(1, 1)) || known(&file(1, 2)), "{end}");
+        assert!(known(&cursor()), "{end}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(load(dir.path()).outcome, Outcome::Previous);
+    std::fs::write(dir.path().join(PREVIOUS), "garbage").unwrap();
+    assert_eq!(load(dir.path()), Loaded { entries: Vec::new(), outcome: Outcome::Lost });
+}
+
+#[test]
+fn r18_one_damaged_record_costs_no_other() {
+    let dir = two();
+    let path = dir.path().join(NAME);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[HEADER_BYTES + 20] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let loaded = load(dir.path());
+    assert_eq!(loaded.outcome, Outcome::Salvaged);
+    assert_eq!(loaded.entries, [cursor(), file(2, 2), file(1, 1)]);
+}
+
+#[test]
+fn r18_a_crash_between_the_renames_is_the_generation_before() {
+    let dir = two();
+    std::fs::rename(dir.path().join(NAME), dir.path().join("checkpoint.new")).unwrap();
+    let loaded = load(dir.path());
+    assert_eq!((loaded.entries.len(), loaded.outcome), (2, Outcome::Previous));
+    // The next save does not trip over what was left.
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    checkpoint.save(&state, [file(9, 9)]).unwrap();
+    drop(state);
+    assert_eq!(load(dir.path()).entries, [file(9, 9)]);
+}
+
+#[test]
+fn r18_the_bounds_of_a_checkpoint_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    let many = |count: u64| (0..count).map(|number| file(number, 0));
+    checkpoint.save(&state, many(RECORDS_MAX as u64)).unwrap();
+    assert_eq!(Checkpoint::load(&state).unwrap().1.entries.len(), RECORDS_MAX);
+    let refused = checkpoint.save(&state, many(RECORDS_MAX as u64 + 1));
+    assert!(matches!(refused, Err(StoreError::Full { .. })));
+    let value = |len| Entry::Cursor { name: "n".into(), value: vec![0; len] };
+    checkpoint.save(&state, [value(TEXT_BYTES_MAX)]).unwrap();
+    let refused = checkpoint.save(&state, [value(TEXT_BYTES_MAX + 1)]);
+    assert!(matches!(refused, Err(StoreError::Full { .. })));
+    assert_eq!(Checkpoint::load(&state).unwrap().1.entries, [value(TEXT_BYTES_MAX)]);
+}
+
+proptest! {
+    #[test]
+    fn r18_no_bytes_make_the_reader_panic_or_are_taken_for_whole(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        crate::fuzzing::checkpoint(&bytes);
+    }
+
+    #[test]
+    fn r18_a_changed_byte_is_noticed(at in 0..1000_usize, by in 1..=255_u8) {
+        let mut bytes = encode_all(3, &[file(1, 1), cursor()]);
+        let at = at % bytes.len();
+        bytes[at] = bytes[at].wrapping_add(by);
+        prop_assert!(!decode(&bytes).is_whole);
+        crate::fuzzing::checkpoint(&bytes);
+    }
+}

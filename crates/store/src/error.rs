@@ -1,0 +1,80 @@
+//! Why state could not be kept.
+
+use model::{Explain, Hint, Retry};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The pause before a full disk is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Why state could not be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The directory cannot be used.
+    #[error("cannot use the state directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("the state directory {} is in use by another process", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file could not be written; what was there before is still whole.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A bound would be passed.
+    #[error("{what} would have more than {limit} {unit}")]
+    Full {
+        /// What is full.
+        what: &'static str,
+        /// Its bound.
+        limit: u64,
+        /// The bound's unit.
+        unit: &'static str,
+    },
+}
+
+impl Explain for StoreError {
+    fn hint(&self) -> Option<Hint> {
+        Some(match self {
+            Self::Directory { .. } => {
+                Hint::new("give a directory that the agent owns, StateDirectory= in systemd")
+            }
+            Self::InUse { .. } => Hint::new("stop the other agent, or give each its own directory"),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Hint::new("free space on the disk of the state directory")
+            }
+            Self::Write { .. } | Self::Read { .. } => {
+                Hint::new("check owner and mode of the state directory and its disk")
+            }
+            Self::Full { .. } => Hint::new("raise the bound, or mend the sink that takes nothing"),
+        })
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Write { .. } | Self::Full { .. } => Retry::After(PAUSE),
+            Self::Directory { .. } | Self::InUse { .. } | Self::Read { .. } => Retry::Never,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The bodies of the fuzz targets in `fuzz/`, one per parser of foreign bytes.
+//!
+//! They live here so that the property tests run the same code. Each takes any bytes and
+//! returns; what must not happen is a panic, or a damaged file that is taken for whole.
+
+use crate::{checkpoint, spill};
+
+/// Reading a checkpoint.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn checkpoint(bytes: &[u8]) {
+    let decoded = checkpoint::decode(bytes);
+    assert!(decoded.entries.len() <= checkpoint::RECORDS_MAX);
+    if decoded.is_whole {
+        let again = checkpoint::encode_all(decoded.generation, &decoded.entries);
+        assert_eq!(again, bytes, "a whole file is what we would write");
+    }
+}
+
+/// Reading a segment of spilled bytes.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn spill_segment(bytes: &[u8]) {
+    let (frames, whole) = spill::decode(bytes);
+    assert!(whole <= bytes.len());
+    let held: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+    assert!(held <= bytes.len());
+}

@@ -1,0 +1,159 @@
+//! The state directory: made private, locked for one process, and written to atomically.
+
+use crate::StoreError;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fsync, open, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The file that is locked.
+const LOCK: &str = "lock";
+
+/// A directory for the state of one process.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    directory: OwnedFd,
+    _lock: OwnedFd,
+}
+
+impl State {
+    /// Makes the directory if it is not there, and takes it for this process.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it, [`StoreError::Directory`] when it
+    /// cannot be used.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source: io::Error| StoreError::Directory { path: path.to_owned(), source };
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+        builder.create(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let lock = openat(&directory, LOCK, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|errno| failed(errno.into()))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { path: path.to_owned() }),
+            Err(errno) => Err(failed(errno.into())),
+        }
+    }
+
+    /// The path of a file in it, for messages.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a file in it; links are not followed.
+    pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        openat(&self.directory, name, flags, Mode::RUSR | Mode::WUSR)
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> rustix::io::Result<()> {
+        renameat(&self.directory, from, &self.directory, to)
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> rustix::io::Result<()> {
+        unlinkat(&self.directory, name, rustix::fs::AtFlags::empty())
+    }
+
+    /// Makes names durable.
+    pub(crate) fn sync(&self) -> rustix::io::Result<()> {
+        fsync(&self.directory)
+    }
+
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let names = std::fs::read_dir(&self.path)?.flatten().map(|entry| entry.file_name());
+        Ok(names.filter_map(|name| name.into_string().ok()).collect())
+    }
+
+    /// Why a file could not be written.
+    pub(crate) fn cannot_write(&self, name: &str, source: impl Into<io::Error>) -> StoreError {
+        StoreError::Write { path: self.path(name), source: source.into() }
+    }
+
+    /// Why a file could not be read.
+    pub(crate) fn cannot_read(&self, name: &str, source: impl Into<io::Error>) -> StoreError {
+        StoreError::Read { path: self.path(name), source: source.into() }
+    }
+
+    /// Replaces a file whole or leaves it as it is: a new file beside it, made durable, takes its
+    /// name. With `keep`, the old one gets that name first.
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        keep: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let new = format!("{name}.new");
+        let written = self
+            .open_file(&new, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)
+            .and_then(|file| write_all(&file, bytes).and_then(|()| fsync(&file)));
+        if let Err(errno) = written {
+            // Half a file is of no use; the room that it takes may be.
+            let _ = self.remove(&new);
+            return Err(self.cannot_write(&new, errno));
+        }
+        if let Some(keep) = keep {
+            match self.rename(name, keep) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(self.cannot_write(keep, errno)),
+            }
+        }
+        self.rename(&new, name)
+            .and_then(|()| self.sync())
+            .map_err(|errno| self.cannot_write(name, errno))
+    }
+
+    /// Reads a file of at most `limit` bytes; `None` when there is none.
+    pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let file = match self.open_file(name, OFlags::RDONLY) {
+            Ok(file) => std::fs::File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(self.cannot_read(name, errno)),
+        };
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes)
+            .map_err(|error| self.cannot_read(name, error))?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Writes all bytes or says why not.
+pub(crate) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(file, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_has_a_state_directory_and_nobody_else_may_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/state");
+        let first = State::open(&path).unwrap();
+        assert!(matches!(State::open(&path), Err(StoreError::InUse { .. })));
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(&path).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o700);
+        drop(first);
+        State::open(&path).unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(matches!(State::open(&file), Err(StoreError::Directory { .. })));
+    }
+}

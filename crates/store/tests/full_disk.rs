@@ -1,0 +1,127 @@
+//! R18, R20: a full disk under the checkpoint, the spill and the dead letters.
+
+use std::path::Path;
+use store::{
+    Checkpoint, DeadLetter, DeadLetters, Entry, FileRecord, Outcome, Spill, State, StoreError,
+};
+
+/// A small file system of its own, which only root can have.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(test: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        let reason = match mounted {
+            Ok(output) if output.status.success() => return Some(Self(dir)),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        eprintln!("SKIP {test}: no file system of its own: {reason}");
+        None
+    }
+
+    fn fill(&self) {
+        let _ = std::fs::write(self.0.path().join("ballast"), vec![0; 1 << 20]);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+fn file(number: u64, offset: u64) -> Entry {
+    Entry::File(FileRecord {
+        path: Path::new("/l/a.log").into(),
+        device: 1,
+        inode: number,
+        birth_ns: 0,
+        handle: 0,
+        offset,
+        head_len: 0,
+        head: 0,
+        marker_len: 0,
+        marker: 0,
+    })
+}
+
+fn is_full(error: &StoreError) -> bool {
+    matches!(error, StoreError::Write { source, .. }
+        if source.kind() == std::io::ErrorKind::StorageFull)
+}
+
+#[test]
+fn r18_a_full_disk_leaves_the_checkpoint_of_before() {
+    let Some(disk) = SmallDisk::mount("r18_a_full_disk") else { return };
+    let path = disk.0.path().join("state");
+    let state = State::open(&path).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    let records = |offset| (0..500).map(move |number| file(number, offset));
+    checkpoint.save(&state, records(1)).unwrap();
+    disk.fill();
+    let error = checkpoint.save(&state, records(2)).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert!(model::Explain::hint(&error).is_some());
+    drop(state);
+    let state = State::open(&path).unwrap();
+    let (mut checkpoint, loaded) = Checkpoint::load(&state).unwrap();
+    assert_eq!(loaded.outcome, Outcome::Whole);
+    assert!(loaded.entries == records(1).collect::<Vec<_>>());
+    disk.free();
+    checkpoint.save(&state, records(3)).unwrap();
+    let (_, loaded) = Checkpoint::load(&state).unwrap();
+    assert!(loaded.entries == records(3).collect::<Vec<_>>());
+}
+
+#[test]
+fn r20_a_full_disk_refuses_a_frame_and_keeps_those_before() {
+    let Some(disk) = SmallDisk::mount("r20_a_full_disk_refuses_a_frame") else { return };
+    let state = State::open(&disk.0.path().join("state")).unwrap();
+    let mut spill = Spill::open(&state, 1 << 30).unwrap();
+    let mut pushed = 0_u64;
+    let error = loop {
+        match spill.push(&state, Path::new("/l/a"), pushed, 0, &[7; 10_000]) {
+            Ok(()) => pushed += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(is_full(&error) && pushed > 3, "{error:?} after {pushed}");
+    let mut last = None;
+    for number in 0..pushed {
+        let (frame, token) = spill.next(&state).unwrap().unwrap();
+        assert_eq!((frame.start, frame.bytes.len()), (number, 10_000));
+        last = Some(token);
+    }
+    assert!(spill.next(&state).unwrap().is_none());
+    assert_eq!(spill.stats().damaged_bytes, 0);
+    // The place of the acknowledgement needs room itself; without any, frames come twice.
+    let _ = spill.acknowledge(&state, last.unwrap());
+}
+
+#[test]
+fn r20_a_full_disk_takes_a_dead_letter_whole_or_not_at_all() {
+    let Some(disk) = SmallDisk::mount("r20_a_full_disk_takes_a_dead_letter") else { return };
+    let state = State::open(&disk.0.path().join("state")).unwrap();
+    let mut letters = DeadLetters::open(&state, 1 << 30).unwrap();
+    let record = [b'x'; 3000];
+    let letter = DeadLetter { time_ns: 0, sink: "s", reason: "r", source: "f", record: &record };
+    let error = loop {
+        if let Err(error) = letters.write(&state, &letter) {
+            break error;
+        }
+    };
+    assert!(is_full(&error), "{error:?}");
+    let text = std::fs::read_to_string(state.path("dead-letter.jsonl")).unwrap();
+    assert_eq!(text.lines().count() as u64, letters.written);
+    assert!(text.ends_with("}\n"));
+    assert_eq!(letters.failed, 1);
+}
