@@ -1,7 +1,9 @@
-//! Test fixtures: clusters, namespaces, request recorder, fault proxy, Git server. Dev only.
+//! Test fixtures: clusters, namespaces, request recorder, fault proxy, Git server, log sink. Dev
+//! only.
 
 pub mod cluster;
 pub mod git;
+pub mod log_sink;
 pub mod proxy;
 mod serve;
 pub mod sshd;
