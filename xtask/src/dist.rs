@@ -18,6 +18,12 @@ pub(crate) const FLAVOURS: [Flavour; 2] = [
     Flavour { name: "all", flags: &[] },
 ];
 
+/// The flavour called `name`.
+pub(crate) fn flavour(name: &str) -> anyhow::Result<&'static Flavour> {
+    let found = FLAVOURS.iter().find(|flavour| flavour.name == name);
+    found.with_context(|| format!("there is no flavour `{name}`"))
+}
+
 /// Builds a flavour and copies it aside, because the next one overwrites it.
 pub(crate) fn build(flavour: &Flavour) -> anyhow::Result<PathBuf> {
     let mut cargo = workspace::cargo()?;

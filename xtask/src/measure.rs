@@ -78,13 +78,15 @@ pub(crate) fn median(mut costs: Vec<Cost>) -> Option<Cost> {
     costs.get(costs.len() / 2).map(|cost| Cost { peak_mib, ..*cost })
 }
 
-fn peak_kib(pid: i32) -> Option<u64> {
+/// Highest resident memory of a process so far.
+pub(crate) fn peak_kib(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn cpu(pid: i32) -> Option<Duration> {
+/// CPU time of a process and its reaped children so far.
+pub(crate) fn cpu(pid: i32) -> Option<Duration> {
     let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     let each = rustix::param::clock_ticks_per_second();
     Some(Duration::from_millis(ticks * 1000 / each.max(1)))

@@ -20,13 +20,16 @@ Benches:
   schema checking objects against the cluster's schemas, next to kubeconform
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop
+  logs   the node agent next to rsyslog and an OpenTelemetry Collector: files,
+         OTLP, sampling, redaction, many files, a sink that is down
   kustomize   fifty overlays built in process, next to the kustomize program
 
 Prints Markdown: machine, versions, wall time, CPU seconds (children included), peak RSS, API
 requests by verb. Nothing else should run on the machine meanwhile.
 
 Flags:
-  --objects N[,N]   how many objects (default 1000,10000)
+  --objects N[,N]   how many objects (default 1000,10000); logs: thousands of
+                    lines, the first number counts
   --runs N          runs of what can be repeated, the median counts (default 3)
   --record          append the result to docs/benchmarks.md with today's date
 

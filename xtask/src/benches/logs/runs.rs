@@ -1,0 +1,410 @@
+//! One run after the other: start a subject, wait until its records are there, see what it cost.
+
+use super::subjects::{Places, Subject};
+use super::{Workload, folder, input, words};
+use crate::{measure, workspace};
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The core of the subject, and that of everything else.
+const CORES: [&str; 2] = ["0", "1"];
+/// A run that takes longer has failed.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
+/// Nothing more comes when nothing came for so long.
+const QUIET: Duration = Duration::from_secs(3);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long B6 and B7 are watched.
+const WATCH: Duration = Duration::from_secs(20);
+/// How long the sink of B9 is down.
+const OUTAGE: Duration = Duration::from_secs(15);
+/// Files of B7.
+const IDLE_FILES: usize = 10_000;
+/// Between two writes of the generator.
+const TICK: Duration = Duration::from_millis(20);
+/// Bytes of a file that are posted to the sink at once.
+const POST_BYTES: usize = 16 << 20;
+
+/// What a run cost, and what came of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) cpu: Duration,
+    pub(super) wall: Duration,
+    pub(super) peak_mib: f64,
+    /// Records that never came; nothing where records are left out on purpose.
+    pub(super) lost: Option<u64>,
+    pub(super) doubled: u64,
+}
+
+/// What the sink counted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stats {
+    records: u64,
+    distinct: u64,
+    p50_micros: u64,
+    p99_micros: u64,
+}
+
+/// The place of all runs: input files, the sink.
+pub(super) struct Lab {
+    folder: PathBuf,
+    lines: usize,
+    sink: Child,
+    url: String,
+}
+
+/// A subject that runs.
+struct Running {
+    child: Child,
+    start: Instant,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.sink.kill();
+        let _ = self.sink.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Lab {
+    pub(super) fn new(lines: usize) -> anyhow::Result<Self> {
+        let folder = folder()?;
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        input::write(&folder.join("json.log"), 0, lines, false)?;
+        input::write(&folder.join("cri.log"), 0, lines, true)?;
+        workspace::build_programs()?;
+        let program = workspace::target()?.join("debug/log-sink");
+        let mut sink = pinned(CORES[1], &Command::new(&program))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        let mut line = String::new();
+        if let Some(output) = sink.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let said: serde_json::Value = serde_json::from_str(&line).context("the sink's URL")?;
+        let url = said.get("url").and_then(|url| url.as_str()).unwrap_or_default().to_owned();
+        Ok(Self { folder, lines, sink, url })
+    }
+
+    pub(super) fn places(&self, workload: Workload) -> Places {
+        let name = if workload.is_container() { "cri.log" } else { "json.log" };
+        self.places_of(&self.folder.join(name).display().to_string())
+    }
+
+    fn places_of(&self, input: &str) -> Places {
+        Places {
+            input: input.to_owned(),
+            output: self.folder.join("out"),
+            sink: self.url.clone(),
+            state: self.folder.join("state"),
+        }
+    }
+
+    /// Files that were written before, to the end.
+    pub(super) fn backlog(
+        &self,
+        subject: &Subject,
+        workload: Workload,
+        config: &str,
+    ) -> anyhow::Result<Outcome> {
+        let places = self.places(workload);
+        // Into the page cache.
+        std::io::copy(&mut fs::File::open(&places.input)?, &mut std::io::sink())?;
+        let running = self.start(subject, config)?;
+        let wanted = match workload {
+            Workload::Sampled => u64::MAX,
+            _ => self.lines as u64,
+        };
+        let progress = || match workload.to_file() {
+            true => Ok(fs::metadata(&places.output).map_or(0, |about| about.len())),
+            false => Ok(self.stats()?.distinct),
+        };
+        let wanted = if workload.to_file() { u64::MAX } else { wanted };
+        let end = self.wait(progress, wanted)?;
+        let (cost, start) = (running.cost()?, running.start);
+        running.stop()?;
+        if workload.to_file() {
+            self.post_file(&places.output)?;
+        }
+        let stats = self.stats()?;
+        let lost = (workload != Workload::Sampled)
+            .then(|| (self.lines as u64).saturating_sub(stats.distinct));
+        Ok(Outcome {
+            cpu: cost.0,
+            wall: end.saturating_duration_since(start),
+            peak_mib: cost.1,
+            lost,
+            doubled: stats.records - stats.distinct,
+        })
+    }
+
+    /// Waits until `wanted` is reached or nothing comes any more; gives the time of the last step.
+    fn wait(
+        &self,
+        progress: impl Fn() -> anyhow::Result<u64>,
+        wanted: u64,
+    ) -> anyhow::Result<Instant> {
+        let start = Instant::now();
+        let (mut last, mut at) = (0, Instant::now());
+        while start.elapsed() < RUN_LIMIT {
+            let now = progress()?;
+            if now != last {
+                (last, at) = (now, Instant::now());
+            }
+            if now >= wanted || (now > 0 && at.elapsed() > QUIET) {
+                return Ok(at);
+            }
+            pause(LOOK);
+        }
+        bail!("not done within {} s: {last} of {wanted}", RUN_LIMIT.as_secs())
+    }
+
+    /// B6: so many lines a second over many files.
+    pub(super) fn steady(
+        &self,
+        subjects: &[Subject],
+        rate: usize,
+        files: usize,
+    ) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut rows = vec![words(&[
+            "B6 10,000 lines/s, 50 files",
+            "of a core",
+            "peak RSS",
+            "lost",
+            "p50",
+            "p99",
+        ])];
+        for subject in subjects {
+            let folder = self.fresh("steady")?;
+            let places = self.places_of(&folder.join("*.log").display().to_string());
+            let Some(config) = subject.steady(&places) else { continue };
+            let mut open = Vec::new();
+            for index in 0..files {
+                open.push(fs::File::create(folder.join(format!("{index}.log")))?);
+            }
+            let running = self.start(subject, &config)?;
+            pause(Duration::from_secs(1));
+            let before = running.cost()?.0;
+            let (start, mut sequence) = (Instant::now(), 0);
+            while start.elapsed() < WATCH {
+                let due = rate * usize::try_from(start.elapsed().as_millis())? / 1_000;
+                while sequence < due {
+                    let line = input::line(sequence, input::micros());
+                    let file = open.get_mut(sequence % files).context("no file")?;
+                    writeln!(file, "2026-11-25T12:00:00.123456789Z stdout F {line}")?;
+                    sequence += 1;
+                }
+                pause(TICK);
+            }
+            self.wait(|| Ok(self.stats()?.distinct), sequence as u64)?;
+            let (cpu, peak) = running.cost()?;
+            let (share, stats) = (share(cpu - before, start.elapsed()), self.stats()?);
+            running.stop()?;
+            rows.push(vec![
+                subject.name.to_owned(),
+                share,
+                format!("{peak:.0} MiB"),
+                (sequence as u64).saturating_sub(stats.distinct).to_string(),
+                millis(stats.p50_micros),
+                millis(stats.p99_micros),
+            ]);
+        }
+        Ok(rows)
+    }
+
+    /// B7: files that nobody writes to any more.
+    pub(super) fn idle(&self, subjects: &[Subject]) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut rows = vec![words(&["B7 10,000 idle files", "of a core", "peak RSS"])];
+        let folder = self.fresh("idle")?;
+        for index in 0..IDLE_FILES {
+            input::write(&folder.join(format!("{index}.log")), index, 1, true)?;
+        }
+        let places = self.places_of(&folder.join("*.log").display().to_string());
+        for subject in subjects {
+            let Some(config) = subject.steady(&places) else { continue };
+            let running = self.start(subject, &config)?;
+            self.wait(|| Ok(self.stats()?.distinct), IDLE_FILES as u64)?;
+            pause(Duration::from_secs(2));
+            let before = running.cost()?.0;
+            pause(WATCH);
+            let (after, peak) = running.cost()?;
+            running.stop()?;
+            let share = share(after - before, WATCH);
+            rows.push(vec![subject.name.to_owned(), share, format!("{peak:.0} MiB")]);
+        }
+        Ok(rows)
+    }
+
+    /// B9: the sink is down for a while, then everything has to come.
+    pub(super) fn outage(&self, subjects: &[Subject]) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut rows = vec![words(&[
+            "B9 sink down 15 s, then up",
+            "peak RSS while down",
+            "peak RSS",
+            "lost",
+            "doubled",
+            "caught up in",
+            "CPU",
+        ])];
+        for subject in subjects {
+            let places = self.places(Workload::Packed);
+            let Some(config) = subject.steady(&places) else { continue };
+            let running = self.start_after(subject, &config, "/down")?;
+            pause(OUTAGE);
+            let down = running.cost()?.1;
+            self.ask("POST", "/up", b"")?;
+            let up = Instant::now();
+            let end = self.wait(|| Ok(self.stats()?.distinct), self.lines as u64)?;
+            let (cpu, peak) = running.cost()?;
+            running.stop()?;
+            let stats = self.stats()?;
+            rows.push(vec![
+                subject.name.to_owned(),
+                format!("{down:.0} MiB"),
+                format!("{peak:.0} MiB"),
+                (self.lines as u64).saturating_sub(stats.distinct).to_string(),
+                (stats.records - stats.distinct).to_string(),
+                format!("{:.2} s", end.saturating_duration_since(up).as_secs_f64()),
+                format!("{:.2} s", cpu.as_secs_f64()),
+            ]);
+        }
+        Ok(rows)
+    }
+
+    fn fresh(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    fn start(&self, subject: &Subject, config: &str) -> anyhow::Result<Running> {
+        self.start_after(subject, config, "/reset")
+    }
+
+    fn start_after(&self, subject: &Subject, config: &str, ask: &str) -> anyhow::Result<Running> {
+        let state = self.fresh("state")?;
+        let _ = fs::remove_file(self.folder.join("out"));
+        self.ask("POST", "/reset", b"")?;
+        self.ask("POST", ask, b"")?;
+        let file = self.folder.join("config.yaml");
+        fs::write(&file, config)?;
+        let log = fs::File::create(self.folder.join("subject.log"))?;
+        let mut command = pinned(CORES[0], &subject.command(&file, &state));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("cannot run {}", subject.name))?;
+        Ok(Running { child, start: Instant::now() })
+    }
+
+    fn stats(&self) -> anyhow::Result<Stats> {
+        Ok(serde_json::from_str(&self.ask("GET", "/stats", b"")?)?)
+    }
+
+    /// Lets the sink count the records of a file.
+    fn post_file(&self, path: &Path) -> anyhow::Result<()> {
+        let mut file = fs::File::open(path)?;
+        let mut rest = Vec::new();
+        loop {
+            let mut block = vec![0; POST_BYTES];
+            let read = file.read(&mut block)?;
+            rest.extend_from_slice(block.get(..read).unwrap_or_default());
+            let end = match rest.iter().rposition(|byte| *byte == b'\n') {
+                Some(end) if read > 0 => end + 1,
+                _ => rest.len(),
+            };
+            self.ask("POST", "/records", rest.get(..end).unwrap_or_default())?;
+            rest.drain(..end);
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address)?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: sink\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )?;
+        stream.write_all(body)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no answer of the sink")?;
+        anyhow::ensure!(head.contains(" 200 "), "the sink: {head}");
+        Ok(body.to_owned())
+    }
+}
+
+impl Running {
+    /// CPU time and peak memory so far.
+    fn cost(&self) -> anyhow::Result<(Duration, f64)> {
+        let pid = i32::try_from(self.child.id())?;
+        let cpu = measure::cpu(pid).context("the subject is gone: see subject.log")?;
+        #[expect(clippy::cast_precision_loss, reason = "printed without decimals")]
+        let peak = measure::peak_kib(pid).unwrap_or(0) as f64 / 1024.0;
+        Ok((cpu, peak))
+    }
+
+    /// Asks it to end, and waits until it has: what it does then is not measured.
+    fn stop(self) -> anyhow::Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(15) {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            pause(LOOK);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command on one core.
+fn pinned(core: &str, command: &Command) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            pinned.env(name, value);
+        }
+    }
+    pinned
+}
+
+fn share(cpu: Duration, time: Duration) -> String {
+    format!("{:.2} %", cpu.as_secs_f64() / time.as_secs_f64() * 100.0)
+}
+
+fn millis(micros: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "printed with one decimal")]
+    let millis = micros as f64 / 1_000.0;
+    format!("{millis:.1} ms")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench waits for other programs' work, which gives no event"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

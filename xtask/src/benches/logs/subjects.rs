@@ -1,0 +1,197 @@
+//! Who is measured: how each is had, started and configured.
+
+use super::Workload;
+use crate::workspace;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where a run reads and writes.
+pub(super) struct Places {
+    /// A pattern of files.
+    pub(super) input: String,
+    /// The file of records, when they go to one.
+    pub(super) output: PathBuf,
+    /// Where records are posted, without a path.
+    pub(super) sink: String,
+    /// A folder for state, emptied before each run.
+    pub(super) state: PathBuf,
+}
+
+/// One of them.
+pub(super) struct Subject {
+    pub(super) name: &'static str,
+    pub(super) version: String,
+    kind: Kind,
+    program: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Orlop,
+    Collector,
+    Rsyslog,
+}
+
+/// Orlop built as it ships, and the peers that can be had here.
+pub(super) fn all() -> anyhow::Result<Vec<Subject>> {
+    let mut say = |line: &str| crate::terminal::warn(line);
+    let orlop = crate::dist::build(crate::dist::flavour("agent")?)?;
+    let mut all = vec![subject("Orlop", Kind::Orlop, orlop, &["--version"])?];
+    let collector = testbed::peers::ensure("otelcol", &mut say)?;
+    all.push(subject("OpenTelemetry Collector", Kind::Collector, collector, &["--version"])?);
+    match rsyslog() {
+        Ok(program) => all.push(subject("rsyslog", Kind::Rsyslog, program, &["-v"])?),
+        Err(error) => crate::terminal::warn(format_args!("rsyslog is left out: {error:#}")),
+    }
+    Ok(all)
+}
+
+fn subject(
+    name: &'static str,
+    kind: Kind,
+    program: PathBuf,
+    version: &[&str],
+) -> anyhow::Result<Subject> {
+    let text = workspace::output(Command::new(&program).args(version))?;
+    let version = text.lines().next().unwrap_or_default().trim().to_owned();
+    Ok(Subject { name, version, kind, program })
+}
+
+/// rsyslog of this Debian, unpacked and not installed: its package starts a service.
+fn rsyslog() -> anyhow::Result<PathBuf> {
+    const PACKAGES: [&str; 4] = ["rsyslog", "libestr0", "libfastjson4", "liblognorm5"];
+    let root = testbed::components::cache_dir().join("rsyslog");
+    let program = root.join("usr/sbin/rsyslogd");
+    if !program.exists() {
+        std::fs::create_dir_all(&root)?;
+        workspace::run(
+            Command::new("apt-get").args(["-q", "download"]).args(PACKAGES).current_dir(&root),
+        )?;
+        for entry in std::fs::read_dir(&root)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "deb") {
+                workspace::run(Command::new("dpkg-deb").arg("-x").arg(&path).arg(&root))?;
+                std::fs::remove_file(&path)?;
+            }
+        }
+    }
+    anyhow::ensure!(program.exists(), "its package has no {}", program.display());
+    Ok(program)
+}
+
+impl Subject {
+    /// The command that runs it with the config at `config`.
+    pub(super) fn command(&self, config: &Path, state: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        match self.kind {
+            Kind::Orlop => {
+                command.args(["agent", "run", "--listen", "off", "--config"]).arg(config);
+            }
+            Kind::Collector => {
+                command.arg("--config").arg(config);
+            }
+            Kind::Rsyslog => {
+                let root = self.program.ancestors().nth(3).unwrap_or(Path::new("/"));
+                let libraries = root.join("usr/lib/x86_64-linux-gnu");
+                command.env("LD_LIBRARY_PATH", &libraries);
+                command.arg("-n").arg("-M").arg(libraries.join("rsyslog")).arg("-i");
+                command.arg(state.join("pid")).arg("-f").arg(config);
+            }
+        }
+        command
+    }
+
+    /// Its config for a workload; nothing when it cannot do that.
+    pub(super) fn config(&self, workload: Workload, places: &Places) -> Option<String> {
+        match self.kind {
+            Kind::Orlop => Some(orlop(workload, places)),
+            Kind::Collector => collector(workload, places),
+            Kind::Rsyslog => rsyslog_config(workload, places),
+        }
+    }
+
+    /// Its config for many files and a sink, whatever is in them.
+    pub(super) fn steady(&self, places: &Places) -> Option<String> {
+        self.config(Workload::Packed, places)
+    }
+}
+
+fn orlop(workload: Workload, places: &Places) -> String {
+    let mut text = format!(
+        "state_dir: {}\nlisten: \"off\"\ninputs:\n  - type: files\n    name: in\n    paths: [\"{}\"]\n    \
+         start_at: beginning\n",
+        places.state.display(),
+        places.input
+    );
+    if workload.is_container() {
+        text.push_str("    framing: cri\n");
+    }
+    if workload == Workload::Raw {
+        text.push_str("    parsers: []\n");
+    } else {
+        text.push_str("    parsers: [json]\n    fields: [status, path, took_ms]\n");
+    }
+    if workload == Workload::Sampled {
+        text.push_str("sampling: {keep_percent: 10}\n");
+    }
+    if workload == Workload::Redacted {
+        text.push_str("redaction: {rules: [email, credit_card, ipv4]}\n");
+    }
+    text.push_str("sinks:\n");
+    if workload.to_file() {
+        let path = places.output.display();
+        let _ = writeln!(text, "  - {{type: file, path: {path}, fsync: false}}");
+    } else {
+        let compression = if workload == Workload::Otlp { "none" } else { "zstd" };
+        let sink = &places.sink;
+        let _ = writeln!(
+            text,
+            "  - {{type: otlp_http, endpoint: \"{sink}\", compression: {compression}}}"
+        );
+    }
+    text
+}
+
+/// filelog with its container and JSON parsers, to OTLP/HTTP. It has no exporter to files here, and
+/// no sampling of logs.
+fn collector(workload: Workload, places: &Places) -> Option<String> {
+    let compression = match workload {
+        Workload::Otlp => "none",
+        Workload::Packed => "zstd",
+        _ => return None,
+    };
+    Some(format!(
+        "receivers:\n  filelog:\n    include: [\"{input}\"]\n    start_at: beginning\n    \
+         include_file_path: true\n    operators:\n      - {{type: container, format: containerd, \
+         add_metadata_from_filepath: false}}\n      - {{type: json_parser, parse_from: body}}\n\
+         processors:\n  batch: {{send_batch_size: 8192}}\nexporters:\n  otlphttp:\n    \
+         endpoint: {sink}\n    compression: {compression}\nservice:\n  telemetry: {{metrics: \
+         {{level: none}}, logs: {{level: error}}}}\n  pipelines:\n    logs: {{receivers: \
+         [filelog], processors: [batch], exporters: [otlphttp]}}\n",
+        input = places.input,
+        sink = places.sink,
+    ))
+}
+
+/// imfile to omfile; with mmjsonparse for the workload that keeps three fields.
+fn rsyslog_config(workload: Workload, places: &Places) -> Option<String> {
+    let output = places.output.display();
+    let (parse, template) = match workload {
+        Workload::Raw => ("", "string=\"%msg%\\n\""),
+        Workload::Json => (
+            "action(type=\"mmjsonparse\" cookie=\"\")\n",
+            "string=\"%$!message% %$!status% %$!path%\\n\"",
+        ),
+        _ => return None,
+    };
+    Some(format!(
+        "global(workDirectory=\"{state}\")\nmodule(load=\"imfile\")\nmodule(load=\"mmjsonparse\")\n\
+         template(name=\"out\" type=\"string\" {template})\n\
+         input(type=\"imfile\" File=\"{input}\" Tag=\"in\" ruleset=\"main\")\n\
+         ruleset(name=\"main\") {{\n{parse}action(type=\"omfile\" file=\"{output}\" \
+         template=\"out\" ioBufferSize=\"256k\" flushOnTXEnd=\"off\")\n}}\n",
+        state = places.state.display(),
+        input = places.input,
+    ))
+}
