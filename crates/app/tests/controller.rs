@@ -1,6 +1,8 @@
 //! The controller plane through the real binary, in front of a real API server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "controller/in_cluster.rs"]
+mod in_cluster;
 #[path = "support/running.rs"]
 #[expect(dead_code, reason = "shared with tests that look at more")]
 mod running;
