@@ -1,6 +1,7 @@
 //! The structural schema of a status.
 
 use super::schema::{choice, count, duration, list, map, text, with};
+use crate::spec::NotifyEvent;
 use serde_json::{Value, json};
 
 /// `status`.
@@ -36,8 +37,22 @@ pub(super) fn status() -> Value {
                     ],
                 ),
             ),
+            (
+                "notified",
+                with(
+                    map(
+                        "What the receivers of spec.notify were told last.",
+                        vec![("revision", text("The commit.")), ("event", told())],
+                    ),
+                    &json!({"required": ["revision", "event"]}),
+                ),
+            ),
         ],
     )
+}
+
+fn told() -> Value {
+    choice("What was told of it.", &NotifyEvent::ALL.map(NotifyEvent::name))
 }
 
 fn number(about: &str) -> Value {
