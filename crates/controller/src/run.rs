@@ -83,6 +83,7 @@ async fn live(config: Config, build: Build) -> Result<Exit, ControllerError> {
             engine: engine.clone(),
             deliveries: deliveries.clone(),
             webhooks: webhooks.clone(),
+            cluster_name: config.cluster_name.clone(),
         };
         async move {
             tracing::info!(fence = scope.leadership.fence(), "leading");

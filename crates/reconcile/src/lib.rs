@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod home;
 mod host;
+mod letters;
 mod names;
 mod numbers;
 mod secrets;

@@ -16,6 +16,7 @@ pub(crate) use tell::chain;
 use crate::MATERIAL_SECONDS;
 use crate::engine::{Hook, Inner, Mail, Mailbox, lock};
 use crate::home::MaterialKind;
+use crate::letters::Letters;
 use crate::names::delivery_name;
 use crate::source::Keys;
 use cluster::Client;
@@ -24,7 +25,7 @@ use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
 use gitops::decide::{Action, Attempt, Decision, Failure, decide};
 use gitops::spec::{
-    Drift, GitSync, HealthCounts, Outcome, Status, SyncKey, Trigger, Valid, condition, reason,
+    Drift, GitSync, HealthCounts, Notified, Outcome, Status, SyncKey, Trigger, Valid, condition, reason,
 };
 use jiff::Timestamp;
 use objects::ObjectRef;
@@ -112,6 +113,11 @@ pub(crate) struct Syncer {
     name: Option<DeliveryName>,
     sync: Arc<GitSync>,
     pub(crate) status: Status,
+    /// Those who are told what happens.
+    letters: Letters,
+    /// What they were told last; of drift, of which revision and when.
+    told: Option<Notified>,
+    told_drift: Option<(String, Instant)>,
     /// As it was written last; `None` makes the next look write.
     written: Option<Status>,
     keys: Keys,
@@ -150,6 +156,9 @@ impl Syncer {
             key,
             name,
             written: sync.status.clone(),
+            letters: Letters::new(),
+            told: status.notified.clone(),
+            told_drift: None,
             sync,
             status,
             keys: Keys::default(),
@@ -236,6 +245,7 @@ impl Syncer {
                 return self.write_status().await.unwrap_or(INVALID_RECHECK);
             }
         };
+        self.letters.aim(&valid, &self.shared, &self.mailbox);
         if !self.held {
             match self.shared.home.hold(&self.sync, true).await {
                 Ok(()) => self.held = true,
@@ -283,7 +293,11 @@ impl Syncer {
     }
 
     fn receive(&mut self) {
-        let Mail { sync, triggers, touched, news: _, gone } = self.mailbox.take();
+        let Mail { sync, triggers, touched, news: _, gone, notified } = self.mailbox.take();
+        // Of what was told meanwhile only the newest is worth a write.
+        if let Some(notified) = notified.filter(|notified| self.told.as_ref() == Some(notified)) {
+            self.status.notified = Some(notified);
+        }
         self.gone |= gone;
         self.drift.touched |= touched;
         if let Some(sync) = sync {

@@ -411,6 +411,7 @@ pub(crate) fn agent_spec() -> Value {
         vec![
             ("listen", text("The address of webhooks, probes and metrics: HOST:PORT.")),
             ("auditPath", text("The file that audit lines are appended to.")),
+            ("secretsPath", text("The folder with Secrets as files: NAMESPACE/NAME/KEY.")),
             ("kubeconfig", kubeconfig()),
             ("context", context()),
             ("targets", list("Where single GitSyncs are delivered to.", &target)),
