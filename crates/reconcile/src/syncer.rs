@@ -4,13 +4,16 @@
 //! out. The status is written only when it changed, so that nothing is written at rest.
 
 mod asked;
+mod base;
 mod calls;
 mod deliver;
 mod end;
 mod facts;
+mod fetch;
+pub(crate) mod record;
 mod tell;
 
-pub(crate) use deliver::on_a_thread;
+pub(crate) use fetch::on_a_thread;
 pub(crate) use tell::chain;
 
 use crate::MATERIAL_SECONDS;
@@ -25,10 +28,12 @@ use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
 use gitops::decide::{Action, Attempt, Decision, Failure, decide};
 use gitops::spec::{
-    Drift, GitSync, HealthCounts, Notified, Outcome, Status, SyncKey, Trigger, Valid, condition, reason,
+    Drift, GitSync, HealthCounts, Notified, Outcome, Status, SyncKey, Trigger, Valid, condition,
+    reason,
 };
 use jiff::Timestamp;
 use objects::ObjectRef;
+use record::Past;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,6 +58,7 @@ pub(crate) fn at_work() -> usize {
 }
 
 /// One revision that is at hand.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) commit: repo::Commit,
     /// The annotated tags that stand for it.
@@ -129,6 +135,12 @@ pub(crate) struct Syncer {
     health: Option<(HealthCounts, String)>,
     source: SourceState,
     loaded: Option<Loaded>,
+    /// The last revision that was applied, for the time when the newest one is refused.
+    good: Option<Loaded>,
+    /// When it was tried to get it.
+    recalled: Option<Instant>,
+    /// What goes further back than the status.
+    past: Past,
     attempt: Option<AttemptState>,
     drift: DriftState,
     fights: Fights,
@@ -167,6 +179,9 @@ impl Syncer {
             health: None,
             source: SourceState::default(),
             loaded: None,
+            good: None,
+            recalled: None,
+            past: Past::default(),
             attempt: None,
             drift: DriftState::default(),
             fights: Fights::default(),
@@ -269,6 +284,7 @@ impl Syncer {
         if let Some(pause) = self.write_status().await {
             return pause;
         }
+        self.write_history(&valid).await;
         if !decision.is_due() {
             return decision.after.max(Duration::from_millis(1));
         }
@@ -315,10 +331,10 @@ impl Syncer {
             if sync.spec.source != self.sync.spec.source {
                 self.keys.forget();
                 self.source = SourceState::default();
-                self.loaded = None;
+                (self.loaded, self.good) = (None, None);
             }
             if !asked::reads_alike(&sync.spec, &self.sync.spec) {
-                self.loaded = None;
+                (self.loaded, self.good) = (None, None);
             }
             if sync.spec.webhook != self.sync.spec.webhook
                 || sync.spec.source != self.sync.spec.source

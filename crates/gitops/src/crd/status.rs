@@ -18,6 +18,7 @@ pub(super) fn status() -> Value {
             ("fetchedRef", text("The full name of the reference that was fetched.")),
             ("fetchedRevision", text("The commit that was fetched last.")),
             ("appliedRevision", text("The commit that was applied without a failure last.")),
+            ("appliedGeneration", number("The generation that it was applied under.")),
             ("healthyRevision", text("The commit that became healthy last.")),
             ("inventory", inventory()),
             ("drift", list("Objects that differ from the tree, the first of them.", &drift())),

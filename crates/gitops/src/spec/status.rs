@@ -85,6 +85,9 @@ pub struct Status {
     /// The commit that was applied without a failure last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_revision: Option<String>,
+    /// The generation of the spec that it was applied under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_generation: Option<i64>,
     /// The commit that became healthy last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy_revision: Option<String>,

@@ -28,9 +28,11 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Files that stand for the keys of one Secret.
 const FILES_MAX: usize = 64;
 /// The key of the status in its ConfigMap.
-const STATUS_KEY: &str = "status.json";
+pub const STATUS_KEY: &str = "status.json";
+/// The key of the spec in it, for those who look from elsewhere.
+pub const SPEC_KEY: &str = "spec.json";
 /// The label of the ConfigMap; its value is the GitSync's name.
-const STATUS_LABEL: &str = "orlop.dev/gitsync-status";
+pub const STATUS_LABEL: &str = "orlop.dev/gitsync-status";
 /// The field manager of statuses.
 const MANAGER: &str = "orlop-status";
 
@@ -152,12 +154,13 @@ impl HostHome {
         let resource = resource(&client, "ConfigMap").await?;
         let Some(name) = status_object(&key) else { return Ok(()) };
         let text = serde_json::to_string(status).unwrap_or_default();
+        let spec = serde_json::to_string(&sync.spec).unwrap_or_default();
         let document = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
                 "namespace": key.namespace, "name": name, "labels": {STATUS_LABEL: key.name},
             },
-            "data": {STATUS_KEY: text},
+            "data": {STATUS_KEY: text, SPEC_KEY: spec},
         });
         let Ok(object) = Object::from_value(document) else { return Ok(()) };
         let options = ApplyOptions::new(MANAGER).force();
@@ -195,7 +198,9 @@ fn read_files(folder: &Path) -> io::Result<Option<Material>> {
     Ok(Some(Material(found)))
 }
 
-fn status_object(key: &SyncKey) -> Option<String> {
+/// The ConfigMap with the status of a GitSync that a process on a host delivers.
+#[must_use]
+pub fn status_object(key: &SyncKey) -> Option<String> {
     delivery_name(key).ok().map(|name| format!("orlop-status-{}", name.as_str()))
 }
 

@@ -7,8 +7,8 @@ use gitops::audit::{AuditEvent, EventType};
 use gitops::decide::Decision;
 use gitops::notify;
 use gitops::spec::{
-    HealthCounts, InventorySummary, NotifyEvent, Operation, Outcome, Period, Status, Trigger, Valid, condition,
-    reason,
+    HealthCounts, InventorySummary, NotifyEvent, Operation, Outcome, Period, Status, Trigger,
+    Valid, condition, reason,
 };
 use std::time::Duration;
 use sync::Action;
@@ -114,9 +114,10 @@ impl Syncer {
             self.told = Some(state);
         }
         let revision = status.applied_revision.clone().unwrap_or_default();
-        let known = self.told_drift.as_ref().is_some_and(|(known, at)| {
-            *known == revision && at.elapsed() < DRIFT_PAUSE
-        });
+        let known = self
+            .told_drift
+            .as_ref()
+            .is_some_and(|(known, at)| *known == revision && at.elapsed() < DRIFT_PAUSE);
         if status.drift_total > 0
             && !known
             && let Some(letter) = notify::letter(&self.key, &uid, NotifyEvent::Drift, status)
