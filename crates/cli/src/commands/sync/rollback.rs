@@ -1,7 +1,6 @@
 //! `orlop sync rollback`: back to a revision that was healthy.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{DryRunArgs, NamedArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
+use super::gitsync::{ChangeArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -32,38 +31,33 @@ pub(crate) const COMMAND: Command = Command {
 #[derive(Args)]
 struct RollbackArgs {
     #[command(flatten)]
-    sync: NamedArgs,
+    on: ChangeArgs,
     /// Why; kept on the GitSync
     #[arg(long, value_name = "TEXT", help_heading = "Changes")]
     reason: String,
     /// The revision [default: the newest healthy one before the present one]
     #[arg(long, value_name = "COMMIT", help_heading = "Changes")]
     to: Option<String>,
-    #[command(flatten)]
-    change: DryRunArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let args = RollbackArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
-        let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;
-        let dry_run = args.change.dry_run;
+        let syncs =
+            Syncs::connect(&session, &args.on.cluster, args.on.sync.namespace.as_ref()).await?;
+        let dry_run = args.on.change.dry_run;
         let (sync, revision) = session
             .unless_stopped(async {
-                let sync = syncs.get(&args.sync.name).await?;
+                let sync = syncs.get(&args.on.sync.name).await?;
                 let revision = target(&sync, args.to.as_deref())?;
                 let patch = patch(&sync, &revision, &args.reason)?;
-                Ok((syncs.patch(&args.sync.name, &patch, dry_run).await?, revision))
+                Ok((syncs.patch(&args.on.sync.name, &patch, dry_run).await?, revision))
             })
             .await?;
         let verb = if dry_run { "would deliver" } else { "delivers" };
         let text = || format!("{} {verb} {revision} until `orlop sync resume`\n", sync.key());
-        terminal::print_as(&sync, args.output.format, text)?;
+        terminal::print_as(&sync, args.on.output.format, text)?;
         Ok(Exit::Clean)
     })
 }
