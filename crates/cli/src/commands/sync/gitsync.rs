@@ -5,14 +5,15 @@ use super::session::Session;
 use crate::CliError;
 use clap::Args;
 use cluster::{Client, ClusterError, ListOptions, PatchOptions, Resource};
-use gitops::spec::{API_VERSION, GROUP, GitSync, KIND, SyncKey, VERSION};
+use gitops::history::History;
+use gitops::spec::{API_VERSION, GROUP, GitSync, KIND, Operation, SyncKey, VERSION};
 use model::{Hint, nearest};
 use objects::{GroupVersionKind, Object};
 use reconcile::{
     HISTORY_KEY, HISTORY_LABEL, SPEC_KEY, STATUS_KEY, STATUS_LABEL, history_object, status_object,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The field manager of what a person writes with these verbs.
@@ -168,6 +169,22 @@ impl Syncs {
             namespace: self.namespace.clone(),
             near: nearest(name, names).map(str::to_owned),
         })
+    }
+
+    /// What was delivered, newest first: the operations of the status, then those that only the
+    /// history knows.
+    pub(super) async fn past(&self, sync: &GitSync) -> Result<Vec<Operation>, CliError> {
+        let mut past = sync.status.clone().unwrap_or_default().history;
+        let key = sync.key();
+        let Some(map) = history_object(&key) else { return Ok(past) };
+        let found = self.client.get(&self.maps, &key.namespace, &map).await.map_err(failed)?;
+        let lines = found.as_ref().and_then(|map| map.str_at(&["data", HISTORY_KEY]));
+        let older = History::from_lines(lines.unwrap_or_default());
+        let known: BTreeSet<_> = past.iter().map(|operation| operation.started_at).collect();
+        let older = older.records().rev().map(Operation::from);
+        past.extend(older.filter(|operation| !known.contains(&operation.started_at)));
+        past.sort_by_key(|operation| std::cmp::Reverse(operation.started_at));
+        Ok(past)
     }
 
     /// One that a process on a host delivers.

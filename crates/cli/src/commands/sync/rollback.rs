@@ -50,7 +50,8 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         let (sync, revision) = session
             .unless_stopped(async {
                 let sync = syncs.get(&args.on.sync.name).await?;
-                let revision = target(&sync, args.to.as_deref())?;
+                let past = syncs.past(&sync).await?;
+                let revision = target(&sync, &past, args.to.as_deref())?;
                 let patch = patch(&sync, &revision, &args.reason)?;
                 Ok((syncs.patch(&args.on.sync.name, &patch, dry_run).await?, revision))
             })
@@ -63,11 +64,11 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
 }
 
 /// The revision to go back to: one of the history that became healthy.
-fn target(sync: &GitSync, wanted: Option<&str>) -> Result<String, CliError> {
+fn target(sync: &GitSync, past: &[Operation], wanted: Option<&str>) -> Result<String, CliError> {
     let status = sync.status.clone().unwrap_or_default();
     let current = status.last_operation.as_ref().map(|last| last.revision.clone());
     let healthy: Vec<&Operation> =
-        status.history.iter().filter(|operation| operation.healthy_at.is_some()).collect();
+        past.iter().filter(|operation| operation.healthy_at.is_some()).collect();
     let found = match wanted {
         Some(wanted) => healthy.iter().find(|operation| operation.revision.starts_with(wanted)),
         None => healthy.iter().find(|operation| Some(&operation.revision) != current.as_ref()),
@@ -123,10 +124,12 @@ mod tests {
 
     #[test]
     fn only_a_revision_that_was_healthy_is_gone_back_to() {
-        assert_eq!(target(&sync(), None).unwrap(), "a".repeat(40));
-        assert_eq!(target(&sync(), Some("aaa")).unwrap(), "a".repeat(40));
-        assert!(target(&sync(), Some("bbb")).is_err());
-        assert!(target(&GitSync::default(), None).is_err());
+        let sync = sync();
+        let past = sync.status.clone().unwrap().history;
+        assert_eq!(target(&sync, &past, None).unwrap(), "a".repeat(40));
+        assert_eq!(target(&sync, &past, Some("aaa")).unwrap(), "a".repeat(40));
+        assert!(target(&sync, &past, Some("bbb")).is_err());
+        assert!(target(&GitSync::default(), &[], None).is_err());
     }
 
     #[test]
