@@ -5,8 +5,6 @@
 mod bed;
 #[path = "git_sync/delivering.rs"]
 mod delivering;
-#[path = "git_sync/host.rs"]
-mod host;
 #[path = "git_sync/replicas.rs"]
 mod replicas;
 #[path = "support/running.rs"]
@@ -16,8 +14,6 @@ mod running;
 mod sources;
 #[expect(dead_code, reason = "shared with tests that look at more")]
 mod support;
-#[path = "git_sync/surviving.rs"]
-mod surviving;
 #[path = "git_sync/told.rs"]
 mod told;
 
@@ -217,6 +213,10 @@ fn gitops_6_an_ignored_field_is_left_to_its_writer() {
         (bed.get("cm/one", ".data.value"), bed.get("cm/one", ".data.more")),
         ("hand".into(), "b".into())
     );
+    // Without the rule the field is taken back.
+    bed.sync("web", "app", "  conflicts: force\n");
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
     drop(controller);
 }
 
