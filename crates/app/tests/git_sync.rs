@@ -5,6 +5,8 @@
 mod bed;
 #[path = "git_sync/delivering.rs"]
 mod delivering;
+#[path = "git_sync/host.rs"]
+mod host;
 #[path = "git_sync/replicas.rs"]
 mod replicas;
 #[path = "support/running.rs"]
@@ -12,8 +14,9 @@ mod replicas;
 mod running;
 #[path = "git_sync/sources.rs"]
 mod sources;
-#[expect(dead_code, reason = "shared with tests that look at more")]
 mod support;
+#[path = "git_sync/surviving.rs"]
+mod surviving;
 #[path = "git_sync/told.rs"]
 mod told;
 
@@ -182,6 +185,11 @@ fn gitops_20_a_restart_of_the_api_server_and_of_the_controller_loses_nothing() {
 
     // What happened meanwhile is seen by the next process.
     bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", "{\"data\":{\"value\":\"hand\"}}"]);
+    let controller = bed.controller();
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
+    drop(controller);
+    bed.cluster.kubectl_ok(&["delete", "cm", "one"]);
     let controller = bed.controller();
     bed.until("cm/one", ".data.value", "b");
     bed.ready("web");

@@ -7,6 +7,7 @@
 mod audit;
 mod engine;
 mod error;
+mod folders;
 mod home;
 mod host;
 mod letters;

@@ -18,6 +18,7 @@ pub(crate) use tell::chain;
 
 use crate::MATERIAL_SECONDS;
 use crate::engine::{Hook, Inner, Mail, Mailbox, lock};
+use crate::folders::Local;
 use crate::home::MaterialKind;
 use crate::letters::Letters;
 use crate::names::delivery_name;
@@ -71,6 +72,8 @@ pub(crate) struct Loaded {
     keys: Option<[u8; 32]>,
     detected: SystemTime,
     took: Duration,
+    /// Whether a push was told before it was fetched.
+    pushed: bool,
 }
 
 /// What is known about the source.
@@ -97,6 +100,8 @@ struct AttemptState {
 struct DriftState {
     drifted: Vec<Drifted>,
     told: Vec<Drift>,
+    /// Delivered objects that were gone when the memory was aimed; no watch tells of those.
+    missing: BTreeMap<ObjectRef, Instant>,
     /// When each drift was noticed, to count one that comes again.
     noticed: BTreeMap<ObjectRef, Instant>,
     touched: bool,
@@ -119,6 +124,8 @@ pub(crate) struct Syncer {
     name: Option<DeliveryName>,
     sync: Arc<GitSync>,
     pub(crate) status: Status,
+    /// The repository, when it is a folder of this host.
+    local: Local,
     /// Those who are told what happens.
     letters: Letters,
     /// What they were told last; of drift, of which revision and when.
@@ -168,6 +175,7 @@ impl Syncer {
             key,
             name,
             written: sync.status.clone(),
+            local: Local::default(),
             letters: Letters::new(),
             told: status.notified.clone(),
             told_drift: None,
@@ -261,6 +269,7 @@ impl Syncer {
             }
         };
         self.letters.aim(&valid, &self.shared, &self.mailbox);
+        self.local.aim(&valid, &self.mailbox);
         if !self.held {
             match self.shared.home.hold(&self.sync, true).await {
                 Ok(()) => self.held = true,

@@ -27,8 +27,10 @@ fn while_the_newest_revision_is_refused_drift_is_healed_to_the_last_good_one() {
     // A process that is started now never applied the good one itself.
     drop(controller);
     bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", hand]);
+    bed.cluster.kubectl_ok(&["delete", "cm", "two"]);
     let controller = bed.controller();
     bed.until("cm/one", ".data.value", "a");
+    bed.until("cm/two", ".data.value", "a");
     bed.wait("web", ready_reason(), "ValidationFailed");
     assert_eq!(bed.get("gitsync/web", ".status.appliedRevision"), good);
     let mended = bed.push(&[("one", "c")]);
@@ -97,11 +99,13 @@ fn a_rollback_delivers_what_was_healthy_until_it_is_resumed() {
 
 #[test]
 fn a_chart_is_rendered_with_its_values_and_delivered() {
-    let Some(bed) = Bed::new() else { return };
-    if std::process::Command::new("helm").arg("version").output().is_err() {
-        testkit::cluster::skip("helm is not installed");
-        return;
-    }
+    let Some(mut bed) = Bed::new() else { return };
+    let helm = match testbed::peer("helm") {
+        Ok(helm) => helm,
+        Err(missing) => return testkit::cluster::skip(missing),
+    };
+    let path = std::env::var("PATH").unwrap_or_default();
+    bed.desk.variable("PATH", format!("{}:{path}", helm.parent().unwrap().display()));
     let template = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-one}\n\
                      data: {value: {{ .Values.value | quote }}}\n";
     let files: [(&str, &[u8]); 3] = [

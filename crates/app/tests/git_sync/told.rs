@@ -185,7 +185,7 @@ fn events_are_told_signed_and_once_and_forges_show_the_status_of_the_commit() {
     bed.cluster.kubectl_ok(&["patch", "cm", "one", "-p", "{\"data\":{\"value\":\"hand\"}}"]);
     let drift = ear.until(is("gitsync.drift"));
     let message = drift.last().unwrap().json()["data"]["message"].clone();
-    assert!(message.as_str().unwrap().contains("ConfigMap one (data.value)"), "{message}");
+    assert!(message.as_str().unwrap().contains("ConfigMap one (.data.value)"), "{message}");
     bed.until("cm/one", ".data.value", "a");
 
     let text = [Change::RemoveAll, Change::File("app/one.yaml", b"kind: [\n")];

@@ -9,7 +9,7 @@ use super::cluster::material;
 use super::{Home, Material, MaterialKind};
 use crate::ReconcileError;
 use crate::names::{delivery_name, user_of};
-use cluster::{ApplyOptions, Client, ConnectOptions, News, Resource};
+use cluster::{ApplyOptions, Client, ConnectOptions, EventType, News, Resource};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gitops::file::AgentSpec;
@@ -263,8 +263,14 @@ impl Home for HostHome {
         std::future::ready(Ok(())).boxed()
     }
 
-    fn tell<'a>(&'a self, _: &'a GitSync, _: News) -> BoxFuture<'a, ()> {
-        // The log has it; an event needs an object that it is about.
+    fn tell<'a>(&'a self, sync: &'a GitSync, news: News) -> BoxFuture<'a, ()> {
+        // An event needs an object that it is about; here the log has what it would say.
+        let News { r#type, reason, action, note } = news;
+        let sync = sync.key();
+        match r#type {
+            EventType::Normal => tracing::info!(%sync, reason, action, note, "event"),
+            EventType::Warning => tracing::warn!(%sync, reason, action, note, "event"),
+        }
         std::future::ready(()).boxed()
     }
 

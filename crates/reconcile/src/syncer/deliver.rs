@@ -66,6 +66,9 @@ impl Syncer {
         }
         let Some(loaded) = self.loaded.take() else { return };
         self.manual = None;
+        // The fetch has answered the push that brought it.
+        let told = trigger == Trigger::Poll && loaded.pushed;
+        let trigger = if told { Trigger::Webhook } else { trigger };
         let mut operation = self.operation(&loaded, trigger);
         operation.detected_at = jiff::Timestamp::try_from(loaded.detected).ok();
         operation.timings.fetch = Some(Period(rounded(loaded.took)));
@@ -185,9 +188,15 @@ impl Syncer {
         if !self.looking {
             let cancel = self.shared.stop.child_token();
             match calls::plan(&live, &tree, &options, &cancel).await {
-                Ok(_) => {
+                Ok(plan) => {
                     self.looking = true;
                     self.drift.touched = true;
+                    let now = Instant::now();
+                    // The tree was applied before, so what would be made was there once.
+                    let gone = plan.operations.into_iter().filter(|operation| {
+                        operation.action == Action::Create && operation.phase.is_none()
+                    });
+                    self.drift.missing = gone.map(|gone| (gone.object, now)).collect();
                 }
                 Err(error) => {
                     self.trouble(&error);
@@ -205,7 +214,17 @@ impl Syncer {
         let before = std::mem::take(&mut self.drift.told);
         let known = std::mem::take(&mut self.drift.noticed);
         self.drift.drifted.clear();
-        for drift in live.drifted() {
+        let mut drifted = live.drifted();
+        self.drift.missing.retain(|id, _| live.seen(id).is_none());
+        for (id, noticed) in &self.drift.missing {
+            if drifted.iter().any(|drift| drift.object == *id) {
+                continue;
+            }
+            let (object, noticed) = (id.clone(), *noticed);
+            let (kind, managers, heals) = (DriftKind::Gone, Vec::new(), true);
+            drifted.push(delivery::Drift { object, kind, managers, heals, noticed });
+        }
+        for drift in drifted {
             let id = &drift.object;
             let manager = drift.managers.first().cloned();
             if known.get(id) != Some(&drift.noticed) {

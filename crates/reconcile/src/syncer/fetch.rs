@@ -71,6 +71,7 @@ impl Syncer {
     /// Brings the wanted revision here, with its tree.
     pub(super) async fn fetch(&mut self, valid: &Valid) {
         let began = Instant::now();
+        let pushed = self.push.is_some();
         if matches!(valid.reference(), gitops::spec::Reference::Semver(_)) {
             // Only a poll tells which tag it was.
             self.poll(valid).await;
@@ -89,6 +90,7 @@ impl Syncer {
                 let heard = self.heard.take();
                 if let Some(mut loaded) = loaded {
                     loaded.detected = heard.unwrap_or(loaded.detected);
+                    loaded.pushed = pushed;
                     self.shared.numbers.took(Phase::Fetch, loaded.took);
                     self.loaded = Some(loaded);
                 }
@@ -154,7 +156,8 @@ impl Syncer {
             Err(error) => Err(with_hint(chain(&error), &error)),
         };
         let (keys, took) = (found.digest, began.elapsed());
-        Ok(Some(Loaded { commit, tags, fetch: spec, tree, keys, detected, took }))
+        let pushed = false;
+        Ok(Some(Loaded { commit, tags, fetch: spec, tree, keys, detected, took, pushed }))
     }
 
     /// Whether the tree at hand was read with other keys than there are now.
