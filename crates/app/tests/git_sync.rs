@@ -1,132 +1,28 @@
 //! Continuous delivery by the controller: the real binary, a real API server, a real Git server.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "git_sync/bed.rs"]
+mod bed;
+#[path = "git_sync/delivering.rs"]
+mod delivering;
+#[path = "git_sync/host.rs"]
+mod host;
+#[path = "git_sync/replicas.rs"]
+mod replicas;
 #[path = "support/running.rs"]
 #[expect(dead_code, reason = "shared with the tests of the controller's own life")]
 mod running;
-#[expect(dead_code, reason = "shared with tests that look at more")]
+#[path = "git_sync/sources.rs"]
+mod sources;
 mod support;
+#[path = "git_sync/surviving.rs"]
+mod surviving;
+#[path = "git_sync/told.rs"]
+mod told;
 
-use running::{Running, WAIT};
-use std::time::Instant;
-use support::Desk;
-use testkit::cluster::ControlPlane;
-use testkit::git::{Change, GitServer, Repository};
+use bed::{Bed, TIMEOUT, config_map, files_with, ready_reason};
+use testkit::git::Change;
 use testkit::proxy::Proxy;
-
-/// How long `kubectl wait` waits.
-const TIMEOUT: &str = "--timeout=60s";
-
-/// A cluster with the kind, a Git server with one repository, and a desk.
-struct Bed {
-    cluster: ControlPlane,
-    desk: Desk,
-    server: GitServer,
-    repository: Repository,
-}
-
-impl Bed {
-    fn new() -> Option<Self> {
-        let cluster = ControlPlane::start()?;
-        let mut desk = Desk::new();
-        desk.variable("KUBECONFIG", cluster.kubeconfig());
-        assert_eq!(desk.run(&["generate", "made"]).code, Some(0));
-        let crds = desk.dir.path().join("made/deploy/controller/crds.yaml");
-        cluster.kubectl_ok(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
-        let crd = "crd/gitsyncs.orlop.dev";
-        cluster.kubectl_ok(&["wait", "--for=condition=Established", TIMEOUT, crd]);
-        let server = GitServer::start().unwrap();
-        let repository = server.repository("demo.git").unwrap();
-        Some(Self { cluster, desk, server, repository })
-    }
-
-    /// A controller that may act for GitSyncs without a service account.
-    fn controller(&self) -> Running {
-        Running::start_with(&self.desk, &["--namespace", "default", "--tenancy", "single"])
-    }
-
-    /// Pushes ConfigMaps, each with one value; what is not named goes.
-    fn push(&self, values: &[(&str, &str)]) -> String {
-        let files: Vec<(String, String)> = values
-            .iter()
-            .map(|(name, value)| (format!("app/{name}.yaml"), config_map(name, value)))
-            .collect();
-        let mut changes = vec![Change::RemoveAll];
-        changes.extend(files.iter().map(|(path, text)| Change::File(path, text.as_bytes())));
-        self.repository.commit("main", &changes, "values").unwrap()
-    }
-
-    /// Applies a GitSync of this name with further lines of its spec.
-    fn sync(&self, name: &str, path: &str, spec: &str) {
-        let text = format!(
-            "apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
-             metadata: {{name: {name}, namespace: default}}\nspec:\n  source:\n    \
-             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: 1s\n{spec}",
-            self.server.url("demo.git"),
-        );
-        let file = self.desk.file(&format!("{name}.yaml"), &text);
-        self.cluster.kubectl_ok(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
-    }
-
-    /// Waits until a field of the GitSync has a value.
-    fn wait(&self, name: &str, field: &str, value: &str) {
-        let condition = format!("--for=jsonpath={{{field}}}={value}");
-        let line = ["wait", TIMEOUT, &condition, &format!("gitsync/{name}")];
-        let output = self.cluster.kubectl().args(line).output().unwrap();
-        if !output.status.success() {
-            panic!("{field} did not become {value}:\n{}", self.describe(name));
-        }
-    }
-
-    fn ready(&self, name: &str) {
-        let line = ["wait", TIMEOUT, "--for=condition=Ready", &format!("gitsync/{name}")];
-        let output = self.cluster.kubectl().args(line).output().unwrap();
-        assert!(output.status.success(), "not ready:\n{}", self.describe(name));
-    }
-
-    fn describe(&self, name: &str) -> String {
-        self.cluster.kubectl_ok(&["get", "gitsync", name, "-o", "yaml"])
-    }
-
-    fn get(&self, object: &str, path: &str) -> String {
-        let path = format!("jsonpath={{{path}}}");
-        self.cluster.kubectl_ok(&["get", object, "--ignore-not-found", "-o", &path])
-    }
-
-    /// Asks until the cluster says so; each question takes its time.
-    fn until(&self, object: &str, path: &str, value: &str) {
-        let end = Instant::now() + WAIT;
-        while self.get(object, path) != value {
-            assert!(Instant::now() < end, "{object}{path} is {:?}", self.get(object, path));
-        }
-    }
-}
-
-fn config_map(name: &str, value: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{value: \"{value}\"}}\n"
-    )
-}
-
-/// Everything below a folder that holds this text as it is.
-fn files_with(folder: &std::path::Path, text: &str) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map_while(Result::ok) {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files_with(&path, text));
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes.windows(text.len()).any(|part| part == text.as_bytes())
-        {
-            found.push(path);
-        }
-    }
-    found
-}
-
-fn ready_reason() -> &'static str {
-    ".status.conditions[?(@.type==\"Ready\")].reason"
-}
 
 #[test]
 fn a_push_arrives_drift_is_reverted_and_nothing_is_written_at_rest() {
@@ -293,6 +189,11 @@ fn gitops_20_a_restart_of_the_api_server_and_of_the_controller_loses_nothing() {
     bed.until("cm/one", ".data.value", "b");
     bed.ready("web");
     drop(controller);
+    bed.cluster.kubectl_ok(&["delete", "cm", "one"]);
+    let controller = bed.controller();
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
+    drop(controller);
 }
 
 #[test]
@@ -320,6 +221,10 @@ fn gitops_6_an_ignored_field_is_left_to_its_writer() {
         (bed.get("cm/one", ".data.value"), bed.get("cm/one", ".data.more")),
         ("hand".into(), "b".into())
     );
+    // Without the rule the field is taken back.
+    bed.sync("web", "app", "  conflicts: force\n");
+    bed.until("cm/one", ".data.value", "b");
+    bed.ready("web");
     drop(controller);
 }
 

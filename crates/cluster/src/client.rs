@@ -89,7 +89,7 @@ impl Client {
         let inner = Inner {
             http,
             address,
-            metrics: Metrics::new(),
+            metrics: options.metrics.clone().unwrap_or_default(),
             permits: Semaphore::new(options.in_flight_max.max(1)),
             in_flight_max: options.in_flight_max.max(1),
             jitter: Jitter::seeded(options.seed),

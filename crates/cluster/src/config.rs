@@ -5,6 +5,7 @@
 
 use crate::backoff::Jitter;
 use crate::error::{ClusterError, KubeconfigProblem};
+use crate::metrics::Metrics;
 use crate::service_account::ServiceAccount;
 use crate::token_file::TokenFile;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError as KubeError, LoadDataError};
@@ -61,6 +62,8 @@ pub struct ConnectOptions {
     pub seed: u64,
     /// What we call ourselves in the server's logs.
     pub user_agent: String,
+    /// Where requests are counted; a table of its own when absent.
+    pub metrics: Option<Metrics>,
 }
 
 impl Default for ConnectOptions {
@@ -77,6 +80,7 @@ impl Default for ConnectOptions {
             tries_total: Duration::from_secs(TRIES_TOTAL_SECONDS),
             seed: Jitter::process_seed(),
             user_agent: USER_AGENT.to_owned(),
+            metrics: None,
         }
     }
 }

@@ -165,7 +165,9 @@ impl Status {
 
     fn invalid(self, about: &About) -> ClusterError {
         let subject = about.subject.clone();
-        let immutable = self.message.contains("field is immutable")
+        // A claim says that its spec is immutable, or that it can not be less than before.
+        let immutable = self.message.contains("is immutable")
+            || self.message.contains("can not be less than")
             || self.message.contains("may not be changed")
             || self.message.contains("are forbidden") && self.message.contains("updates to")
             || self.message.contains("may not change once set");

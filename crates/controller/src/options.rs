@@ -84,6 +84,11 @@ pub const OPTIONS: &[OptionDoc] = &[
         value: "I",
         help: "Which of the shards this process works on, from 0 [default: 0]",
     },
+    OptionDoc {
+        name: "cluster-name",
+        value: "NAME",
+        help: "What notifications and commit statuses call this cluster [default: nothing]",
+    },
 ];
 
 /// The values as written, beside their option's name.
@@ -117,6 +122,8 @@ pub struct Config {
     pub tenancy: Tenancy,
     /// Which share of the GitSyncs is this process's: index and number of shards.
     pub shard: (u32, u32),
+    /// What people call the cluster; empty when it has no name.
+    pub cluster_name: String,
 }
 
 /// The help text.
@@ -198,6 +205,7 @@ impl Config {
             cache: PathBuf::from(CACHE_DEFAULT),
             tenancy: Tenancy::Multi,
             shard: (0, 1),
+            cluster_name: String::new(),
         };
         for (name, value) in written {
             match name {
@@ -226,6 +234,7 @@ impl Config {
             "context" => self.connect.context = Some(text),
             "namespace" => self.namespace = text,
             "identity" => self.identity = text,
+            "cluster-name" => self.cluster_name = text,
             "listen" => {
                 self.listen = text.parse().map_err(|_| {
                     ControllerError::usage(format!(
@@ -296,7 +305,8 @@ mod tests {
     fn every_option_of_the_table_can_be_written() {
         let config = read(
             "run --kubeconfig /k --context c --namespace n --listen [::1]:0 --identity i \
-             --lease-seconds=3 --cache /c --tenancy single --shards 3 --shard-index 2",
+             --lease-seconds=3 --cache /c --tenancy single --shards 3 --shard-index 2 \
+             --cluster-name prod",
         )
         .unwrap();
         assert_eq!(config.connect.kubeconfig, Some(PathBuf::from("/k")));
@@ -304,6 +314,7 @@ mod tests {
         assert_eq!(config.listen.port(), 0);
         assert_eq!((config.tenancy, config.shard), (Tenancy::Single, (2, 3)));
         assert_eq!(config.cache, PathBuf::from("/c"));
+        assert_eq!(config.cluster_name, "prod");
         assert_eq!(read("run").unwrap().listen, LISTEN_DEFAULT.parse().unwrap());
     }
 

@@ -65,6 +65,9 @@ async fn live(config: Config, build: Build) -> Result<Exit, ControllerError> {
         times: config.times,
     };
     let deliveries = reconcile::Numbers::register(client.metrics());
+    // What is asked for as somebody else is counted in the same table.
+    let metrics = Some(client.metrics().clone());
+    let connect = cluster::ConnectOptions { metrics, ..config.connect.clone() };
     let engine = Arc::new(EngineOptions {
         concurrency: CONCURRENCY,
         cache: config.cache.clone(),
@@ -79,10 +82,11 @@ async fn live(config: Config, build: Build) -> Result<Exit, ControllerError> {
             events: events.clone(),
             numbers: numbers.clone(),
             leadership,
-            connect: config.connect.clone(),
+            connect: connect.clone(),
             engine: engine.clone(),
             deliveries: deliveries.clone(),
             webhooks: webhooks.clone(),
+            cluster_name: config.cluster_name.clone(),
         };
         async move {
             tracing::info!(fence = scope.leadership.fence(), "leading");

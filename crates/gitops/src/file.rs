@@ -40,6 +40,9 @@ pub struct AgentSpec {
     pub listen: Option<String>,
     /// The file that audit lines are appended to; none when absent.
     pub audit_path: Option<String>,
+    /// The folder with Secrets as files, `NAMESPACE/NAME/KEY`; those without a folder there, and
+    /// all when absent, are read from the cluster.
+    pub secrets_path: Option<String>,
     /// Path of the kubeconfig; the usual ones when absent.
     pub kubeconfig: Option<String>,
     /// A context of it; its current one when absent.

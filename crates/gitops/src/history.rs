@@ -72,6 +72,24 @@ impl Record {
     }
 }
 
+impl From<&Record> for Operation {
+    /// The operation as far as it is kept; counts and message are not.
+    fn from(record: &Record) -> Self {
+        Self {
+            revision: record.revision.clone(),
+            author: record.author.clone(),
+            trigger: record.trigger,
+            detected_at: record.detected_at,
+            started_at: Some(record.started_at),
+            finished_at: Some(record.finished_at),
+            healthy_at: record.healthy_at,
+            outcome: record.outcome,
+            reason: record.reason.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 fn cut(text: &str) -> String {
     text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
 }

@@ -6,7 +6,10 @@
 //! Gitea (and Forgejo) take. Credentials are not part of a request; [`Request::credential`] says
 //! into which header they go.
 
-use crate::spec::{Operation, Outcome, SyncKey};
+use crate::spec::{
+    Notified, Notify, NotifyEvent, NotifyKind, Operation, Outcome, Status, SyncKey, Trigger,
+    condition, reason,
+};
 use crate::webhook::standard_key;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,11 +17,18 @@ use jiff::Timestamp;
 use ring::hmac;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// Bytes of a message in a notification.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 /// Characters of a status's description at GitHub; the others take more.
 pub const DESCRIPTION_CHARS_MAX: usize = 140;
+/// Bytes of the digest that an id is made of.
+const ID_BYTES: usize = 16;
+/// Drifted objects that a message names.
+const DRIFT_NAMED_MAX: usize = 5;
+/// Characters of a commit's id in a message.
+const SHORT_CHARS: usize = 12;
 /// What a notification's `type` begins with.
 const TYPE_PREFIX: &str = "gitsync.";
 
@@ -90,36 +100,147 @@ struct Data<'a> {
     counts: crate::spec::Counts,
 }
 
-/// The word of an operation's stage: what receivers filter by.
-#[must_use]
-pub fn event_name(operation: &Operation) -> &'static str {
-    match operation.outcome {
-        Outcome::Running => "started",
-        Outcome::Succeeded if operation.healthy_at.is_some() => "healthy",
-        Outcome::Succeeded => "applied",
-        Outcome::Failed => "failed",
-        Outcome::Refused => "refused",
-        Outcome::Cancelled => "cancelled",
-    }
+/// One thing to tell, for every receiver the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    /// What happened.
+    pub event: NotifyEvent,
+    /// The operation that it is about.
+    pub operation: Operation,
+    /// A sentence for people.
+    pub message: String,
+    /// The same when it is sent again, also by another process.
+    pub id: String,
 }
 
-/// A signed notification about an operation. `id` is unique to it and the same when it is sent
-/// again; `cluster` names the cluster for people.
+/// What a status says of its newest revision; none while nothing was begun, or while what is
+/// seen says nothing new about it.
+#[must_use]
+pub fn state(status: &Status) -> Option<Notified> {
+    let operation = operation(status)?;
+    let ready = status.condition(condition::READY);
+    let ready = ready.map_or("", |ready| ready.reason.as_str());
+    let event = match operation.outcome {
+        Outcome::Running => NotifyEvent::Progressing,
+        Outcome::Failed | Outcome::Refused | Outcome::Cancelled => NotifyEvent::Failed,
+        Outcome::Succeeded => match ready {
+            reason::SUCCEEDED => NotifyEvent::Succeeded,
+            reason::DEGRADED | reason::HEALTH_TIMEOUT => NotifyEvent::Degraded,
+            _ if operation.healthy_at.is_none() => NotifyEvent::Progressing,
+            _ => return None,
+        },
+    };
+    Some(Notified { revision: operation.revision.clone(), event })
+}
+
+/// The newest operation that was about a revision, and not about drift from it.
+fn operation(status: &Status) -> Option<&Operation> {
+    let mut all = status.last_operation.iter().chain(&status.history);
+    all.find(|operation| operation.trigger != Trigger::Drift)
+}
+
+/// The letter about an event that a status shows; none when nothing was delivered yet. `uid`
+/// tells apart GitSyncs of one name that follow each other.
+#[must_use]
+pub fn letter(key: &SyncKey, uid: &str, event: NotifyEvent, status: &Status) -> Option<Letter> {
+    let operation = operation(status)?.clone();
+    let ready = status.condition(condition::READY);
+    let since = status.drift.iter().filter_map(|drift| drift.since).min();
+    let (message, moment) = match event {
+        NotifyEvent::Drift => (drifted(status), since),
+        NotifyEvent::Failed => (operation.message.clone(), operation.started_at),
+        NotifyEvent::Progressing => {
+            (format!("{} is being delivered", short(&operation.revision)), operation.started_at)
+        }
+        NotifyEvent::Succeeded | NotifyEvent::Degraded => (
+            ready.map(|ready| ready.message.clone()).unwrap_or_default(),
+            ready.and_then(|ready| ready.last_transition_time).or(operation.started_at),
+        ),
+    };
+    let parts = [
+        &key.namespace,
+        &key.name,
+        uid,
+        &operation.revision,
+        event.name(),
+        &moment.map(|moment| moment.to_string()).unwrap_or_default(),
+    ];
+    let digest = ring::digest::digest(&ring::digest::SHA256, parts.join("/").as_bytes());
+    let id = digest.as_ref().iter().take(ID_BYTES).fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    });
+    Some(Letter { event, operation, message, id })
+}
+
+/// What differs, without values.
+fn drifted(status: &Status) -> String {
+    let named: Vec<String> = status
+        .drift
+        .iter()
+        .take(DRIFT_NAMED_MAX)
+        .map(|drift| match drift.fields.as_slice() {
+            [] => format!("{} {}", drift.kind, drift.name),
+            fields => format!("{} {} ({})", drift.kind, drift.name, fields.join(", ")),
+        })
+        .collect();
+    format!("{} objects differ from the tree: {}", status.drift_total, named.join("; "))
+}
+
+fn short(revision: &str) -> &str {
+    revision.get(..SHORT_CHARS).unwrap_or(revision)
+}
+
+/// What a receiver is sent. `cluster` names the cluster for people and may be empty; `source` is
+/// the URL of the tree.
+///
+/// # Errors
+/// [`NotifyError`].
+pub fn request(
+    to: &Notify,
+    source: &str,
+    key: &SyncKey,
+    cluster: &str,
+    letter: &Letter,
+    secret: &[u8],
+    now: Timestamp,
+) -> Result<Request, NotifyError> {
+    let forge = match to.kind {
+        NotifyKind::Webhook => return notification(key, cluster, letter, secret, now),
+        NotifyKind::GitHub => Forge::GitHub,
+        NotifyKind::GitLab => Forge::GitLab,
+        NotifyKind::Gitea => Forge::Gitea,
+    };
+    let context = match cluster {
+        "" => format!("orlop/{key}"),
+        cluster => format!("orlop/{cluster}/{key}"),
+    };
+    let status = CommitStatus {
+        repository: &to.repository(source).unwrap_or_default(),
+        commit: &letter.operation.revision,
+        state: CommitState::of(letter.event),
+        context: &context,
+        description: &letter.message,
+        target_url: None,
+    };
+    commit_status(forge, &status)
+}
+
+/// A signed notification.
 ///
 /// # Errors
 /// [`NotifyError::Sign`].
 pub fn notification(
     key: &SyncKey,
     cluster: &str,
-    operation: &Operation,
+    letter: &Letter,
     secret: &[u8],
-    id: &str,
     now: Timestamp,
 ) -> Result<Request, NotifyError> {
-    let cut = |text: &'_ str| text.floor_char_boundary(MESSAGE_BYTES_MAX);
-    let message = operation.message.get(..cut(&operation.message)).unwrap_or_default();
+    let Letter { event, operation, message, id } = letter;
+    let message = message.get(..message.floor_char_boundary(MESSAGE_BYTES_MAX));
     let payload = Payload {
-        r#type: format!("{TYPE_PREFIX}{}", event_name(operation)),
+        r#type: format!("{TYPE_PREFIX}{}", event.name()),
         timestamp: now,
         data: Data {
             namespace: &key.namespace,
@@ -129,7 +250,7 @@ pub fn notification(
             author: &operation.author,
             outcome: operation.outcome,
             reason: &operation.reason,
-            message,
+            message: message.unwrap_or_default(),
             started_at: operation.started_at,
             finished_at: operation.finished_at,
             healthy_at: operation.healthy_at,
@@ -193,13 +314,13 @@ pub enum CommitState {
 }
 
 impl CommitState {
-    /// The state that an operation gives its commit.
+    /// The state that an event gives its commit.
     #[must_use]
-    pub fn of(operation: &Operation) -> Self {
-        match event_name(operation) {
-            "healthy" => Self::Success,
-            "failed" | "refused" | "cancelled" => Self::Failure,
-            _ => Self::Pending,
+    pub fn of(event: NotifyEvent) -> Self {
+        match event {
+            NotifyEvent::Progressing => Self::Pending,
+            NotifyEvent::Succeeded | NotifyEvent::Drift => Self::Success,
+            NotifyEvent::Failed | NotifyEvent::Degraded => Self::Failure,
         }
     }
 }
@@ -302,27 +423,87 @@ mod tests {
         assert_eq!(sign(b"whsec_AAAA", "a", now(), b""), Err(NotifyError::Sign));
     }
 
+    fn operation(revision: &str, outcome: Outcome) -> Operation {
+        Operation {
+            revision: revision.into(),
+            outcome,
+            message: "why".into(),
+            started_at: Some(now()),
+            ..Operation::default()
+        }
+    }
+
+    fn seen(operation: Operation, ready: &str) -> Status {
+        let condition = crate::spec::Condition {
+            r#type: condition::READY.into(),
+            reason: ready.into(),
+            message: "ä".repeat(MESSAGE_BYTES_MAX),
+            ..crate::spec::Condition::default()
+        };
+        let mut status = Status { conditions: vec![condition], ..Status::default() };
+        status.record(operation);
+        status
+    }
+
     #[test]
     fn a_notification_is_believed_by_our_own_receiver() {
         let key = SyncKey::new("shop", "web");
-        let operation = Operation {
-            revision: COMMIT.into(),
-            outcome: Outcome::Succeeded,
-            healthy_at: Some(now()),
-            message: "ä".repeat(MESSAGE_BYTES_MAX),
-            ..Operation::default()
-        };
-        let request = notification(&key, "prod", &operation, SECRET, "op\n.1", now()).unwrap();
+        let status = seen(operation(COMMIT, Outcome::Succeeded), reason::SUCCEEDED);
+        let letter = letter(&key, "uid", NotifyEvent::Succeeded, &status).unwrap();
+        let to = Notify { url: Some("https://h/".into()), ..Notify::default() };
+        let request = request(&to, "", &key, "prod", &letter, SECRET, now()).unwrap();
         let headers: Vec<(&str, &str)> =
             request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let authentic = verify(Headers(&headers), &request.body, &[SECRET], None, now()).unwrap();
-        assert_eq!(authentic.delivery(), Some("op1"));
+        assert_eq!(authentic.delivery(), Some(letter.id.as_str()));
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(
             (&body["type"], &body["data"]["cluster"]),
-            (&json!("gitsync.healthy"), &json!("prod"))
+            (&json!("gitsync.succeeded"), &json!("prod"))
         );
         assert_eq!(body["data"]["message"].as_str().unwrap().len(), MESSAGE_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_state_of_a_revision_is_told_and_drift_does_not_change_it() {
+        let told = |status: &Status| state(status).map(|told| (told.revision, told.event));
+        assert_eq!(told(&Status::default()), None);
+        for (outcome, ready, event) in [
+            (Outcome::Running, reason::PROGRESSING, NotifyEvent::Progressing),
+            (Outcome::Succeeded, reason::PROGRESSING, NotifyEvent::Progressing),
+            (Outcome::Succeeded, reason::SUCCEEDED, NotifyEvent::Succeeded),
+            (Outcome::Succeeded, reason::DEGRADED, NotifyEvent::Degraded),
+            (Outcome::Succeeded, reason::HEALTH_TIMEOUT, NotifyEvent::Degraded),
+            (Outcome::Failed, reason::APPLY_FAILED, NotifyEvent::Failed),
+            (Outcome::Refused, reason::RENDER_FAILED, NotifyEvent::Failed),
+        ] {
+            let mut status = seen(operation("a", outcome), ready);
+            assert_eq!(told(&status), Some(("a".into(), event)));
+            let trigger = Trigger::Drift;
+            let mut healed = Operation { trigger, ..operation("b", Outcome::Failed) };
+            healed.started_at = None;
+            status.record(healed);
+            assert_eq!(told(&status), Some(("a".into(), event)));
+        }
+        // The source does not answer: nothing new about the revision.
+        let well = Operation { healthy_at: Some(now()), ..operation("a", Outcome::Succeeded) };
+        assert_eq!(told(&seen(well, reason::FETCH_FAILED)), None);
+    }
+
+    #[test]
+    fn an_id_is_that_of_one_event_of_one_gitsync() {
+        let key = SyncKey::new("shop", "web");
+        let status = seen(operation(COMMIT, Outcome::Failed), reason::APPLY_FAILED);
+        let id = |key: &SyncKey, uid: &str, event, status: &Status| {
+            letter(key, uid, event, status).unwrap().id
+        };
+        let one = id(&key, "u", NotifyEvent::Failed, &status);
+        assert_eq!(one, id(&key, "u", NotifyEvent::Failed, &status));
+        assert_ne!(one, id(&key, "v", NotifyEvent::Failed, &status));
+        assert_ne!(one, id(&SyncKey::new("shop", "x"), "u", NotifyEvent::Failed, &status));
+        assert_ne!(one, id(&key, "u", NotifyEvent::Degraded, &status));
+        let other = seen(operation("b", Outcome::Failed), reason::APPLY_FAILED);
+        assert_ne!(one, id(&key, "u", NotifyEvent::Failed, &other));
     }
 
     fn status(forge: Forge, repository: &str) -> Result<Request, NotifyError> {

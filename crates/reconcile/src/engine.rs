@@ -11,7 +11,7 @@ use crate::syncer::{self, Syncer};
 use delivery::TreeCache;
 use gitops::shard;
 use gitops::spec::{
-    GitSync, Reference, Status, SyncKey, Tenancy, Trigger, WebhookProvider, condition,
+    GitSync, Notified, Reference, Status, SyncKey, Tenancy, Trigger, WebhookProvider, condition,
 };
 use gitops::webhook::Deliveries;
 use model::Clock;
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// GitSyncs that read a source or write to a cluster at once unless told otherwise.
 pub const CONCURRENCY: usize = 8;
+/// Notifications that are sent at once.
+const POSTS_MAX: usize = 16;
 
 /// How an engine works.
 #[derive(Clone)]
@@ -69,6 +71,10 @@ pub(crate) struct Inner {
     pub(crate) taken: Mutex<Deliveries>,
     pub(crate) born: Instant,
     pub(crate) permits: Semaphore,
+    /// How many notifications are sent at once.
+    pub(crate) posts: Semaphore,
+    /// Connections to those who are notified.
+    pub(crate) wire: wire::Client,
     pub(crate) stop: CancellationToken,
     running: Mutex<BTreeMap<SyncKey, Running>>,
     /// The newest known state of every GitSync, also of those of other shards.
@@ -96,6 +102,8 @@ pub(crate) struct Mail {
     pub(crate) news: bool,
     /// It exists no more.
     pub(crate) gone: bool,
+    /// What all receivers of notifications have by now.
+    pub(crate) notified: Option<Notified>,
 }
 
 /// Mail for a task; any number of letters are one.
@@ -140,6 +148,8 @@ impl Engine {
             taken: Mutex::default(),
             born: Instant::now(),
             permits,
+            posts: Semaphore::new(POSTS_MAX),
+            wire: wire::Client::new(wire::ClientOptions::default()),
             stop,
             running: Mutex::default(),
             board: Mutex::default(),

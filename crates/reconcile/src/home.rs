@@ -65,6 +65,17 @@ pub trait Home: Send + Sync {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>>;
 
+    /// What a notification is proven with: a Secret of the GitSync's namespace, read with the
+    /// rights of its own account.
+    fn own_secret<'a>(
+        &'a self,
+        sync: &'a Valid,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>>;
+
+    /// What people call the cluster of a GitSync; empty when it has no name.
+    fn cluster_name(&self, sync: &SyncKey) -> String;
+
     /// Writes the status; called only when it changed.
     fn write_status<'a>(
         &'a self,

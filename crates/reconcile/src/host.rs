@@ -1,24 +1,26 @@
 //! Continuous delivery by a process on a host, from a file of GitSyncs.
 //!
-//! The file is read once; a process that is started again goes on where the status in the cluster
-//! says. What the file takes for the generation of a GitSync is a digest of its spec, so that a
+//! The file is read again when it changes; one that cannot be read changes nothing. A process that
+//! is started again goes on where the status in the cluster says. What the file takes for the generation of a GitSync is a digest of its spec, so that a
 //! changed line is another generation.
 
 use crate::ReconcileError;
 use crate::audit::Audit;
 use crate::engine::{CONCURRENCY, Engine, EngineOptions};
+use crate::folders::Folders;
 use crate::home::host::HostHome;
 use crate::numbers::Numbers;
 use crate::syncer::chain;
 use crate::webhook::WEBHOOK_BODY_BYTES_MAX;
 use cluster::{ConnectOptions, Metrics, OPENMETRICS_CONTENT_TYPE};
 use gitops::file::Config;
-use gitops::spec::{GitSync, Tenancy};
+use gitops::spec::{GitSync, SyncKey, Tenancy, Valid};
 use http::{Method, StatusCode};
 use model::SystemClock;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -27,24 +29,27 @@ use wire::{Handler, Reply, Request};
 /// The pause between tries to read what an earlier process left.
 const READ_PAUSE: Duration = Duration::from_secs(2);
 
-/// Delivers until `stop` is cancelled. Relative paths of the file start from `base`.
+/// Delivers what `path` says until `stop` is cancelled; `config` is what it says now. Relative
+/// paths of the file start from its folder.
 ///
 /// # Errors
 /// When its address or its audit file cannot be used; everything else is told in the log and in
 /// the statuses, and tried again.
 pub async fn run_host(
+    path: PathBuf,
     config: Config,
-    base: PathBuf,
-    connect: ConnectOptions,
+    mut connect: ConnectOptions,
     cache: PathBuf,
     stop: CancellationToken,
 ) -> Result<(), ReconcileError> {
+    let base = path.parent().map(PathBuf::from).unwrap_or_default();
     let audit = match &config.agent.audit_path {
         Some(path) => Audit::file(&base.join(path))?,
         None => Audit::nowhere(),
     };
     let metrics = Metrics::new();
     let numbers = Numbers::register(&metrics);
+    connect.metrics = Some(metrics.clone());
     let home = Arc::new(HostHome::new(config.agent.clone(), base, connect, stop.clone()));
     let options = EngineOptions {
         concurrency: CONCURRENCY,
@@ -55,31 +60,138 @@ pub async fn run_host(
         shard: (0, 1),
     };
     let engine = Engine::new(home.clone(), options, numbers, stop.clone());
+    let mut shown = String::new();
     if let Some(listen) = &config.agent.listen {
         let address: SocketAddr = listen.parse().map_err(|_| {
             ReconcileError::Listen(wire::WireError::Address { shown: listen.clone() })
         })?;
         let listener = wire::listen(address).await.map_err(ReconcileError::Listen)?;
         let address = listener.local_addr().unwrap_or(address);
-        tracing::info!(%address, "webhooks, metrics and probes are served");
+        shown = address.to_string();
         let served = Arc::new(Served { metrics, engine: engine.clone() });
         tokio::spawn(wire::serve(listener, served, stop.clone()));
     }
-    for valid in &config.syncs {
-        let sync = numbered(GitSync::clone(valid.sync()));
-        tokio::spawn(begin(home.clone(), engine.clone(), sync, stop.clone()));
+    let mut file = Watched {
+        path,
+        home,
+        engine: engine.clone(),
+        stop: stop.clone(),
+        known: config,
+        beginning: BTreeMap::new(),
+    };
+    for valid in file.known.syncs.clone() {
+        file.begin(&valid);
     }
-    tracing::info!(syncs = config.syncs.len(), "started");
-    stop.cancelled().await;
+    tracing::info!(syncs = file.known.syncs.len(), address = shown, "started");
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = file.follow() => stop.cancelled().await,
+    }
     engine.ended().await;
     Ok(())
+}
+
+/// The file, and what it said last.
+struct Watched {
+    path: PathBuf,
+    home: Arc<HostHome>,
+    engine: Engine,
+    stop: CancellationToken,
+    known: Config,
+    /// Ends the beginning of a GitSync whose status is not read yet.
+    beginning: BTreeMap<SyncKey, CancellationToken>,
+}
+
+impl Watched {
+    fn begin(&mut self, valid: &Valid) {
+        let sync = numbered(GitSync::clone(valid.sync()));
+        let (home, engine) = (self.home.clone(), self.engine.clone());
+        let stop = self.stop.child_token();
+        if let Some(other) = self.beginning.insert(valid.key(), stop.clone()) {
+            other.cancel();
+        }
+        tokio::spawn(begin(home, engine, sync, stop));
+    }
+
+    /// Reads the file again whenever something in its folder changes, for ever.
+    async fn follow(&mut self) {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new(".")).to_owned();
+        let mut bytes = Vec::new();
+        loop {
+            match Folders::watch(std::slice::from_ref(&folder)) {
+                Ok(folders) => {
+                    // What changed before the watch began is seen by this reading.
+                    self.look(&mut bytes);
+                    folders.changed().await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the file is not watched; restart to read it again");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, bytes: &mut Vec<u8>) {
+        let Ok(now) = std::fs::read(&self.path) else { return };
+        if now == *bytes {
+            return;
+        }
+        *bytes = now;
+        match gitops::file::read(&self.path.display().to_string(), bytes) {
+            Ok(config) => self.change(config),
+            Err(problems) => {
+                let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                let problems = all.join("; ");
+                tracing::error!(problems, "the changed file is not used");
+            }
+        }
+    }
+
+    fn change(&mut self, config: Config) {
+        if config == self.known {
+            return;
+        }
+        if config.agent != self.known.agent {
+            tracing::warn!("the changed AgentConfig is used after a restart");
+        }
+        let before = std::mem::replace(&mut self.known, config);
+        for valid in &before.syncs {
+            if !self.known.syncs.iter().any(|other| other.key() == valid.key()) {
+                tracing::info!(sync = %valid.key(), "it left the file; what it delivered stays");
+                if let Some(begun) = self.beginning.remove(&valid.key()) {
+                    begun.cancel();
+                }
+                self.engine.remove(&valid.key());
+            }
+        }
+        for valid in &self.known.syncs.clone() {
+            match before.syncs.iter().find(|other| other.key() == valid.key()) {
+                None => self.begin(valid),
+                Some(other) if other != valid => {
+                    tracing::info!(sync = %valid.key(), "its spec was changed");
+                    if self.engine.0.look_up(&valid.key()).is_some() {
+                        self.engine.set(numbered(GitSync::clone(valid.sync())));
+                    } else {
+                        self.begin(valid);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
 }
 
 /// Begins with the status that an earlier process left, as soon as it can be read.
 async fn begin(home: Arc<HostHome>, engine: Engine, mut sync: GitSync, stop: CancellationToken) {
     let key = sync.key();
     loop {
-        match home.read_status(&key).await {
+        let read = tokio::select! {
+            () = stop.cancelled() => return,
+            read = home.read_status(&key) => read,
+        };
+        match read {
             Ok(status) => {
                 sync.status = status;
                 engine.set(sync);

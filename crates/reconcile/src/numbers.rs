@@ -59,6 +59,7 @@ pub struct Numbers {
     operations: Family<Labels, Counter>,
     git: Family<Labels, Counter>,
     webhooks: Family<Labels, Counter>,
+    notifications: Family<Labels, Counter>,
 }
 
 impl Numbers {
@@ -73,6 +74,7 @@ impl Numbers {
             operations: Family::default(),
             git: Family::default(),
             webhooks: Family::default(),
+            notifications: Family::default(),
         };
         let own = numbers.clone();
         metrics.register(|registry| {
@@ -90,6 +92,8 @@ impl Numbers {
             registry.register(name, help, own.git);
             let (name, help) = ("orlop_webhook_deliveries", "Webhook deliveries by answer");
             registry.register(name, help, own.webhooks);
+            let (name, help) = ("orlop_notifications", "Notifications by result");
+            registry.register(name, help, own.notifications);
         });
         numbers
     }
@@ -133,6 +137,10 @@ impl Numbers {
 
     pub(crate) fn webhook(&self, answer: u16) {
         self.webhooks.get_or_create(&pairs(&[("code", &answer.to_string())])).inc();
+    }
+
+    pub(crate) fn notification(&self, result: &str) {
+        self.notifications.get_or_create(&pairs(&[("result", result)])).inc();
     }
 
     /// The GitSync is gone, and its series with it.

@@ -4,18 +4,23 @@
 //! out. The status is written only when it changed, so that nothing is written at rest.
 
 mod asked;
+mod base;
 mod calls;
 mod deliver;
 mod end;
 mod facts;
+mod fetch;
+pub(crate) mod record;
 mod tell;
 
-pub(crate) use deliver::on_a_thread;
+pub(crate) use fetch::on_a_thread;
 pub(crate) use tell::chain;
 
 use crate::MATERIAL_SECONDS;
 use crate::engine::{Hook, Inner, Mail, Mailbox, lock};
+use crate::folders::Local;
 use crate::home::MaterialKind;
+use crate::letters::Letters;
 use crate::names::delivery_name;
 use crate::source::Keys;
 use cluster::Client;
@@ -24,10 +29,12 @@ use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
 use gitops::decide::{Action, Attempt, Decision, Failure, decide};
 use gitops::spec::{
-    Drift, GitSync, HealthCounts, Outcome, Status, SyncKey, Trigger, Valid, condition, reason,
+    Drift, GitSync, HealthCounts, Notified, Outcome, Status, SyncKey, Trigger, Valid, condition,
+    reason,
 };
 use jiff::Timestamp;
 use objects::ObjectRef;
+use record::Past;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +59,7 @@ pub(crate) fn at_work() -> usize {
 }
 
 /// One revision that is at hand.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) commit: repo::Commit,
     /// The annotated tags that stand for it.
@@ -64,6 +72,8 @@ pub(crate) struct Loaded {
     keys: Option<[u8; 32]>,
     detected: SystemTime,
     took: Duration,
+    /// Whether a push was told before it was fetched.
+    pushed: bool,
 }
 
 /// What is known about the source.
@@ -90,6 +100,8 @@ struct AttemptState {
 struct DriftState {
     drifted: Vec<Drifted>,
     told: Vec<Drift>,
+    /// Delivered objects that were gone when the memory was aimed; no watch tells of those.
+    missing: BTreeMap<ObjectRef, Instant>,
     /// When each drift was noticed, to count one that comes again.
     noticed: BTreeMap<ObjectRef, Instant>,
     touched: bool,
@@ -112,6 +124,13 @@ pub(crate) struct Syncer {
     name: Option<DeliveryName>,
     sync: Arc<GitSync>,
     pub(crate) status: Status,
+    /// The repository, when it is a folder of this host.
+    local: Local,
+    /// Those who are told what happens.
+    letters: Letters,
+    /// What they were told last; of drift, of which revision and when.
+    told: Option<Notified>,
+    told_drift: Option<(String, Instant)>,
     /// As it was written last; `None` makes the next look write.
     written: Option<Status>,
     keys: Keys,
@@ -123,6 +142,12 @@ pub(crate) struct Syncer {
     health: Option<(HealthCounts, String)>,
     source: SourceState,
     loaded: Option<Loaded>,
+    /// The last revision that was applied, for the time when the newest one is refused.
+    good: Option<Loaded>,
+    /// When it was tried to get it.
+    recalled: Option<Instant>,
+    /// What goes further back than the status.
+    past: Past,
     attempt: Option<AttemptState>,
     drift: DriftState,
     fights: Fights,
@@ -150,6 +175,10 @@ impl Syncer {
             key,
             name,
             written: sync.status.clone(),
+            local: Local::default(),
+            letters: Letters::new(),
+            told: status.notified.clone(),
+            told_drift: None,
             sync,
             status,
             keys: Keys::default(),
@@ -158,6 +187,9 @@ impl Syncer {
             health: None,
             source: SourceState::default(),
             loaded: None,
+            good: None,
+            recalled: None,
+            past: Past::default(),
             attempt: None,
             drift: DriftState::default(),
             fights: Fights::default(),
@@ -236,6 +268,8 @@ impl Syncer {
                 return self.write_status().await.unwrap_or(INVALID_RECHECK);
             }
         };
+        self.letters.aim(&valid, &self.shared, &self.mailbox);
+        self.local.aim(&valid, &self.mailbox);
         if !self.held {
             match self.shared.home.hold(&self.sync, true).await {
                 Ok(()) => self.held = true,
@@ -259,6 +293,7 @@ impl Syncer {
         if let Some(pause) = self.write_status().await {
             return pause;
         }
+        self.write_history(&valid).await;
         if !decision.is_due() {
             return decision.after.max(Duration::from_millis(1));
         }
@@ -283,7 +318,11 @@ impl Syncer {
     }
 
     fn receive(&mut self) {
-        let Mail { sync, triggers, touched, news: _, gone } = self.mailbox.take();
+        let Mail { sync, triggers, touched, news: _, gone, notified } = self.mailbox.take();
+        // Of what was told meanwhile only the newest is worth a write.
+        if let Some(notified) = notified.filter(|notified| self.told.as_ref() == Some(notified)) {
+            self.status.notified = Some(notified);
+        }
         self.gone |= gone;
         self.drift.touched |= touched;
         if let Some(sync) = sync {
@@ -301,10 +340,10 @@ impl Syncer {
             if sync.spec.source != self.sync.spec.source {
                 self.keys.forget();
                 self.source = SourceState::default();
-                self.loaded = None;
+                (self.loaded, self.good) = (None, None);
             }
             if !asked::reads_alike(&sync.spec, &self.sync.spec) {
-                self.loaded = None;
+                (self.loaded, self.good) = (None, None);
             }
             if sync.spec.webhook != self.sync.spec.webhook
                 || sync.spec.source != self.sync.spec.source

@@ -3,7 +3,7 @@
 use crate::support::Desk;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,16 @@ impl Running {
             cache.to_str().unwrap(),
         ];
         line.extend(options);
-        let mut child = desk.command(&line).stdout(Stdio::null()).spawn().unwrap();
+        Self::of(&mut desk.command(&line))
+    }
+
+    /// Another line than that of a controller.
+    pub(crate) fn start_line(desk: &Desk, line: &[&str]) -> Self {
+        Self::of(&mut desk.command(line))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (sender, log) = channel();
         std::thread::spawn(move || {

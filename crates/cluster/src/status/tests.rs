@@ -109,6 +109,19 @@ fn an_immutable_field_is_named() {
 }
 
 #[test]
+fn gitops_19_a_claim_that_shrinks_is_told_as_immutable() {
+    for message in [
+        "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity",
+        "spec.resources.requests.storage: Forbidden: field can not be less than previous value",
+        "spec: Forbidden: spec is immutable after creation except resources.requests and \
+         volumeAttributesClassName for bound claims",
+    ] {
+        let told = error(422, "Invalid", message, &json!({})).to_string();
+        assert!(told.contains("cannot be changed in place"), "{told}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_no_status_is_cut_to_its_first_line() {
     let page = format!("<html>{}\nsecond", "x".repeat(1000));
     let status = Status::read(StatusCode::BAD_GATEWAY, page.as_bytes());

@@ -40,9 +40,9 @@ pub(crate) const RECONCILER: Reconciler = Reconciler {
 
 async fn run(scope: Scope) {
     let stop = scope.leadership.token().clone();
-    let Scope { client, events, leadership, .. } = scope.clone();
+    let Scope { client, events, leadership, connect, cluster_name, .. } = scope.clone();
     let home =
-        ClusterHome::new(client.clone(), scope.connect.clone(), events, leadership, FIELD_OWNER);
+        ClusterHome::new(client.clone(), connect, events, leadership, FIELD_OWNER, cluster_name);
     let options = EngineOptions::clone(&scope.engine);
     let engine = Engine::new(Arc::new(home), options, scope.deliveries.clone(), stop.clone());
     let put = |engine: Option<Engine>| {

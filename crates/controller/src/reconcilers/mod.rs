@@ -59,4 +59,6 @@ pub(crate) struct Scope {
     pub(crate) deliveries: reconcile::Numbers,
     /// Who takes webhooks while this process leads.
     pub(crate) webhooks: Arc<Mutex<Option<Engine>>>,
+    /// What people call the cluster.
+    pub(crate) cluster_name: String,
 }

@@ -1,6 +1,8 @@
 //! The structural schema of a spec, and the builders that the status uses too.
 
-use crate::spec::{HEALTH_TIMEOUT_DEFAULT, INTERVAL_DEFAULT, Period, Prune, Retry};
+use crate::spec::{
+    HEALTH_TIMEOUT_DEFAULT, INTERVAL_DEFAULT, NOTIFY_MAX, NotifyEvent, Period, Prune, Retry,
+};
 use serde_json::{Map, Value, json};
 
 /// What the server takes as a duration.
@@ -128,6 +130,7 @@ pub(super) fn spec() -> Value {
         ("decryption", decryption()),
         ("render", render()),
         ("retry", retry()),
+        ("notify", notify()),
     ];
     required(map("What is asked for.", fields), &["source"])
 }
@@ -227,6 +230,47 @@ fn webhook() -> Value {
         ("provider", choice("The only sender that is listened to; any by default.", providers)),
     ];
     required(map("Pushes that the sender tells about.", fields), &["secretRef"])
+}
+
+fn notify() -> Value {
+    let events = NotifyEvent::ALL.map(NotifyEvent::name);
+    let url = rule(
+        with(
+            text("The receiver of a webhook, or the base of a forge's API."),
+            &json!({"minLength": 1, "maxLength": 2048}),
+        ),
+        "self.matches('^https?://[^/?#@]+([/?#].*)?$')",
+        "must be an address of http or https without credentials in it",
+    );
+    let repository = with(
+        text("The repository at the forge, owner/name; that of source.url by default."),
+        &json!({"minLength": 3, "maxLength": 1024}),
+    );
+    let kinds = ["webhook", "github", "gitlab", "gitea"].as_slice();
+    let secret = "The Secret with the token, or the key to sign with, in its key token.";
+    let told = list("What is told; everything by default.", &choice("An event.", &events));
+    let fields = vec![
+        ("kind", default(choice("What kind of receiver it is.", kinds), "webhook")),
+        ("url", url),
+        ("secretRef", local_ref(secret)),
+        ("repository", repository),
+        ("events", bounded(told, events.len())),
+    ];
+    let one = required(map("Who is told what happens.", fields), &["secretRef"]);
+    let one = with(
+        one,
+        &json!({"x-kubernetes-validations": [
+            {
+                "rule": "has(self.url) || self.kind in ['github', 'gitlab']",
+                "message": "must have a url: only GitHub and GitLab have a usual address",
+            },
+            {
+                "rule": "self.kind != 'webhook' || !has(self.repository)",
+                "message": "must have no repository: a webhook is about no commit at a forge",
+            },
+        ]}),
+    );
+    bounded(list("Who is told what happens.", &one), NOTIFY_MAX)
 }
 
 fn prune() -> Value {
@@ -367,6 +411,7 @@ pub(crate) fn agent_spec() -> Value {
         vec![
             ("listen", text("The address of webhooks, probes and metrics: HOST:PORT.")),
             ("auditPath", text("The file that audit lines are appended to.")),
+            ("secretsPath", text("The folder with Secrets as files: NAMESPACE/NAME/KEY.")),
             ("kubeconfig", kubeconfig()),
             ("context", context()),
             ("targets", list("Where single GitSyncs are delivered to.", &target)),

@@ -1,6 +1,7 @@
 //! The structural schema of a status.
 
 use super::schema::{choice, count, duration, list, map, text, with};
+use crate::spec::NotifyEvent;
 use serde_json::{Value, json};
 
 /// `status`.
@@ -17,6 +18,7 @@ pub(super) fn status() -> Value {
             ("fetchedRef", text("The full name of the reference that was fetched.")),
             ("fetchedRevision", text("The commit that was fetched last.")),
             ("appliedRevision", text("The commit that was applied without a failure last.")),
+            ("appliedGeneration", number("The generation that it was applied under.")),
             ("healthyRevision", text("The commit that became healthy last.")),
             ("inventory", inventory()),
             ("drift", list("Objects that differ from the tree, the first of them.", &drift())),
@@ -36,8 +38,22 @@ pub(super) fn status() -> Value {
                     ],
                 ),
             ),
+            (
+                "notified",
+                with(
+                    map(
+                        "What the receivers of spec.notify were told last.",
+                        vec![("revision", text("The commit.")), ("event", told())],
+                    ),
+                    &json!({"required": ["revision", "event"]}),
+                ),
+            ),
         ],
     )
+}
+
+fn told() -> Value {
+    choice("What was told of it.", &NotifyEvent::ALL.map(NotifyEvent::name))
 }
 
 fn number(about: &str) -> Value {

@@ -99,6 +99,8 @@ pub struct Facts {
     pub drift: DriftFacts,
     /// Health of the applied objects; none while nothing was applied.
     pub health: Option<HealthFacts>,
+    /// The revision that the live objects are of, where its tree is at hand to heal to.
+    pub base: Option<String>,
 }
 
 /// What is known about the source. A revision whose signature is refused is no failure of the
@@ -410,12 +412,20 @@ pub(crate) fn is_exhausted(sync: &Valid, attempt: &Attempt) -> bool {
     failed && sync.spec().retry.limit.is_some_and(|limit| failures > limit)
 }
 
-/// When to revert drift: only on top of a revision that was applied and is still the wanted one.
+/// When to revert drift: on top of a revision that was applied and is still the wanted one, or on
+/// top of the last good one while the wanted one is refused or the source gives none. Never on
+/// top of one that was applied in part: then the tree is not what the objects should be.
 fn heal(sync: &Valid, facts: &Facts) -> Option<Step> {
     let attempt = facts.attempt.as_ref()?;
     let current = facts.source.fetched.as_deref() == Some(attempt.revision.as_str())
         && attempt.outcome == Outcome::Succeeded;
-    if !current || !sync.spec().self_heal.enabled {
+    let based = facts.base.is_some()
+        && match attempt.outcome {
+            Outcome::Refused => true,
+            Outcome::Succeeded => facts.source.fetched.is_none() && facts.source.failure.is_some(),
+            _ => false,
+        };
+    if !(current || based) || !sync.spec().self_heal.enabled {
         return None;
     }
     let (due, next) = (facts.drift.due, facts.drift.next);

@@ -9,6 +9,7 @@
 //! Durations are texts with a unit (`30s`, `1m30s`), times are RFC 3339. Nothing in a spec is a
 //! secret: credentials are named by Secret, and a URL that holds some is refused.
 
+mod notify;
 mod period;
 mod policy;
 mod source;
@@ -17,6 +18,10 @@ mod status;
 mod tests;
 mod valid;
 
+pub use notify::{
+    GITHUB_URL_DEFAULT, GITLAB_URL_DEFAULT, NOTIFY_KEY, NOTIFY_MAX, Notify, NotifyEvent,
+    NotifyKind, REPOSITORY_BYTES_MAX,
+};
 pub use period::Period;
 pub use policy::{
     Conflicts, Decryption, Dependency, Force, HealthRule, IgnoreRule, OnDelete,
@@ -29,7 +34,7 @@ pub use source::{
 };
 pub use status::{
     Condition, ConditionStatus, Counts, DRIFT_FIELDS_MAX, Drift, HealthCounts, InventorySummary,
-    MESSAGE_BYTES_MAX, Next, Operation, Outcome, STATUS_DRIFT_MAX, STATUS_HISTORY_MAX,
+    MESSAGE_BYTES_MAX, Next, Notified, Operation, Outcome, STATUS_DRIFT_MAX, STATUS_HISTORY_MAX,
     SignatureVerdict, Status, Timings, Trigger, bounded, condition, reason,
 };
 pub use valid::{
@@ -178,6 +183,9 @@ pub struct Spec {
     pub render: Render,
     /// How often a failed revision is tried again.
     pub retry: Retry,
+    /// Who is told what happens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
 }
 
 impl Default for Spec {
@@ -200,6 +208,7 @@ impl Default for Spec {
             decryption: None,
             render: Render::default(),
             retry: Retry::default(),
+            notify: Vec::new(),
         }
     }
 }

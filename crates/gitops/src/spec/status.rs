@@ -1,7 +1,7 @@
 //! What is seen of a GitSync. Everything in it is bounded, and nothing in it changes while
 //! nothing happens: a poll that finds no news writes no status.
 
-use super::Period;
+use super::{NotifyEvent, Period};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,9 @@ pub struct Status {
     /// The commit that was applied without a failure last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_revision: Option<String>,
+    /// The generation of the spec that it was applied under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_generation: Option<i64>,
     /// The commit that became healthy last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy_revision: Option<String>,
@@ -112,6 +115,9 @@ pub struct Status {
     /// What will be done next, when it is anything but the regular poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
+    /// What the receivers of `spec.notify` were told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notified: Option<Notified>,
 }
 
 impl Status {
@@ -402,4 +408,14 @@ pub struct Next {
     /// Not before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+}
+
+/// What receivers were told last, so that a restart neither repeats nor loses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notified {
+    /// The commit.
+    pub revision: String,
+    /// What was told of it.
+    pub event: NotifyEvent,
 }

@@ -142,6 +142,8 @@ impl Valid {
             HealthRules::default()
         });
         render(&sync.spec, &mut problems);
+        let (list, url) = (&sync.spec.notify, &sync.spec.source.url);
+        super::notify::check(list, url, tenancy, &mut problems);
         match reference {
             Some(reference) if problems.is_empty() => Ok(Self { sync, reference, health, ready }),
             _ => Err(problems),
@@ -266,7 +268,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// The names of ConfigMaps, Secrets and service accounts: labels joined by dots.
-fn is_object_name(text: &str) -> bool {
+pub(super) fn is_object_name(text: &str) -> bool {
     text.len() <= 253
         && text.split('.').all(|part| {
             let chars =

@@ -24,12 +24,15 @@ pub struct ClusterHome {
     events: Events,
     leadership: Leadership,
     owner: &'static str,
+    /// What people call the cluster.
+    name: String,
     /// By user; a connection keeps its discovery and its sockets.
     clients: std::sync::Mutex<BTreeMap<String, Client>>,
 }
 
 impl ClusterHome {
-    /// A home for the time of one leadership. `owner` is the field manager of what we write.
+    /// A home for the time of one leadership. `owner` is the field manager of what we write,
+    /// `name` what people call the cluster.
     #[must_use]
     pub fn new(
         client: Client,
@@ -37,9 +40,10 @@ impl ClusterHome {
         events: Events,
         leadership: Leadership,
         owner: &'static str,
+        name: String,
     ) -> Self {
         let clients = std::sync::Mutex::default();
-        Self { client, connect, events, leadership, owner, clients }
+        Self { client, connect, events, leadership, owner, name, clients }
     }
 
     async fn resource(&self, kind: &GroupVersionKind) -> Result<Arc<Resource>, ReconcileError> {
@@ -71,13 +75,14 @@ impl ClusterHome {
 
     async fn read(
         &self,
+        client: &Client,
         kind: MaterialKind,
         namespace: &str,
         name: &str,
     ) -> Result<Option<Material>, ReconcileError> {
         let gvk = GroupVersionKind::from_api_version("v1", kind.name());
         let resource = self.resource(&gvk).await?;
-        let found = self.client.get(&resource, namespace, name).await;
+        let found = client.get(&resource, namespace, name).await;
         let found = found.map_err(|source| ReconcileError::Material {
             kind: kind.name(),
             namespace: namespace.to_owned(),
@@ -190,7 +195,23 @@ impl Home for ClusterHome {
         kind: MaterialKind,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>> {
-        self.read(kind, &sync.namespace, name).boxed()
+        self.read(&self.client, kind, &sync.namespace, name).boxed()
+    }
+
+    fn own_secret<'a>(
+        &'a self,
+        sync: &'a Valid,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Material>, ReconcileError>> {
+        async move {
+            let client = self.act_as(sync).await?;
+            self.read(&client, MaterialKind::Secret, &sync.key().namespace, name).await
+        }
+        .boxed()
+    }
+
+    fn cluster_name(&self, _: &SyncKey) -> String {
+        self.name.clone()
     }
 
     fn write_status<'a>(

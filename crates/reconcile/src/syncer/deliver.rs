@@ -1,19 +1,16 @@
-//! The actions: fetch a revision, apply it, look for drift, heal it.
+//! The actions on the cluster: apply a revision, look for drift, heal it.
 
 use super::tell::{chain, rounded};
 use super::{AttemptState, Loaded, Syncer, calls};
 use crate::numbers::Phase;
-use delivery::{DriftKind, Event, Live, LoadOptions, OutcomeResult, Progress, Report};
+use delivery::{DriftKind, Event, Live, OutcomeResult, Progress, Report};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
 use model::{Explain, Retry};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use sync::{Action, Plan, Problem};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Problems that one message names.
 const PROBLEMS_NAMED_MAX: usize = 5;
@@ -49,147 +46,6 @@ impl End {
 }
 
 impl Syncer {
-    /// Asks the source which commit the reference names.
-    pub(super) async fn poll(&mut self, valid: &Valid) {
-        let began = Instant::now();
-        let shared = self.shared.clone();
-        let cache = &shared.options.cache;
-        let found = match self.keys.fetch(shared.home.as_ref(), valid, cache).await {
-            Ok(fetch) => {
-                let connections = shared.connections.clone();
-                on_a_thread(&shared.stop, move |cancel| connections.poll(&fetch, cancel)).await
-            }
-            Err(error) => return self.asked(began, Err(told(&error))),
-        };
-        let found = match found {
-            Ok(Ok(head)) => Ok((head.commit, Some(head.reference))),
-            Ok(Err(error)) => Err(told(&error)),
-            Err(message) => Err((message, None)),
-        };
-        self.asked(began, found);
-    }
-
-    /// A look at the source ended: with the commit and where it was found, or with a failure.
-    fn asked(&mut self, began: Instant, found: Result<(String, Option<String>), Told>) {
-        self.source.asked = Some(Instant::now());
-        self.source.generation = self.sync.metadata.generation;
-        // Pushes that came while this look was under way may be newer than what it found.
-        if self.push.is_some_and(|at| at <= began) {
-            self.push = None;
-        }
-        match found {
-            Ok((commit, reference)) => {
-                self.source.news = self.source.head.as_deref() != Some(&commit);
-                let result = if self.source.news { "changed" } else { "unchanged" };
-                self.shared.numbers.git(result);
-                if self.source.news {
-                    self.heard.get_or_insert_with(|| self.shared.options.clock.now());
-                }
-                self.source.head = Some(commit);
-                self.source.failure = None;
-                if reference.is_some() {
-                    self.status.fetched_ref = reference;
-                }
-            }
-            Err((message, retry_after)) => {
-                self.shared.numbers.git("failed");
-                self.keys.forget();
-                let failures = self.source.failure.as_ref().map_or(0, |failure| failure.failures);
-                let reason = reason::FETCH_FAILED.to_owned();
-                let failures = failures.saturating_add(1);
-                self.source.failure = Some(Failure { failures, retry_after, reason, message });
-            }
-        }
-    }
-
-    /// Brings the wanted revision here, with its tree.
-    pub(super) async fn fetch(&mut self, valid: &Valid) {
-        let began = Instant::now();
-        if matches!(valid.reference(), gitops::spec::Reference::Semver(_)) {
-            // Only a poll tells which tag it was.
-            self.poll(valid).await;
-        }
-        match Box::pin(self.fetched(valid)).await {
-            Ok(loaded) => {
-                let commit = loaded.as_ref().map(|loaded| loaded.commit.id.clone());
-                let commit = commit.or_else(|| Some(self.loaded.as_ref()?.commit.id.clone()));
-                let reference = match valid.reference() {
-                    gitops::spec::Reference::Branch(name) => Some(format!("refs/heads/{name}")),
-                    gitops::spec::Reference::Tag(name) => Some(format!("refs/tags/{name}")),
-                    _ => None,
-                };
-                self.asked(began, Ok((commit.clone().unwrap_or_default(), reference)));
-                self.status.fetched_revision = commit;
-                let heard = self.heard.take();
-                if let Some(mut loaded) = loaded {
-                    loaded.detected = heard.unwrap_or(loaded.detected);
-                    self.shared.numbers.took(Phase::Fetch, loaded.took);
-                    self.loaded = Some(loaded);
-                }
-            }
-            Err(failure) => self.asked(began, Err(failure)),
-        }
-    }
-
-    /// The wanted revision; `None` when it is at hand already.
-    async fn fetched(&mut self, valid: &Valid) -> Result<Option<Loaded>, Told> {
-        let shared = self.shared.clone();
-        let cache = shared.options.cache.clone();
-        let fetch = self.keys.fetch(shared.home.as_ref(), valid, &cache).await;
-        let fetch = fetch.map_err(|error| told(&error))?;
-        let detected = shared.options.clock.now();
-        let began = Instant::now();
-        let (spec, path) = (fetch.clone(), fetch.path.clone());
-        let connections = shared.connections.clone();
-        let files = on_a_thread(&shared.stop, move |cancel| {
-            connections.fetch(&fetch, &cache, cancel, &|step| tracing::debug!(?step, "fetching"))
-        })
-        .await;
-        let files = files.map_err(|error| (error, None))?.map_err(|error| told(&error))?;
-        let Some(commit) = files.commit().cloned() else {
-            return Err(("the source has no commit".to_owned(), None));
-        };
-        if self.loaded.as_ref().is_some_and(|loaded| loaded.commit.id == commit.id) {
-            return Ok(None);
-        }
-        let tags = files.tags().to_vec();
-        let files = Arc::new(files);
-        let found = self.identities(valid).await.map_err(|error| told(&error))?;
-        let load = LoadOptions {
-            cache: Some(shared.trees.clone()),
-            render: Self::rendering(valid),
-            keys: found.keys,
-        };
-        let read = match found.problem {
-            Some(problem) => Ok(Err(problem)),
-            None => delivery::read(files, &path, &load, &shared.stop).await.map(Ok),
-        };
-        let tree = match read {
-            Ok(tree) => tree.map(Arc::new),
-            // The source as such failed; everything else is the revision's own fault.
-            Err(
-                error @ (delivery::DeliveryError::Source(_) | delivery::DeliveryError::Stopped),
-            ) => {
-                return Err(told(&error));
-            }
-            Err(error) => Err(with_hint(chain(&error), &error)),
-        };
-        let (keys, took) = (found.digest, began.elapsed());
-        Ok(Some(Loaded { commit, tags, fetch: spec, tree, keys, detected, took }))
-    }
-
-    /// Whether the tree at hand was read with other keys than there are now.
-    async fn has_other_keys(&self, valid: &Valid) -> bool {
-        let Some(loaded) = &self.loaded else { return false };
-        match self.identities(valid).await {
-            Ok(found) => found.digest != loaded.keys,
-            Err(error) => {
-                tracing::warn!(sync = %self.key, error = chain(&error), "keys were not read");
-                false
-            }
-        }
-    }
-
     fn operation(&self, loaded: &Loaded, trigger: Trigger) -> Operation {
         let person = |person: &repo::Person| format!("{} <{}>", person.name, person.email);
         Operation {
@@ -210,6 +66,9 @@ impl Syncer {
         }
         let Some(loaded) = self.loaded.take() else { return };
         self.manual = None;
+        // The fetch has answered the push that brought it.
+        let told = trigger == Trigger::Poll && loaded.pushed;
+        let trigger = if told { Trigger::Webhook } else { trigger };
         let mut operation = self.operation(&loaded, trigger);
         operation.detected_at = jiff::Timestamp::try_from(loaded.detected).ok();
         operation.timings.fetch = Some(Period(rounded(loaded.took)));
@@ -228,6 +87,9 @@ impl Syncer {
         let now = self.shared.options.clock.now();
         if let Ok(whole) = now.duration_since(loaded.detected) {
             self.shared.numbers.took(Phase::Detection, whole);
+        }
+        if end.outcome == Outcome::Succeeded {
+            self.good = Some(loaded.clone());
         }
         self.loaded = Some(loaded);
         self.fights.forgive();
@@ -259,6 +121,7 @@ impl Syncer {
         self.status.failures = failure.as_ref().map_or(0, |failure| failure.failures);
         if succeeded {
             self.status.applied_revision = Some(revision.clone());
+            self.status.applied_generation = Some(generation);
         }
         let outcome = end.outcome;
         let attempt = Attempt { revision, generation, outcome, age: Duration::ZERO, failure };
@@ -285,6 +148,8 @@ impl Syncer {
             Err(problem) => return End::refused(reason::INVALID_SPEC, problem),
         };
         let cancel = self.shared.stop.child_token();
+        // From here on the memory is aimed at this tree; a refusal aims it back.
+        self.looking = false;
         match calls::plan(&live, &tree, &options, &cancel).await {
             Ok(plan) => {
                 if let Some(refusal) = refusal(&plan) {
@@ -309,14 +174,9 @@ impl Syncer {
 
     /// After a restart the memory is aimed at the tree; after that drift is read from it.
     pub(super) async fn look(&mut self, valid: &Valid) {
-        let Some(Loaded { commit, tree: Ok(tree), .. }) = &self.loaded else { return };
+        self.recall(valid).await;
+        let Some(Loaded { tree: Ok(tree), .. }) = self.base() else { return };
         let tree = tree.clone();
-        let current = self.attempt.as_ref().is_some_and(|state| {
-            state.attempt.outcome == Outcome::Succeeded && state.attempt.revision == commit.id
-        });
-        if !current {
-            return;
-        }
         let Ok(options) = self.options(valid, Trigger::Poll) else { return };
         let live = match self.follow(valid).await {
             Ok((_, live)) => live,
@@ -328,9 +188,15 @@ impl Syncer {
         if !self.looking {
             let cancel = self.shared.stop.child_token();
             match calls::plan(&live, &tree, &options, &cancel).await {
-                Ok(_) => {
+                Ok(plan) => {
                     self.looking = true;
                     self.drift.touched = true;
+                    let now = Instant::now();
+                    // The tree was applied before, so what would be made was there once.
+                    let gone = plan.operations.into_iter().filter(|operation| {
+                        operation.action == Action::Create && operation.phase.is_none()
+                    });
+                    self.drift.missing = gone.map(|gone| (gone.object, now)).collect();
                 }
                 Err(error) => {
                     self.trouble(&error);
@@ -348,7 +214,17 @@ impl Syncer {
         let before = std::mem::take(&mut self.drift.told);
         let known = std::mem::take(&mut self.drift.noticed);
         self.drift.drifted.clear();
-        for drift in live.drifted() {
+        let mut drifted = live.drifted();
+        self.drift.missing.retain(|id, _| live.seen(id).is_none());
+        for (id, noticed) in &self.drift.missing {
+            if drifted.iter().any(|drift| drift.object == *id) {
+                continue;
+            }
+            let (object, noticed) = (id.clone(), *noticed);
+            let (kind, managers, heals) = (DriftKind::Gone, Vec::new(), true);
+            drifted.push(delivery::Drift { object, kind, managers, heals, noticed });
+        }
+        for drift in drifted {
             let id = &drift.object;
             let manager = drift.managers.first().cloned();
             if known.get(id) != Some(&drift.noticed) {
@@ -378,9 +254,11 @@ impl Syncer {
 
     /// Reverts drift.
     pub(super) async fn heal(&mut self, valid: &Valid) {
-        let Some(loaded) = self.loaded.take() else { return };
-        let mut operation = self.operation(&loaded, Trigger::Drift);
-        self.loaded = Some(loaded);
+        let Some(loaded) = self.base() else { return };
+        let mut operation = self.operation(loaded, Trigger::Drift);
+        // A revision that was refused stays the last try, whatever becomes of the one before.
+        let refused =
+            self.attempt.as_ref().is_some_and(|state| state.attempt.revision != operation.revision);
         operation.detected_at = self.drift.told.iter().filter_map(|drift| drift.since).min();
         let due = self.fights.plan(&self.drift.drifted, true, self.born.elapsed()).now;
         let names: Vec<String> = self
@@ -422,21 +300,14 @@ impl Syncer {
         if end.outcome == Outcome::Succeeded {
             operation.message = format!("reverted {}", names.join("; "));
             self.finish(valid, operation);
+        } else if refused {
+            operation.message = end.message;
+            end.reason.clone_into(&mut operation.reason);
+            self.finish(valid, operation);
         } else {
             self.ended(valid, operation, end);
         }
     }
-}
-
-/// A sentence, and the pause that the other side asked for.
-type Told = (String, Option<Duration>);
-
-fn told(error: &dyn Explain) -> Told {
-    let after = match error.retry() {
-        Retry::After(pause) => Some(pause),
-        _ => None,
-    };
-    (with_hint(chain(error), error), after)
 }
 
 fn end_of_heal(outcomes: &[delivery::Outcome]) -> End {
@@ -537,29 +408,11 @@ fn sentence(problems: &[Problem]) -> String {
     parts.join("; ")
 }
 
-fn with_hint(text: String, error: &dyn Explain) -> String {
+pub(super) fn with_hint(text: String, error: &dyn Explain) -> String {
     match error.hint() {
         Some(hint) => format!("{text} ({})", hint.as_str()),
         None => text,
     }
-}
-
-/// Blocking work that a stop ends soon.
-pub(crate) async fn on_a_thread<T: Send + 'static>(
-    stop: &CancellationToken,
-    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
-) -> Result<T, String> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = flag.clone();
-    let mut work = tokio::task::spawn_blocking(move || work(&seen));
-    let joined = tokio::select! {
-        joined = &mut work => joined,
-        () = stop.cancelled() => {
-            flag.store(true, Ordering::Relaxed);
-            work.await
-        }
-    };
-    joined.map_err(|error| format!("an internal task failed: {error}"))
 }
 
 /// What happens, in the log.

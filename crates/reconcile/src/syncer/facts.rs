@@ -44,6 +44,7 @@ impl Syncer {
             cycle: self.cycle(valid),
             drift: plan.facts(),
             health,
+            base: self.base().map(|loaded| loaded.commit.id.clone()),
         }
     }
 

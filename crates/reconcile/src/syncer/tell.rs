@@ -5,13 +5,17 @@ use crate::numbers::Phase;
 use cluster::News;
 use gitops::audit::{AuditEvent, EventType};
 use gitops::decide::Decision;
+use gitops::notify;
 use gitops::spec::{
-    HealthCounts, InventorySummary, Operation, Outcome, Period, Status, Trigger, Valid, condition,
-    reason,
+    HealthCounts, InventorySummary, NotifyEvent, Operation, Outcome, Period, Status, Trigger,
+    Valid, condition, reason,
 };
 use std::time::Duration;
 use sync::Action;
+use tokio::time::Instant;
 
+/// Drift from one revision is notified at most once in this time.
+const DRIFT_PAUSE: Duration = Duration::from_secs(600);
 /// Bytes of a note in an event; the whole stands in the status.
 const NOTE_BYTES_MAX: usize = 900;
 
@@ -85,12 +89,41 @@ impl Syncer {
             Ok(()) => {
                 self.written = Some(self.status.clone());
                 self.shared.publish(&self.key, &self.status);
+                self.notify();
                 if let Some(news) = turned {
                     self.shared.home.tell(&self.sync, news).await;
                 }
                 None
             }
             Err(error) => Some(self.trouble(&error)),
+        }
+    }
+
+    /// Tells the receivers of `spec.notify` what the status says and they do not know yet: the
+    /// state of a revision once, drift of one revision once in a while.
+    fn notify(&mut self) {
+        if self.letters.is_empty() {
+            return;
+        }
+        let uid = self.sync.metadata.uid.clone().unwrap_or_default();
+        let status = &self.status;
+        if let Some(state) = notify::state(status).filter(|state| self.told.as_ref() != Some(state))
+            && let Some(letter) = notify::letter(&self.key, &uid, state.event, status)
+        {
+            self.letters.send(letter, Some(state.clone()));
+            self.told = Some(state);
+        }
+        let revision = status.applied_revision.clone().unwrap_or_default();
+        let known = self
+            .told_drift
+            .as_ref()
+            .is_some_and(|(known, at)| *known == revision && at.elapsed() < DRIFT_PAUSE);
+        if status.drift_total > 0
+            && !known
+            && let Some(letter) = notify::letter(&self.key, &uid, NotifyEvent::Drift, status)
+        {
+            self.letters.send(letter, None);
+            self.told_drift = Some((revision, Instant::now()));
         }
     }
 

@@ -1,7 +1,6 @@
 //! `orlop sync describe`: one GitSync in full.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{NamedArgs, Syncs};
+use super::gitsync::{LookArgs, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -16,7 +15,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "describe",
     clap: || {
         let about = "Show a GitSync: what it wants, what it did, what keeps it";
-        DescribeArgs::augment_args(clap::Command::new("describe")).about(about)
+        LookArgs::augment_args(clap::Command::new("describe")).about(about)
     },
     exits: &[
         (Exit::Clean, "shown"),
@@ -27,18 +26,8 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-#[derive(Args)]
-struct DescribeArgs {
-    #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
-    let args = DescribeArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
+    let args = LookArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
         let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;

@@ -1,7 +1,6 @@
 //! `orlop sync history`: what was delivered when, by whom, and what came of it.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{NamedArgs, Syncs};
+use super::gitsync::{LookArgs, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -10,6 +9,9 @@ use crate::render;
 use crate::terminal;
 use clap::{ArgMatches, Args, FromArgMatches};
 use model::Exit;
+
+/// Operations that are shown unless told otherwise.
+const SHOWN_DEFAULT: usize = 20;
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -30,22 +32,26 @@ pub(crate) const COMMAND: Command = Command {
 #[derive(Args)]
 struct HistoryArgs {
     #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
+    on: LookArgs,
+    /// How many operations are shown, newest first; up to 1,000 are kept
+    #[arg(long, value_name = "N", default_value_t = SHOWN_DEFAULT)]
+    limit: usize,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let args = HistoryArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
-        let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;
-        let sync = session.unless_stopped(syncs.get(&args.sync.name)).await?;
-        let history = sync.status.unwrap_or_default().history;
+        let LookArgs { sync, cluster, output } = args.on;
+        let syncs = Syncs::connect(&session, &cluster, sync.namespace.as_ref()).await?;
+        let history = session.unless_stopped(async {
+            let sync = syncs.get(&sync.name).await?;
+            syncs.past(&sync).await
+        });
+        let mut history = history.await?;
+        history.truncate(args.limit);
         let text = || render::gitsync::history(&history, session.out);
-        terminal::print_as(&history, args.output.format, text)?;
+        terminal::print_as(&history, output.format, text)?;
         Ok(Exit::Clean)
     })
 }

@@ -1,7 +1,6 @@
 //! `orlop sync reconcile`: a look at the source now.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{DryRunArgs, NamedArgs, Syncs, failed};
+use super::gitsync::{ChangeArgs, Syncs, failed};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -33,24 +32,19 @@ pub(crate) const COMMAND: Command = Command {
 #[derive(Args)]
 struct ReconcileArgs {
     #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    change: DryRunArgs,
+    on: ChangeArgs,
     /// Do not wait until the run was made
     #[arg(long, help_heading = "Waiting", conflicts_with = "dry_run")]
     no_wait: bool,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let args = ReconcileArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
-        let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;
-        let (name, dry_run) = (&args.sync.name, args.change.dry_run);
+        let syncs =
+            Syncs::connect(&session, &args.on.cluster, args.on.sync.namespace.as_ref()).await?;
+        let (name, dry_run) = (&args.on.sync.name, args.on.change.dry_run);
         let asked = jiff::Timestamp::now().to_string();
         let patch = json!({"metadata": {"annotations": {RECONCILE_ANNOTATION: asked}}});
         let sync = session
@@ -64,7 +58,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
             (_, true) => format!("{} was asked\n", sync.key()),
             _ => format!("{}: {}\n", sync.key(), verdict(&sync)),
         };
-        terminal::print_as(&sync, args.output.format, text)?;
+        terminal::print_as(&sync, args.on.output.format, text)?;
         let failed = !dry_run && !args.no_wait && !is_ready(&sync);
         Ok(if failed { Exit::Findings } else { Exit::Clean })
     })
@@ -74,7 +68,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
 async fn wait(syncs: &Syncs, name: &str, asked: &str) -> Result<GitSync, CliError> {
     let namespace = syncs.namespace.clone();
     let options = ListOptions { namespace, ..ListOptions::default() };
-    let mut watch = syncs.client.watch(&syncs.resource, options);
+    let mut watch = syncs.client.watch(syncs.kind()?, options);
     loop {
         let object = match watch.next().await.map_err(failed)? {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => object,

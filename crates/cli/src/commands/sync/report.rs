@@ -13,6 +13,7 @@ use gitops::report::{COLUMNS, Input, Report};
 use gitops::spec::{GitSync, SyncKey};
 use jiff::Timestamp;
 use model::{Exit, Span};
+use std::collections::BTreeMap;
 
 /// The command.
 pub(crate) const COMMAND: Command = Command {
@@ -32,7 +33,7 @@ pub(crate) const COMMAND: Command = Command {
 
 #[derive(Args)]
 struct ReportArgs {
-    /// The time up to now that is looked at; the status of a GitSync keeps its last 10 operations
+    /// The time up to now that is looked at; 1,000 operations of a GitSync are kept
     #[arg(long, value_name = "DURATION", default_value = "30d")]
     window: Span,
     /// Namespace [default: the context's]
@@ -52,17 +53,25 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
         let syncs = Syncs::connect(&session, &args.cluster, args.namespace.as_ref()).await?;
-        let list = session.unless_stopped(syncs.list(args.all_namespaces)).await?;
+        let (list, histories) = session
+            .unless_stopped(async {
+                let list = syncs.list(args.all_namespaces).await?;
+                Ok((list, syncs.histories(args.all_namespaces).await?))
+            })
+            .await?;
         let to = Timestamp::now();
         let from = to.checked_sub(args.window.0).unwrap_or(Timestamp::UNIX_EPOCH);
-        let report = make(&list, from, to);
+        let report = make(&list, &histories, from, to);
         terminal::print_as(&report, args.output.format, || table(&report))?;
         Ok(Exit::Clean)
     })
 }
 
-fn make(list: &[GitSync], from: Timestamp, to: Timestamp) -> Report {
-    let known: Vec<(SyncKey, Vec<Record>, u32, u32)> = list.iter().map(facts).collect();
+type Histories = BTreeMap<SyncKey, String>;
+
+fn make(list: &[GitSync], histories: &Histories, from: Timestamp, to: Timestamp) -> Report {
+    let known: Vec<(SyncKey, Vec<Record>, u32, u32)> =
+        list.iter().map(|sync| facts(sync, histories)).collect();
     let inputs: Vec<Input<'_>> = known
         .iter()
         .map(|(key, records, managed, watched)| Input {
@@ -76,9 +85,10 @@ fn make(list: &[GitSync], from: Timestamp, to: Timestamp) -> Report {
 }
 
 /// Records oldest first; what is managed, and what of it is seen by a watch.
-fn facts(sync: &GitSync) -> (SyncKey, Vec<Record>, u32, u32) {
+fn facts(sync: &GitSync, histories: &Histories) -> (SyncKey, Vec<Record>, u32, u32) {
     let status = sync.status.clone().unwrap_or_default();
-    let records = status.history.iter().rev().filter_map(Record::of).collect();
+    let lines = histories.get(&sync.key()).map(String::as_str).unwrap_or_default();
+    let records = reconcile::whole_history(lines, &status).records().cloned().collect();
     let inventory = status.inventory.unwrap_or_default();
     let watched = if sync.spec.suspend {
         0

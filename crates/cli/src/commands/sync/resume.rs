@@ -1,7 +1,6 @@
 //! `orlop sync resume`: a GitSync goes on.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{DryRunArgs, NamedArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
+use super::gitsync::{ChangeArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -17,7 +16,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "resume",
     clap: || {
         let about = "Let a GitSync go on after `suspend` or `rollback`";
-        ResumeArgs::augment_args(clap::Command::new("resume")).about(about)
+        ChangeArgs::augment_args(clap::Command::new("resume")).about(about)
     },
     exits: &[
         (Exit::Clean, "done, or with --dry-run accepted by the server"),
@@ -28,20 +27,8 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-#[derive(Args)]
-struct ResumeArgs {
-    #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    change: DryRunArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
-    let args = ResumeArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
+    let args = ChangeArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
         let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;

@@ -1,7 +1,6 @@
 //! `orlop sync rollback`: back to a revision that was healthy.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{DryRunArgs, NamedArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
+use super::gitsync::{ChangeArgs, ROLLBACK_FROM, ROLLBACK_REASON, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -32,48 +31,44 @@ pub(crate) const COMMAND: Command = Command {
 #[derive(Args)]
 struct RollbackArgs {
     #[command(flatten)]
-    sync: NamedArgs,
+    on: ChangeArgs,
     /// Why; kept on the GitSync
     #[arg(long, value_name = "TEXT", help_heading = "Changes")]
     reason: String,
     /// The revision [default: the newest healthy one before the present one]
     #[arg(long, value_name = "COMMIT", help_heading = "Changes")]
     to: Option<String>,
-    #[command(flatten)]
-    change: DryRunArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     let args = RollbackArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
-        let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;
-        let dry_run = args.change.dry_run;
+        let syncs =
+            Syncs::connect(&session, &args.on.cluster, args.on.sync.namespace.as_ref()).await?;
+        let dry_run = args.on.change.dry_run;
         let (sync, revision) = session
             .unless_stopped(async {
-                let sync = syncs.get(&args.sync.name).await?;
-                let revision = target(&sync, args.to.as_deref())?;
+                let sync = syncs.get(&args.on.sync.name).await?;
+                let past = syncs.past(&sync).await?;
+                let revision = target(&sync, &past, args.to.as_deref())?;
                 let patch = patch(&sync, &revision, &args.reason)?;
-                Ok((syncs.patch(&args.sync.name, &patch, dry_run).await?, revision))
+                Ok((syncs.patch(&args.on.sync.name, &patch, dry_run).await?, revision))
             })
             .await?;
         let verb = if dry_run { "would deliver" } else { "delivers" };
         let text = || format!("{} {verb} {revision} until `orlop sync resume`\n", sync.key());
-        terminal::print_as(&sync, args.output.format, text)?;
+        terminal::print_as(&sync, args.on.output.format, text)?;
         Ok(Exit::Clean)
     })
 }
 
 /// The revision to go back to: one of the history that became healthy.
-fn target(sync: &GitSync, wanted: Option<&str>) -> Result<String, CliError> {
+fn target(sync: &GitSync, past: &[Operation], wanted: Option<&str>) -> Result<String, CliError> {
     let status = sync.status.clone().unwrap_or_default();
     let current = status.last_operation.as_ref().map(|last| last.revision.clone());
     let healthy: Vec<&Operation> =
-        status.history.iter().filter(|operation| operation.healthy_at.is_some()).collect();
+        past.iter().filter(|operation| operation.healthy_at.is_some()).collect();
     let found = match wanted {
         Some(wanted) => healthy.iter().find(|operation| operation.revision.starts_with(wanted)),
         None => healthy.iter().find(|operation| Some(&operation.revision) != current.as_ref()),
@@ -129,10 +124,12 @@ mod tests {
 
     #[test]
     fn only_a_revision_that_was_healthy_is_gone_back_to() {
-        assert_eq!(target(&sync(), None).unwrap(), "a".repeat(40));
-        assert_eq!(target(&sync(), Some("aaa")).unwrap(), "a".repeat(40));
-        assert!(target(&sync(), Some("bbb")).is_err());
-        assert!(target(&GitSync::default(), None).is_err());
+        let sync = sync();
+        let past = sync.status.clone().unwrap().history;
+        assert_eq!(target(&sync, &past, None).unwrap(), "a".repeat(40));
+        assert_eq!(target(&sync, &past, Some("aaa")).unwrap(), "a".repeat(40));
+        assert!(target(&sync, &past, Some("bbb")).is_err());
+        assert!(target(&GitSync::default(), &[], None).is_err());
     }
 
     #[test]

@@ -47,11 +47,11 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
         problems: problems.iter().map(ToString::to_string).collect(),
     })?;
     let cache = cache_dir(context.host)?;
-    let base = args.file.parent().map(PathBuf::from).unwrap_or_default();
+    let path = args.file.clone();
     session::run(context, Config::default(), |session| async move {
         let stop = session.interrupt.token().clone();
         let connect = cluster::ConnectOptions::default();
-        let ran = reconcile::run_host(file, base, connect, cache, stop).await;
+        let ran = reconcile::run_host(path, file, connect, cache, stop).await;
         ran.map_err(|error| CliError::Reconcile(Box::new(error)))?;
         Ok(Exit::Clean)
     })

@@ -1,7 +1,6 @@
 //! `orlop sync suspend`: a GitSync rests.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{DryRunArgs, NamedArgs, Syncs};
+use super::gitsync::{ChangeArgs, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -16,7 +15,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "suspend",
     clap: || {
         let about = "Stop a GitSync: nothing is delivered or healed until it is resumed";
-        SuspendArgs::augment_args(clap::Command::new("suspend")).about(about)
+        ChangeArgs::augment_args(clap::Command::new("suspend")).about(about)
     },
     exits: &[
         (Exit::Clean, "done, or with --dry-run accepted by the server"),
@@ -27,20 +26,8 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-#[derive(Args)]
-struct SuspendArgs {
-    #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    change: DryRunArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
-    let args = SuspendArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
+    let args = ChangeArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
         let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;

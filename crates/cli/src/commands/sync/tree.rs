@@ -1,7 +1,6 @@
 //! `orlop sync tree`: what a GitSync manages, with its health.
 
-use super::arguments::{ClusterArgs, OutputArgs};
-use super::gitsync::{NamedArgs, Syncs};
+use super::gitsync::{LookArgs, Syncs};
 use super::session;
 use crate::CliError;
 use crate::commands::help::grammar_mistake;
@@ -18,7 +17,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "tree",
     clap: || {
         let about = "Show the objects of a GitSync as a tree with their health";
-        TreeArgs::augment_args(clap::Command::new("tree")).about(about)
+        LookArgs::augment_args(clap::Command::new("tree")).about(about)
     },
     exits: &[
         (Exit::Clean, "every object is healthy, or suspended on purpose"),
@@ -30,18 +29,8 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-#[derive(Args)]
-struct TreeArgs {
-    #[command(flatten)]
-    sync: NamedArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
-    let args = TreeArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
+    let args = LookArgs::from_arg_matches(matches).map_err(grammar_mistake)?;
     let config = context.load_config()?;
     session::run(context, config, |session| async move {
         let syncs = Syncs::connect(&session, &args.cluster, args.sync.namespace.as_ref()).await?;

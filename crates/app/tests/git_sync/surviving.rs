@@ -1,0 +1,207 @@
+//! What it must survive. Each of these is short here; `ORLOP_SOAK_SECONDS` makes it as long as the
+//! figure says.
+
+use crate::bed::{Bed, ready_reason};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use testkit::proxy::Proxy;
+
+/// How long a soak goes on; none for the short form.
+fn soak() -> Option<Duration> {
+    let seconds = std::env::var("ORLOP_SOAK_SECONDS").ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[test]
+fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
+    const KILLS: usize = 3;
+    const BETWEEN: Duration = Duration::from_secs(20);
+    let Some(bed) = Bed::new() else { return };
+    let kept = bed.push(&[("one", "0"), ("kept", "x")]);
+    bed.sync("web", "app", "  prune: {maxPercent: 100}\n");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &kept);
+    let uid = bed.get("cm/kept", ".metadata.uid");
+    let (began, soak) = (Instant::now(), soak());
+    let mut round = 0;
+    loop {
+        round += 1;
+        bed.cluster.kill_api_server();
+        bed.push(&[("one", &format!("{round} while it is away")), ("kept", "x")]);
+        bed.cluster.start_api_server();
+        let name = format!("round-{round}");
+        let next = bed.push(&[("one", &round.to_string()), ("kept", "x"), (&name, "x")]);
+        bed.wait("web", ".status.healthyRevision", &next);
+        assert_eq!(bed.get("cm/one", ".data.value"), round.to_string());
+        assert_eq!(bed.get(&format!("cm/{name}"), ".data.value"), "x");
+        assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was made again");
+        match soak {
+            Some(soak) if began.elapsed() < soak => std::thread::sleep(BETWEEN),
+            None if round < KILLS => {}
+            _ => break,
+        }
+    }
+    let gone = format!("cm/round-{}", round - 1);
+    assert_eq!(bed.get(&gone, ".data.value"), "", "what left the tree is pruned");
+    drop(controller);
+}
+
+/// Streams a commit with one file of zeros to Git, which packs it without holding it.
+fn push_zeros(bed: &Bed, mebibytes: u64) -> String {
+    const MEBIBYTE: u64 = 1024 * 1024;
+    let mut child = Command::new("git")
+        .args(["-c", "core.compression=1", "-c", "core.bigFileThreshold=1m", "fast-import"])
+        .arg("--quiet")
+        .current_dir(bed.repository.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let parent = bed.repository.id("main").unwrap();
+    write!(
+        to,
+        "commit refs/heads/main\ncommitter T <t@example.org> 1800000000 +0000\ndata 4\nhuge\n\
+         from {parent}\nM 100644 inline app/huge.yaml\ndata {}\n",
+        mebibytes * MEBIBYTE
+    )
+    .unwrap();
+    let zeros = vec![0_u8; usize::try_from(MEBIBYTE).unwrap()];
+    (0..mebibytes).for_each(|_| to.write_all(&zeros).unwrap());
+    to.write_all(b"\n").unwrap();
+    drop(to);
+    assert!(child.wait().unwrap().success());
+    bed.repository.id("main").unwrap()
+}
+
+#[test]
+fn gitops_15_a_file_beyond_the_limit_is_refused_in_memory_that_does_not_grow_with_it() {
+    const SHORT_MEBIBYTES: u64 = 512;
+    const LONG_MEBIBYTES: u64 = 10 * 1024;
+    const RSS_KIB_MAX: u64 = 200 * 1024;
+    let Some(bed) = Bed::new() else { return };
+    let good = bed.push(&[("one", "a")]);
+    bed.sync("web", "app", "");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &good);
+    let size = if soak().is_some() { LONG_MEBIBYTES } else { SHORT_MEBIBYTES };
+    push_zeros(&bed, size);
+    bed.wait("web", ready_reason(), "FetchFailed");
+    let shown = bed.describe("web");
+    assert!(shown.contains("huge.yaml") || shown.contains("larger"), "{shown}");
+    let status = format!("/proc/{}/status", controller.child.id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(peak < RSS_KIB_MAX, "{peak} KiB for {size} MiB");
+    assert_eq!(bed.get("cm/one", ".data.value"), "a");
+    let mended = bed.push(&[("one", "b")]);
+    bed.wait("web", ".status.healthyRevision", &mended);
+}
+
+#[test]
+fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a_write() {
+    const SHORT_OBJECTS: usize = 100;
+    const LONG_OBJECTS: usize = 1000;
+    /// Looks at the source in the short form; one a second.
+    const LOOKS: u64 = 5;
+    let Some(mut bed) = Bed::new() else { return };
+    let objects = if soak().is_some() { LONG_OBJECTS } else { SHORT_OBJECTS };
+    let served = ["v1", "v1beta1", "v1alpha1"].into_iter().any(|version| {
+        let text = POLICY.replace("k8s.io/v1", &format!("k8s.io/{version}"));
+        let policy = bed.desk.file("policy.yaml", &text);
+        let line = ["apply", "--server-side", "-f", policy.to_str().unwrap()];
+        bed.cluster.kubectl().args(line).output().unwrap().status.success()
+    });
+    if !served {
+        testkit::cluster::skip("MutatingAdmissionPolicy is not served");
+        return;
+    }
+    // The policy is in force when it has changed something.
+    let end = Instant::now() + crate::running::WAIT;
+    loop {
+        bed.cluster.kubectl_ok(&["create", "configmap", "probe"]);
+        let injected = bed.get("cm/probe", ".metadata.annotations.injected") == "yes";
+        bed.cluster.kubectl_ok(&["delete", "configmap", "probe"]);
+        if injected {
+            break;
+        }
+        assert!(Instant::now() < end, "the policy never came into force");
+    }
+    let proxy = Proxy::start(&bed.cluster.kubeconfig()).unwrap();
+    bed.desk.variable("KUBECONFIG", proxy.kubeconfig());
+    let maps: Vec<(String, String)> = (0..objects)
+        .map(|n| (format!("app/c{n}.yaml"), crate::bed::config_map(&format!("c{n}"), "1")))
+        .collect();
+    let mut files: Vec<(&str, &[u8])> =
+        maps.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    files.push(("app/scaled.yaml", SCALED.as_bytes()));
+    let first = bed.repository.push(&files, "many").unwrap();
+    let rule = "{group: apps, kind: Deployment, pointers: [/spec/replicas]}";
+    bed.sync("web", "app", &format!("  ignore: [{rule}]\n  healthTimeout: 1s\n"));
+    let controller = bed.controller();
+    bed.wait("web", ".status.appliedRevision", &first);
+    bed.wait("web", ready_reason(), "HealthTimeout");
+    // What an autoscaler does: it writes the scale as itself.
+    let scale = "{\"spec\":{\"replicas\":3}}";
+    let line =
+        ["patch", "deployment", "scaled", "--subresource=scale", "--type=merge", "-p", scale];
+    bed.cluster.kubectl_ok(&line);
+    assert_eq!(bed.get("cm/c0", ".metadata.annotations.injected"), "yes");
+    let looks = |text: &str| {
+        let line = text.lines().find(|line| line.contains("orlop_git_requests_total{result=\"unc"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let settled = looks(&controller.get("/metrics").2) + 2;
+    controller.metrics_until("a look", |text| looks(text) > settled);
+    proxy.recorder().reset();
+    match soak() {
+        Some(soak) => std::thread::sleep(soak),
+        None => drop(controller.metrics_until("looks", |text| looks(text) > settled + LOOKS)),
+    }
+    let lease = "leases.coordination.k8s.io";
+    let counts = proxy.recorder().counts();
+    let writes: Vec<_> =
+        counts.iter().filter(|(call, _)| call.writes() && call.resource != lease).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    assert_eq!(bed.get("deployment/scaled", ".spec.replicas"), "3");
+}
+
+const POLICY: &str = r#"apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: inject}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: 'Object{metadata: Object.metadata{annotations: {"injected": "yes"}}}'
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: inject}
+spec: {policyName: inject}
+"#;
+
+const SCALED: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: scaled}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: scaled}}
+  template:
+    metadata: {labels: {app: scaled}}
+    spec: {containers: [{name: c, image: example.org/none}]}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: scaled}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: scaled}
+  minReplicas: 1
+  maxReplicas: 5
+";

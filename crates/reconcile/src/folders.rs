@@ -1,0 +1,180 @@
+//! Folders of this host that are watched, so that a change in them is seen at once: the file of a
+//! host's GitSyncs, and the references of a local repository.
+//!
+//! Only that something changed is told; what it was is read by those who asked. A folder that
+//! cannot be watched is polled like everything else. Limits: [`FOLDERS_MAX`], [`DEPTH_MAX`].
+
+use crate::engine::Mailbox;
+use gitops::spec::{Trigger, Valid};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Folders below `refs` that are watched.
+const FOLDERS_MAX: usize = 1000;
+/// Folders inside each other below `refs`.
+const DEPTH_MAX: usize = 16;
+/// Bytes of events that are taken at once.
+const BUFFER_BYTES: usize = 4096;
+
+/// Folders whose entries are watched, for one change. A thread waits for it, which sleeps in the
+/// kernel; it ends with the change, or with this.
+pub(crate) struct Folders {
+    fd: Arc<OwnedFd>,
+    /// Taking this watch away is an event, too, and so wakes the thread.
+    first: i32,
+    seen: Arc<tokio::sync::Notify>,
+}
+
+impl Folders {
+    /// Watches folders from now on.
+    pub(crate) fn watch(folders: &[PathBuf]) -> io::Result<Self> {
+        let fd = Arc::new(inotify::init(CreateFlags::CLOEXEC)?);
+        let events = WatchFlags::CREATE
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::DELETE
+            | WatchFlags::ONLYDIR;
+        let mut first = None;
+        for folder in folders {
+            let watch = inotify::add_watch(&fd, folder, events)?;
+            first.get_or_insert(watch);
+        }
+        let first = first.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let seen = Arc::new(tokio::sync::Notify::new());
+        let (own, told) = (fd.clone(), seen.clone());
+        let thread = std::thread::Builder::new().name("folders".to_owned());
+        thread.spawn(move || {
+            let mut buffer = [0; BUFFER_BYTES];
+            while rustix::io::read(&*own, &mut buffer) == Err(Errno::INTR) {}
+            told.notify_one();
+        })?;
+        Ok(Self { fd, first, seen })
+    }
+
+    /// Waits until something has changed since the watch began.
+    pub(crate) async fn changed(self) {
+        self.seen.notified().await;
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        // When that watch is gone already the thread has seen it go.
+        let _ = inotify::remove_watch(&*self.fd, self.first);
+    }
+}
+
+/// The references of a GitSync's repository, when it is a folder of this host.
+#[derive(Default)]
+pub(crate) struct Local {
+    url: Option<String>,
+    /// Ends the task.
+    task: Option<DropGuard>,
+}
+
+impl Local {
+    /// Watches the repository of a spec, if it can be watched.
+    pub(crate) fn aim(&mut self, valid: &Valid, mailbox: &Arc<Mailbox>) {
+        let url = &valid.spec().source.url;
+        if self.url.as_ref() == Some(url) {
+            return;
+        }
+        self.url = Some(url.clone());
+        self.task = url.strip_prefix("file://").map(|path| {
+            let stop = CancellationToken::new();
+            let (end, path, mailbox) = (stop.clone(), PathBuf::from(path), mailbox.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = end.cancelled() => {}
+                    () = tell(&path, &mailbox) => {}
+                }
+            });
+            stop.drop_guard()
+        });
+    }
+}
+
+/// Posts a letter for every change of the references, until they cannot be watched.
+async fn tell(repository: &Path, mailbox: &Mailbox) {
+    loop {
+        // Folders come and go with branches, so they are looked for anew each time.
+        let watched = Folders::watch(&of_references(repository));
+        match watched {
+            Ok(folders) => folders.changed().await,
+            Err(error) => {
+                let path = repository.display();
+                tracing::info!(%path, %error, "a repository cannot be watched and is polled");
+                return;
+            }
+        }
+        mailbox.post(|mail| {
+            let key = crate::engine::rank(Trigger::Webhook);
+            mail.triggers.entry(key).or_insert((Trigger::Webhook, SystemTime::now()));
+        });
+    }
+}
+
+/// The folders in which a repository keeps its references.
+fn of_references(repository: &Path) -> Vec<PathBuf> {
+    let inside = repository.join(".git");
+    let git = if inside.is_dir() { inside } else { repository.to_owned() };
+    let mut found = vec![git.clone()];
+    let mut left = vec![(git.join("refs"), 0)];
+    while let Some((folder, depth)) = left.pop() {
+        if !folder.is_dir() || found.len() >= FOLDERS_MAX {
+            continue;
+        }
+        if depth < DEPTH_MAX {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            left.extend(below.map(|entry| (entry.path(), depth + 1)));
+        }
+        found.push(folder);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_in_a_folder_is_told_and_so_is_one_before_it_was_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = || Folders::watch(&[folder.path().to_owned()]).unwrap();
+        let watched = watch();
+        std::fs::write(folder.path().join("a"), "1").unwrap();
+        watched.changed().await;
+        let watched = watch();
+        std::fs::rename(folder.path().join("a"), folder.path().join("b")).unwrap();
+        watched.changed().await;
+        let watched = watch();
+        let thread = Arc::downgrade(&watched.seen);
+        drop(watched);
+        while thread.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+        assert!(Folders::watch(&[folder.path().join("absent")]).is_err());
+    }
+
+    #[test]
+    fn the_folders_of_references_are_found_up_to_the_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let heads = folder.path().join(".git/refs/heads/team");
+        std::fs::create_dir_all(&heads).unwrap();
+        let found = of_references(folder.path());
+        assert!(found.contains(&heads) && found.contains(&folder.path().join(".git")));
+        assert_eq!(found.len(), 4);
+        for n in 0..FOLDERS_MAX {
+            std::fs::create_dir(heads.join(n.to_string())).unwrap();
+        }
+        assert_eq!(of_references(folder.path()).len(), FOLDERS_MAX);
+    }
+}
