@@ -99,7 +99,7 @@ pub(crate) fn name_all(set: &mut DesiredSet) {
                 }
                 _ => id.clone(),
             };
-            set.named.insert(run.clone());
+            set.name(&run);
             hook.runs.insert(phase, run);
         }
     }

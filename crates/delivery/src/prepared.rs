@@ -72,7 +72,7 @@ async fn look_around(
             let store = Store::read(client, &options.name, home).await?;
             let cluster = identity(client).await?;
             let resolved = &mut Resolved::default();
-            (store, cluster, Arc::new(desired::resolve(client, tree, options, resolved).await?))
+            (store, cluster, desired::resolve(client, tree, options, resolved).await?)
         }
     };
     let (manager, masker) = (options.name.manager(), look::masker());

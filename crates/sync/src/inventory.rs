@@ -161,7 +161,11 @@ impl Inventory {
     /// # Errors
     /// [`InventoryError::TooLarge`] past [`SHARDS_MAX`] shards.
     pub fn shards(&self) -> Result<Vec<String>, InventoryError> {
-        let mut count = usize::from(!self.is_empty());
+        // Fewer could not hold as many lines.
+        let mut count = match self.len().div_ceil(SHARD_OBJECTS_MAX) {
+            0 => 0,
+            least => least.next_power_of_two(),
+        };
         while count <= SHARDS_MAX {
             if let Some(shards) = self.split(count) {
                 return Ok(shards);

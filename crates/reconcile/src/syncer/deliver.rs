@@ -285,19 +285,12 @@ impl Syncer {
             Err(problem) => return End::refused(reason::INVALID_SPEC, problem),
         };
         let cancel = self.shared.stop.child_token();
-        match calls::plan(&live, &tree, &options, &cancel).await {
-            Ok(plan) => {
-                if let Some(refusal) = refusal(&plan) {
-                    return refusal;
-                }
-            }
-            Err(error) => return End::failed(&error),
-        }
         let progress = Log { sync: self.key.to_string() };
-        let report = calls::apply(&live, &tree, &options, progress, &cancel).await;
-        self.looking = true;
+        let report = calls::apply(&live, &tree, &options, refusal, progress, &cancel).await;
         match report {
-            Ok(report) => {
+            Ok(Err(refusal)) => refusal,
+            Ok(Ok(report)) => {
+                self.looking = true;
                 for done in &report.outcomes {
                     self.audit_object(valid, operation, done);
                 }
