@@ -64,8 +64,9 @@ async fn look_around(
     let home = options.inventory_namespace();
     let (store, cluster, set) = match live {
         Some(live) => {
-            let (store, cluster) = (live.store(home).await?, live.identity().await?);
+            let (mut store, cluster) = (live.store(home).await?, live.identity().await?);
             let set = live.aim(tree, options, &store.inventory).await?;
+            store.share(&set);
             (store, cluster, set)
         }
         None => {

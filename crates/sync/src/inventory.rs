@@ -130,6 +130,13 @@ impl Inventory {
         self.entries.retain(|_, entry| !entry.hook);
     }
 
+    /// Lets the identities share their text with those that `known` gives for them.
+    pub fn share(&mut self, known: impl Fn(&ObjectRef) -> Option<ObjectRef>) {
+        let all = std::mem::take(&mut self.entries);
+        self.entries =
+            all.into_iter().map(|(id, entry)| (known(&id).unwrap_or(id), entry)).collect();
+    }
+
     /// Records what was applied.
     pub fn record(&mut self, id: &ObjectRef, entry: Entry) {
         self.entries.insert(id.clone(), entry);

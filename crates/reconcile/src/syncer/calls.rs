@@ -29,7 +29,7 @@ pub(super) async fn apply<R: Send + 'static>(
     live: &Arc<Live>,
     tree: &Arc<Tree>,
     options: &DeliveryOptions,
-    refuse: impl Fn(&Plan) -> Option<R> + Send + 'static,
+    refuse: impl Fn(&Plan) -> Option<R> + Send + Sync + 'static,
     progress: impl Progress + 'static,
     cancel: &CancellationToken,
 ) -> Result<Result<Report, R>, DeliveryError> {
