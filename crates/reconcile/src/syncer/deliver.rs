@@ -203,13 +203,13 @@ impl Syncer {
     }
 
     /// Applies the revision that is at hand, unless something refuses it.
-    pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) {
+    /// Gives a pause when it could not be written down that it begins.
+    pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) -> Option<Duration> {
         if self.has_other_keys(valid).await {
             self.loaded = None;
             self.fetch(valid).await;
         }
-        let Some(loaded) = self.loaded.take() else { return };
-        self.manual = None;
+        let loaded = self.loaded.take()?;
         let mut operation = self.operation(&loaded, trigger);
         operation.detected_at = jiff::Timestamp::try_from(loaded.detected).ok();
         operation.timings.fetch = Some(Period(rounded(loaded.took)));
@@ -217,9 +217,15 @@ impl Syncer {
             state.attempt.revision != loaded.commit.id
                 || state.attempt.outcome != Outcome::Succeeded
         });
-        if is_new {
-            self.begin(valid, operation.clone()).await;
+        let pause = match is_new {
+            true => self.begin(valid, operation.clone()).await,
+            false => self.write_status().await,
+        };
+        if pause.is_some() {
+            self.loaded = Some(loaded);
+            return pause;
         }
+        self.manual = None;
         let began = Instant::now();
         let end = Box::pin(self.deliver(valid, &loaded, &mut operation)).await;
         let took = began.elapsed();
@@ -232,6 +238,7 @@ impl Syncer {
         self.loaded = Some(loaded);
         self.fights.forgive();
         self.ended(valid, operation, end);
+        None
     }
 
     /// Writes down how an operation on the whole tree ended.
