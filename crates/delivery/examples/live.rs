@@ -168,14 +168,19 @@ impl Bench {
     }
 
     async fn cold(&self) -> Result<(), Failure> {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), on_cpu()?);
         let tree = self.read().await?;
-        println!("tree, cold\t{}", millis(start.elapsed()));
+        println!("tree, cold\t{}, CPU {}", millis(start.elapsed()), millis(on_cpu()? - before));
         println!("objects\t{}", tree.len());
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), on_cpu()?);
         let operations = self.plan(&tree).await?;
         let (time, requests) = (millis(start.elapsed()), self.requests());
-        println!("plan, cold\t{time}, {requests} requests, {operations} operations");
+        let cpu = millis(on_cpu()? - before);
+        println!("plan, cold\t{time}, CPU {cpu}, {requests} requests, {operations} operations");
+        let start = (Instant::now(), on_cpu()?);
+        let check = self.live.check();
+        let (time, cpu) = (millis(start.0.elapsed()), millis(on_cpu()? - start.1));
+        println!("drift check after the first LIST\t{time}, CPU {cpu}, {} clean", check.clean);
         println!("memory, cold\t{:.1} MiB", status("VmRSS:")? / 1024.0);
         Ok(())
     }
@@ -185,6 +190,7 @@ impl Bench {
         // What an earlier measurement pushed.
         self.live.apply(&tree, &self.options, None, &Silent, &self.token).await?;
         let (mut checks, mut plans, mut trees) = (Vec::new(), Vec::new(), Vec::new());
+        let mut plans_cpu = Vec::new();
         let before = self.requests();
         for _ in 0..runs {
             let start = Instant::now();
@@ -196,25 +202,27 @@ impl Bench {
             let start = Instant::now();
             let tree = self.read().await?;
             trees.push(start.elapsed());
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), on_cpu()?);
             self.plan(&tree).await?;
             plans.push(start.elapsed());
+            plans_cpu.push(on_cpu()? - cpu);
         }
         let requests = self.requests() - before;
         println!("drift check, warm\t{}, {requests} requests", spread(checks));
         println!("tree, unchanged\t{}", spread(trees));
-        println!("plan, unchanged\t{}", spread(plans));
+        println!("plan, unchanged\t{}, CPU {}", spread(plans), spread(plans_cpu));
         Ok(())
     }
 
     async fn pushes(&self, runs: usize, (file, text): &(String, String)) -> Result<(), Failure> {
         let (mut fetches, mut reads, mut lives, mut runs_whole) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut lives_cpu, mut runs_cpu) = (Vec::new(), Vec::new());
         let before = self.requests();
         for run in 0..runs {
             let changed = text.replacen(VALUE, &format!("push {run}\""), 1);
             self.repository.push(&[(file, changed.as_bytes())], "change")?;
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), on_cpu()?);
             let files = self.fetch().await?;
             fetches.push(start.elapsed());
             let reading = Instant::now();
@@ -223,8 +231,10 @@ impl Bench {
             let done = FirstDone::default();
             let report = self.live.apply(&tree, &self.options, None, &done, &self.token).await?;
             runs_whole.push(start.elapsed());
+            runs_cpu.push(on_cpu()? - cpu);
             let at = done.0.lock().map_err(|_| "poisoned")?.ok_or("nothing was written")?;
-            lives.push(at - start);
+            lives.push(at.0 - start);
+            lives_cpu.push(at.1 - cpu);
             if report.done() != 1 {
                 return Err(format!("a push changed {} objects", report.done()).into());
             }
@@ -233,8 +243,9 @@ impl Bench {
         let each = (self.requests() - before) as f64 / runs.max(1) as f64;
         println!("push: fetch\t{}", spread(fetches));
         println!("push: read the tree\t{}", spread(reads));
-        println!("push → object live\t{}", spread(lives));
-        println!("push → run ended\t{}, {each:.1} requests", spread(runs_whole));
+        println!("push → object live\t{}, CPU {}", spread(lives), spread(lives_cpu));
+        let (wall, cpu) = (spread(runs_whole), spread(runs_cpu));
+        println!("push → run ended\t{wall}, CPU {cpu}, {each:.1} requests");
         Ok(())
     }
 
@@ -276,16 +287,28 @@ impl Bench {
     }
 }
 
-/// When the first object was written.
+/// When the first object was written, and the time on CPUs until then.
 #[derive(Default)]
-struct FirstDone(Mutex<Option<Instant>>);
+struct FirstDone(Mutex<Option<(Instant, Duration)>>);
 
 impl Progress for FirstDone {
     fn event(&self, event: &Event) {
         if let (Event::Done { .. }, Ok(mut at)) = (event, self.0.lock()) {
-            at.get_or_insert_with(Instant::now);
+            at.get_or_insert_with(|| (Instant::now(), on_cpu().unwrap_or_default()));
         }
     }
+}
+
+/// What all threads of this process have been on a CPU: other processes do not count, but those
+/// of the API server neither.
+fn on_cpu() -> Result<Duration, Failure> {
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // A thread may end meanwhile.
+        let text = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        nanoseconds += text.split(' ').next().unwrap_or_default().parse().unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 fn millis(time: Duration) -> String {

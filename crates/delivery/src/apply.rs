@@ -22,7 +22,7 @@ use crate::store::Store;
 use cluster::Client;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use objects::{GroupKind, ObjectRef};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::decide::Mode;
@@ -47,31 +47,60 @@ pub async fn apply(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, DeliveryError> {
-    apply_with(client, None, tree, options, saved, progress, cancel).await
+    let condition = saved.map_or(Condition::None, Condition::Saved);
+    apply_with(client, None, tree, options, condition, progress, cancel).await?.ok_or_else(unjudged)
+}
+
+/// What has to hold before anything is written.
+pub(crate) enum Condition<'a> {
+    /// Nothing.
+    None,
+    /// Exactly this plan would be made now.
+    Saved(&'a Plan),
+    /// Whoever asked wants what would be done.
+    Judged(Judge<'a>),
+}
+
+/// Says of a plan whether it is to be carried out.
+pub(crate) type Judge<'a> = &'a mut (dyn FnMut(&Plan) -> bool + Send);
+
+pub(crate) fn unjudged() -> DeliveryError {
+    DeliveryError::Internal("a run that nobody judges was refused".to_owned())
 }
 
 /// What is remembered, and the turn to write.
 pub(crate) type Turn<'a> = (&'a Live, MutexGuard<'a, ()>);
 
-/// As [`apply`], with what is remembered.
+/// As [`apply`], with what is remembered. `None`: the plan was judged, and not wanted.
 pub(crate) async fn apply_with(
     client: &Client,
     live: Option<Turn<'_>>,
     tree: &Tree,
     options: &DeliveryOptions,
-    saved: Option<&Plan>,
+    condition: Condition<'_>,
     progress: &dyn Progress,
     cancel: &CancellationToken,
-) -> Result<Report, DeliveryError> {
+) -> Result<Option<Report>, DeliveryError> {
     let started = Instant::now();
     let client = &options.client(client);
-    let mode = if saved.is_some() { Mode::Look } else { Mode::Act };
+    let mode = if matches!(condition, Condition::None) { Mode::Act } else { Mode::Look };
     let known = live.as_ref().map(|(live, _)| *live);
     let prepared = prepared::prepare(client, known, tree, options, mode, progress, cancel).await?;
-    if let Some(saved) = saved {
-        let moved = saved.moved(&prepared.plan(tree, options));
-        if !moved.is_empty() {
-            return Err(DeliveryError::PlanMoved { moved });
+    match condition {
+        Condition::None => {}
+        Condition::Saved(saved) => {
+            let moved = saved.moved(&prepared.plan(tree, options));
+            if !moved.is_empty() {
+                return Err(DeliveryError::PlanMoved { moved });
+            }
+        }
+        Condition::Judged(judge) => {
+            if !judge(&prepared.plan(tree, options)) {
+                if let Some((live, _)) = live {
+                    live.keep(prepared.store);
+                }
+                return Ok(None);
+            }
         }
     }
     progress.event(&Event::Planned { summary: prepared.decided.summary() });
@@ -80,7 +109,7 @@ pub(crate) async fn apply_with(
     if let Some((live, turn)) = live {
         (runner.live, runner.turn) = (Some(live), Some(turn));
     }
-    Box::pin(runner.run(started)).await
+    Box::pin(runner.run(started)).await.map(Some)
 }
 
 pub(crate) struct Runner<'a> {
@@ -293,7 +322,7 @@ impl<'a> Runner<'a> {
 
     /// What is unchanged is recorded with its uid and digest; what will be made, without.
     fn note_what_is_there(&mut self) {
-        let same = self.recorded_as_seen();
+        let is_same = self.recorded_as_seen();
         for (index, desired) in self.set.objects.iter().enumerate() {
             let action = self.action(index);
             let seen = self.found.seen.get(index).and_then(Option::as_ref);
@@ -304,7 +333,7 @@ impl<'a> Runner<'a> {
                         && desired.says(|directives| directives.once)
                         && self.inventory.get(&desired.id).is_none() => {}
                 (None, Some(seen)) => {
-                    if !same.contains(&index) {
+                    if !is_same.get(index).copied().unwrap_or(false) {
                         let uid = Some(seen.uid.clone());
                         let left = self.found.left_alone.contains(&index);
                         let known = self.inventory.get(&desired.id).and_then(|entry| entry.digest);
@@ -344,7 +373,7 @@ impl<'a> Runner<'a> {
 
     /// Objects whose line in the record is right already. Most are, and going through the record
     /// once is cheaper than looking each one up.
-    fn recorded_as_seen(&self) -> HashSet<usize> {
+    fn recorded_as_seen(&self) -> Vec<bool> {
         let right = |(id, entry): (&ObjectRef, &Entry)| {
             let index = *self.set.by_id.get(id)?;
             let (desired, seen) = (self.set.objects.get(index)?, self.found.seen.get(index)?);
@@ -354,7 +383,13 @@ impl<'a> Runner<'a> {
                 && !entry.hook;
             is_right.then_some(index)
         };
-        self.inventory.iter().filter_map(right).collect()
+        let mut is_same = vec![false; self.set.objects.len()];
+        for index in self.inventory.iter().filter_map(right) {
+            if let Some(slot) = is_same.get_mut(index) {
+                *slot = true;
+            }
+        }
+        is_same
     }
 
     pub(crate) fn action(&self, index: usize) -> Option<Action> {

@@ -285,6 +285,9 @@ fn create(
 }
 
 fn change(desired: &Desired, seen: &Seen, options: &DeliveryOptions) -> Option<Operation> {
+    if matches!(seen.verdict, Verdict::Unchanged) {
+        return None;
+    }
     let mut operation = desired.operation(Action::Update);
     operation.uid = Some(seen.uid.clone());
     operation.resource_version = Some(seen.resource_version.clone());

@@ -23,6 +23,13 @@ use sync::{Action, Digest, IgnoreRule, Ignored, Operation, Problem};
 const SERVER_METADATA: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
+/// Documents that the tree no longer has are remembered until they are this share of it (one in
+/// so many), and a few more.
+const STALE_SHARE: usize = 16;
+const STALE_MIN: usize = 64;
+/// Kinds that are remembered.
+const KINDS_MAX: usize = 10_000;
+
 /// One object that can be delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Desired {
@@ -47,7 +54,7 @@ pub(crate) struct Desired {
 #[derive(Debug, Default)]
 pub(crate) struct DesiredSet {
     pub(crate) objects: Vec<Arc<Desired>>,
-    pub(crate) by_id: HashMap<ObjectRef, usize>,
+    pub(crate) by_id: Arc<HashMap<ObjectRef, usize>>,
     /// What runs as a hook, once for each of its phases.
     pub(crate) hooks: Vec<HookObject>,
     /// The content of everything above.
@@ -57,19 +64,22 @@ pub(crate) struct DesiredSet {
     /// What cannot be delivered.
     pub(crate) invalid: Vec<Operation>,
     /// Every identity that the tree speaks of, invalid ones too: never pruned.
-    pub(crate) named: HashSet<ObjectRef>,
+    pub(crate) named: Arc<HashSet<ObjectRef>>,
 }
 
 /// Documents that were brought into their form before: what did not change since is not looked
 /// into again. Keyed by the document itself, so that a tree may come from anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
-    known: HashMap<Packed, (Arc<Desired>, u64)>,
+    known: HashMap<Packed, Arc<Desired>>,
+    /// The kinds that were met, each once.
+    kinds: HashSet<Arc<GroupVersionKind>>,
+    /// What the last tree came to; mostly the next one differs from it in a few documents.
+    last: Option<Arc<DesiredSet>>,
     /// The namespace of those that name none.
     namespace: String,
     /// The rules of the options about what is left to others.
     ignore: Vec<IgnoreRule>,
-    round: u64,
 }
 
 impl Resolved {
@@ -77,27 +87,39 @@ impl Resolved {
     fn begin(&mut self, options: &DeliveryOptions) {
         if self.namespace != options.namespace || self.ignore != options.ignore {
             self.known.clear();
+            self.last = None;
             options.namespace.clone_into(&mut self.namespace);
             options.ignore.clone_into(&mut self.ignore);
         }
-        self.round += 1;
     }
 
-    fn get(&mut self, packed: &Packed) -> Option<Arc<Desired>> {
-        let (desired, used) = self.known.get_mut(packed)?;
-        *used = self.round;
-        Some(desired.clone())
+    fn get(&self, packed: &Packed) -> Option<Arc<Desired>> {
+        self.known.get(packed).cloned()
     }
 
     fn put(&mut self, desired: &Arc<Desired>) {
-        self.known.insert(desired.packed.clone(), (desired.clone(), self.round));
+        self.known.insert(desired.packed.clone(), desired.clone());
     }
 
-    /// Forgets what the tree no longer has.
-    fn end(&mut self, round_had: usize) {
-        if self.known.len() > round_had {
-            let round = self.round;
-            self.known.retain(|_, (_, used)| *used == round);
+    fn kind(&mut self, gvk: &GroupVersionKind) -> Arc<GroupVersionKind> {
+        if let Some(known) = self.kinds.get(gvk) {
+            return known.clone();
+        }
+        if self.kinds.len() >= KINDS_MAX {
+            self.kinds.clear();
+        }
+        let new = Arc::new(gvk.clone());
+        self.kinds.insert(new.clone());
+        new
+    }
+
+    /// Forgets what the tree no longer has, once that is worth the work.
+    fn end(&mut self, set: &Arc<DesiredSet>) {
+        self.last = Some(set.clone());
+        let had = set.objects.len();
+        if self.known.len() > had + had / STALE_SHARE + STALE_MIN {
+            let all = set.objects.iter();
+            self.known = all.map(|desired| (desired.packed.clone(), desired.clone())).collect();
         }
     }
 }
@@ -120,6 +142,14 @@ impl Desired {
             object.set_label(DELIVERY_LABEL, &self.delivery);
         }
         Ok(object)
+    }
+
+    /// Whether its kind is served as it was when this was made.
+    fn is_served_as(&self, kind: &Kind) -> bool {
+        match (kind, &self.resource) {
+            (Kind::Served(now), Some(then)) => Arc::ptr_eq(now, then) || now == then,
+            _ => false,
+        }
     }
 
     /// What is left to others, when anything is.
@@ -187,12 +217,24 @@ impl DesiredSet {
             self.invalid.iter().map(|operation| &operation.object).collect();
         self.hooks.retain(|hook| !twice.contains(&hook.desired.id));
         self.objects.retain(|desired| !twice.contains(&desired.id));
-        self.by_id = self
-            .objects
-            .iter()
-            .enumerate()
-            .map(|(index, desired)| (desired.id.clone(), index))
-            .collect();
+        let all = self.objects.iter().enumerate();
+        let by_id = all.map(|(index, desired)| (desired.id.clone(), index)).collect();
+        self.by_id = Arc::new(by_id);
+    }
+
+    fn push(&mut self, desired: Arc<Desired>) {
+        Arc::make_mut(&mut self.by_id).insert(desired.id.clone(), self.objects.len());
+        self.objects.push(desired);
+    }
+
+    /// Notes that the tree speaks of an object.
+    pub(crate) fn name(&mut self, id: &ObjectRef) {
+        Arc::make_mut(&mut self.named).insert(id.clone());
+    }
+
+    /// Nothing but objects.
+    fn is_plain(&self) -> bool {
+        self.hooks.is_empty() && self.invalid.is_empty() && self.warnings.is_empty()
     }
 }
 
@@ -234,35 +276,32 @@ pub(crate) async fn resolve(
     tree: &Tree,
     options: &DeliveryOptions,
     resolved: &mut Resolved,
-) -> Result<DesiredSet, DeliveryError> {
-    let set = DesiredSet::with_capacity(tree.documents.len());
+) -> Result<Arc<DesiredSet>, DeliveryError> {
     let delivery = options.name.as_str().into();
     resolved.begin(options);
+    let (set, last) = (DesiredSet::default(), resolved.last.take());
     let mut resolver =
         Resolver { client, tree, options, delivery, kinds: HashMap::new(), set, resolved };
-    for document in &tree.documents {
-        if let Some(known) = resolver.resolved.get(&document.packed) {
-            let (_, kind) = resolver.kind(&known.gvk).await?;
-            if resolver.add_known(known, document, &kind) {
-                continue;
-            }
-        }
-        let object = unpack(&document.packed)?;
-        let (gvk, kind) = resolver.kind(&object.gvk()).await?;
-        resolver.add(document, object, gvk, &kind);
+    let last = last.filter(|last| last.is_plain() && last.objects.len() == tree.documents.len());
+    let mut again = None;
+    if let Some(last) = last {
+        again = resolver.again(&last).await?;
     }
-    resolver.resolved.end(resolver.set.objects.len());
-    resolver.set.drop_given_twice();
-    hook::name_all(&mut resolver.set);
-    Ok(resolver.set)
+    let set = match again {
+        Some(set) => set,
+        None => resolver.all().await?,
+    };
+    let set = Arc::new(set);
+    resolver.resolved.end(&set);
+    Ok(set)
 }
 
 impl DesiredSet {
     fn with_capacity(objects: usize) -> Self {
         Self {
             objects: Vec::with_capacity(objects),
-            by_id: HashMap::with_capacity(objects),
-            named: HashSet::with_capacity(objects),
+            by_id: Arc::new(HashMap::with_capacity(objects)),
+            named: Arc::new(HashSet::with_capacity(objects)),
             ..Self::default()
         }
     }
@@ -270,11 +309,10 @@ impl DesiredSet {
     /// These objects, for tests.
     #[cfg(test)]
     pub(crate) fn of(objects: Vec<Desired>) -> Self {
-        let mut set =
-            Self { objects: objects.into_iter().map(Arc::new).collect(), ..Self::default() };
-        for (index, desired) in set.objects.iter().enumerate() {
-            set.by_id.insert(desired.id.clone(), index);
-            set.named.insert(desired.id.clone());
+        let mut set = Self::default();
+        for desired in objects {
+            set.name(&desired.id);
+            set.push(Arc::new(desired));
         }
         set
     }
@@ -286,6 +324,61 @@ impl DesiredSet {
 }
 
 impl Resolver<'_> {
+    /// Takes every document.
+    async fn all(&mut self) -> Result<DesiredSet, DeliveryError> {
+        self.set = DesiredSet::with_capacity(self.tree.documents.len());
+        for document in &self.tree.documents {
+            self.one(document).await?;
+        }
+        let mut set = std::mem::take(&mut self.set);
+        set.drop_given_twice();
+        hook::name_all(&mut set);
+        Ok(set)
+    }
+
+    async fn one(&mut self, document: &Document) -> Result<(), DeliveryError> {
+        if let Some(known) = self.resolved.get(&document.packed) {
+            let (_, kind) = self.kind(&known.gvk).await?;
+            if self.add_known(known, document, &kind) {
+                return Ok(());
+            }
+        }
+        let object = unpack(&document.packed)?;
+        let (gvk, kind) = self.kind(&object.gvk()).await?;
+        self.add(document, object, gvk, &kind);
+        Ok(())
+    }
+
+    /// The last set with the documents that are others now. `None` unless the tree has the same
+    /// objects in the same order: then a push costs what it changed and not what the tree is.
+    async fn again(&mut self, last: &DesiredSet) -> Result<Option<DesiredSet>, DeliveryError> {
+        let mut objects = Vec::with_capacity(last.objects.len());
+        let mut served: Vec<Arc<GroupVersionKind>> = Vec::new();
+        for (document, known) in self.tree.documents.iter().zip(&last.objects) {
+            if known.packed.is_copy_of(&document.packed) && known.origin == document.origin {
+                if !served.iter().any(|gvk| Arc::ptr_eq(gvk, &known.gvk)) {
+                    let (_, kind) = self.kind(&known.gvk).await?;
+                    if !known.is_served_as(&kind) {
+                        return Ok(None);
+                    }
+                    served.push(known.gvk.clone());
+                }
+                objects.push(known.clone());
+                continue;
+            }
+            self.set = DesiredSet::default();
+            self.one(document).await?;
+            let is_plain = self.set.is_plain();
+            let new = self.set.objects.pop();
+            match new.filter(|new| is_plain && new.id == known.id) {
+                Some(new) => objects.push(new),
+                None => return Ok(None),
+            }
+        }
+        let (by_id, named) = (last.by_id.clone(), last.named.clone());
+        Ok(Some(DesiredSet { objects, by_id, named, ..DesiredSet::default() }))
+    }
+
     async fn kind(
         &mut self,
         gvk: &GroupVersionKind,
@@ -304,7 +397,7 @@ impl Resolver<'_> {
                 return Err(DeliveryError::Cluster { operation, source });
             }
         };
-        let gvk = Arc::new(gvk.clone());
+        let gvk = self.resolved.kind(gvk);
         self.kinds.insert(gvk.clone(), kind.clone());
         Ok((gvk, kind))
     }
@@ -328,12 +421,7 @@ impl Resolver<'_> {
 
     /// Takes a document as it was resolved before; false when its kind is served otherwise now.
     fn add_known(&mut self, known: Arc<Desired>, document: &Document, kind: &Kind) -> bool {
-        let Kind::Served(resource) = kind else { return false };
-        if known.resource.as_deref() != Some(resource.as_ref()) {
-            return false;
-        }
-        let first = self.set.by_id.get(&known.id).and_then(|at| self.set.objects.get(*at));
-        if first.is_some() {
+        if !known.is_served_as(kind) || self.set.by_id.contains_key(&known.id) {
             return false;
         }
         // The same text can stand in another line now.
@@ -345,9 +433,8 @@ impl Resolver<'_> {
             self.resolved.put(&moved);
             moved
         };
-        self.set.named.insert(known.id.clone());
-        self.set.by_id.insert(known.id.clone(), self.set.objects.len());
-        self.set.objects.push(known);
+        self.set.name(&known.id);
+        self.set.push(known);
         true
     }
 
@@ -378,7 +465,7 @@ impl Resolver<'_> {
         if is_hook && refused.is_none() && hook::is_skipped(&mut self.set, &id, &directives) {
             return;
         }
-        self.set.named.insert(id.clone());
+        self.set.name(&id);
         if let Some(reason) = refused {
             return self.invalid((&gvk, &id, wave), &document.origin, reason);
         }
@@ -415,8 +502,7 @@ impl Resolver<'_> {
         }
         let desired = Arc::new(desired);
         self.resolved.put(&desired);
-        self.set.by_id.insert(desired.id.clone(), self.set.objects.len());
-        self.set.objects.push(desired);
+        self.set.push(desired);
     }
 
     /// What the document says, with the rules of the options about it.

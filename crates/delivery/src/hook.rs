@@ -5,6 +5,7 @@ use crate::error::DeliveryError;
 use objects::{Object, ObjectRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use sync::directives::{Directives, Hook, Phase};
 use sync::inventory::Inventory;
 use sync::{Action, Operation, Problem, hooks};
@@ -99,7 +100,7 @@ pub(crate) fn name_all(set: &mut DesiredSet) {
                 }
                 _ => id.clone(),
             };
-            set.named.insert(run.clone());
+            Arc::make_mut(&mut set.named).insert(run.clone());
             hook.runs.insert(phase, run);
         }
     }

@@ -26,7 +26,7 @@ pub(crate) use memo::Version;
 pub use memory::{DRIFTS_MAX, KEPT_BYTES_MAX, KEPT_OBJECTS_MAX, LIVE_EVENTS_MAX};
 pub(crate) use memory::{Memory, Recalled};
 
-use crate::apply;
+use crate::apply::{self, Condition};
 use crate::deliver::Written;
 use crate::desired::{self, Desired, DesiredSet, Resolved};
 use crate::error::DeliveryError;
@@ -205,10 +205,38 @@ impl Live {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<Report, DeliveryError> {
+        let condition = saved.map_or(Condition::None, Condition::Saved);
+        self.run(tree, options, condition, progress, cancel).await?.ok_or_else(apply::unjudged)
+    }
+
+    /// As [`Live::plan`], and then as [`Live::apply`] without looking again, if `judge` wants the
+    /// plan. `None`: it does not, and nothing was written.
+    ///
+    /// # Errors
+    /// As [`crate::apply()`].
+    pub async fn apply_if(
+        &self,
+        tree: &Tree,
+        options: &DeliveryOptions,
+        judge: &mut (dyn FnMut(&Plan) -> bool + Send),
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Report>, DeliveryError> {
+        self.run(tree, options, Condition::Judged(judge), progress, cancel).await
+    }
+
+    async fn run(
+        &self,
+        tree: &Tree,
+        options: &DeliveryOptions,
+        condition: Condition<'_>,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Report>, DeliveryError> {
         let turn = self.turn.lock().await;
         self.is_of(options)?;
         let live = Some((self, turn));
-        apply::apply_with(&self.client, live, tree, options, saved, progress, cancel).await
+        apply::apply_with(&self.client, live, tree, options, condition, progress, cancel).await
     }
 
     /// What happens from now on: drifts and health, as soon as their events come.
@@ -362,12 +390,19 @@ impl Live {
     ) -> Result<Arc<DesiredSet>, DeliveryError> {
         let mut resolved = self.resolved.lock().await;
         let set = desired::resolve(&self.client, tree, options, &mut resolved).await?;
-        let set = Arc::new(set);
         self.memory.aim(&set);
         let mut needed = Needed::new();
+        let mut before: Option<&Arc<Desired>> = None;
         for desired in &set.objects {
             let Some(resource) = &desired.resource else { continue };
-            need(&mut needed, &desired.gvk, resource, &desired.id.namespace);
+            // Neighbours are mostly of one kind and namespace.
+            if !before.is_some_and(|before| {
+                Arc::ptr_eq(&before.gvk, &desired.gvk)
+                    && before.id.namespace == desired.id.namespace
+            }) {
+                need(&mut needed, &desired.gvk, resource, &desired.id.namespace);
+            }
+            before = Some(desired);
         }
         let mut left: HashMap<GroupKind, BTreeSet<String>> = HashMap::new();
         for (id, _) in recorded.iter().filter(|(id, _)| !set.named.contains(id)) {

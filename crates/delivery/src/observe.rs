@@ -128,8 +128,15 @@ impl Observer<'_> {
     /// Kinds in the order of their rank, so that namespaces are known before what is in them.
     async fn groups(&self, found: &mut Observation) -> Result<Vec<Group>, DeliveryError> {
         let mut groups: BTreeMap<(u16, Arc<GroupVersionKind>), Group> = BTreeMap::new();
-        for (index, desired) in self.set.objects.iter().enumerate() {
+        let mut run: Vec<usize> = Vec::new();
+        let mut objects = self.set.objects.iter().enumerate().peekable();
+        while let Some((index, desired)) = objects.next() {
             let Some(resource) = &desired.resource else { continue };
+            run.push(index);
+            // Neighbours are mostly of one kind and namespace: they are taken together.
+            if objects.peek().is_some_and(|(_, next)| is_alike(next, desired)) {
+                continue;
+            }
             let group = groups
                 .entry((desired.rank, desired.gvk.clone()))
                 .or_insert_with(|| Group::new(resource.clone()));
@@ -139,7 +146,7 @@ impl Observer<'_> {
             if group.desired.is_empty() {
                 found.resources.insert(desired.id.group_kind(), resource.clone());
             }
-            group.desired.push(index);
+            group.desired.append(&mut run);
         }
         for (id, _) in self.recorded.iter().filter(|(id, _)| !self.set.named.contains(id)) {
             let kind = id.group_kind();
@@ -513,6 +520,14 @@ impl Observer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether two objects are of one kind and in one namespace; false says nothing.
+fn is_alike(one: &Desired, other: &Desired) -> bool {
+    Arc::ptr_eq(&one.gvk, &other.gvk)
+        && one.resource.is_some() == other.resource.is_some()
+        && one.rank == other.rank
+        && one.id.namespace == other.id.namespace
 }
 
 impl Group {

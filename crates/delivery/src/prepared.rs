@@ -64,15 +64,16 @@ async fn look_around(
     let home = options.inventory_namespace();
     let (store, cluster, set) = match live {
         Some(live) => {
-            let (store, cluster) = (live.store(home).await?, live.identity().await?);
+            let (mut store, cluster) = (live.store(home).await?, live.identity().await?);
             let set = live.aim(tree, options, &store.inventory).await?;
+            store.share(&set);
             (store, cluster, set)
         }
         None => {
             let store = Store::read(client, &options.name, home).await?;
             let cluster = identity(client).await?;
             let resolved = &mut Resolved::default();
-            (store, cluster, Arc::new(desired::resolve(client, tree, options, resolved).await?))
+            (store, cluster, desired::resolve(client, tree, options, resolved).await?)
         }
     };
     let (manager, masker) = (options.name.manager(), look::masker());

@@ -3,6 +3,7 @@
 //! Every write names the resourceVersion that was read, so that two runs of one delivery cannot
 //! both believe that they know what is recorded.
 
+use crate::desired::DesiredSet;
 use crate::error::DeliveryError;
 use crate::fate::Claims;
 use crate::live::Version;
@@ -31,6 +32,8 @@ pub(crate) struct Store {
     pub(crate) inventory: Inventory,
     /// Where from, as recorded.
     pub(crate) source: String,
+    /// Whether the inventory's identities are those of the tree.
+    is_shared: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ impl Store {
             shards: BTreeMap::new(),
             inventory: Inventory::default(),
             source: String::new(),
+            is_shared: false,
         };
         for object in &listed.objects {
             store.add(object)?;
@@ -83,6 +87,14 @@ impl Store {
         let version = |shard: &Shard| Version::parse(&shard.resource_version);
         let shards = self.shards.iter();
         shards.map(|(index, shard)| (self.name.inventory_object(*index), version(shard))).collect()
+    }
+
+    /// Lets what was just read share its identities with the tree, of which it has most.
+    pub(crate) fn share(&mut self, set: &DesiredSet) {
+        if !std::mem::replace(&mut self.is_shared, true) {
+            let known = |id: &ObjectRef| set.by_id.get_key_value(id).map(|(id, _)| id.clone());
+            self.inventory.share(known);
+        }
     }
 
     /// Whether anything is stored at all.

@@ -302,12 +302,7 @@ impl<'a> Build<'a> {
             steps::replicas(all, name, *count).map_err(simple("replicas"))?;
         }
         for image in &spec.images {
-            let mut each = all.iter_mut();
-            each.try_for_each(|resource| {
-                let id = resource.id();
-                image.apply(resource).map_err(|error| format!("{id}: {error}"))
-            })
-            .map_err(simple("images"))?;
+            image.apply(all).map_err(simple("images"))?;
         }
         self.replacements(layer, all)
     }

@@ -92,7 +92,7 @@ impl Emitter {
                     self.put(" ");
                 }
                 self.open = false;
-                self.leaf(leaf, indent.map_or(0, |indent| indent + INDENT), false);
+                self.leaf(leaf, indent.map_or(0, |indent| indent + INDENT));
             }
         }
     }
@@ -115,22 +115,23 @@ impl Emitter {
     }
 
     fn entry(&mut self, key: &str, value: &Value, indent: usize) {
-        if key.len() > SIMPLE_KEY_BYTES || Scalar::of(key).breaks {
+        let seen = Scalar::of(key);
+        if key.len() > SIMPLE_KEY_BYTES || seen.breaks {
             self.put("? ");
-            self.string(key, indent + INDENT, false);
+            self.string(key, &seen, indent + INDENT, false);
             self.new_line(indent);
             self.put(":");
             self.behind_indicator(value, indent);
             return;
         }
-        self.string(key, indent, true);
+        self.string(key, &seen, indent, true);
         self.put(":");
         self.node(value, Some(indent), Place::Value);
     }
 
-    fn leaf(&mut self, value: &Value, indent: usize, simple_key: bool) {
+    fn leaf(&mut self, value: &Value, indent: usize) {
         match value {
-            Value::String(text) => self.string(text, indent, simple_key),
+            Value::String(text) => self.string(text, &Scalar::of(text), indent, false),
             Value::Object(_) => self.put("{}"),
             Value::Array(_) => self.put("[]"),
             Value::Number(number) => self.put(&scalar::go_yaml_number(number)),
@@ -138,10 +139,9 @@ impl Emitter {
         }
     }
 
-    fn string(&mut self, text: &str, indent: usize, simple_key: bool) {
-        let seen = Scalar::of(text);
+    fn string(&mut self, text: &str, seen: &Scalar, indent: usize, simple_key: bool) {
         let fold = !simple_key;
-        match style(text, &seen, simple_key) {
+        match style(text, seen, simple_key) {
             Style::Plain => self.plain(text, indent, fold),
             Style::Single => self.single(text, indent, fold),
             Style::Double => self.double(text, indent, fold),
@@ -150,11 +150,15 @@ impl Emitter {
     }
 
     fn plain(&mut self, text: &str, indent: usize, fold: bool) {
-        let chars: Vec<char> = text.chars().collect();
+        if !text.contains(' ') {
+            self.put(text);
+            return;
+        }
+        let mut chars = text.chars().peekable();
         let mut spaces = false;
-        for (at, c) in chars.iter().enumerate() {
-            if *c == ' ' {
-                let next = chars.get(at + 1) == Some(&' ');
+        while let Some(c) = chars.next() {
+            if c == ' ' {
+                let next = chars.peek() == Some(&' ');
                 if fold && !spaces && self.column > WIDTH && !next {
                     self.new_line(indent);
                 } else {
@@ -162,7 +166,7 @@ impl Emitter {
                 }
                 spaces = true;
             } else {
-                self.out.push(*c);
+                self.out.push(c);
                 self.column += 1;
                 spaces = false;
             }
@@ -303,50 +307,51 @@ struct Scalar {
 
 impl Scalar {
     fn of(text: &str) -> Self {
-        let chars: Vec<char> = text.chars().collect();
-        if chars.is_empty() {
+        let (Some(first), Some(last)) = (text.chars().next(), text.chars().next_back()) else {
             return Self { breaks: false, plain: true, single: true, block: false };
-        }
-        let blank = |c: Option<&char>| matches!(c, None | Some(' ' | '\t'));
+        };
+        let mut chars = text.chars().peekable();
+        let mut at_start = true;
         let mut indicators = text.starts_with("---") || text.starts_with("...");
         let (mut breaks, mut special) = (false, false);
         let (mut break_space, mut space_break) = (false, false);
         let (mut was_space, mut was_break, mut after_blank) = (false, false, true);
-        for (at, c) in chars.iter().enumerate() {
-            let before_blank = blank(chars.get(at + 1));
+        while let Some(c) = chars.next() {
+            let before_blank = matches!(chars.peek(), None | Some(' ' | '\t'));
             indicators |= match c {
                 '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"'
                 | '%' | '@' | '`'
-                    if at == 0 =>
+                    if at_start =>
                 {
                     true
                 }
-                '?' | '-' if at == 0 => before_blank,
+                '?' | '-' if at_start => before_blank,
                 ':' => before_blank,
                 '#' => after_blank,
                 _ => false,
             };
-            special |= !is_printable(*c);
-            if *c == ' ' {
+            at_start = false;
+            special |= !is_printable(c);
+            if c == ' ' {
                 break_space |= was_break;
                 (was_space, was_break) = (true, false);
-            } else if is_break(*c) {
+            } else if is_break(c) {
                 breaks = true;
                 space_break |= was_space;
                 (was_space, was_break) = (false, true);
             } else {
                 (was_space, was_break) = (false, false);
             }
-            after_blank = matches!(c, ' ' | '\t') || is_break(*c);
+            after_blank = matches!(c, ' ' | '\t') || is_break(c);
         }
-        let edge = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
-        let edges = edge(chars.first()) || edge(chars.last());
+        let edge = |c: char| c == ' ' || is_break(c);
+        let edges = edge(first) || edge(last);
         let broken = space_break || special;
         Self {
             breaks,
             plain: !(edges || break_space || broken || breaks || indicators),
             single: !(break_space || broken),
-            block: !(broken || chars.last() == Some(&' ')),
+            block: !(broken || last == ' '),
         }
     }
 }
@@ -421,31 +426,32 @@ fn is_base60(text: &str) -> bool {
 
 /// The order of keys: numbers inside of them by value, other signs before letters.
 fn natural(a: &str, b: &str) -> Ordering {
-    let (left, right): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let differ = left.iter().zip(&right).position(|(l, r)| l != r);
-    let Some(at) = differ else { return left.len().cmp(&right.len()) };
-    let (Some(l), Some(r)) = (left.get(at), right.get(at)) else { return Ordering::Equal };
+    let mut pairs = a.char_indices().zip(b.chars());
+    let differ = pairs.find(|((_, l), r)| l != r);
+    // One is the beginning of the other.
+    let Some(((at, l), r)) = differ else { return a.len().cmp(&b.len()) };
     match (l.is_alphabetic(), r.is_alphabetic()) {
-        (true, true) => return l.cmp(r),
+        (true, true) => return l.cmp(&r),
         (true, false) => return Ordering::Greater,
         (false, true) => return Ordering::Less,
         (false, false) => {}
     }
     let mut start: i64 = 0;
-    if *l == '0' || *r == '0' {
+    if l == '0' || r == '0' {
         // Digits before decide whether a zero leads.
-        let before = left.iter().take(at).rev().take_while(|c| c.is_numeric());
-        if before.into_iter().any(|c| *c != '0') {
+        let same = a.get(..at).unwrap_or_default();
+        if same.chars().rev().take_while(|c| c.is_numeric()).any(|c| c != '0') {
             start = 1;
         }
     }
-    let number = |chars: &[char]| {
-        let digits = chars.iter().skip(at).take_while(|c| c.is_numeric());
+    let number = |text: &str| {
+        let rest = text.get(at..).unwrap_or_default();
+        let digits = rest.chars().take_while(|c| c.is_numeric());
         digits.fold((start, 0_usize), |(value, count), c| {
-            let digit = i64::from(u32::from(*c)) - i64::from(u32::from('0'));
+            let digit = i64::from(u32::from(c)) - i64::from(u32::from('0'));
             (value.wrapping_mul(10).wrapping_add(digit), count + 1)
         })
     };
-    let ((ln, lc), (rn, rc)) = (number(&left), number(&right));
-    ln.cmp(&rn).then(lc.cmp(&rc)).then(l.cmp(r))
+    let ((ln, lc), (rn, rc)) = (number(a), number(b));
+    ln.cmp(&rn).then(lc.cmp(&rc)).then(l.cmp(&r))
 }

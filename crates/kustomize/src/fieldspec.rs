@@ -4,6 +4,7 @@ use crate::id::Gvk;
 use crate::node::{Node, Scalar, Tag};
 use crate::resource::Resource;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// A field of some kinds.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,16 @@ pub(crate) struct FieldSpec {
     /// Keys with `/` between them, `\/` inside of one, `[]` behind one that is a list.
     pub(crate) path: Cow<'static, str>,
     pub(crate) create: bool,
+    /// The path taken apart.
+    parts: Vec<String>,
+}
+
+impl FieldSpec {
+    pub(crate) fn new(gvk: Gvk, path: impl Into<Cow<'static, str>>, create: bool) -> Self {
+        let path = path.into();
+        let parts = split(&path, '/');
+        Self { gvk, path, create, parts }
+    }
 }
 
 /// What is made where the field is absent.
@@ -112,57 +123,66 @@ const REPLICAS: [Row; 4] = [
     ("StatefulSet", "", "", "spec/replicas", true),
 ];
 
-pub(crate) fn namespace() -> Vec<FieldSpec> {
-    NAMESPACE.iter().map(of).collect()
+/// A table that is made once.
+type Table = LazyLock<Vec<FieldSpec>>;
+
+pub(crate) fn namespace() -> &'static [FieldSpec] {
+    static ALL: Table = LazyLock::new(|| NAMESPACE.iter().map(of).collect());
+    &ALL
 }
 
-pub(crate) fn templates() -> Vec<FieldSpec> {
-    TEMPLATES.iter().map(of).collect()
+pub(crate) fn templates() -> &'static [FieldSpec] {
+    static ALL: Table = LazyLock::new(|| TEMPLATES.iter().map(of).collect());
+    &ALL
 }
 
-pub(crate) fn selectors() -> Vec<FieldSpec> {
-    let inner = |kind: &'static str| {
-        POD_SELECTORS.iter().map(move |path| of(&(kind, "apps", "", path, false)))
-    };
-    let mut all: Vec<FieldSpec> = SELECTORS.iter().map(of).collect();
-    all.extend(inner("Deployment"));
-    all.extend(inner("StatefulSet"));
-    all.extend(templates());
-    all
+pub(crate) fn selectors() -> &'static [FieldSpec] {
+    static ALL: Table = LazyLock::new(|| {
+        let inner = |kind: &'static str| {
+            POD_SELECTORS.iter().map(move |path| of(&(kind, "apps", "", path, false)))
+        };
+        let mut all: Vec<FieldSpec> = SELECTORS.iter().map(of).collect();
+        all.extend(inner("Deployment"));
+        all.extend(inner("StatefulSet"));
+        all.extend_from_slice(templates());
+        all
+    });
+    &ALL
 }
 
-pub(crate) fn annotations() -> Vec<FieldSpec> {
-    ANNOTATIONS.iter().map(of).collect()
+pub(crate) fn annotations() -> &'static [FieldSpec] {
+    static ALL: Table = LazyLock::new(|| ANNOTATIONS.iter().map(of).collect());
+    &ALL
 }
 
-pub(crate) fn replicas() -> Vec<FieldSpec> {
-    REPLICAS.iter().map(of).collect()
+pub(crate) fn replicas() -> &'static [FieldSpec] {
+    static ALL: Table = LazyLock::new(|| REPLICAS.iter().map(of).collect());
+    &ALL
 }
 
-pub(crate) fn images() -> Vec<FieldSpec> {
-    IMAGES.iter().map(|path| of(&("", "", "", path, true))).collect()
+pub(crate) fn images() -> &'static [FieldSpec] {
+    static ALL: Table =
+        LazyLock::new(|| IMAGES.iter().map(|path| of(&("", "", "", path, true))).collect());
+    &ALL
 }
 
 fn of((kind, group, version, path, create): &Row) -> FieldSpec {
     let text = |text: &str| text.to_owned();
-    FieldSpec {
-        gvk: Gvk { group: text(group), version: text(version), kind: text(kind) },
-        path: Cow::Borrowed(path),
-        create: *create,
-    }
+    let gvk = Gvk { group: text(group), version: text(version), kind: text(kind) };
+    FieldSpec::new(gvk, *path, *create)
 }
 
 /// Adds specs that are not there yet.
 ///
 /// # Errors
 /// The path of a spec that is there with another `create`.
-pub(crate) fn merge(list: &mut Vec<FieldSpec>, more: Vec<FieldSpec>) -> Result<(), String> {
+pub(crate) fn merge(list: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<(), String> {
     for spec in more {
         let same = |own: &&FieldSpec| own.gvk.is_selected(&spec.gvk) && own.path == spec.path;
         match list.iter().find(same) {
-            Some(own) if own.create != spec.create => return Err(spec.path.into_owned()),
+            Some(own) if own.create != spec.create => return Err(spec.path.to_string()),
             Some(_) => {}
-            None => list.push(spec),
+            None => list.push(spec.clone()),
         }
     }
     Ok(())
@@ -175,12 +195,21 @@ pub(crate) fn apply(
     create: Create,
     set: Set<'_>,
 ) -> Result<(), String> {
-    if !resource.gvk().is_selected(&spec.gvk) {
+    if !resource.is_selected(&spec.gvk) {
         return Ok(());
     }
-    let path = split(&spec.path, '/');
+    apply_anyway(resource, spec, create, set)
+}
+
+/// Sets the field that a spec is about, whatever kind the object is.
+pub(crate) fn apply_anyway(
+    resource: &mut Resource,
+    spec: &FieldSpec,
+    create: Create,
+    set: Set<'_>,
+) -> Result<(), String> {
     let create = if spec.create { create } else { Create::Nothing };
-    let walked = walk(&mut resource.node, &path, create, set);
+    let walked = walk(&mut resource.node, &spec.parts, create, set);
     walked.map_err(|error| format!("field `{}`: {error}", spec.path))
 }
 

@@ -2,6 +2,7 @@
 //! kind is known to have no namespace.
 
 use crate::schema;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The namespace of an object that names none.
@@ -19,27 +20,46 @@ pub(crate) struct Gvk {
 
 impl Gvk {
     pub(crate) fn new(api_version: &str, kind: &str) -> Self {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let (group, version) = parts(api_version);
         Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
     }
 
-    pub(crate) fn api_version(&self) -> String {
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
         match self.group.as_str() {
-            "" => self.version.clone(),
-            group => format!("{group}/{}", self.version),
+            "" => Cow::Borrowed(&self.version),
+            group => Cow::Owned(format!("{group}/{}", self.version)),
         }
     }
 
     /// Whether `selector`, with its empty parts open, takes this kind in.
     pub(crate) fn is_selected(&self, selector: &Self) -> bool {
+        selector.selects(&self.group, &self.version, &self.kind)
+    }
+
+    /// Whether this, with its empty parts open, takes a kind in.
+    pub(crate) fn selects(&self, group: &str, version: &str, kind: &str) -> bool {
         let part = |own: &str, asked: &str| asked.is_empty() || own == asked;
-        part(&self.group, &selector.group)
-            && part(&self.version, &selector.version)
-            && part(&self.kind, &selector.kind)
+        part(kind, &self.kind) && part(group, &self.group) && part(version, &self.version)
     }
 
     pub(crate) fn is_cluster_scoped(&self) -> bool {
         schema::is_cluster_scoped(&self.api_version(), &self.kind)
+    }
+}
+
+/// Group and version of an `apiVersion`.
+pub(crate) fn parts(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// The namespace that counts: none for cluster-wide kinds, `default` where none is named.
+pub(crate) fn effective<'a>(api_version: &str, kind: &str, namespace: &'a str) -> &'a str {
+    if schema::is_cluster_scoped(api_version, kind) {
+        NO_NAMESPACE
+    } else if namespace.is_empty() {
+        DEFAULT_NAMESPACE
+    } else {
+        namespace
     }
 }
 
@@ -54,13 +74,7 @@ pub(crate) struct Id {
 impl Id {
     /// The namespace that counts: none for cluster-wide kinds, `default` where none is named.
     pub(crate) fn effective_namespace(&self) -> &str {
-        if self.gvk.is_cluster_scoped() {
-            NO_NAMESPACE
-        } else if self.namespace.is_empty() {
-            DEFAULT_NAMESPACE
-        } else {
-            &self.namespace
-        }
+        effective(&self.gvk.api_version(), &self.gvk.kind, &self.namespace)
     }
 
     pub(crate) fn is_same_namespace(&self, other: &Self) -> bool {

@@ -5,6 +5,9 @@ use crate::node::{Node, Tag};
 use crate::pattern::Pattern;
 use crate::resource::Resource;
 
+/// A definition of a kind speaks of containers and has none.
+const DEFINITION: &str = "CustomResourceDefinition";
+
 /// One entry of `images`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Image {
@@ -16,18 +19,39 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Changes the images of one object.
-    pub(crate) fn apply(&self, resource: &mut Resource) -> Result<(), String> {
-        if resource.kind() == "CustomResourceDefinition" {
-            return Ok(());
+    /// Changes the images of all objects.
+    ///
+    /// # Errors
+    /// The object, and what is wrong with its image or with the name that is looked for.
+    pub(crate) fn apply(&self, all: &mut [Resource]) -> Result<(), String> {
+        let mut compiled = None;
+        let has_images = |resource: &&mut Resource| resource.kind() != DEFINITION;
+        for resource in all.iter_mut().filter(has_images) {
+            // Only once: to compile it costs as much as to change a hundred objects.
+            let done = match &compiled {
+                Some(pattern) => self.change(resource, pattern),
+                None => self.pattern().and_then(|pattern| {
+                    let done = self.change(resource, &pattern);
+                    compiled = Some(pattern);
+                    done
+                }),
+            };
+            done.map_err(|error| format!("{}: {error}", resource.id()))?;
         }
-        // Kustomize takes the name for a pattern, so that `.` means any character.
+        Ok(())
+    }
+
+    /// Kustomize takes the name for a pattern, so that `.` means any character.
+    fn pattern(&self) -> Result<Pattern, String> {
         let tail = "(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$";
-        let pattern = Pattern::anywhere(&format!("^{}{tail}", self.name))?;
-        self.anywhere(&mut resource.node, &pattern)?;
+        Pattern::anywhere(&format!("^{}{tail}", self.name))
+    }
+
+    fn change(&self, resource: &mut Resource, pattern: &Pattern) -> Result<(), String> {
+        self.anywhere(&mut resource.node, pattern)?;
         for spec in fieldspec::images() {
-            let mut set = |node: &mut Node| self.set(node, &pattern);
-            fieldspec::apply(resource, &spec, Create::Nothing, &mut set)?;
+            let mut set = |node: &mut Node| self.set(node, pattern);
+            fieldspec::apply(resource, spec, Create::Nothing, &mut set)?;
         }
         Ok(())
     }

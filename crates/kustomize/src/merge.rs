@@ -7,7 +7,7 @@
 
 use crate::node::{Map, Node, Scalar, Tag};
 use crate::schema::{self, Field, Type};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 /// The key of a directive.
 const DIRECTIVE: &str = "$patch";
@@ -29,7 +29,7 @@ enum Shape {
     /// A list that is replaced.
     List,
     /// A list that is merged.
-    Merged(Vec<&'static str>, &'static str),
+    Merged(&'static [&'static str], &'static str),
 }
 
 impl Shape {
@@ -43,7 +43,7 @@ impl Shape {
                 Some(Field::Map(name)) => Self::of_type(name),
                 Some(Field::Values(name)) => Self::Values(name),
                 Some(Field::List) => Self::List,
-                Some(Field::Merged(keys, name)) => Self::Merged(keys.clone(), name),
+                Some(Field::Merged(keys, name)) => Self::Merged(keys, name),
                 None => Self::Unknown,
             },
             Self::Values(name) => Self::of_type(name),
@@ -89,7 +89,7 @@ fn walk(dest: Option<Node>, patch: Option<Node>, shape: &Shape) -> Result<Option
                 return mismatch("a list", &patch);
             }
             match shape {
-                Shape::Merged(keys, member) => walk_list(dest, patch, &keys, member),
+                Shape::Merged(keys, member) => walk_list(dest, patch, keys, member),
                 _ => Ok(patch.or(dest)),
             }
         }
@@ -149,22 +149,23 @@ fn walk_map(
             (_, _, None) => return Ok(None),
         }
     };
-    let Node::Map(mut map) = result else { return Ok(Some(result)) };
+    let Node::Map(map) = result else { return Ok(Some(result)) };
     let mut patch = match patch {
         Some(Node::Map(patch)) => patch,
         _ => Map::new(),
     };
-    let keys: BTreeSet<String> = map.keys().chain(patch.keys()).cloned().collect();
-    for key in keys {
-        let was_null = map.get(&key).is_some_and(Node::is_null);
+    let mut merged = Vec::with_capacity(map.len() + patch.len());
+    for (key, own) in map {
         let patched = patch.remove(&key);
-        let keep_null = was_null && patched.is_none();
-        let merged = walk(map.remove(&key), patched, &shape.member(&key))?;
-        if let Some(value) = merged.filter(|value| keep_null || !value.is_null()) {
-            map.insert(key, value);
-        }
+        let keep_null = own.is_null() && patched.is_none();
+        let value = walk(Some(own), patched, &shape.member(&key))?;
+        merged.extend(value.filter(|value| keep_null || !value.is_null()).map(|v| (key, v)));
     }
-    Ok(Some(Node::Map(map)))
+    for (key, patched) in patch {
+        let value = walk(None, Some(patched), &shape.member(&key))?;
+        merged.extend(value.filter(|value| !value.is_null()).map(|value| (key, value)));
+    }
+    Ok(Some(Node::Map(merged.into_iter().collect())))
 }
 
 fn map_directive(patch: &mut Node) -> Result<Directive, String> {

@@ -7,7 +7,6 @@ use crate::fieldspec::{self, Create, FieldSpec};
 use crate::id::{Gvk, Id};
 use crate::node::{Map, Node, Scalar, Tag};
 use crate::resource::Resource;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -40,8 +39,8 @@ fn table() -> &'static [Reference] {
                 target = gvk;
                 continue;
             }
-            let path = Cow::Borrowed(words.next().unwrap_or_default());
-            let field = FieldSpec { gvk, path, create: false };
+            let path: &'static str = words.next().unwrap_or_default();
+            let field = FieldSpec::new(gvk, path, false);
             all.push(Reference { target: target.clone(), field });
         }
         all
@@ -51,6 +50,8 @@ fn table() -> &'static [Reference] {
 /// What is known of an object while references are mended; names do not change meanwhile.
 struct Known {
     id: Id,
+    /// It has no namespace.
+    is_cluster: bool,
     previous: Vec<Id>,
     prefixes: Vec<String>,
     suffixes: Vec<String>,
@@ -63,8 +64,10 @@ struct Known {
 pub(crate) fn mend(all: &mut [Resource]) -> Result<(), String> {
     let known: Vec<Known> = all
         .iter()
-        .map(|resource| Known {
-            id: resource.id(),
+        .map(|resource| (resource.id(), resource))
+        .map(|(id, resource)| Known {
+            is_cluster: id.gvk.is_cluster_scoped(),
+            id,
             previous: resource.previous_ids(),
             prefixes: resource.prefixes.clone(),
             suffixes: resource.suffixes.clone(),
@@ -82,19 +85,19 @@ pub(crate) fn mend(all: &mut [Resource]) -> Result<(), String> {
     }
     for (index, resource) in all.iter_mut().enumerate() {
         let Some(own) = known.get(index) else { continue };
-        let asked = own.previous.first().unwrap_or(&own.id).gvk.clone();
+        let asked = &own.previous.first().unwrap_or(&own.id).gvk;
+        let bound = bound_namespaces(resource);
         for reference in table().iter().filter(|r| asked.is_selected(&r.field.gvk)) {
             let finder = Finder {
                 own,
                 target: &reference.target,
                 role: role(resource, &reference.field.path),
-                bound: bound_namespaces(resource),
+                bound: &bound,
                 known: &known,
                 by_name: &by_name,
             };
-            let field = FieldSpec { gvk: Gvk::default(), ..reference.field.clone() };
             let mut set = |node: &mut Node| finder.set(node);
-            fieldspec::apply(resource, &field, Create::Nothing, &mut set)
+            fieldspec::apply_anyway(resource, &reference.field, Create::Nothing, &mut set)
                 .map_err(|error| format!("{} ({}): {error}", own.id, resource.origin))?;
         }
     }
@@ -124,7 +127,7 @@ struct Finder<'a> {
     own: &'a Known,
     target: &'a Gvk,
     role: Option<Gvk>,
-    bound: Vec<String>,
+    bound: &'a [String],
     known: &'a [Known],
     by_name: &'a HashMap<&'a str, Vec<usize>>,
 }
@@ -166,9 +169,7 @@ impl<'a> Finder<'a> {
                 let id = one.previous.first().unwrap_or(&one.id);
                 !id.gvk.is_cluster_scoped() && id.effective_namespace() == namespace
             };
-            let now = |one: &Known| {
-                !one.id.gvk.is_cluster_scoped() && one.id.effective_namespace() == namespace
-            };
+            let now = |one: &Known| !one.is_cluster && one.id.effective_namespace() == namespace;
             // Any object there was decides which of both is asked.
             if self.known.iter().any(|one| self.could_refer(one) && before(one)) {
                 candidates.retain(|one| before(one));
@@ -197,8 +198,8 @@ impl<'a> Finder<'a> {
     }
 
     fn could_refer(&self, one: &Known) -> bool {
-        self.own.id.gvk.is_cluster_scoped()
-            || one.id.gvk.is_cluster_scoped()
+        self.own.is_cluster
+            || one.is_cluster
             || one.id.is_same_namespace(&self.own.id)
             || self.bound.contains(&one.id.namespace)
     }
@@ -212,8 +213,8 @@ impl<'a> Finder<'a> {
         let selected =
             |one: &Known, gvk: &Gvk| one.previous.iter().any(|id| id.gvk.is_selected(gvk));
         let near = |one: &Known| {
-            self.own.id.gvk.is_cluster_scoped()
-                || one.id.gvk.is_cluster_scoped()
+            self.own.is_cluster
+                || one.is_cluster
                 || one.id.gvk.kind == SERVICE_ACCOUNT
                 || one.id.is_same_namespace(&self.own.id)
         };

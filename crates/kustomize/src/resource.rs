@@ -1,6 +1,6 @@
 //! An object on its way through a build, with the names it had before.
 
-use crate::id::{Gvk, Id};
+use crate::id::{self, Gvk, Id};
 use crate::node::{Map, Node};
 use objects::Origin;
 
@@ -79,6 +79,19 @@ impl Resource {
 
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk::new(self.api_version(), self.kind())
+    }
+
+    /// Whether a selector, with its empty parts open, takes its kind in.
+    pub(crate) fn is_selected(&self, selector: &Gvk) -> bool {
+        let (group, version) = id::parts(self.api_version());
+        selector.selects(group, version, self.kind())
+    }
+
+    /// The namespace that counts, of [`Id::effective_namespace`].
+    pub(crate) fn effective_namespace(&self) -> &str {
+        let api_version = self.api_version();
+        let api_version = api_version.strip_prefix('/').unwrap_or(api_version);
+        id::effective(api_version, self.kind(), self.namespace())
     }
 
     /// What it is called now.

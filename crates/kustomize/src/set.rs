@@ -1,6 +1,6 @@
 //! The objects of a build in their order: appended, absorbed from generators, selected.
 
-use crate::id::Id;
+use crate::id::{self, Id};
 use crate::labels::Selector;
 use crate::node::{Map, Node};
 use crate::pattern::Pattern;
@@ -24,9 +24,9 @@ pub(crate) fn append(all: &mut Vec<Resource>, more: Vec<Resource>) -> Result<(),
 pub(crate) fn unique(all: &[Resource]) -> Result<(), String> {
     let mut seen = HashSet::with_capacity(all.len());
     for resource in all {
-        let id = key(&resource.id());
-        if !seen.insert(id.clone()) {
-            let same = |other: &&Resource| key(&other.id()) == id;
+        let id = key(resource);
+        if !seen.insert(id) {
+            let same = |other: &&Resource| key(other) == id;
             let first = all.iter().find(same).map_or_else(String::new, |r| r.origin.to_string());
             return Err(format!(
                 "{} of {} is there already, from {first}",
@@ -38,10 +38,9 @@ pub(crate) fn unique(all: &[Resource]) -> Result<(), String> {
     Ok(())
 }
 
-fn key(id: &Id) -> [String; 5] {
-    let namespace = id.effective_namespace().to_owned();
-    let gvk = &id.gvk;
-    [gvk.group.clone(), gvk.version.clone(), gvk.kind.clone(), namespace, id.name.clone()]
+fn key(resource: &Resource) -> [&str; 5] {
+    let (group, version) = id::parts(resource.api_version());
+    [group, version, resource.kind(), resource.effective_namespace(), resource.name()]
 }
 
 /// Where the objects are that are or were called so.

@@ -10,7 +10,6 @@ use crate::node::{Map, Node, Tag};
 use crate::resource::{self, Resource};
 use crate::set::{self, Select};
 use crate::spec::{Label, Patch, Target, Texts};
-use std::borrow::Cow;
 
 /// Directives of Kubernetes' own merge that kustomize does not know.
 const UNKNOWN_DIRECTIVES: [&str; 3] =
@@ -34,7 +33,7 @@ pub(crate) fn namespace(all: &mut [Resource], namespace: &str) -> Result<(), Str
             if spec.path == "metadata/name" && resource.api_version() != "v1" {
                 continue;
             }
-            fieldspec::apply(resource, &spec, Create::Scalar, &mut set)
+            fieldspec::apply(resource, spec, Create::Scalar, &mut set)
                 .map_err(|error| format!("{id}: {error}"))?;
         }
     }
@@ -42,7 +41,7 @@ pub(crate) fn namespace(all: &mut [Resource], namespace: &str) -> Result<(), Str
 }
 
 fn spec(path: &'static str) -> FieldSpec {
-    FieldSpec { gvk: Gvk::default(), path: Cow::Borrowed(path), create: true }
+    FieldSpec::new(Gvk::default(), path, true)
 }
 
 fn default_subjects(node: &mut Node, namespace: &str) {
@@ -79,7 +78,7 @@ pub(crate) fn affix(all: &mut [Resource], text: &str, before: bool) -> Result<()
         let name = resource.name().to_owned();
         let name = if before { format!("{text}{name}") } else { format!("{name}{text}") };
         let mut set = |node: &mut Node| fieldspec::set_scalar(node, name.clone(), Tag::Auto);
-        let spec = FieldSpec { create: false, ..spec("metadata/name") };
+        let spec = FieldSpec::new(Gvk::default(), "metadata/name", false);
         fieldspec::apply(resource, &spec, Create::Nothing, &mut set)?;
     }
     Ok(())
@@ -95,17 +94,17 @@ pub(crate) fn labels(all: &mut [Resource], label: &Label) -> Result<(), String> 
         if label.templates {
             fieldspec::merge(&mut specs, fieldspec::templates()).map_err(conflict)?;
         }
-        fieldspec::merge(&mut specs, vec![spec("metadata/labels")]).map_err(conflict)?;
+        fieldspec::merge(&mut specs, &[spec("metadata/labels")]).map_err(conflict)?;
     }
     set_texts(all, &label.pairs, &specs)
 }
 
 pub(crate) fn common_labels(all: &mut [Resource], labels: &Texts) -> Result<(), String> {
-    set_texts(all, labels, &fieldspec::selectors())
+    set_texts(all, labels, fieldspec::selectors())
 }
 
 pub(crate) fn annotations(all: &mut [Resource], annotations: &Texts) -> Result<(), String> {
-    set_texts(all, annotations, &fieldspec::annotations())
+    set_texts(all, annotations, fieldspec::annotations())
 }
 
 fn set_texts(all: &mut [Resource], texts: &Texts, specs: &[FieldSpec]) -> Result<(), String> {
@@ -133,7 +132,7 @@ pub(crate) fn replicas(all: &mut [Resource], name: &str, count: i64) -> Result<(
             found = true;
             let mut set =
                 |node: &mut Node| fieldspec::set_scalar(node, count.to_string(), Tag::Int);
-            fieldspec::apply(resource, &spec, Create::Scalar, &mut set)?;
+            fieldspec::apply(resource, spec, Create::Scalar, &mut set)?;
         }
     }
     if found {

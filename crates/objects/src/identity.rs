@@ -5,9 +5,11 @@
 //! create-and-prune.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Kinds that once lived in `extensions`, with the group they live in now.
 const MOVED_FROM_EXTENSIONS: [(&str, &str); 7] = [
@@ -105,8 +107,20 @@ impl fmt::Display for GroupVersionKind {
 
 /// The identity of an object in one cluster. A run keeps it in many places (the tree, the plan,
 /// the inventory, the report), so copies share one text: a clone costs 8 bytes and no allocation.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectRef(Arc<Identity>);
+///
+/// Its hash is computed once, keyed as those of the standard library's maps are: each run looks
+/// up every object several times.
+#[derive(Clone)]
+pub struct ObjectRef(Arc<Hashed>);
+
+/// An identity with its hash in this process.
+struct Hashed {
+    hash: u64,
+    identity: Identity,
+}
+
+/// The key of all hashes, so that nobody outside can choose names that collide.
+static HASH_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What an [`ObjectRef`] is made of. The group is canonical; the namespace is empty for
 /// cluster-scoped objects.
@@ -128,7 +142,11 @@ impl ObjectRef {
     /// The identity of `namespace`/`name` of this kind.
     pub fn new(kind: GroupKind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         let GroupKind { group, kind } = kind.canonical();
-        Self(Arc::new(Identity { group, kind, namespace: namespace.into(), name: name.into() }))
+        Self::of(Identity { group, kind, namespace: namespace.into(), name: name.into() })
+    }
+
+    fn of(identity: Identity) -> Self {
+        Self(Arc::new(Hashed { hash: HASH_KEY.hash_one(&identity), identity }))
     }
 
     /// Group and kind.
@@ -142,25 +160,51 @@ impl Deref for ObjectRef {
     type Target = Identity;
 
     fn deref(&self) -> &Identity {
-        &self.0
+        &self.0.identity
+    }
+}
+
+impl PartialEq for ObjectRef {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.hash == other.0.hash && **self == **other)
+    }
+}
+
+impl Eq for ObjectRef {}
+
+impl Hash for ObjectRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
+impl PartialOrd for ObjectRef {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ObjectRef {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { (**self).cmp(&**other) }
     }
 }
 
 impl Serialize for ObjectRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.0.identity.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ObjectRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Identity::deserialize(deserializer).map(|identity| Self(Arc::new(identity)))
+        Identity::deserialize(deserializer).map(Self::of)
     }
 }
 
 impl fmt::Debug for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.0.identity, f)
     }
 }
 

@@ -36,6 +36,12 @@ impl Packed {
         serde_json::from_slice(&self.0).map(Object)
     }
 
+    /// Whether both are copies of one: true says that they are equal, false says nothing.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What it takes in memory, in bytes.
     #[must_use]
     pub fn len_bytes(&self) -> usize {

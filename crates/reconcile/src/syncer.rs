@@ -290,31 +290,39 @@ impl Syncer {
         let facts = self.facts(&valid);
         let decision = decide(&valid, &facts);
         self.note(&decision);
+        if decision.is_due() && self.shared.home.may_act() {
+            let done = match decision.action {
+                // It writes down by itself that it begins, together with all of this.
+                Action::Apply => self.act(&valid, &decision).await,
+                // What only reads does not wait for that.
+                Action::Poll | Action::Fetch => self.act_and_write(&valid, &decision).await,
+                _ => match self.write_status().await {
+                    Some(pause) => Some(pause),
+                    None => self.act(&valid, &decision).await,
+                },
+            };
+            return done.unwrap_or(Duration::ZERO);
+        }
         if let Some(pause) = self.write_status().await {
             return pause;
         }
         self.write_history(&valid).await;
-        if !decision.is_due() {
-            return decision.after.max(Duration::from_millis(1));
-        }
-        if !self.shared.home.may_act() {
-            return TROUBLE_PAUSE;
-        }
-        self.act(&valid, &decision).await;
-        Duration::ZERO
+        if decision.is_due() { TROUBLE_PAUSE } else { decision.after.max(Duration::from_millis(1)) }
     }
 
-    async fn act(&mut self, valid: &Valid, decision: &Decision) {
+    /// Gives a pause when it could not be begun.
+    async fn act(&mut self, valid: &Valid, decision: &Decision) -> Option<Duration> {
         let shared = self.shared.clone();
         // The semaphore is never closed; without a place the work simply goes on.
         let _place = shared.permits.acquire().await;
         match decision.action {
             Action::Poll => self.poll(valid).await,
             Action::Fetch => self.fetch(valid).await,
-            Action::Apply => self.apply(valid, decision.trigger).await,
+            Action::Apply => return self.apply(valid, decision.trigger).await,
             Action::Heal => self.heal(valid).await,
             Action::Wait | Action::Nothing => {}
         }
+        None
     }
 
     fn receive(&mut self) {

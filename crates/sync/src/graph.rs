@@ -14,7 +14,7 @@
 
 use crate::schedule::{Index, Item};
 use objects::{GroupKind, ObjectRef};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 /// A wave, and a rank in it.
 pub(crate) type Stage = (i32, u16);
@@ -47,10 +47,13 @@ impl Graph {
             circles: Vec::new(),
             unknown: Vec::new(),
         };
-        let by_id: HashMap<&ObjectRef, Index> =
-            items.iter().enumerate().map(|(index, item)| (&item.id, index)).collect();
-        graph.definitions(items, &by_id);
-        graph.references(items, &by_id);
+        graph.definitions(items);
+        // Most objects name no other one, and most trees are large.
+        if items.iter().any(|item| !item.after.is_empty() || !item.needs.is_empty()) {
+            let by_id: HashMap<&ObjectRef, Index> =
+                items.iter().enumerate().map(|(index, item)| (&item.id, index)).collect();
+            graph.references(items, &by_id);
+        }
         let order = graph.find_circles();
         for index in order {
             graph.lift(index);
@@ -68,15 +71,25 @@ impl Graph {
         }
     }
 
-    fn definitions(&mut self, items: &[Item], by_id: &HashMap<&ObjectRef, Index>) {
+    fn definitions(&mut self, items: &[Item]) {
+        let is_namespace = |id: &ObjectRef| {
+            id.kind == "Namespace" && id.group.is_empty() && id.namespace.is_empty()
+        };
+        let namespaces: HashMap<&str, Index> = items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| is_namespace(&item.id))
+            .map(|(index, item)| (item.id.name.as_str(), index))
+            .collect();
         let by_kind: HashMap<&GroupKind, Index> = items
             .iter()
             .enumerate()
             .filter_map(|(index, item)| Some((item.defines.as_ref()?, index)))
             .collect();
         for (index, item) in items.iter().enumerate() {
-            let namespace = ObjectRef::new(GroupKind::new("", "Namespace"), "", &item.id.namespace);
-            let found = [by_id.get(&namespace), by_kind.get(&item.id.group_kind())];
+            let kind = || by_kind.get(&item.id.group_kind());
+            let defined = if by_kind.is_empty() { None } else { kind() };
+            let found = [namespaces.get(item.id.namespace.as_str()), defined];
             for target in found.into_iter().flatten().filter(|target| **target != index) {
                 self.need(index, *target, Need::Ready);
                 if let Some(stage) = self.stages.get_mut(*target) {
@@ -119,10 +132,13 @@ impl Graph {
         let mut order = Vec::with_capacity(open.len());
         let free = open.iter().enumerate().filter(|(_, open)| **open == 0);
         let mut queue: VecDeque<Index> = free.map(|(index, _)| index).collect();
-        let mut left: BTreeSet<Index> = (0..open.len()).collect();
+        let mut left = vec![true; open.len()];
+        let mut first_left = 0;
         loop {
             while let Some(index) = queue.pop_front() {
-                left.remove(&index);
+                if let Some(left) = left.get_mut(index) {
+                    *left = false;
+                }
                 order.push(index);
                 for dependant in needed_by.get(index).into_iter().flatten() {
                     if let Some(open) = open.get_mut(*dependant) {
@@ -133,7 +149,10 @@ impl Graph {
                     }
                 }
             }
-            let Some(start) = left.first().copied() else { return order };
+            let next = left.iter().skip(first_left).position(|left| *left);
+            let Some(next) = next else { return order };
+            first_left += next;
+            let start = first_left;
             let circle = self.circle_from(start, &left);
             // Its members count as done, so that what hangs on it is ordered all the same.
             for index in &circle {
@@ -147,7 +166,7 @@ impl Graph {
     }
 
     /// Follows needs among what is left until an object comes again.
-    fn circle_from(&self, start: Index, left: &BTreeSet<Index>) -> Vec<Index> {
+    fn circle_from(&self, start: Index, left: &[bool]) -> Vec<Index> {
         let mut path: Vec<Index> = Vec::new();
         let mut at: HashMap<Index, usize> = HashMap::new();
         let mut current = start;
@@ -159,7 +178,8 @@ impl Graph {
             path.push(current);
             let needs = self.needs.get(current).into_iter().flatten();
             // Everything that is left needs something that is left.
-            match needs.map(|(target, _)| *target).find(|target| left.contains(target)) {
+            let is_left = |target: &Index| left.get(*target).is_some_and(|left| *left);
+            match needs.map(|(target, _)| *target).find(is_left) {
                 Some(next) => current = next,
                 None => return path,
             }

@@ -130,6 +130,13 @@ impl Inventory {
         self.entries.retain(|_, entry| !entry.hook);
     }
 
+    /// Lets the identities share their text with those that `known` gives for them.
+    pub fn share(&mut self, known: impl Fn(&ObjectRef) -> Option<ObjectRef>) {
+        let all = std::mem::take(&mut self.entries);
+        self.entries =
+            all.into_iter().map(|(id, entry)| (known(&id).unwrap_or(id), entry)).collect();
+    }
+
     /// Records what was applied.
     pub fn record(&mut self, id: &ObjectRef, entry: Entry) {
         self.entries.insert(id.clone(), entry);
@@ -161,7 +168,11 @@ impl Inventory {
     /// # Errors
     /// [`InventoryError::TooLarge`] past [`SHARDS_MAX`] shards.
     pub fn shards(&self) -> Result<Vec<String>, InventoryError> {
-        let mut count = usize::from(!self.is_empty());
+        // Fewer could not hold as many lines.
+        let mut count = match self.len().div_ceil(SHARD_OBJECTS_MAX) {
+            0 => 0,
+            least => least.next_power_of_two(),
+        };
         while count <= SHARDS_MAX {
             if let Some(shards) = self.split(count) {
                 return Ok(shards);

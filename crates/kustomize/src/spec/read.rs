@@ -16,7 +16,6 @@ use crate::node::{Map, Node, Tag};
 use crate::parse::Document;
 use crate::resource::Behavior;
 use crate::scalar;
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Fields that are known and not supported, with the reason.
@@ -343,11 +342,8 @@ impl<'a> Reader<'a> {
         if field.is_empty() {
             self.wrong(path, "has no `path`");
         }
-        FieldSpec {
-            gvk: self.gvk(map, path),
-            path: Cow::Owned(field),
-            create: self.flag(map, "create", path),
-        }
+        let gvk = self.gvk(map, path);
+        FieldSpec::new(gvk, field, self.flag(map, "create", path))
     }
 
     fn gvk(&mut self, map: &Map, path: &str) -> Gvk {

@@ -24,16 +24,31 @@ pub(super) async fn plan(
     on_a_thread(async move || live.plan(&tree, &options, &delivery::Silent, &cancel).await).await?
 }
 
-pub(super) async fn apply(
+/// Plans, and applies unless `refuse` says why not.
+pub(super) async fn apply<R: Send + 'static>(
     live: &Arc<Live>,
     tree: &Arc<Tree>,
     options: &DeliveryOptions,
+    refuse: impl Fn(&Plan) -> Option<R> + Send + Sync + 'static,
     progress: impl Progress + 'static,
     cancel: &CancellationToken,
-) -> Result<Report, DeliveryError> {
+) -> Result<Result<Report, R>, DeliveryError> {
     let (live, tree, options) = (live.clone(), tree.clone(), options.clone());
     let cancel = cancel.clone();
-    on_a_thread(async move || live.apply(&tree, &options, None, &progress, &cancel).await).await?
+    on_a_thread(async move || {
+        let mut refusal = None;
+        let mut judge = |plan: &Plan| {
+            refusal = refuse(plan);
+            refusal.is_none()
+        };
+        let report = live.apply_if(&tree, &options, &mut judge, &progress, &cancel).await?;
+        match (report, refusal) {
+            (Some(report), _) => Ok(Ok(report)),
+            (None, Some(refusal)) => Ok(Err(refusal)),
+            (None, None) => Err(DeliveryError::Internal("refused without a reason".to_owned())),
+        }
+    })
+    .await?
 }
 
 pub(super) async fn heal(

@@ -59,13 +59,13 @@ impl Syncer {
     }
 
     /// Applies the revision that is at hand, unless something refuses it.
-    pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) {
+    /// Gives a pause when it could not be written down that it begins.
+    pub(super) async fn apply(&mut self, valid: &Valid, trigger: Trigger) -> Option<Duration> {
         if self.has_other_keys(valid).await {
             self.loaded = None;
             self.fetch(valid).await;
         }
-        let Some(loaded) = self.loaded.take() else { return };
-        self.manual = None;
+        let loaded = self.loaded.take()?;
         // The fetch has answered the push that brought it.
         let told = trigger == Trigger::Poll && loaded.pushed;
         let trigger = if told { Trigger::Webhook } else { trigger };
@@ -76,9 +76,15 @@ impl Syncer {
             state.attempt.revision != loaded.commit.id
                 || state.attempt.outcome != Outcome::Succeeded
         });
-        if is_new {
-            self.begin(valid, operation.clone()).await;
+        let pause = match is_new {
+            true => self.begin(valid, operation.clone()).await,
+            false => self.write_status().await,
+        };
+        if pause.is_some() {
+            self.loaded = Some(loaded);
+            return pause;
         }
+        self.manual = None;
         let began = Instant::now();
         let end = Box::pin(self.deliver(valid, &loaded, &mut operation)).await;
         let took = began.elapsed();
@@ -94,6 +100,7 @@ impl Syncer {
         self.loaded = Some(loaded);
         self.fights.forgive();
         self.ended(valid, operation, end);
+        None
     }
 
     /// Writes down how an operation on the whole tree ended.
@@ -150,19 +157,12 @@ impl Syncer {
         let cancel = self.shared.stop.child_token();
         // From here on the memory is aimed at this tree; a refusal aims it back.
         self.looking = false;
-        match calls::plan(&live, &tree, &options, &cancel).await {
-            Ok(plan) => {
-                if let Some(refusal) = refusal(&plan) {
-                    return refusal;
-                }
-            }
-            Err(error) => return End::failed(&error),
-        }
         let progress = Log { sync: self.key.to_string() };
-        let report = calls::apply(&live, &tree, &options, progress, &cancel).await;
-        self.looking = true;
+        let report = calls::apply(&live, &tree, &options, refusal, progress, &cancel).await;
         match report {
-            Ok(report) => {
+            Ok(Err(refusal)) => refusal,
+            Ok(Ok(report)) => {
+                self.looking = true;
                 for done in &report.outcomes {
                     self.audit_object(valid, operation, done);
                 }

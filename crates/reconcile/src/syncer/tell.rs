@@ -1,6 +1,7 @@
 //! What is told of a GitSync: its status, events, the audit log, the log, metrics.
 
 use super::{Syncer, TROUBLE_PAUSE};
+use crate::error::ReconcileError;
 use crate::numbers::Phase;
 use cluster::News;
 use gitops::audit::{AuditEvent, EventType};
@@ -84,11 +85,37 @@ impl Syncer {
         if !self.shared.home.may_act() {
             return Some(TROUBLE_PAUSE);
         }
-        let turned = self.turned();
-        match self.shared.home.write_status(&self.sync, &self.status).await {
+        let (turned, status) = (self.turned(), self.status.clone());
+        let result = self.shared.home.write_status(&self.sync, &status).await;
+        self.wrote_status(result, status, turned).await
+    }
+
+    /// Acts, and writes meanwhile what the status is before that.
+    pub(super) async fn act_and_write(
+        &mut self,
+        valid: &Valid,
+        decision: &Decision,
+    ) -> Option<Duration> {
+        if self.written.as_ref() == Some(&self.status) {
+            return self.act(valid, decision).await;
+        }
+        let (turned, status) = (self.turned(), self.status.clone());
+        let (home, sync) = (self.shared.home.clone(), self.sync.clone());
+        let write = home.write_status(&sync, &status);
+        let (result, pause) = tokio::join!(write, self.act(valid, decision));
+        self.wrote_status(result, status, turned).await.or(pause)
+    }
+
+    async fn wrote_status(
+        &mut self,
+        result: Result<(), ReconcileError>,
+        status: Status,
+        turned: Option<News>,
+    ) -> Option<Duration> {
+        match result {
             Ok(()) => {
-                self.written = Some(self.status.clone());
-                self.shared.publish(&self.key, &self.status);
+                self.shared.publish(&self.key, &status);
+                self.written = Some(status);
                 self.notify();
                 if let Some(news) = turned {
                     self.shared.home.tell(&self.sync, news).await;
@@ -151,10 +178,14 @@ impl Syncer {
     }
 
     /// An operation begins: written down before anything is done, so that a crash is seen.
-    pub(super) async fn begin(&mut self, valid: &Valid, operation: Operation) {
-        self.audit(valid, EventType::SyncStarted, &operation);
-        self.status.record(operation);
-        let _ = self.write_status().await;
+    /// Gives the pause when it was not written.
+    pub(super) async fn begin(&mut self, valid: &Valid, operation: Operation) -> Option<Duration> {
+        self.status.record(operation.clone());
+        let pause = self.write_status().await;
+        if pause.is_none() {
+            self.audit(valid, EventType::SyncStarted, &operation);
+        }
+        pause
     }
 
     /// An operation ended.
