@@ -26,8 +26,12 @@ impl Bed {
         assert_eq!(desk.run(&["generate", "made"]).code, Some(0));
         let crds = desk.dir.path().join("made/deploy/controller/crds.yaml");
         cluster.kubectl_ok(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
-        let crd = "crd/gitsyncs.orlop.dev";
-        cluster.kubectl_ok(&["wait", "--for=condition=Established", TIMEOUT, crd]);
+        // `kubectl wait` gives up on a definition that has no status yet.
+        let served = testbed::wait::until(WAIT, || {
+            let output = cluster.kubectl().args(["get", "gitsyncs"]).output()?;
+            Ok::<_, std::io::Error>(output.status.success().then_some(()))
+        });
+        assert!(served.unwrap().is_some(), "the kind is not served");
         let server = GitServer::start().unwrap();
         let repository = server.repository("demo.git").unwrap();
         Some(Self { cluster, desk, server, repository })

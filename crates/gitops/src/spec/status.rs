@@ -352,6 +352,12 @@ pub struct Timings {
     pub health: Option<Period>,
 }
 
+impl Timings {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One delivery of one revision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -393,7 +399,9 @@ pub struct Operation {
     pub message: String,
     /// Objects by what was done with them.
     pub counts: Counts,
-    /// How long its parts took.
+    /// How long its parts took. Left out when nothing is known: Server-Side Apply makes `null` of
+    /// an empty map whose fields we owned before, and the schema refuses that.
+    #[serde(skip_serializing_if = "Timings::is_empty")]
     pub timings: Timings,
 }
 
