@@ -352,6 +352,14 @@ pub struct Timings {
     pub health: Option<Period>,
 }
 
+impl Timings {
+    /// Whether nothing took place.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One delivery of one revision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -393,7 +401,9 @@ pub struct Operation {
     pub message: String,
     /// Objects by what was done with them.
     pub counts: Counts,
-    /// How long its parts took.
+    /// How long its parts took. Not written while empty: where an apply gives up all fields of a
+    /// map and names the map, the server makes a null of it, and then refuses that.
+    #[serde(skip_serializing_if = "Timings::is_empty")]
     pub timings: Timings,
 }
 
