@@ -1,8 +1,8 @@
 //! Continuous delivery by a process on a host, from a file of GitSyncs.
 //!
 //! The file is read again when it changes; one that cannot be read changes nothing. A process that
-//! is started again goes on where the status in the cluster says. What the file takes for the generation of a GitSync is a digest of its spec, so that a
-//! changed line is another generation.
+//! is started again goes on where the status in the cluster says. What the file takes for the
+//! generation of a GitSync is a digest of its spec, so that a changed line is another generation.
 
 use crate::ReconcileError;
 use crate::audit::Audit;

@@ -876,7 +876,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__history)
-            opts="-n -o -h --namespace --kubeconfig --context --timeout --concurrency --output --color --config --help"
+            opts="-n -o -h --namespace --kubeconfig --context --timeout --concurrency --output --limit --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -923,6 +923,10 @@ _orlop() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "text json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1196,7 +1200,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__reconcile)
-            opts="-n -o -h --namespace --dry-run --no-wait --kubeconfig --context --timeout --concurrency --output --color --config --help"
+            opts="-n -o -h --namespace --dry-run --kubeconfig --context --timeout --concurrency --output --no-wait --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1428,7 +1432,7 @@ _orlop() {
             return 0
             ;;
         orlop__subcmd__sync__subcmd__rollback)
-            opts="-n -o -h --namespace --reason --to --dry-run --kubeconfig --context --timeout --concurrency --output --color --config --help"
+            opts="-n -o -h --namespace --dry-run --kubeconfig --context --timeout --concurrency --output --reason --to --color --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1439,14 +1443,6 @@ _orlop() {
                     return 0
                     ;;
                 -n)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --reason)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1483,6 +1479,14 @@ _orlop() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "text json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)

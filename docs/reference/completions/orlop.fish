@@ -260,12 +260,13 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'One JSON document, stable'
 yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l limit -d 'How many operations are shown, newest first; up to 1,000 are kept' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into files and pipes'
 never\t'Not at all'"
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l window -d 'The time up to now that is looked at; the status of a GitSync keeps its last 10 operations' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l window -d 'The time up to now that is looked at; 1,000 operations of a GitSync are kept' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -s n -l namespace -d 'Namespace [default: the context\'s]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from report" -l context -d 'Context of the kubeconfig' -r
@@ -324,8 +325,6 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -l dry-run -d 'Let the server check the change and keep nothing of it'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -s n -l namespace -d 'Namespace of the GitSync [default: the context\'s]' -r
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l reason -d 'Why; kept on the GitSync' -r
-complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l to -d 'The revision [default: the newest healthy one before the present one]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l kubeconfig -d 'Kubeconfig file [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l context -d 'Context of the kubeconfig' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l timeout -d 'Longest time for one request [default: 30s]' -r
@@ -333,6 +332,8 @@ complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcom
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -s o -l output -d 'Form of the output' -r -f -a "text\t'For people'
 json\t'One JSON document, stable'
 yaml\t'The same document as YAML'"
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l reason -d 'Why; kept on the GitSync' -r
+complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l to -d 'The revision [default: the newest healthy one before the present one]' -r
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and __fish_seen_subcommand_from rollback" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into files and pipes'
 never\t'Not at all'"

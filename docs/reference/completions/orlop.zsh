@@ -353,6 +353,7 @@ yaml\:"The same document as YAML"))' \
 '--output=[Form of the output]:FORMAT:((text\:"For people"
 json\:"One JSON document, stable"
 yaml\:"The same document as YAML"))' \
+'--limit=[How many operations are shown, newest first; up to 1,000 are kept]:N:_default' \
 '--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
 always\:"Also into files and pipes"
 never\:"Not at all"))' \
@@ -364,7 +365,7 @@ never\:"Not at all"))' \
 ;;
 (report)
 _arguments "${_arguments_options[@]}" : \
-'--window=[The time up to now that is looked at; the status of a GitSync keeps its last 10 operations]:DURATION:_default' \
+'--window=[The time up to now that is looked at; 1,000 operations of a GitSync are kept]:DURATION:_default' \
 '-n+[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
@@ -464,8 +465,6 @@ never\:"Not at all"))' \
 _arguments "${_arguments_options[@]}" : \
 '-n+[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
 '--namespace=[Namespace of the GitSync \[default\: the context'\''s\]]:NAMESPACE:_default' \
-'--reason=[Why; kept on the GitSync]:TEXT:_default' \
-'--to=[The revision \[default\: the newest healthy one before the present one\]]:COMMIT:_default' \
 '--kubeconfig=[Kubeconfig file \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
 '--context=[Context of the kubeconfig]:NAME:_default' \
 '--timeout=[Longest time for one request \[default\: 30s\]]:DURATION:_default' \
@@ -476,6 +475,8 @@ yaml\:"The same document as YAML"))' \
 '--output=[Form of the output]:FORMAT:((text\:"For people"
 json\:"One JSON document, stable"
 yaml\:"The same document as YAML"))' \
+'--reason=[Why; kept on the GitSync]:TEXT:_default' \
+'--to=[The revision \[default\: the newest healthy one before the present one\]]:COMMIT:_default' \
 '--color=[Use colours\: auto, always or never \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless \`NO_COLOR\` is set or \`TERM\` is \`dumb\`"
 always\:"Also into files and pipes"
 never\:"Not at all"))' \

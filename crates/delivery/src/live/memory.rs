@@ -140,13 +140,17 @@ impl Memory {
         let mut told = Vec::new();
         for id in open {
             let (Some(desired), Some(entry)) = (set.get(&id), inventory.get(&id)) else { continue };
+            // Judged by another tree it stays open: that one may be refused, and this one come back.
+            if entry.digest != Some(desired.digest) {
+                continue;
+            }
             let live = state.kept.get(&id).and_then(|packed| packed.unpack().ok());
             let Some(memo) = state.memos.get_mut(&id) else { continue };
             if entry.uid.as_deref() != Some(memo.uid.to_string().as_str()) {
                 continue;
             }
             memo.digest = entry.digest;
-            if let Some(live) = live.filter(|_| entry.digest == Some(desired.digest)) {
+            if let Some(live) = live {
                 told.extend(self.drifted(&mut state, desired, &live));
             }
         }

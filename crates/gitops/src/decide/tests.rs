@@ -184,6 +184,33 @@ fn a_suspended_sync_does_nothing() {
 }
 
 #[test]
+fn while_the_newest_revision_is_refused_drift_is_healed_to_the_last_good_one_only() {
+    let mut facts = at_rest();
+    facts.source.fetched = Some("b".into());
+    facts.source.head = Some("b".into());
+    let attempt = facts.attempt.as_mut().unwrap();
+    attempt.revision = "b".into();
+    attempt.outcome = Outcome::Refused;
+    attempt.failure = failure(9);
+    facts.drift.due = 1;
+    assert_ne!(decide(&sync(), &facts).action, Action::Heal, "there is no tree to heal to");
+    facts.base = Some("a".into());
+    let decision = decide(&sync(), &facts);
+    assert_eq!((decision.action, decision.is_due()), (Action::Heal, true));
+    // One that was applied in part is neither the old tree nor the new one.
+    facts.attempt.as_mut().unwrap().outcome = Outcome::Failed;
+    assert_ne!(decide(&sync(), &facts).action, Action::Heal);
+    // A source that gives nothing, after a restart.
+    let mut facts = at_rest();
+    facts.source.fetched = None;
+    facts.source.failure = failure(9);
+    facts.drift.due = 1;
+    assert_ne!(decide(&sync(), &facts).action, Action::Heal);
+    facts.base = Some("a".into());
+    assert_eq!(decide(&sync(), &facts).action, Action::Heal);
+}
+
+#[test]
 fn health_decides_about_ready_and_runs_out() {
     let mut facts = at_rest();
     facts.health.as_mut().unwrap().counts.progressing = 1;

@@ -353,7 +353,9 @@ pub struct Timings {
 }
 
 impl Timings {
-    fn is_empty(&self) -> bool {
+    /// Whether nothing took place.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -399,8 +401,8 @@ pub struct Operation {
     pub message: String,
     /// Objects by what was done with them.
     pub counts: Counts,
-    /// How long its parts took. Left out when nothing is known: Server-Side Apply makes `null` of
-    /// an empty map whose fields we owned before, and the schema refuses that.
+    /// How long its parts took. Not written while empty: where an apply gives up all fields of a
+    /// map and names the map, the server makes a null of it, and then refuses that.
     #[serde(skip_serializing_if = "Timings::is_empty")]
     pub timings: Timings,
 }
