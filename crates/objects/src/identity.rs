@@ -256,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn identities_that_were_made_apart_are_found_by_each_other() {
+        let (one, other) = (deployment("apps/v1"), deployment("extensions/v1beta1"));
+        assert!(!std::ptr::eq(&raw const *one, &raw const *other));
+        let mut found = std::collections::HashSet::from([one.clone()]);
+        assert!(found.contains(&other) && !found.insert(other.clone()));
+        assert_eq!(one.cmp(&other), Ordering::Equal);
+        assert!(!found.contains(&deployment("example.com/v1")));
+        assert!(deployment("apps/v1") < deployment("example.com/v1"), "ordered by their text");
+    }
+
+    #[test]
     fn an_api_version_survives_being_split() {
         for api_version in ["v1", "apps/v1", "example.com/v1alpha1"] {
             assert_eq!(

@@ -164,3 +164,13 @@ fn an_inventory_is_within_another_when_that_names_all_its_objects() {
     assert!(!of(&["a", "d"]).is_within(&of(&["a", "b", "c"])));
     assert!(!of(&["a"]).is_within(&of(&[])) && !of(&["0", "a"]).is_within(&of(&["a"])));
 }
+
+#[test]
+fn an_inventory_that_shares_identities_says_the_same() {
+    let mut shared = inventory(3);
+    let known = id("ConfigMap", "shop", "settings-1");
+    shared.share(|id| (*id == known).then(|| known.clone()));
+    assert_eq!(shared, inventory(3));
+    let texts = |id: &ObjectRef| std::ptr::eq(&raw const **id, &raw const *known);
+    assert_eq!(shared.iter().filter(|(id, _)| texts(id)).count(), 1);
+}
