@@ -75,13 +75,21 @@ pub(crate) struct SinkTask {
     pub(crate) say: Say,
 }
 
+/// Whether a sink can be used.
+///
+/// # Errors
+/// When it cannot, in words.
+pub(crate) fn check(sink: &Sink) -> Result<(), String> {
+    Transport::new(&sink.kind).map(drop)
+}
+
 /// Starts the thread of a sink.
 ///
 /// # Errors
 /// When the sink cannot be used or the thread cannot be started, in words.
 pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, String> {
     // Tried here, so that what is wrong is told at once; made again there, where it lives.
-    Transport::new(&task.sink.kind)?;
+    check(&task.sink)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -456,6 +464,3 @@ impl Desk {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -72,8 +72,8 @@ pub struct Journald {
     pub units: Vec<String>,
     /// A folder with journal files; none when it is the system's.
     pub directory: Option<PathBuf>,
-    /// The program that reads it.
-    pub program: PathBuf,
+    /// The program that reads it; none when it is where systemd puts it.
+    pub program: Option<PathBuf>,
 }
 
 /// How lines of an input are read.
@@ -301,7 +301,7 @@ fn journald(section: &Section<'_>) -> Journald {
     Journald {
         units,
         directory: path(section, "directory"),
-        program: path(section, "program").unwrap_or_else(|| PathBuf::from("/usr/bin/journalctl")),
+        program: path(section, "program"),
     }
 }
 
