@@ -26,9 +26,9 @@ use tokio_util::sync::CancellationToken;
 use wire::{Handler, Reply, Request};
 
 /// How long a sink may fail before the agent says that it is not ready.
-pub const READY_GRACE: Duration = Duration::from_secs(60);
+pub(crate) const READY_GRACE: Duration = Duration::from_secs(60);
 /// How often the config file is looked at.
-pub const CONFIG_LOOK: Duration = Duration::from_secs(2);
+pub(crate) const CONFIG_LOOK: Duration = Duration::from_secs(2);
 /// Signals within this time are one reload.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The media type of `/metrics`.
@@ -58,10 +58,8 @@ impl Admin {
         closed_output: CancellationToken,
     ) -> Result<Self, AgentError> {
         let failed = |source| AgentError::Start { what: "the runtime", source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let ready = Arc::new(AtomicBool::new(false));
         let served = Arc::new(Served {
             shared: shared.clone(),
@@ -87,7 +85,8 @@ impl Admin {
             let private = Arc::new(Private(served.clone()));
             runtime.spawn(wire::serve_local(local, private, shutdown.clone()));
             if let Some(address) = config.listen {
-                let listener = runtime.block_on(wire::listen(address)).map_err(AgentError::Listen)?;
+                let listener =
+                    runtime.block_on(wire::listen(address)).map_err(AgentError::Listen)?;
                 if let Ok(address) = listener.local_addr() {
                     tracing::info!(%address, "metrics and probes");
                 }
@@ -233,7 +232,9 @@ impl Served {
                 Reply { content_type: OPENMETRICS, ..Reply::text(StatusCode::OK, text) }
             }
             "/healthz" if self.shared.control.is_well() => Reply::text(StatusCode::OK, "ok\n"),
-            "/healthz" => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the reader does not answer\n"),
+            "/healthz" => {
+                Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the reader does not answer\n")
+            }
             "/readyz" => match self.not_ready() {
                 None => Reply::text(StatusCode::OK, "ok\n"),
                 Some(reason) => Reply::text(StatusCode::SERVICE_UNAVAILABLE, reason),
@@ -359,7 +360,9 @@ mod tests {
 
     #[test]
     fn a_query_is_read_whatever_it_is() {
-        for (text, plain) in [("a%2fb", "a/b"), ("%", "%"), ("%zz%4", "%zz%4"), ("%c3%a4", "ä"), ("%ff", "\u{fffd}")] {
+        for (text, plain) in
+            [("a%2fb", "a/b"), ("%", "%"), ("%zz%4", "%zz%4"), ("%c3%a4", "ä"), ("%ff", "\u{fffd}")]
+        {
             assert_eq!(unescaped(text), plain);
         }
     }

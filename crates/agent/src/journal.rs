@@ -8,26 +8,26 @@
 use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Journald, StartAt};
+use crate::encode::json::string;
 use crate::reader::Core;
 use crate::reader::sources::NewSource;
 use crate::reader::{Piece, wall_ns};
 use crate::say::Say;
-use crate::encode::json::string;
 use host::journal::{From, JournalError, Source};
 use host::tail::{FileKey, Waker};
 use lines::Plan;
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::Arc;
 use std::time::Duration;
 use store::Entry;
 
 /// Pieces that wait for the reader.
-pub const PIECES_MAX: usize = 4;
+pub(crate) const PIECES_MAX: usize = 4;
 /// Bytes of a piece; one line more may follow.
-pub const PIECE_BYTES: usize = 64 * 1024;
+pub(crate) const PIECE_BYTES: usize = 64 * 1024;
 /// How long the thread waits for an entry before it looks whether it should end.
 const LOOK: Duration = Duration::from_millis(250);
 /// The first and the longest pause before the program is started again.
@@ -215,10 +215,7 @@ impl Follower {
         while !self.stop.load(Ordering::Acquire) {
             let mut any = false;
             if let Err(error) = self.follow(&mut any) {
-                self.say.warn(&format!(
-                    "input `{}`: {error}; it is tried again",
-                    self.name
-                ));
+                self.say.warn(&format!("input `{}`: {error}; it is tried again", self.name));
             }
             if any {
                 pause = PAUSES.0;
@@ -337,7 +334,10 @@ mod tests {
         assert_eq!(text.lines().count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["message"], "a\nb\u{fffd}\"");
-        assert_eq!((&value["level"], &value["systemd.unit"]), (&"error".into(), &"a.service".into()));
+        assert_eq!(
+            (&value["level"], &value["systemd.unit"]),
+            (&"error".into(), &"a.service".into())
+        );
         assert_eq!(value["timestamp"], "1700000000000000");
     }
 }

@@ -64,11 +64,7 @@ pub fn run(arguments: &[OsString], build: &Build) -> Result<Exit, AgentError> {
 /// Pages for `docs/reference/`: path and content.
 #[must_use]
 pub fn reference_pages() -> Vec<(String, String)> {
-    let help = format!(
-        "# orlop agent\n\nGenerated from `orlop agent --help`.\n\n```text\n{}```\n",
-        help()
-    );
-    vec![("agent-config.md".to_owned(), config::page()), ("agent.md".to_owned(), help)]
+    vec![("agent-config.md".to_owned(), config::page())]
 }
 
 fn print(text: &str) -> Result<Exit, AgentError> {

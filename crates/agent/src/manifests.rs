@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn every_file_is_read_back_without_a_complaint() {
-        for (name, text) in deploy_files(&BUILD).iter().filter(|(name, _)| !name.contains("host/")) {
+        for (name, text) in deploy_files(&BUILD).iter().filter(|(name, _)| !name.contains("host/"))
+        {
             let parsed = objects::yaml::parse(name, text.as_bytes());
             assert!(parsed.diagnostics.is_empty(), "{name}: {:?}", parsed.diagnostics);
             assert!(!parsed.manifests.is_empty(), "{name}");

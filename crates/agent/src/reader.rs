@@ -16,8 +16,8 @@ mod spill;
 pub(crate) use commit::{Books, SinkHandle, resume};
 pub(crate) use control::{Control, Order};
 pub(crate) use feed::{Core, Parts, Piece};
-pub(crate) use spill::Aside;
 pub(crate) use sampling::Stage;
+pub(crate) use spill::Aside;
 
 use crate::journal::Journals;
 use crate::say::Say;
@@ -26,9 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a block that is not full waits for more records.
-pub const LINGER: Duration = Duration::from_millis(50);
+pub(crate) const LINGER: Duration = Duration::from_millis(50);
 /// The pause after having read everything: events that come meanwhile are taken together.
-pub const PACE: Duration = Duration::from_millis(10);
+pub(crate) const PACE: Duration = Duration::from_millis(10);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.

@@ -4,6 +4,7 @@
 pub(crate) mod reload;
 mod sinks;
 
+use crate::AgentError;
 use crate::admin::Admin;
 use crate::config::{self, Config, InputKind, Kubernetes};
 use crate::journal::{Journals, source_name};
@@ -15,7 +16,6 @@ use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, re
 use crate::say::Say;
 use crate::sink::Letterbox;
 use crate::tap::Tap;
-use crate::AgentError;
 use host::tail::{Limits, Resume, StartAt, Tailer};
 use model::{Build, Exit};
 use pipeline::ring::{self, Subscriber};
@@ -66,7 +66,9 @@ impl Watches {
         let options = match WatchOptions::new(config, |name| std::env::var(name).ok()) {
             Ok(options) => options,
             Err(reason) => {
-                shared.say.warn(&format!("records go without what the API knows of pods: {reason}"));
+                shared
+                    .say
+                    .warn(&format!("records go without what the API knows of pods: {reason}"));
                 return None;
             }
         };
@@ -130,7 +132,8 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         watches: Arc::default(),
     };
     let state = open_state(&config.state_dir)?;
-    let (checkpoint, loaded) = Checkpoint::load(&state).map_err(|error| state_error(&config, &error))?;
+    let (checkpoint, loaded) =
+        Checkpoint::load(&state).map_err(|error| state_error(&config, &error))?;
     tell_checkpoint(loaded.outcome);
     let closed_output = CancellationToken::new();
     let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
@@ -156,7 +159,12 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     // read, and not taken for old ones.
     reader.core.checkpoint(&mut reader.tailer, &mut reader.journals);
     admin.set_ready();
-    tracing::info!(version = build.version, inputs = config.inputs.len(), sinks = config.sinks.len(), "started");
+    tracing::info!(
+        version = build.version,
+        inputs = config.inputs.len(),
+        sinks = config.sinks.len(),
+        "started"
+    );
     let ended = reader.run();
     drop(reader);
     admin.end();
@@ -277,10 +285,9 @@ fn is_usable(path: &Path) -> bool {
 }
 
 fn open_state(path: &Path) -> Result<Arc<State>, AgentError> {
-    State::open(path).map(Arc::new).map_err(|error| AgentError::State {
-        path: path.to_owned(),
-        reason: words(&error),
-    })
+    State::open(path)
+        .map(Arc::new)
+        .map_err(|error| AgentError::State { path: path.to_owned(), reason: words(&error) })
 }
 
 fn state_error(config: &Config, error: &store::StoreError) -> AgentError {
@@ -320,10 +327,8 @@ fn tailer(
     let limits =
         Limits { backlog_bytes_per_s: config.backfill_bytes_per_second, ..Limits::default() };
     let inputs = wanted.iter().map(|intent| intent.tail.clone()).collect();
-    Tailer::new(inputs, limits, files, Instant::now()).map_err(|error| AgentError::Input {
-        input: "files".to_owned(),
-        reason: words(&error),
-    })
+    Tailer::new(inputs, limits, files, Instant::now())
+        .map_err(|error| AgentError::Input { input: "files".to_owned(), reason: words(&error) })
 }
 
 fn tell_checkpoint(outcome: Outcome) {
@@ -358,7 +363,12 @@ fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty()).unwrap_or(name).trim().to_owned()
+    std::env::var("NODE_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or(name)
+        .trim()
+        .to_owned()
 }
 
 /// Differs from host to host.

@@ -18,9 +18,7 @@ use crate::say::Say;
 use crate::tracker::Tracker;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use pipeline::batch::{
-    Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict,
-};
+use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict};
 use pipeline::ledger::{Batch, FileId};
 use pipeline::ring::{Consumer, Lease};
 use std::cell::{Cell, RefCell};
@@ -458,9 +456,9 @@ impl Desk {
                     "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
                 ));
             }
-            Err(error) => self.say.warn(&format!(
-                "sink `{sink}` refuses a record for good, and it is lost: {error}"
-            )),
+            Err(error) => self
+                .say
+                .warn(&format!("sink `{sink}` refuses a record for good, and it is lost: {error}")),
         }
     }
 }

@@ -27,9 +27,9 @@ pub(super) fn render(served: &Served) -> Value {
         .sinks()
         .iter()
         .map(|sink| {
-            let failing = sink.failing().map(|(since, reason)| {
-                json!({"seconds": since.elapsed().as_secs(), "reason": reason})
-            });
+            let failing = sink.failing().map(
+                |(since, reason)| json!({"seconds": since.elapsed().as_secs(), "reason": reason}),
+            );
             json!({
                 "name": sink.name,
                 "sent": sink.sent.get(),

@@ -1,12 +1,12 @@
 //! From bytes to blocks.
 
+use super::LINGER;
 use super::commit::Books;
 use super::control::{Control, FileLine, MakeSinks};
 use super::inputs::{Intent, METADATA_WAIT};
 use super::sampling::Stage;
 use super::sources::{NewSource, Sources};
 use super::spill::Aside;
-use super::LINGER;
 use crate::block::{Block, End};
 use crate::numbers::Numbers;
 use crate::say::Say;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Files that `status` lists; those with the most unread bytes come first.
-pub const FILES_SHOWN_MAX: usize = 200;
+pub(crate) const FILES_SHOWN_MAX: usize = 200;
 /// In this time, new pods may hold reading up for [`METADATA_WAIT`] together.
 const METADATA_BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
@@ -410,7 +410,8 @@ impl Core {
     fn rescue(&mut self, now: u64) {
         for place in std::mem::take(&mut self.stage.recalled) {
             let source = self.sources.by_serial(place.file);
-            let bytes = source.and_then(|one| super::spill::read_again(&one.path, one.inode, place));
+            let bytes =
+                source.and_then(|one| super::spill::read_again(&one.path, one.inode, place));
             let (Some(source), Some(bytes)) = (source, bytes) else {
                 self.numbers.rescue_missed.add(1);
                 continue;

@@ -49,12 +49,7 @@ pub(crate) struct SourceState {
 impl SourceState {
     /// What sinks need to know of it.
     pub(crate) fn shared(&self) -> Source {
-        Source {
-            file: self.id,
-            serial: self.serial,
-            origin: self.origin.clone(),
-            base: self.base,
-        }
+        Source { file: self.id, serial: self.serial, origin: self.origin.clone(), base: self.base }
     }
 
     /// Up to where every sink has it.

@@ -86,7 +86,8 @@ impl Running {
     /// What the reader has to change.
     fn orders(&self, fresh: &Config, spawner: &Spawner) -> Result<Vec<Order>, crate::AgentError> {
         let shared = &self.shared;
-        let wanted = intents(fresh, &shared.host_name, |input| shared.watches.table(input, shared))?;
+        let wanted =
+            intents(fresh, &shared.host_name, |input| shared.watches.table(input, shared))?;
         let stage = (fresh.sampling != self.config.sampling)
             .then(|| Box::new(Stage::new(&fresh.sampling, seed(&shared.host_name))));
         let mut orders = vec![Order::Inputs { intents: wanted, stage }];
@@ -108,9 +109,8 @@ impl Running {
 }
 
 fn journals(config: &Config) -> Vec<&crate::config::Input> {
-    let is_journal = |input: &&crate::config::Input| {
-        matches!(input.kind, crate::config::InputKind::Journald(_))
-    };
+    let is_journal =
+        |input: &&crate::config::Input| matches!(input.kind, crate::config::InputKind::Journald(_));
     config.inputs.iter().filter(is_journal).collect()
 }
 
