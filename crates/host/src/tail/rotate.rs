@@ -503,13 +503,16 @@ impl Tailer {
     }
 }
 
-/// Whether a file that was read begins with these bytes.
+/// Whether a file that was read begins, or began before a truncation, with these bytes.
 fn begins_with(file: &File, beginning: &[u8]) -> bool {
-    let Some(fd) = &file.fd else {
+    if beginning.len() >= usize::from(file.head.len) {
         return file.head.len > 0 && file.head.fits(beginning);
-    };
+    }
+    // A copy that is not complete yet: nothing was truncated so far.
     let mut bytes = [0; HEAD_BYTES_MAX];
-    let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
+    let (Some(fd), Some(head)) = (&file.fd, bytes.get_mut(..beginning.len())) else {
+        return false;
+    };
     read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
 }
 
