@@ -60,7 +60,7 @@ impl Tailer {
             dir.entries.insert(found.name.clone(), key);
         }
         if found.link.is_some() {
-            self.watch_target(key, &found.path, now);
+            self.watch_target(key, found, now);
         }
         if !found.wanted {
             self.unnamed.push(key);
@@ -165,8 +165,8 @@ impl Tailer {
     }
 
     /// The directory that a link leads to is watched too, because writes are told there.
-    fn watch_target(&mut self, key: FileKey, path: &Path, now: Instant) {
-        let Ok(target) = std::fs::canonicalize(path) else { return };
+    fn watch_target(&mut self, key: FileKey, found: &Candidate, now: Instant) {
+        let Ok(target) = std::fs::canonicalize(&found.path) else { return };
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
         self.enter(parent, &[], true, now);
         let Ok(stat) = look(parent, true) else { return };
@@ -174,6 +174,11 @@ impl Tailer {
         let name: Box<[u8]> = name.as_bytes().into();
         let wanted = self.wanted(dir, &name).is_some();
         let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
+        let link = (found.dir, found.name.clone());
+        let links = known.links.entry(name.clone()).or_default();
+        if !links.contains(&link) {
+            links.push(link);
+        }
         if known.entries.contains_key(&name) {
             return;
         }

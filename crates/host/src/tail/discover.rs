@@ -43,6 +43,8 @@ pub(crate) struct Dir {
     pub(crate) entries: HashMap<Box<[u8]>, FileKey>,
     /// Whether it is here because a link points into it.
     pub(crate) by_link: bool,
+    /// Names that links lead to, with directory and name of each link.
+    pub(crate) links: HashMap<Box<[u8]>, Vec<(u32, Box<[u8]>)>>,
 }
 
 /// A file that was there before us, to be put in order.
@@ -158,6 +160,7 @@ impl Tailer {
                 reach: reach.to_vec(),
                 entries: HashMap::new(),
                 by_link,
+                links: HashMap::new(),
             });
         }
         Some(index)
@@ -286,6 +289,33 @@ impl Tailer {
                     self.stats.special += 1;
                     self.notices.say(Notice::Special { path });
                 }
+            }
+        }
+    }
+
+    /// What a name leads to may have changed, and with it what links to that name lead to.
+    pub(super) fn refresh_links(&mut self, dir: u32, name: &[u8], now: Instant) {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
+        for (dir, name) in known.links.get(name).cloned().unwrap_or_default() {
+            self.refresh(dir, &name, None, now);
+        }
+    }
+
+    /// Forgets links that lead elsewhere by now.
+    pub(super) fn forget_links(&mut self) {
+        for index in 0..self.dirs.len() {
+            let Some(Some(dir)) = self.dirs.get_mut(index) else { continue };
+            let mut links = std::mem::take(&mut dir.links);
+            links.retain(|target, of| {
+                let key_at = |dir: u32, name: &[u8]| {
+                    self.dirs.get(dir as usize)?.as_ref()?.entries.get(name).copied()
+                };
+                let target = u32::try_from(index).ok().and_then(|index| key_at(index, target));
+                of.retain(|(dir, name)| target.is_some() && key_at(*dir, name) == target);
+                !of.is_empty()
+            });
+            if let Some(Some(dir)) = self.dirs.get_mut(index) {
+                dir.links = links;
             }
         }
     }

@@ -85,6 +85,7 @@ impl Tailer {
             }
         }
         self.refresh(dir, name, adopt, now);
+        self.refresh_links(dir, name, now);
     }
 
     /// The input of the file that was renamed to this name a moment ago.
@@ -273,6 +274,7 @@ impl Tailer {
         self.unseen_since = None;
         self.synced_ns = synced;
         self.claimed.clear();
+        self.forget_links();
         let all = self.files.keys();
         for key in all {
             let Some(file) = self.files.get(key) else { continue };
