@@ -29,6 +29,9 @@ const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_
 /// How far one pattern has come: the numbers of input and pattern, and what matched.
 pub(crate) type Reach = (u16, u16, Progress);
 
+/// A name in a directory of this number.
+pub(crate) type Place = (u32, Box<[u8]>);
+
 /// A directory that is looked into.
 pub(crate) struct Dir {
     pub(crate) path: Arc<Path>,
@@ -44,7 +47,7 @@ pub(crate) struct Dir {
     /// Whether it is here because a link points into it.
     pub(crate) by_link: bool,
     /// Names that links lead to, with directory and name of each link.
-    pub(crate) links: HashMap<Box<[u8]>, Vec<(u32, Box<[u8]>)>>,
+    pub(crate) links: HashMap<Box<[u8]>, Vec<Place>>,
 }
 
 /// A file that was there before us, to be put in order.
