@@ -44,6 +44,15 @@ fn main() {
     ];
     let mut report = String::new();
     let _ = writeln!(report, "{:42} {:7.1} ns/line", "copy", measure(None, &raw).0);
+    let begun = processor_time();
+    let values = raw.split(|byte| *byte == b'\n').map(serde_json::from_slice::<serde_json::Value>);
+    let valid = values.filter(Result::is_ok).count();
+    let spent = (processor_time() - begun) as f64 / LINES as f64;
+    let _ = writeln!(
+        report,
+        "{:42} {spent:7.1} ns/line  {valid} parsed",
+        "serde_json::Value, to compare"
+    );
     let wanted = std::env::args().nth(1).unwrap_or_default();
     for (name, bytes, settings) in cases {
         if !name.contains(&wanted) {

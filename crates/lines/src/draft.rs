@@ -37,6 +37,13 @@ pub(crate) enum Raw<'t> {
     Json(Span),
 }
 
+/// What a field is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    role: Role,
+    name: u8,
+}
+
 /// The record that a parser fills.
 pub struct Draft<'a> {
     /// The line, after joins.
@@ -88,21 +95,31 @@ impl<'a> Draft<'a> {
         Raw::Text(part, Some(self.span(start, start + part.len())))
     }
 
-    /// Takes a field. `at` is where its key is in the arena, when it is there.
+    /// What a field of this name is for; `None` when nobody wants it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn wants(&self, key: &str) -> Option<Wanted> {
+        match self.options.role(key) {
+            Some((role, name)) => Some(Wanted { role, name }),
+            None if self.options.keep == Keep::All => Some(Wanted { role: Role::Kept, name: 0 }),
+            None => None,
+        }
+    }
+
+    /// Takes a field that is wanted. `at` is where its key is in the arena, when it is there.
     #[inline]
+    pub(crate) fn give(&mut self, wanted: Wanted, key: &str, at: Option<Span>, raw: Raw<'_>) {
+        let Wanted { role, name } = wanted;
+        if role != Role::Kept && self.fill(role, name, raw) && role != Role::Status {
+            return;
+        }
+        self.push(key, at, raw);
+    }
+
+    /// Takes a field, if it is wanted.
     pub(crate) fn take(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        let keep = match self.options.role(key) {
-            None => self.options.keep == Keep::All,
-            Some((Role::Kept, _)) => true,
-            Some((role, name)) => {
-                if self.fill(role, name, raw) && role != Role::Status {
-                    return;
-                }
-                true
-            }
-        };
-        if keep {
-            self.push(key, at, raw);
+        if let Some(wanted) = self.wants(key) {
+            self.give(wanted, key, at, raw);
         }
     }
 

@@ -99,6 +99,16 @@ impl Multiline {
             let starts = open.is_none() || start.is_match(line);
             return (if starts { Verdict::Starts(0) } else { Verdict::Continues(0) }, 0);
         }
+        // The preset of the open trace is asked first: an indented line could be another's too.
+        if let Some(trace) = open.filter(|trace| trace.state != 0)
+            && let Some(preset) = self.presets.get(usize::from(trace.preset))
+        {
+            let view = Open { state: trace.state, error_line: trace.error_line };
+            let verdict = (preset.judge)(view, line);
+            if matches!(verdict, Verdict::Continues(_)) {
+                return (verdict, trace.preset);
+            }
+        }
         let mut started = (Verdict::Starts(0), 0);
         for (number, preset) in (0_u8..).zip(&self.presets) {
             let state = open.filter(|trace| trace.preset == number).map_or(0, |trace| trace.state);

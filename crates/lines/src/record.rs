@@ -201,6 +201,15 @@ impl Default for Record {
 }
 
 impl Record {
+    /// Forgets what a parser set, except the time.
+    pub(crate) fn forget_parsed(&mut self) {
+        self.body = self.line;
+        self.severity_text = Span::default();
+        self.flags.clear(Flags::FIELDS_CUT);
+        (self.trace_id, self.span_id, self.trace_flags) = ([0; 16], [0; 8], 0);
+        (self.severity, self.status) = (0, 0);
+    }
+
     /// Whether it belongs to a trace.
     #[must_use]
     pub fn has_trace(&self) -> bool {

@@ -84,7 +84,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The next mark and where it is.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn next(&mut self) -> Option<(usize, u8)> {
         let position = *self.marks.get(self.at)? as usize;
         self.at += 1;
@@ -92,13 +93,15 @@ impl Walk<'_> {
     }
 
     /// The next mark, which stays the next one.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn peek(&self) -> Option<u8> {
         self.line.get(*self.marks.get(self.at)? as usize).copied()
     }
 
     /// Whether there is only white space between the two positions.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn blank(&self, from: usize, to: usize) -> bool {
         from == to
             || self.line.get(from..to).is_some_and(|gap| {
@@ -113,7 +116,8 @@ impl Walk<'_> {
     }
 
     /// A string that begins after white space.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn string(&mut self, from: usize) -> Option<Token> {
         let (open, mark) = self.next()?;
         if mark != b'"' || !self.blank(from, open) {
@@ -159,11 +163,18 @@ impl Walk<'_> {
     #[inline]
     fn scalar(&self, from: usize, to: usize) -> Option<Token> {
         let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        let gap = self.line.get(from..to)?;
-        let start = from + gap.iter().take_while(|byte| white(byte)).count();
-        let tail = gap.iter().rev().take_while(|byte| white(byte)).count();
-        let end = to.checked_sub(tail)?.max(start);
-        let word = self.line.get(start..end)?;
+        let (mut start, mut end) = (from, to);
+        let mut word = self.line.get(start..end)?;
+        while let [first, rest @ ..] = word
+            && white(first)
+        {
+            (word, start) = (rest, start + 1);
+        }
+        while let [rest @ .., last] = word
+            && white(last)
+        {
+            (word, end) = (rest, end - 1);
+        }
         let kind = match word {
             b"true" => Kind::True,
             b"false" => Kind::False,

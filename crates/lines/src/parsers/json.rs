@@ -25,16 +25,19 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     outcome
 }
 
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each line")]
 fn member(draft: &mut Draft<'_>, key: Token, value: Token) {
     if key.kind == Kind::Escaped || value.kind == Kind::Escaped {
         escaped(draft, key, value);
         return;
     }
     let name = draft.line.get(key.start..key.end).unwrap_or_default();
-    let at = draft.span(key.start, key.end);
-    let raw = plain(draft, value);
-    draft.take(name, Some(at), raw);
+    if let Some(wanted) = draft.wants(name) {
+        let at = draft.span(key.start, key.end);
+        let raw = plain(draft, value);
+        draft.give(wanted, name, Some(at), raw);
+    }
 }
 
 /// A member with escapes: what they stand for is written to the arena.
