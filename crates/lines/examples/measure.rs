@@ -4,6 +4,12 @@
 //! chunks of 256 KiB. Each chunk is first copied into one buffer, as read(2) does; the case
 //! `copy` is that alone and is part of all others. An argument picks the cases that contain it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a measuring program over input of its own; what is wrong with it should stop it"
+)]
+
 use std::fmt::Write as _;
 
 use lines::{Chunk, File, Framing, Intake, Options, Plan, Records, Redaction, Settings, Streams};

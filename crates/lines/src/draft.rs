@@ -45,7 +45,7 @@ pub(crate) struct Wanted {
 }
 
 /// The record that a parser fills.
-pub struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     /// The line, after joins.
     pub(crate) line: &'a str,
     /// The record, without its fields.

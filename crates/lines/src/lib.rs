@@ -10,6 +10,7 @@ mod docker;
 mod draft;
 mod encoding;
 mod error;
+pub mod fuzzing;
 mod intake;
 mod json;
 pub mod meaning;

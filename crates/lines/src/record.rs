@@ -230,11 +230,11 @@ pub struct Piece {
 
 /// A piece in an earlier file (before a rotation) of a record that ends in a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Join {
+pub(crate) struct Join {
     /// Where the record's body begins in the arena; identifies it among the records.
     line: Span,
     /// The piece.
-    pub piece: Piece,
+    piece: Piece,
 }
 
 /// A block of records.

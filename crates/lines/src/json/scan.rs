@@ -55,7 +55,7 @@ impl Index {
     }
 
     /// Finds the marks of a line without vector instructions.
-    pub(super) fn scan_portable(&mut self, line: &[u8]) -> Option<()> {
+    pub(crate) fn scan_portable(&mut self, line: &[u8]) -> Option<()> {
         self.drive(line, masks_portable, prefix_xor)
     }
 

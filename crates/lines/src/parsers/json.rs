@@ -9,7 +9,7 @@ use crate::json::text::unescape;
 use crate::json::walk::{self, Kind, Token};
 
 /// The parser.
-pub const PARSER: Parser =
+pub(super) const PARSER: Parser =
     Parser { name: "json", about: "a JSON object on one line, at most 128 levels deep", parse };
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
