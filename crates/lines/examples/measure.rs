@@ -95,8 +95,9 @@ fn input(header: &str) -> Vec<u8> {
         );
         let target = start + header.len() + 255;
         while text.len() < target {
-            text.push('.');
+            text.push_str(" in good time");
         }
+        text.truncate(target);
         text.push_str("\"}\n");
     }
     text.into_bytes()

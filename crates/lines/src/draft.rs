@@ -44,6 +44,14 @@ pub(crate) struct Wanted {
     name: u8,
 }
 
+impl Wanted {
+    /// Whether it is for nothing but to be a field.
+    #[inline]
+    pub(crate) fn is_plain_field(self) -> bool {
+        self.role == Role::Kept
+    }
+}
+
 /// The record that a parser fills.
 pub(crate) struct Draft<'a> {
     /// The line, after joins.
@@ -179,12 +187,8 @@ impl<'a> Draft<'a> {
         done
     }
 
-    /// Adds a field of the record, or replaces the one with the same key.
+    /// Adds a field of any kind.
     fn push(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        if self.block.open_fields_len() >= FIELDS_MAX {
-            self.record.flags.set(Flags::FIELDS_CUT);
-            return;
-        }
         let value = match raw {
             Raw::Text(_, Some(span)) => Value::Str(span),
             Raw::Text(text, None) => Value::Str(self.block.push_text(text)),
@@ -194,6 +198,16 @@ impl<'a> Draft<'a> {
             Raw::Json(span) => Value::Json(span),
         };
         let key_span = at.unwrap_or_else(|| self.block.push_name(key));
+        self.put(key, key_span, value);
+    }
+
+    /// Adds a field of the record, or replaces the one with the same key.
+    #[inline]
+    pub(crate) fn put(&mut self, key: &str, key_span: Span, value: Value) {
+        if self.block.open_fields_len() >= FIELDS_MAX {
+            self.record.flags.set(Flags::FIELDS_CUT);
+            return;
+        }
         if self.is_new(key) {
             self.block.push_field(key_span, value);
             return;

@@ -86,8 +86,8 @@ impl Redaction {
         Ok(Self { rules, replacement: Replacement::Name })
     }
 
-    /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`, the
-    /// pattern is tried only on texts that contain it, which makes clean lines cheap.
+    /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`
+    /// the pattern is tried only on texts that contain it, which makes clean lines cheap.
     ///
     /// # Errors
     /// When the pattern is none.

@@ -1,8 +1,9 @@
 //! From mark to mark through the object of a line: the grammar of RFC 8259, checked in full.
 //!
 //! Input: a line and its [`Index`]. Output: each member of the top-level object, in order, as
-//! byte ranges; nested values are checked and given whole. A line is refused when it is no object, when
-//! anything in it is not JSON, or when it nests deeper than [`DEPTH_MAX`]. No recursion, no allocation.
+//! byte ranges; nested values are checked and given whole. A line is refused when it is no object,
+//! when anything in it is not JSON, or when it nests deeper than [`DEPTH_MAX`]. There is no
+//! recursion and no allocation.
 
 use super::scan::Index;
 use super::text;
@@ -36,8 +37,9 @@ pub(crate) enum Kind {
     Nested,
 }
 
-/// Calls `member` with the key (as [`Kind::Plain`] or [`Kind::Escaped`]) and the value of each member.
-#[inline]
+/// Calls `member` with the key ([`Kind::Plain`] or [`Kind::Escaped`]) and the value of each member.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "its closure must become part of it")]
 pub(crate) fn object(
     line: &str,
     index: &Index,
@@ -60,7 +62,13 @@ pub(crate) fn object(
         if mark != b':' || !walk.blank(key.end + 1, colon) {
             return None;
         }
-        let (value, after) = walk.value(colon + 1)?;
+        // Most values are strings, which need no call.
+        let (value, after) = if walk.peek()? == b'"' {
+            let token = walk.string(colon + 1)?;
+            (token, token.end + 1)
+        } else {
+            walk.value(colon + 1)?
+        };
         let (separator, mark) = walk.next()?;
         if !walk.blank(after, separator) {
             return None;

@@ -7,6 +7,7 @@ use super::Parser;
 use crate::draft::{Draft, Raw};
 use crate::json::text::unescape;
 use crate::json::walk::{self, Kind, Token};
+use crate::record::Value;
 
 /// The parser.
 pub(super) const PARSER: Parser =
@@ -14,7 +15,7 @@ pub(super) const PARSER: Parser =
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
-    if !line.trim_start().starts_with('{') {
+    if !line.starts_with('{') && !line.trim_start().starts_with('{') {
         return None;
     }
     let mut index = std::mem::take(&mut draft.scratch.index);
@@ -35,8 +36,13 @@ fn member(draft: &mut Draft<'_>, key: Token, value: Token) {
     let name = draft.line.get(key.start..key.end).unwrap_or_default();
     if let Some(wanted) = draft.wants(name) {
         let at = draft.span(key.start, key.end);
-        let raw = plain(draft, value);
-        draft.give(wanted, name, Some(at), raw);
+        if value.kind == Kind::Plain && wanted.is_plain_field() {
+            let text = draft.span(value.start, value.end);
+            draft.put(name, at, Value::Str(text));
+        } else {
+            let raw = plain(draft, value);
+            draft.give(wanted, name, Some(at), raw);
+        }
     }
 }
 
