@@ -424,8 +424,8 @@ impl Records {
     }
 
     /// The fields that were pushed since the last record.
-    pub(crate) fn open_fields(&mut self) -> &mut [Field] {
-        self.fields.get_mut(self.open..).unwrap_or_default()
+    pub(crate) fn unfinished_fields(&self) -> &[Field] {
+        self.fields.get(self.open..).unwrap_or_default()
     }
 
     /// Replaces all that was written since `base`: the texts and the fields of the next record.

@@ -373,6 +373,11 @@ fn r29_redaction_covers_body_fields_and_nested_values_and_leaves_no_copy() {
         assert!(!whole.contains(secret), "{secret}: {whole}");
     }
     assert_eq!(format!("{:?}", read(settings.clone(), line)), whole);
+    // An escape that splits a secret in the line, and one of a body that is not in it.
+    for line in [r#"{"msg":"a@b\u002ede"}"#, r#"{"msg":"\t1.2.3\u002e4","k":"\n"}"#] {
+        let out = read(settings.clone(), line);
+        assert!(out.body(&out.records()[0]).contains('['), "{line}");
+    }
     let clean = read(settings, r#"{"msg":"a\tb","n":5}"#);
     assert_eq!(told(&clean), "0 - 0 |a\tb| n=5");
     assert_eq!(clean.records()[0].flags, Flags::default());
