@@ -274,15 +274,15 @@ impl Request {
     /// Whether the record that ends at `end` may stay, and the size it would bring us to.
     fn judge(&self, start: usize, end: usize) -> Pushed {
         let Some(group) = self.groups.last() else { return Pushed::Full };
+        let with = self.complete + group_len(group, end - self.start_of(group.first));
+        if self.ends.len() < self.limits.records_max && with <= self.limits.bytes_max {
+            return Pushed::Added;
+        }
         let alone = group_len(group, end - start);
         if alone > self.limits.bytes_max || self.limits.records_max == 0 {
             return Pushed::TooLarge(alone);
         }
-        let with = self.complete + group_len(group, end - self.start_of(group.first));
-        if self.ends.len() >= self.limits.records_max || with > self.limits.bytes_max {
-            return Pushed::Full;
-        }
-        Pushed::Added
+        Pushed::Full
     }
 }
 
