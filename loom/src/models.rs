@@ -14,6 +14,10 @@ pub(crate) const MODELS: &[(&str, fn())] = &[
     ("a_consumer_that_waits_is_woken_by_a_block_and_by_the_end", a_consumer_that_waits_is_woken_by_a_block_and_by_the_end),
     ("a_reader_that_waits_for_a_place_or_for_memory_is_woken", a_reader_that_waits_for_a_place_or_for_memory_is_woken),
     ("a_reader_that_waits_is_woken_when_the_sink_that_held_it_up_leaves", a_reader_that_waits_is_woken_when_the_sink_that_held_it_up_leaves),
+    (
+        "a_reader_that_waits_is_woken_when_a_sink_leaves_whose_blocks_another_one_holds",
+        a_reader_that_waits_is_woken_when_a_sink_leaves_whose_blocks_another_one_holds,
+    ),
     ("a_task_that_waits_is_woken_by_a_block_and_by_the_end", a_task_that_waits_is_woken_by_a_block_and_by_the_end),
     ("two_consumers_let_a_shared_block_go_exactly_once", two_consumers_let_a_shared_block_go_exactly_once),
     ("who_joins_while_the_producer_ends_sees_the_end", who_joins_while_the_producer_ends_sees_the_end),
@@ -124,6 +128,20 @@ fn a_reader_that_waits_is_woken_when_the_sink_that_held_it_up_leaves() {
         // Room is there as soon as its blocks are let go; that it left shows with the next look.
         assert!(producer.has_room(10));
         assert_eq!(producer.lossless_gone(), 1);
+    });
+}
+
+fn a_reader_that_waits_is_woken_when_a_sink_leaves_whose_blocks_another_one_holds() {
+    model(|| {
+        let (mut producer, subscriber) = ring::<Vec<u64>>(limits(1, 100));
+        let consumer = subscriber.subscribe(Mode::Lossless);
+        let mut holder = subscriber.subscribe(Mode::Lossless);
+        assert!(producer.try_push(vec![1], 10).is_ok());
+        let held = holder.try_next();
+        let other = thread::spawn(move || drop(consumer));
+        while !producer.wait_for_room(10, LONG) {}
+        other.join().unwrap();
+        drop(held);
     });
 }
 
