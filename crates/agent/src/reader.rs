@@ -97,7 +97,7 @@ impl Reader {
             }
             if std::mem::take(&mut worked) {
                 // Many small writes are taken in one go instead of one wake-up each.
-                std::thread::sleep(PACE);
+                self.tailer.pause(PACE);
                 continue;
             }
             let pause = self.pause(now, next_tick);
@@ -108,6 +108,10 @@ impl Reader {
     /// Reads a piece of some file, of what was kept aside, or of a journal; false when there is
     /// nothing.
     fn read(&mut self, now: Instant) -> bool {
+        if self.core.has_recalled() {
+            self.core.rescue(&mut self.tailer, now);
+            return true;
+        }
         if self.core.feed_spilled() {
             return true;
         }

@@ -37,6 +37,8 @@ pub(crate) struct Core {
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
     rest: Option<Rest>,
+    /// How many records at the start of the block were left out before and are back.
+    rescued: usize,
     touched: Vec<u32>,
     /// Files with unfinished pieces.
     open: Vec<u32>,
@@ -96,6 +98,7 @@ impl Core {
             since: None,
             stuck: None,
             rest: None,
+            rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
             counters: Counters::default(),
@@ -317,8 +320,8 @@ impl Core {
         if self.tap.looks_at(tap::Stage::Parsed) {
             self.tap.block(tap::Stage::Parsed, &self.block);
         }
-        self.stage.thin(&mut self.block, now, &self.numbers);
-        self.rescue(now);
+        let rescued = std::mem::take(&mut self.rescued);
+        self.stage.thin(&mut self.block, rescued, now, &self.numbers);
         if self.tap.looks_at(tap::Stage::Sampled) {
             self.tap.block(tap::Stage::Sampled, &self.block);
         }
@@ -406,35 +409,46 @@ impl Core {
         self.touched = slots;
     }
 
-    /// Reads lines of traces with an error again (R26).
-    fn rescue(&mut self, now: u64) {
+    /// Whether lines of a trace with an error are to be read again.
+    pub(crate) fn has_recalled(&self) -> bool {
+        !self.stage.recalled.is_empty()
+    }
+
+    /// Reads lines of traces with an error again, into a block that begins with them (R26).
+    pub(crate) fn rescue(&mut self, tailer: &mut Tailer, now: Instant) {
+        self.flush();
+        if !self.may_read() {
+            return;
+        }
+        let wall = super::wall_ns();
         for place in std::mem::take(&mut self.stage.recalled) {
-            let source = self.sources.by_serial(place.file);
-            let bytes =
-                source.and_then(|one| super::spill::read_again(&one.path, one.inode, place));
-            let (Some(source), Some(bytes)) = (source, bytes) else {
+            let known = self.sources.by_serial(place.file).map(|source| {
+                (source.key, source.id.slot, source.plan.clone())
+            });
+            let mut bytes = vec![0; place.length as usize];
+            let read = known.as_ref().map_or(0, |(key, _, _)| {
+                tailer.read_again(*key, place.offset, &mut bytes, now)
+            });
+            let Some((_, slot, plan)) = known.filter(|_| read == bytes.len()) else {
                 self.numbers.rescue_missed.add(1);
                 continue;
             };
-            let (slot, plan) = (source.id.slot, source.plan.clone());
-            if self.block.source(slot).is_none() {
-                self.block.sources.push(source.shared());
-            }
             let (mut file, mut streams) = (lines::File::default(), Streams::default());
             let chunk = lines::Chunk {
                 source: slot,
                 bytes: &bytes,
                 offset: place.offset,
-                now,
+                now: wall,
                 last: true,
                 after_hole: false,
             };
-            let before = self.block.records.len();
             let mut intake = Intake::new();
             intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);
-            intake.close(&plan, &mut streams, now, &mut self.block.records);
-            self.numbers.rescued.add((self.block.records.len() - before) as u64);
+            intake.close(&plan, &mut streams, wall, &mut self.block.records);
+            self.touch(slot);
         }
+        self.rescued = self.block.records.len();
+        self.numbers.rescued.add(self.rescued as u64);
     }
 
     /// Emits what waited too long.
