@@ -263,7 +263,6 @@ impl Filling {
         if at >= records.len() {
             self.tracker.finish(&block);
         } else {
-            self.full = true;
             self.block = Some((block, at));
         }
     }

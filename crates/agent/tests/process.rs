@@ -190,7 +190,7 @@ fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_change
     sink.until(10);
     desk.config("inputs: nonsense\n");
     agent.signal(Signal::HUP);
-    agent.until_status(&state, |status| status["reloads"]["refused"] == 1);
+    agent.until_status(&state, |status| status["reloads"]["refused"].as_u64() >= Some(1));
     desk.append("logs/a.log", &lines(20, 30));
     sink.until(20);
     let both =

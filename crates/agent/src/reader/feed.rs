@@ -14,6 +14,7 @@ use crate::tap::{self, Tap};
 use host::tail::{Chunk, FileKey, PodLog, Tailer};
 use lines::{Counters, Intake, Streams};
 use pipeline::ring::{Producer, Refused};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ pub(crate) struct Core {
     since: Option<Instant>,
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
-    rest: Option<Rest>,
+    /// Pieces that wait, oldest first: at most one of a chunk and one that vanished.
+    rest: VecDeque<Rest>,
     /// How many records at the start of the block were left out before and are back.
     rescued: usize,
     touched: Vec<u32>,
@@ -97,7 +99,7 @@ impl Core {
             block,
             since: None,
             stuck: None,
-            rest: None,
+            rest: VecDeque::new(),
             rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
@@ -136,7 +138,7 @@ impl Core {
         let taken = self.feed(piece);
         if taken < piece.bytes.len() {
             let rest = piece.bytes.get(taken..).unwrap_or_default();
-            self.rest = Some(Rest {
+            self.rest.push_back(Rest {
                 slot: piece.slot,
                 offset: piece.offset + taken as u64,
                 bytes: rest.to_vec(),
@@ -148,14 +150,14 @@ impl Core {
 
     /// Goes on with a chunk that found no room before.
     pub(crate) fn resume_rest(&mut self) -> bool {
-        let Some(rest) = self.rest.take() else { return false };
+        let Some(rest) = self.rest.pop_front() else { return false };
         let Rest { slot, offset, bytes, now, last } = rest;
         let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole: false };
         let taken = self.feed(&piece);
         if taken < bytes.len() {
             let offset = offset + taken as u64;
             let bytes = bytes.get(taken..).unwrap_or_default().to_vec();
-            self.rest = Some(Rest { slot, offset, bytes, now, last });
+            self.rest.push_front(Rest { slot, offset, bytes, now, last });
         }
         true
     }
@@ -214,14 +216,14 @@ impl Core {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a piece of a chunk waits.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.rest.is_some()
+    /// Whether a piece that vanished can wait beside that of a chunk.
+    pub(crate) fn has_room_for_rest(&self) -> bool {
+        self.rest.len() < 2
     }
 
     /// Bytes that wait for room.
     pub(crate) fn set_rest(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        self.rest = Some(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+        self.rest.push_back(Rest { slot, offset, bytes, now: super::wall_ns(), last });
     }
 
     /// The slot of a file; a new one when it is new. None when it is not wanted.

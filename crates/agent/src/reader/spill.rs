@@ -118,7 +118,7 @@ impl Core {
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
         let mut kept: Vec<(FileKey, u64)> = Vec::new();
         for _ in 0..CHUNKS_AT_ONCE {
-            if !self.aside.has_room() || self.has_rest() {
+            if !self.aside.has_room() || !self.has_room_for_rest() {
                 break;
             }
             let Some(chunk) = tailer.turn_vanishing(now) else { break };
