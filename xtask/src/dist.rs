@@ -13,7 +13,8 @@ pub(crate) struct Flavour {
 }
 
 /// Every flavour with a budget.
-pub(crate) const FLAVOURS: [Flavour; 2] = [
+pub(crate) const FLAVOURS: [Flavour; 3] = [
+    Flavour { name: "agent", flags: &["--no-default-features", "--features", "agent"] },
     Flavour { name: "controller", flags: &["--no-default-features", "--features", "controller"] },
     Flavour { name: "all", flags: &[] },
 ];

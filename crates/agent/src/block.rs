@@ -49,8 +49,8 @@ impl Block {
 
     /// Bytes of memory that it holds.
     pub(crate) fn memory(&self) -> u64 {
-        let lists = self.sources.capacity() * size_of::<Source>()
-            + self.ends.capacity() * size_of::<End>();
+        let lists =
+            self.sources.capacity() * size_of::<Source>() + self.ends.capacity() * size_of::<End>();
         (self.records.memory() + lists + size_of::<Self>()) as u64
     }
 

@@ -28,7 +28,7 @@ pub enum AgentError {
         source: std::io::Error,
     },
     /// The state folder cannot be used.
-    #[error("cannot use the state folder {}", path.display())]
+    #[error("cannot use the state folder {}: {reason}", path.display())]
     State {
         /// The folder.
         path: PathBuf,

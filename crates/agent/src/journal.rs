@@ -1,42 +1,39 @@
-//! The journal of systemd, read through `journalctl --output=json --follow`.
+//! The journal of systemd as an input: entries become lines of JSON with the usual names.
 //!
-//! Its file format has several compressions and changes; the program that belongs to it reads it
-//! best. One thread for each input reads its output line by line; a line's cursor is written down
-//! once its record and all before it are acknowledged, so a restart goes on after it. When the
-//! program ends it is started again after a growing pause. Bounds: [`PIECES_MAX`] pieces wait for
-//! the reader; then the pipe fills and the journal is the queue.
+//! One thread for each input reads entries ([`host::journal`]); the cursor of an entry is written
+//! down once its record and all before it are acknowledged, so a restart goes on after it. When
+//! the program behind it ends it is started again after a growing pause. Bounds: [`PIECES_MAX`]
+//! pieces wait for the reader; then the pipe fills and the journal is the queue.
 
 use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Journald, StartAt};
+use crate::encode::json::string;
 use crate::reader::Core;
 use crate::reader::sources::NewSource;
 use crate::reader::{Piece, wall_ns};
 use crate::say::Say;
+use host::journal::{From, JournalError, Source};
 use host::tail::{FileKey, Waker};
 use lines::Plan;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::Entry;
 
 /// Pieces that wait for the reader.
-pub const PIECES_MAX: usize = 4;
+pub(crate) const PIECES_MAX: usize = 4;
 /// Bytes of a piece; one line more may follow.
-pub const PIECE_BYTES: usize = 64 * 1024;
-/// Bytes of one line of JSON; a longer one is passed over and told.
-pub const JOURNAL_LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub(crate) const PIECE_BYTES: usize = 64 * 1024;
+/// How long the thread waits for an entry before it looks whether it should end.
+const LOOK: Duration = Duration::from_millis(250);
 /// The first and the longest pause before the program is started again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Keys of journals have this place and the number of the journal; see `Aside` for the other one.
 const OWN_SLOT: u32 = u32::MAX - 1;
-/// Bytes of a cursor.
-const CURSOR_BYTES_MAX: usize = 1_024;
 
 /// Lines of a journal.
 struct Lines {
@@ -63,16 +60,12 @@ struct Journal {
     /// Cursors by where their line ends.
     marks: VecDeque<(u64, String)>,
     committed: Option<String>,
-    child: Arc<Mutex<Option<Child>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            let _ = child.kill();
-        }
     }
 }
 
@@ -151,7 +144,7 @@ impl Journals {
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         self.list.iter().filter_map(|journal| {
             let cursor = journal.committed.clone()?;
-            Some(Entry::Cursor { source: source_name(&journal.name), cursor })
+            Some(Entry::Cursor { name: source_name(&journal.name), value: cursor.into_bytes() })
         })
     }
 }
@@ -175,14 +168,13 @@ fn start(
     let path = source_name(&input.name);
     let origin = Arc::new(Origin::new(attributes, &path, None));
     let (sender, lines) = sync_channel(PIECES_MAX);
-    let (child, stop) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
+    let stop = Arc::new(AtomicBool::new(false));
     let run = Follower {
         journald: journald.clone(),
         from_end: input.reading.start_at == StartAt::End,
         cursor: cursor.clone(),
         sender,
         waker: waker.clone(),
-        child: child.clone(),
         stop: stop.clone(),
         say: say.clone(),
         name: input.name.clone(),
@@ -201,7 +193,6 @@ fn start(
         read: 0,
         marks: VecDeque::new(),
         committed: cursor,
-        child,
         stop,
     })
 }
@@ -213,7 +204,6 @@ struct Follower {
     cursor: Option<String>,
     sender: SyncSender<Lines>,
     waker: Waker,
-    child: Arc<Mutex<Option<Child>>>,
     stop: Arc<AtomicBool>,
     say: Say,
     name: String,
@@ -223,20 +213,16 @@ impl Follower {
     fn run(mut self) {
         let mut pause = PAUSES.0;
         while !self.stop.load(Ordering::Acquire) {
-            match self.follow() {
-                Ok(true) => pause = PAUSES.0,
-                Ok(false) => {}
-                Err(error) => {
-                    let program = self.journald.program.display();
-                    self.say.warn(&format!(
-                        "input `{}`: cannot run {program}: {error}; it is tried again",
-                        self.name
-                    ));
-                }
+            let mut any = false;
+            if let Err(error) = self.follow(&mut any) {
+                self.say.warn(&format!("input `{}`: {error}; it is tried again", self.name));
+            }
+            if any {
+                pause = PAUSES.0;
             }
             let mut left = pause;
             while !left.is_zero() && !self.stop.load(Ordering::Acquire) {
-                let step = left.min(Duration::from_millis(100));
+                let step = left.min(LOOK);
                 std::thread::sleep(step);
                 left -= step;
             }
@@ -244,124 +230,114 @@ impl Follower {
         }
     }
 
-    fn arguments(&self) -> Vec<String> {
-        let mut all: Vec<String> =
-            ["--output=json", "--follow", "--quiet", "--no-pager"].map(str::to_owned).to_vec();
-        match &self.cursor {
-            Some(cursor) => all.push(format!("--after-cursor={cursor}")),
-            None if self.from_end => all.push("--lines=0".to_owned()),
-            None => {}
-        }
-        if self.cursor.is_some() || !self.from_end {
-            all.push("--no-tail".to_owned());
-        }
-        all.extend(self.journald.units.iter().map(|unit| format!("--unit={unit}")));
-        if let Some(directory) = &self.journald.directory {
-            all.push(format!("--directory={}", directory.display()));
-        }
-        all
-    }
-
-    /// Runs the program until it ends; says whether it gave a line.
-    fn follow(&mut self) -> std::io::Result<bool> {
-        let mut command = Command::new(&self.journald.program);
-        command.args(self.arguments()).stdin(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let Some(output) = child.stdout.take() else { return Ok(false) };
-        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let read = self.read(output);
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut child) = child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        read
-    }
-
-    fn read(&mut self, output: impl Read) -> std::io::Result<bool> {
-        let mut reader = BufReader::with_capacity(PIECE_BYTES, output);
-        let mut any = false;
+    /// Reads until the program ends; notes whether it gave an entry.
+    fn follow(&mut self, any: &mut bool) -> Result<(), JournalError> {
+        let mut journal = host::journal::Journal::start(&Source {
+            program: self.journald.program.clone(),
+            directory: self.journald.directory.clone(),
+            units: self.journald.units.clone(),
+            from: match &self.cursor {
+                Some(cursor) => From::After(cursor.clone()),
+                None if self.from_end => From::End,
+                None => From::Beginning,
+            },
+        })?;
         let mut bytes = Vec::new();
         loop {
-            let start = bytes.len();
-            let length = (&mut reader).take(JOURNAL_LINE_BYTES_MAX).read_until(b'\n', &mut bytes)?;
-            let line = bytes.get(start..).unwrap_or_default();
-            let ended = line.last() == Some(&b'\n');
-            match cursor(line).filter(|_| ended) {
-                Some(cursor) => self.cursor = Some(cursor),
-                None => bytes.truncate(start),
-            }
-            if length > 0 && !ended {
-                self.say.warn(&format!("input `{}`: a line of the journal is cut off", self.name));
-            }
-            let more = reader.buffer().contains(&b'\n') && bytes.len() < PIECE_BYTES;
-            if !bytes.is_empty() && (!more || length == 0) {
-                any = true;
-                let cursor = self.cursor.clone().unwrap_or_default();
-                let lines = Lines { bytes: std::mem::take(&mut bytes), cursor };
-                if self.sender.send(lines).is_err() {
-                    return Ok(any);
+            // What waits is sent on as soon as nothing more is there at once.
+            let patience = if bytes.is_empty() { LOOK } else { Duration::ZERO };
+            let entry = match journal.next(patience) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.send(&mut bytes);
+                    return Err(error);
                 }
-                self.waker.wake();
-            }
-            if length == 0 {
-                return Ok(any);
+            };
+            let Some(entry) = entry else {
+                if self.stop.load(Ordering::Acquire) || !self.send(&mut bytes) {
+                    return Ok(());
+                }
+                continue;
+            };
+            let Some(cursor) = entry.cursor() else { continue };
+            self.cursor = Some(cursor.to_owned());
+            *any = true;
+            line(&entry, &mut bytes);
+            if bytes.len() >= PIECE_BYTES && !self.send(&mut bytes) {
+                return Ok(());
             }
         }
+    }
+
+    /// Hands lines on; false when nobody takes them.
+    fn send(&self, bytes: &mut Vec<u8>) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let cursor = self.cursor.clone().unwrap_or_default();
+        let sent = self.sender.send(Lines { bytes: std::mem::take(bytes), cursor }).is_ok();
+        self.waker.wake();
+        sent
     }
 }
 
-/// The cursor in a line of JSON; a line without one is none of the journal's.
-fn cursor(line: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Cursor {
-        #[serde(rename = "__CURSOR")]
-        cursor: String,
+/// Fields that have a meaning for every record, with the names that the parser knows.
+const MEANINGS: [(&str, &str); 4] = [
+    ("MESSAGE", "message"),
+    ("SYSLOG_IDENTIFIER", "syslog.identifier"),
+    ("_SYSTEMD_UNIT", "systemd.unit"),
+    ("_PID", "process.pid"),
+];
+
+/// Priorities of syslog as words.
+const PRIORITIES: [&str; 8] =
+    ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
+
+/// An entry as a line of JSON.
+fn line(entry: &host::journal::Entry<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"timestamp\":\"");
+    out.extend_from_slice(entry.realtime_us().to_string().as_bytes());
+    out.push(b'"');
+    let mut put = |name: &str, value: &str| {
+        out.push(b',');
+        string(out, name);
+        out.push(b':');
+        string(out, value);
+    };
+    for (field, name) in MEANINGS {
+        if let Some(value) = entry.get(field) {
+            put(name, &String::from_utf8_lossy(value));
+        }
     }
-    let found: Cursor = serde_json::from_slice(line).ok()?;
-    Some(found.cursor).filter(|text| text.len() <= CURSOR_BYTES_MAX && !text.contains('\n'))
+    let word = entry.priority().and_then(|priority| PRIORITIES.get(usize::from(priority)));
+    if let Some(word) = word {
+        put("level", word);
+    }
+    out.extend_from_slice(b"}\n");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::numbers::Numbers;
+    use host::journal::Export;
 
     #[test]
-    fn a_line_has_its_cursor_and_garbage_has_none() {
-        assert_eq!(cursor(b"{\"__CURSOR\":\"s=1;i=2\",\"MESSAGE\":\"x\"}\n"), Some("s=1;i=2".into()));
-        for line in [&b""[..], b"{}", b"\xff\xfe", b"{\"__CURSOR\":7}", b"[1]"] {
-            assert_eq!(cursor(line), None);
-        }
-    }
-
-    #[test]
-    fn lines_come_in_pieces_with_the_cursor_of_the_last_one_and_garbage_is_passed_over() {
-        let (sender, receiver) = sync_channel(PIECES_MAX);
-        let tailer = host::tail::Tailer::new(
-            Vec::new(),
-            host::tail::Limits::default(),
-            Vec::new(),
-            std::time::Instant::now(),
+    fn an_entry_is_a_line_with_time_level_message_and_unit() {
+        let mut export = Export::default();
+        let text = b"__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1700000000000000\nPRIORITY=3\n\
+                     _SYSTEMD_UNIT=a.service\nMESSAGE\n\x05\0\0\0\0\0\0\0a\nb\xff\"\n\n";
+        assert!(export.feed(text).complete);
+        let mut out = Vec::new();
+        line(&export.entry(), &mut out);
+        assert_eq!(export.entry().cursor(), Some("s=1;i=2"));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["message"], "a\nb\u{fffd}\"");
+        assert_eq!(
+            (&value["level"], &value["systemd.unit"]),
+            (&"error".into(), &"a.service".into())
         );
-        let mut follower = Follower {
-            journald: Journald { units: vec!["a".into()], directory: None, program: "/x".into() },
-            from_end: true,
-            cursor: None,
-            sender,
-            waker: tailer.unwrap().waker(),
-            child: Arc::default(),
-            stop: Arc::default(),
-            say: Say::new(Arc::new(Numbers::default())),
-            name: "j".into(),
-        };
-        assert!(follower.arguments().contains(&"--lines=0".to_owned()));
-        let text = "{\"__CURSOR\":\"1\"}\nnonsense\n{\"__CURSOR\":\"2\"}\n{\"__CURSOR\":\"3\"";
-        assert!(follower.read(text.as_bytes()).unwrap());
-        let lines = receiver.try_recv().unwrap();
-        assert_eq!(lines.bytes, b"{\"__CURSOR\":\"1\"}\n{\"__CURSOR\":\"2\"}\n");
-        assert_eq!(lines.cursor, "2");
-        assert!(follower.arguments().contains(&"--after-cursor=2".to_owned()));
-        assert!(receiver.try_recv().is_err());
+        assert_eq!(value["timestamp"], "1700000000000000");
     }
 }

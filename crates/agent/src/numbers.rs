@@ -188,41 +188,102 @@ impl Numbers {
         for (kind, number) in odd {
             text.line("orlop_agent_records_odd_total", &[("kind", kind)], number);
         }
-        text.counter("orlop_agent_truncated_bytes", "Bytes that were cut off", lines.truncated_bytes);
+        text.counter(
+            "orlop_agent_truncated_bytes",
+            "Bytes that were cut off",
+            lines.truncated_bytes,
+        );
         text.counter("orlop_agent_empty_lines", "Empty lines that were passed over", lines.empty);
         text.family("orlop_agent_records_sampled_out", "counter", "Records that a rule left out");
         for (rule, count) in Rule::ALL.iter().zip(&self.sampled_out) {
             let labels = [("rule", rule.name())];
             text.line("orlop_agent_records_sampled_out_total", &labels, count.get());
         }
-        text.counter("orlop_agent_records_rescued", "Records given back to a trace with an error", self.rescued.get());
-        text.counter("orlop_agent_records_rescue_missed", "Records that could not be given back", self.rescue_missed.get());
+        text.counter(
+            "orlop_agent_records_rescued",
+            "Records given back to a trace with an error",
+            self.rescued.get(),
+        );
+        text.counter(
+            "orlop_agent_records_rescue_missed",
+            "Records that could not be given back",
+            self.rescue_missed.get(),
+        );
     }
 
     fn render_own(&self, text: &mut Text) {
-        text.counter("orlop_agent_stalls", "Times that reading waited for a sink", self.stalls.get());
+        text.counter(
+            "orlop_agent_stalls",
+            "Times that reading waited for a sink",
+            self.stalls.get(),
+        );
         text.counter("orlop_agent_checkpoints", "Checkpoints", self.checkpoints.get());
-        text.counter("orlop_agent_checkpoint_failures", "Checkpoints that failed", self.checkpoint_failures.get());
+        text.counter(
+            "orlop_agent_checkpoint_failures",
+            "Checkpoints that failed",
+            self.checkpoint_failures.get(),
+        );
         text.counter("orlop_agent_reloads", "Configs that were loaded", self.reloads.get());
-        text.counter("orlop_agent_reload_failures", "Configs that were refused", self.reload_failures.get());
-        text.counter("orlop_agent_spilled_bytes", "Bytes of vanishing files kept aside", self.spilled_bytes.get());
-        text.counter("orlop_agent_silenced_messages", "Own messages beyond the bound", self.silenced.get());
+        text.counter(
+            "orlop_agent_reload_failures",
+            "Configs that were refused",
+            self.reload_failures.get(),
+        );
+        text.counter(
+            "orlop_agent_spilled_bytes",
+            "Bytes of vanishing files kept aside",
+            self.spilled_bytes.get(),
+        );
+        text.counter(
+            "orlop_agent_silenced_messages",
+            "Own messages beyond the bound",
+            self.silenced.get(),
+        );
         text.gauge("orlop_agent_block_bytes", "Memory of blocks", self.block_bytes.get());
     }
 
     fn render_sinks(&self, text: &mut Text) {
         type Field = fn(&SinkNumbers) -> u64;
         let families: [(&str, &str, &str, Field); 10] = [
-            ("orlop_agent_sink_records_sent", "counter", "Records that a sink took", |one| one.sent.get()),
-            ("orlop_agent_sink_records_quarantined", "counter", "Records that a sink refuses for good", |one| one.quarantined.get()),
-            ("orlop_agent_sink_dead_letters", "counter", "Refused records in the dead-letter file", |one| one.letters.get()),
-            ("orlop_agent_sink_records_oversize", "counter", "Records that fit into no request", |one| one.oversize.get()),
-            ("orlop_agent_sink_records_in_flight", "gauge", "Records on their way", |one| one.in_flight.get()),
-            ("orlop_agent_sink_requests", "counter", "Requests, tries included", |one| one.requests.get()),
-            ("orlop_agent_sink_failures", "counter", "Requests that failed", |one| one.failures.get()),
-            ("orlop_agent_sink_bytes", "counter", "Bytes before compression", |one| one.bytes.get()),
-            ("orlop_agent_sink_wire_bytes", "counter", "Bytes that were sent", |one| one.wire_bytes.get()),
-            ("orlop_agent_sink_failing", "gauge", "1 while every request fails", |one| u64::from(one.failing().is_some())),
+            ("orlop_agent_sink_records_sent", "counter", "Records that a sink took", |one| {
+                one.sent.get()
+            }),
+            (
+                "orlop_agent_sink_records_quarantined",
+                "counter",
+                "Records that a sink refuses for good",
+                |one| one.quarantined.get(),
+            ),
+            (
+                "orlop_agent_sink_dead_letters",
+                "counter",
+                "Refused records in the dead-letter file",
+                |one| one.letters.get(),
+            ),
+            (
+                "orlop_agent_sink_records_oversize",
+                "counter",
+                "Records that fit into no request",
+                |one| one.oversize.get(),
+            ),
+            ("orlop_agent_sink_records_in_flight", "gauge", "Records on their way", |one| {
+                one.in_flight.get()
+            }),
+            ("orlop_agent_sink_requests", "counter", "Requests, tries included", |one| {
+                one.requests.get()
+            }),
+            ("orlop_agent_sink_failures", "counter", "Requests that failed", |one| {
+                one.failures.get()
+            }),
+            ("orlop_agent_sink_bytes", "counter", "Bytes before compression", |one| {
+                one.bytes.get()
+            }),
+            ("orlop_agent_sink_wire_bytes", "counter", "Bytes that were sent", |one| {
+                one.wire_bytes.get()
+            }),
+            ("orlop_agent_sink_failing", "gauge", "1 while every request fails", |one| {
+                u64::from(one.failing().is_some())
+            }),
         ];
         let sinks = self.sinks();
         for (name, kind, help, field) in families {
@@ -238,11 +299,31 @@ impl Numbers {
         let tables = self.pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sum = |field: fn(&Table) -> u64| tables.iter().map(|table| field(table)).sum();
         text.gauge("orlop_agent_pods", "Pods that are known", sum(|table| table.len() as u64));
-        text.counter("orlop_agent_pod_lists", "Lists of pods", sum(|table| table.numbers().lists.load(Ordering::Relaxed)));
-        text.counter("orlop_agent_pod_events", "Events of pods", sum(|table| table.numbers().events.load(Ordering::Relaxed)));
-        text.counter("orlop_agent_pod_failures", "Times that the API could not be asked", sum(|table| table.numbers().failures.load(Ordering::Relaxed)));
-        text.counter("orlop_agent_pods_late", "Files whose pod was not known in time", sum(|table| table.numbers().late.load(Ordering::Relaxed)));
-        text.counter("orlop_agent_pods_refused", "Pods that found no room", sum(|table| table.numbers().refused.load(Ordering::Relaxed)));
+        text.counter(
+            "orlop_agent_pod_lists",
+            "Lists of pods",
+            sum(|table| table.numbers().lists.load(Ordering::Relaxed)),
+        );
+        text.counter(
+            "orlop_agent_pod_events",
+            "Events of pods",
+            sum(|table| table.numbers().events.load(Ordering::Relaxed)),
+        );
+        text.counter(
+            "orlop_agent_pod_failures",
+            "Times that the API could not be asked",
+            sum(|table| table.numbers().failures.load(Ordering::Relaxed)),
+        );
+        text.counter(
+            "orlop_agent_pods_late",
+            "Files whose pod was not known in time",
+            sum(|table| table.numbers().late.load(Ordering::Relaxed)),
+        );
+        text.counter(
+            "orlop_agent_pods_refused",
+            "Pods that found no room",
+            sum(|table| table.numbers().refused.load(Ordering::Relaxed)),
+        );
     }
 }
 
@@ -254,7 +335,11 @@ fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
         ("orlop_agent_directories", "Directories that are looked into", tail.directories),
         ("orlop_agent_watches", "Directories with a watch", tail.watches),
         ("orlop_agent_directories_polled", "Directories without a watch", tail.polled),
-        ("orlop_agent_deleted_bytes", "Disk that deleted files occupy because they are read", tail.deleted_bytes),
+        (
+            "orlop_agent_deleted_bytes",
+            "Disk that deleted files occupy because they are read",
+            tail.deleted_bytes,
+        ),
         ("orlop_agent_lag_bytes", "Bytes that are not read yet", tail.lag_bytes),
     ];
     for (name, help, number) in gauges {
@@ -262,14 +347,34 @@ fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
     }
     let counters = [
         ("orlop_agent_files_rotated", "Files that were rotated", tail.rotated),
-        ("orlop_agent_files_rewritten", "Files that were truncated or written anew", tail.rewritten),
-        ("orlop_agent_possible_losses", "Times that bytes may have been lost", tail.possible_losses),
-        ("orlop_agent_possible_loss_bytes", "Bytes known to be unread then", tail.possible_loss_bytes),
-        ("orlop_agent_recovered_bytes", "Bytes read from the copy before a truncation", tail.recovered_bytes),
+        (
+            "orlop_agent_files_rewritten",
+            "Files that were truncated or written anew",
+            tail.rewritten,
+        ),
+        (
+            "orlop_agent_possible_losses",
+            "Times that bytes may have been lost",
+            tail.possible_losses,
+        ),
+        (
+            "orlop_agent_possible_loss_bytes",
+            "Bytes known to be unread then",
+            tail.possible_loss_bytes,
+        ),
+        (
+            "orlop_agent_recovered_bytes",
+            "Bytes read from the copy before a truncation",
+            tail.recovered_bytes,
+        ),
         ("orlop_agent_dropped_files", "Deleted files let go unread", tail.dropped_files),
         ("orlop_agent_dropped_bytes", "Their unread bytes", tail.dropped_bytes),
         ("orlop_agent_watch_overflows", "Times that the kernel dropped events", tail.overflows),
-        ("orlop_agent_file_failures", "Times that a file could not be opened or read", tail.failures),
+        (
+            "orlop_agent_file_failures",
+            "Times that a file could not be opened or read",
+            tail.failures,
+        ),
     ];
     for (name, help, number) in counters {
         text.counter(name, help, number);

@@ -24,8 +24,11 @@ const fn option(name: &'static str, value: &'static str, help: &'static str) -> 
     OptionDoc { name, value, help }
 }
 
-const CONFIG: OptionDoc =
-    option("config", "FILE", "Config file [default: none, the standard logs of the host to stdout]");
+const CONFIG: OptionDoc = option(
+    "config",
+    "FILE",
+    "Config file [default: none, the standard logs of the host to stdout]",
+);
 const STATE: OptionDoc = option(
     "state-dir",
     "DIR",
@@ -129,7 +132,8 @@ pub(crate) struct TapOptions {
 /// The help text.
 #[must_use]
 pub fn help() -> String {
-    let mut text = format!("{}\n\nUsage: orlop agent [COMMAND] [OPTIONS]\n\nCommands:\n", crate::ABOUT);
+    let mut text =
+        format!("{}\n\nUsage: orlop agent [COMMAND] [OPTIONS]\n\nCommands:\n", crate::ABOUT);
     for (index, verb) in VERBS.iter().enumerate() {
         let name = format!("{} {}", verb.name, verb.operand);
         let default = if index == 0 { " [default]" } else { "" };
@@ -138,7 +142,11 @@ pub fn help() -> String {
     for verb in VERBS.iter().filter(|verb| !verb.options.is_empty()) {
         let _ = writeln!(text, "\nOptions of `{}`:", verb.name);
         for option in verb.options {
-            let value = if option.value.is_empty() { String::new() } else { format!(" <{}>", option.value) };
+            let value = if option.value.is_empty() {
+                String::new()
+            } else {
+                format!(" <{}>", option.value)
+            };
             let flag = format!("--{}{value}", option.name);
             let _ = writeln!(text, "  {flag:<20} {}", option.help);
         }
@@ -168,9 +176,13 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request, AgentError> {
     while let Some(argument) = parser.next().map_err(|error| unusable(&error))? {
         match argument {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Request::Help),
-            lexopt::Arg::Value(word) if verb.is_none() && word == "help" => return Ok(Request::Help),
+            lexopt::Arg::Value(word) if verb.is_none() && word == "help" => {
+                return Ok(Request::Help);
+            }
             lexopt::Arg::Value(word) if verb.is_none() => verb = Some(find(&word)?),
-            lexopt::Arg::Value(word) if verb.is_some_and(|verb| !verb.operand.is_empty()) && operand.is_none() => {
+            lexopt::Arg::Value(word)
+                if verb.is_some_and(|verb| !verb.operand.is_empty()) && operand.is_none() =>
+            {
                 operand = Some(word);
             }
             lexopt::Arg::Value(word) => {
@@ -279,8 +291,9 @@ fn listen(text: &str) -> Result<Option<SocketAddr>, AgentError> {
 }
 
 fn stage(text: &str) -> Result<Stage, AgentError> {
-    Stage::named(text)
-        .ok_or_else(|| AgentError::usage(format!("--stage is raw, parsed or sampled, not `{text}`")))
+    Stage::named(text).ok_or_else(|| {
+        AgentError::usage(format!("--stage is raw, parsed or sampled, not `{text}`"))
+    })
 }
 
 fn count(text: &str) -> Result<u64, AgentError> {
@@ -313,7 +326,9 @@ mod tests {
         };
         assert_eq!(run.place.config, Some(PathBuf::from("/c")));
         assert_eq!(run.listen, Some(Some("[::1]:0".parse().unwrap())));
-        assert!(matches!(read("run --listen off").unwrap(), Request::Run(run) if run.listen == Some(None)));
+        assert!(
+            matches!(read("run --listen off").unwrap(), Request::Run(run) if run.listen == Some(None))
+        );
         let line = "tap --stage raw --file syslog --pod shop/ --count 3 --json --state-dir /s";
         let Request::Tap { tap, place } = read(line).unwrap() else { panic!() };
         assert_eq!((tap.stage, tap.count, tap.json), (Stage::Raw, Some(3), true));
@@ -335,7 +350,10 @@ mod tests {
         assert!(mistake("run x").contains("unexpected argument"));
         assert!(mistake("tap --stage cooked").contains("raw, parsed or sampled"));
         assert!(mistake("tap --count 0").contains("--count"));
-        assert!(mistake("run --listen 9464").contains("no address") || mistake("run --listen 9464").contains("not an address"));
+        assert!(
+            mistake("run --listen 9464").contains("no address")
+                || mistake("run --listen 9464").contains("not an address")
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod parse;
 mod table;
 mod watch;
 
-pub(crate) use parse::{Container, Pod};
-pub(crate) use table::{PodNumbers, Table};
+pub(crate) use parse::Pod;
+pub(crate) use table::Table;
 pub(crate) use watch::{WatchOptions, run};
 
 /// Pods in the table, those that are gone included.

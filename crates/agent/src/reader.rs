@@ -16,8 +16,8 @@ mod spill;
 pub(crate) use commit::{Books, SinkHandle, resume};
 pub(crate) use control::{Control, Order};
 pub(crate) use feed::{Core, Parts, Piece};
-pub(crate) use spill::Aside;
 pub(crate) use sampling::Stage;
+pub(crate) use spill::Aside;
 
 use crate::journal::Journals;
 use crate::say::Say;
@@ -26,9 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a block that is not full waits for more records.
-pub const LINGER: Duration = Duration::from_millis(50);
+pub(crate) const LINGER: Duration = Duration::from_millis(50);
 /// The pause after having read everything: events that come meanwhile are taken together.
-pub const PACE: Duration = Duration::from_millis(10);
+pub(crate) const PACE: Duration = Duration::from_millis(10);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.
@@ -97,7 +97,7 @@ impl Reader {
             }
             if std::mem::take(&mut worked) {
                 // Many small writes are taken in one go instead of one wake-up each.
-                std::thread::sleep(PACE);
+                self.tailer.pause(PACE);
                 continue;
             }
             let pause = self.pause(now, next_tick);
@@ -108,6 +108,10 @@ impl Reader {
     /// Reads a piece of some file, of what was kept aside, or of a journal; false when there is
     /// nothing.
     fn read(&mut self, now: Instant) -> bool {
+        if self.core.has_recalled() {
+            self.core.rescue(&mut self.tailer, now);
+            return true;
+        }
         if self.core.feed_spilled() {
             return true;
         }

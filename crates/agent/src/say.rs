@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Messages that may come at once.
-pub const BURST: u32 = 50;
+pub(crate) const BURST: u32 = 50;
 /// After a burst, one message in this time.
-pub const PAUSE: Duration = Duration::from_secs(2);
+pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 
 /// Says things, not too often; clones share the bound.
 #[derive(Debug, Clone)]

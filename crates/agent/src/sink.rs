@@ -18,9 +18,7 @@ use crate::say::Say;
 use crate::tracker::Tracker;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use pipeline::batch::{
-    Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict,
-};
+use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict};
 use pipeline::ledger::{Batch, FileId};
 use pipeline::ring::{Consumer, Lease};
 use std::cell::{Cell, RefCell};
@@ -75,13 +73,21 @@ pub(crate) struct SinkTask {
     pub(crate) say: Say,
 }
 
+/// Whether a sink can be used.
+///
+/// # Errors
+/// When it cannot, in words.
+pub(crate) fn check(sink: &Sink) -> Result<(), String> {
+    Transport::new(&sink.kind).map(drop)
+}
+
 /// Starts the thread of a sink.
 ///
 /// # Errors
 /// When the sink cannot be used or the thread cannot be started, in words.
 pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, String> {
     // Tried here, so that what is wrong is told at once; made again there, where it lives.
-    Transport::new(&task.sink.kind)?;
+    check(&task.sink)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -257,7 +263,6 @@ impl Filling {
         if at >= records.len() {
             self.tracker.finish(&block);
         } else {
-            self.full = true;
             self.block = Some((block, at));
         }
     }
@@ -450,12 +455,9 @@ impl Desk {
                     "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
                 ));
             }
-            Err(error) => self.say.warn(&format!(
-                "sink `{sink}` refuses a record for good, and it is lost: {error}"
-            )),
+            Err(error) => self
+                .say
+                .warn(&format!("sink `{sink}` refuses a record for good, and it is lost: {error}")),
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

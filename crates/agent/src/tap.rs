@@ -71,9 +71,10 @@ pub(crate) struct Wish {
 impl Wish {
     fn wants(&self, origin: &Origin) -> bool {
         let file = self.file.as_ref().is_none_or(|text| origin.path.contains(text.as_str()));
-        let pod = self.pod.as_ref().is_none_or(|text| {
-            origin.pod.as_ref().is_some_and(|pod| pod.contains(text.as_str()))
-        });
+        let pod = self
+            .pod
+            .as_ref()
+            .is_none_or(|text| origin.pod.as_ref().is_some_and(|pod| pod.contains(text.as_str())));
         file && pod
     }
 }
@@ -203,21 +204,14 @@ fn forget_old(sessions: &mut Vec<Session>, now: Instant) {
 /// are replaced; those of ASCII are escaped by JSON.
 fn text(bytes: &[u8]) -> String {
     let cut = bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes);
-    let odd = |c: char| {
-        matches!(c, '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let odd = |c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let text = String::from_utf8_lossy(cut);
     text.chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// A line of the answer. Everything is escaped as JSON, so no sequence of a container reaches a
 /// terminal.
-fn shown(
-    stage: Stage,
-    origin: &Origin,
-    body: &str,
-    record: Option<(&Records, &Record)>,
-) -> String {
+fn shown(stage: Stage, origin: &Origin, body: &str, record: Option<(&Records, &Record)>) -> String {
     let mut out = Vec::with_capacity(body.len() + 128);
     out.extend_from_slice(b"{\"stage\":\"");
     out.extend_from_slice(stage.name().as_bytes());

@@ -41,6 +41,7 @@ impl Tracker {
     }
 
     /// How many batches wait.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.ledger.waiting()
     }

@@ -2,7 +2,7 @@
 //! picks the plane. Logging, the crypto provider, the printing of errors and the exit code are
 //! set here and nowhere else.
 
-#[cfg(any(feature = "cli", feature = "controller"))]
+#[cfg(any(feature = "cli", feature = "controller", feature = "agent"))]
 mod preparation;
 
 use model::{Build, Exit, Explain, report};
@@ -25,29 +25,51 @@ const FEATURES: &[&str] = &[
     "cli",
     #[cfg(feature = "controller")]
     "controller",
+    #[cfg(feature = "agent")]
+    "agent",
 ];
 
 /// The first word, or the last part of `orlop-controller`, that picks the controller.
 const CONTROLLER: &str = "controller";
+/// The same for the agent.
+const AGENT: &str = "agent";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let exit = match controller_arguments(&arguments) {
-        Some(rest) => controller(rest),
+    let exit = match picked(&arguments) {
+        Some((CONTROLLER, rest)) => controller(rest),
+        Some((_, rest)) => agent(rest),
         None => workstation(&arguments),
     };
     exit.into()
 }
 
-/// What is left for the controller, when the line is for it.
-fn controller_arguments(arguments: &[OsString]) -> Option<&[OsString]> {
+/// The plane that the line is for, unless it is the workstation, and what is left for it.
+fn picked(arguments: &[OsString]) -> Option<(&'static str, &[OsString])> {
     let (program, rest) = arguments.split_first()?;
     let called = Path::new(program).file_name()?.to_str()?.strip_prefix("orlop-");
-    match rest.split_first() {
-        _ if called == Some(CONTROLLER) => Some(rest),
-        Some((word, rest)) if word == CONTROLLER => Some(rest),
-        _ => None,
+    for plane in [CONTROLLER, AGENT] {
+        match rest.split_first() {
+            _ if called == Some(plane) => return Some((plane, rest)),
+            Some((word, rest)) if word == plane => return Some((plane, rest)),
+            _ => {}
+        }
     }
+    None
+}
+
+#[cfg(feature = "agent")]
+fn agent(arguments: &[OsString]) -> Exit {
+    let level = if agent::goes_on(arguments) { "info" } else { "warn" };
+    if let Err(exit) = preparation::prepare(level, !std::io::stderr().is_terminal()) {
+        return exit;
+    }
+    finish(agent::run(arguments, &BUILD), agent::AgentError::exit)
+}
+
+#[cfg(not(feature = "agent"))]
+fn agent(_: &[OsString]) -> Exit {
+    missing("agent")
 }
 
 #[cfg(feature = "controller")]
@@ -65,15 +87,24 @@ fn controller(_: &[OsString]) -> Exit {
 
 #[cfg(feature = "cli")]
 fn workstation(arguments: &[OsString]) -> Exit {
-    #[cfg(feature = "controller")]
-    const PLANES: &[cli::Plane] = &[cli::Plane {
-        name: controller::NAME,
-        about: controller::ABOUT,
-        help: controller::help,
-        deploy_files: controller::deploy_files,
-    }];
-    #[cfg(not(feature = "controller"))]
-    const PLANES: &[cli::Plane] = &[];
+    const PLANES: &[cli::Plane] = &[
+        #[cfg(feature = "controller")]
+        cli::Plane {
+            name: controller::NAME,
+            about: controller::ABOUT,
+            help: controller::help,
+            deploy_files: controller::deploy_files,
+            pages: Vec::new,
+        },
+        #[cfg(feature = "agent")]
+        cli::Plane {
+            name: agent::NAME,
+            about: agent::ABOUT,
+            help: agent::help,
+            deploy_files: agent::deploy_files,
+            pages: agent::reference_pages,
+        },
+    ];
     // A person's command says what is wrong; one that goes on for ever says what it does.
     let goes_on = arguments.get(1..3).is_some_and(|words| words == ["sync", "run"]);
     let level = if goes_on { "info" } else { "warn" };
@@ -97,7 +128,7 @@ fn workstation(_: &[OsString]) -> Exit {
 }
 
 /// The only place where an error becomes text and an exit code.
-#[cfg(any(feature = "cli", feature = "controller"))]
+#[cfg(any(feature = "cli", feature = "controller", feature = "agent"))]
 fn finish<E: Explain>(result: Result<Exit, E>, exit: impl Fn(&E) -> Exit) -> Exit {
     match result {
         Ok(exit) => exit,
@@ -112,7 +143,7 @@ fn finish<E: Explain>(result: Result<Exit, E>, exit: impl Fn(&E) -> Exit) -> Exi
     }
 }
 
-#[cfg(not(all(feature = "cli", feature = "controller")))]
+#[cfg(not(all(feature = "cli", feature = "controller", feature = "agent")))]
 fn missing(plane: &str) -> Exit {
     tell(&format!("error: this build has no {plane}; it has: {}", FEATURES.join(", ")));
     Exit::Usage

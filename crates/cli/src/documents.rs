@@ -27,6 +27,9 @@ pub(crate) fn all(host: &Host) -> Vec<Document> {
         let page =
             format!("{GENERATED}# orlop {}\n\n```text\n{}\n```\n", plane.name, text.trim_end());
         documents.push((format!("cli/orlop-{}.md", plane.name), page));
+        for (name, content) in (plane.pages)() {
+            documents.push((name, format!("{GENERATED}{content}")));
+        }
         for (name, content) in (plane.deploy_files)(&host.build) {
             documents.push((format!("deploy/{}/{name}", plane.name), content));
         }

@@ -32,6 +32,8 @@ pub struct Plane {
     pub help: fn() -> String,
     /// Files to deploy it, as name below `deploy/` and content, for the image of this build.
     pub deploy_files: fn(&Build) -> Vec<(String, String)>,
+    /// Further pages of the reference, as name and Markdown.
+    pub pages: fn() -> Vec<(String, String)>,
 }
 
 /// A snapshot of the environment variables.

@@ -141,6 +141,9 @@ impl Journal {
         };
         let mut command = Command::new(&program);
         command.args(["--output=export", "--follow", "--no-pager", "--quiet", "--all"]);
+        // Following alone shows the current boot only, and would pass over what was written before
+        // the machine started again.
+        command.arg("--merge");
         match &source.from {
             From::Beginning => command.arg("--no-tail"),
             From::End => command.arg("--lines=0"),

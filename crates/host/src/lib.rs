@@ -8,3 +8,8 @@ mod hash;
 pub mod journal;
 mod sys;
 pub mod tail;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@
 //! [`Chunk`]s of bytes, each right after the one before it in the same file, and records for a
 //! checkpoint. It knows nothing of lines. See [`Tailer`] for how it is driven.
 
+mod admit;
 mod config;
 mod discover;
 mod events;

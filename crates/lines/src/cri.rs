@@ -8,21 +8,21 @@ use crate::time;
 
 /// One entry of a container's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// When the runtime read it, nanoseconds since the epoch.
-    pub time: u64,
+    pub(crate) time: u64,
     /// Written to standard error.
-    pub stderr: bool,
+    pub(crate) stderr: bool,
     /// The line goes on in the next entry of the stream.
-    pub partial: bool,
+    pub(crate) partial: bool,
     /// What was written.
-    pub content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 /// Reads an entry; `None` when it is malformed.
 #[must_use]
 #[inline]
-pub fn parse(line: &[u8]) -> Option<Entry<'_>> {
+pub(crate) fn parse(line: &[u8]) -> Option<Entry<'_>> {
     let (time, taken) = time::rfc3339(line, false)?;
     let (stderr, rest) = match line.get(taken..)? {
         [b' ', b's', b't', b'd', b'o', b'u', b't', b' ', rest @ ..] => (false, rest),

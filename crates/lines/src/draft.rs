@@ -37,8 +37,23 @@ pub(crate) enum Raw<'t> {
     Json(Span),
 }
 
+/// What a field is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    role: Role,
+    name: u8,
+}
+
+impl Wanted {
+    /// Whether it is for nothing but to be a field.
+    #[inline]
+    pub(crate) fn is_plain_field(self) -> bool {
+        self.role == Role::Kept
+    }
+}
+
 /// The record that a parser fills.
-pub struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     /// The line, after joins.
     pub(crate) line: &'a str,
     /// The record, without its fields.
@@ -88,21 +103,31 @@ impl<'a> Draft<'a> {
         Raw::Text(part, Some(self.span(start, start + part.len())))
     }
 
-    /// Takes a field. `at` is where its key is in the arena, when it is there.
+    /// What a field of this name is for; `None` when nobody wants it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn wants(&self, key: &str) -> Option<Wanted> {
+        match self.options.role(key) {
+            Some((role, name)) => Some(Wanted { role, name }),
+            None if self.options.keep == Keep::All => Some(Wanted { role: Role::Kept, name: 0 }),
+            None => None,
+        }
+    }
+
+    /// Takes a field that is wanted. `at` is where its key is in the arena, when it is there.
     #[inline]
+    pub(crate) fn give(&mut self, wanted: Wanted, key: &str, at: Option<Span>, raw: Raw<'_>) {
+        let Wanted { role, name } = wanted;
+        if role != Role::Kept && self.fill(role, name, raw) && role != Role::Status {
+            return;
+        }
+        self.push(key, at, raw);
+    }
+
+    /// Takes a field, if it is wanted.
     pub(crate) fn take(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        let keep = match self.options.role(key) {
-            None => self.options.keep == Keep::All,
-            Some((Role::Kept, _)) => true,
-            Some((role, name)) => {
-                if self.fill(role, name, raw) && role != Role::Status {
-                    return;
-                }
-                true
-            }
-        };
-        if keep {
-            self.push(key, at, raw);
+        if let Some(wanted) = self.wants(key) {
+            self.give(wanted, key, at, raw);
         }
     }
 
@@ -162,12 +187,8 @@ impl<'a> Draft<'a> {
         done
     }
 
-    /// Adds a field of the record, or replaces the one with the same key.
+    /// Adds a field of any kind.
     fn push(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        if self.block.open_fields_len() >= FIELDS_MAX {
-            self.record.flags.set(Flags::FIELDS_CUT);
-            return;
-        }
         let value = match raw {
             Raw::Text(_, Some(span)) => Value::Str(span),
             Raw::Text(text, None) => Value::Str(self.block.push_text(text)),
@@ -177,6 +198,16 @@ impl<'a> Draft<'a> {
             Raw::Json(span) => Value::Json(span),
         };
         let key_span = at.unwrap_or_else(|| self.block.push_name(key));
+        self.put(key, key_span, value);
+    }
+
+    /// Adds a field of the record, or replaces the one with the same key.
+    #[inline]
+    pub(crate) fn put(&mut self, key: &str, key_span: Span, value: Value) {
+        if self.block.open_fields_len() >= FIELDS_MAX {
+            self.record.flags.set(Flags::FIELDS_CUT);
+            return;
+        }
         if self.is_new(key) {
             self.block.push_field(key_span, value);
             return;

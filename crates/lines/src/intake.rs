@@ -149,7 +149,7 @@ impl Intake {
         taken
     }
 
-    /// Emits what waited too long: the open line of a file when the plan says so, chains and groups.
+    /// Emits what waited too long: the open line of a file when the plan says so, chains, groups.
     pub fn tick(
         &mut self,
         plan: &Plan,
@@ -177,7 +177,7 @@ impl Intake {
         }
     }
 
-    /// Emits all that is unfinished: the container or the path is gone, or the agent stops for good.
+    /// Emits all that is unfinished: the container or the path is gone, or the agent stops.
     pub fn close(&mut self, plan: &Plan, streams: &mut Streams, now: u64, out: &mut Records) {
         for stream in [&mut streams.stdout, &mut streams.stderr] {
             self.break_chain(plan, stream, now, out);

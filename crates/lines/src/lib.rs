@@ -10,6 +10,7 @@ mod docker;
 mod draft;
 mod encoding;
 mod error;
+pub mod fuzzing;
 mod intake;
 mod json;
 pub mod meaning;
@@ -36,3 +37,7 @@ pub use record::{
 };
 pub use redact::Redaction;
 pub use state::{FILES_OF_A_RECORD_MAX, File, Streams, hold};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

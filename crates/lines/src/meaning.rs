@@ -74,14 +74,15 @@ pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// The value of each hex digit; 255 for other bytes.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
 const NIBBLES: [u8; 256] = {
     let mut table = [255; 256];
-    let (mut at, digits) = (0, b"0123456789abcdef");
-    while at < 16 {
-        let digit = digits[at];
-        table[digit as usize] = at as u8;
-        table[digit.to_ascii_uppercase() as usize] = at as u8;
-        at += 1;
+    let (mut value, digits) = (0, b"0123456789abcdef");
+    while value < 16 {
+        let digit = digits[value as usize];
+        table[digit as usize] = value;
+        table[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
     }
     table
 };

@@ -2,8 +2,8 @@
 //!
 //! A line either starts a record or continues the open one. A group is closed by the line that
 //! starts the next, by a pause, or by its bounds; then it is one record with newlines in it. The
-//! head of a trace (`Traceback`, `panic:`, an exception's name) continues the open group only when that is
-//! one line which speaks of an error: a trace must not hide behind an unrelated `INFO` line.
+//! head of a trace (`Traceback`, `panic:`, an exception's name) continues the open group only when
+//! that is one line which speaks of an error: a trace must not hide behind an `INFO` line.
 
 use regex::Regex;
 
@@ -98,6 +98,16 @@ impl Multiline {
         if let Some(start) = &self.start {
             let starts = open.is_none() || start.is_match(line);
             return (if starts { Verdict::Starts(0) } else { Verdict::Continues(0) }, 0);
+        }
+        // The preset of the open trace is asked first: an indented line could be another's too.
+        if let Some(trace) = open.filter(|trace| trace.state != 0)
+            && let Some(preset) = self.presets.get(usize::from(trace.preset))
+        {
+            let view = Open { state: trace.state, error_line: trace.error_line };
+            let verdict = (preset.judge)(view, line);
+            if matches!(verdict, Verdict::Continues(_)) {
+                return (verdict, trace.preset);
+            }
         }
         let mut started = (Verdict::Starts(0), 0);
         for (number, preset) in (0_u8..).zip(&self.presets) {

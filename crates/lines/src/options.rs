@@ -177,7 +177,8 @@ impl Options {
     }
 
     /// The role of a name, and a number other than 0 that is the name's own.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
     pub(crate) fn role(&self, name: &str) -> Option<(Role, u8)> {
         let mut number = *self.heads.get(slot(name))?;
         while number != 0 {
@@ -193,7 +194,8 @@ impl Options {
 }
 
 /// A cheap hash: the length and the ends of a name tell most names apart.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each line")]
 fn slot(name: &str) -> usize {
     let bytes = name.as_bytes();
     let first = bytes.first().copied().unwrap_or(0);

@@ -201,6 +201,15 @@ impl Default for Record {
 }
 
 impl Record {
+    /// Forgets what a parser set, except the time.
+    pub(crate) fn forget_parsed(&mut self) {
+        self.body = self.line;
+        self.severity_text = Span::default();
+        self.flags.clear(Flags::FIELDS_CUT);
+        (self.trace_id, self.span_id, self.trace_flags) = ([0; 16], [0; 8], 0);
+        (self.severity, self.status) = (0, 0);
+    }
+
     /// Whether it belongs to a trace.
     #[must_use]
     pub fn has_trace(&self) -> bool {
@@ -221,11 +230,11 @@ pub struct Piece {
 
 /// A piece in an earlier file (before a rotation) of a record that ends in a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Join {
+pub(crate) struct Join {
     /// Where the record's body begins in the arena; identifies it among the records.
     line: Span,
     /// The piece.
-    pub piece: Piece,
+    piece: Piece,
 }
 
 /// A block of records.
@@ -415,8 +424,8 @@ impl Records {
     }
 
     /// The fields that were pushed since the last record.
-    pub(crate) fn open_fields(&mut self) -> &mut [Field] {
-        self.fields.get_mut(self.open..).unwrap_or_default()
+    pub(crate) fn unfinished_fields(&self) -> &[Field] {
+        self.fields.get(self.open..).unwrap_or_default()
     }
 
     /// Replaces all that was written since `base`: the texts and the fields of the next record.

@@ -54,7 +54,14 @@ pub struct Redaction {
 #[derive(Debug, Clone)]
 enum Active {
     Builtin(Rule),
-    Custom { name: Box<str>, pattern: Regex, needle: Option<Finder<'static>> },
+    Custom(Box<Custom>),
+}
+
+#[derive(Debug, Clone)]
+struct Custom {
+    name: Box<str>,
+    pattern: Regex,
+    needle: Option<Finder<'static>>,
 }
 
 /// The names of all built-in rules.
@@ -79,8 +86,8 @@ impl Redaction {
         Ok(Self { rules, replacement: Replacement::Name })
     }
 
-    /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`, the
-    /// pattern is tried only on texts that contain it, which makes clean lines cheap.
+    /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`
+    /// the pattern is tried only on texts that contain it, which makes clean lines cheap.
     ///
     /// # Errors
     /// When the pattern is none.
@@ -92,13 +99,13 @@ impl Redaction {
     ) -> Result<Self, PlanError> {
         // The name is written into JSON text: what would break it is left out.
         let name = name.chars().filter(|one| one.is_ascii_alphanumeric() || "-_.".contains(*one));
-        self.rules.push(Active::Custom {
+        self.rules.push(Active::Custom(Box::new(Custom {
             name: name.collect::<String>().into(),
             pattern: crate::plan::compile(pattern)?,
             needle: needle
                 .filter(|text| !text.is_empty())
                 .map(|text| Finder::new(text).into_owned()),
-        });
+        })));
         Ok(self)
     }
 
@@ -126,7 +133,7 @@ impl Active {
     fn name(&self) -> &str {
         match self {
             Self::Builtin(rule) => rule.name,
-            Self::Custom { name, .. } => name,
+            Self::Custom(custom) => &custom.name,
         }
     }
 
@@ -135,8 +142,10 @@ impl Active {
     fn suspects(&self, text: &str) -> bool {
         match self {
             Self::Builtin(rule) => (rule.suspects)(text.as_bytes()),
-            Self::Custom { needle: Some(needle), .. } => needle.find(text.as_bytes()).is_some(),
-            Self::Custom { pattern, .. } => pattern.is_match(text),
+            Self::Custom(custom) => match &custom.needle {
+                Some(needle) => needle.find(text.as_bytes()).is_some(),
+                None => custom.pattern.is_match(text),
+            },
         }
     }
 
@@ -144,8 +153,8 @@ impl Active {
     fn find(&self, text: &str, each: &mut dyn FnMut(usize, usize)) {
         match self {
             Self::Builtin(rule) => (rule.find)(text.as_bytes(), each),
-            Self::Custom { pattern, .. } => {
-                pattern.find_iter(text).for_each(|found| each(found.start(), found.end()));
+            Self::Custom(custom) => {
+                custom.pattern.find_iter(text).for_each(|found| each(found.start(), found.end()));
             }
         }
     }

@@ -47,41 +47,30 @@ pub struct RecordHead {
 }
 
 impl RecordHead {
-    /// The fields in one piece: fewer checks of the buffer's room than field by field.
     #[inline]
     fn write(&self, out: &mut Vec<u8>) {
-        let mut room = [0_u8; HEAD_BYTES_MAX];
-        let mut used = 0;
-        let mut put = |bytes: &[u8]| {
-            if let Some(place) = room.get_mut(used..used + bytes.len()) {
-                place.copy_from_slice(bytes);
-                used += bytes.len();
-            }
-        };
+        out.reserve(HEAD_BYTES_MAX);
         if self.time_ns != 0 {
-            put(&[proto::tag(1, proto::FIXED64)]);
-            put(&self.time_ns.to_le_bytes());
+            proto::fixed64(out, 1, self.time_ns);
         }
         if self.severity != 0 {
-            put(&[proto::tag(2, proto::VARINT), self.severity & 0x7f]);
+            out.extend_from_slice(&[proto::tag(2, proto::VARINT), self.severity & 0x7f]);
         }
         if self.flags != 0 {
-            put(&[proto::tag(8, proto::FIXED32)]);
-            put(&self.flags.to_le_bytes());
+            let [a, b, c, d] = self.flags.to_le_bytes();
+            out.extend_from_slice(&[proto::tag(8, proto::FIXED32), a, b, c, d]);
         }
-        if self.trace_id != [0; 16] {
-            put(&[proto::tag(9, proto::BYTES), 16]);
-            put(&self.trace_id);
+        if u128::from_ne_bytes(self.trace_id) != 0 {
+            out.extend_from_slice(&[proto::tag(9, proto::BYTES), 16]);
+            out.extend_from_slice(&self.trace_id);
         }
-        if self.span_id != [0; 8] {
-            put(&[proto::tag(10, proto::BYTES), 8]);
-            put(&self.span_id);
+        if u64::from_ne_bytes(self.span_id) != 0 {
+            out.extend_from_slice(&[proto::tag(10, proto::BYTES), 8]);
+            out.extend_from_slice(&self.span_id);
         }
         if self.observed_ns != 0 {
-            put(&[proto::tag(11, proto::FIXED64)]);
-            put(&self.observed_ns.to_le_bytes());
+            proto::fixed64(out, 11, self.observed_ns);
         }
-        out.extend_from_slice(room.get(..used).unwrap_or_default());
         if self.dropped_attributes != 0 {
             proto::number(out, 7, u64::from(self.dropped_attributes));
         }
@@ -285,15 +274,15 @@ impl Request {
     /// Whether the record that ends at `end` may stay, and the size it would bring us to.
     fn judge(&self, start: usize, end: usize) -> Pushed {
         let Some(group) = self.groups.last() else { return Pushed::Full };
+        let with = self.complete + group_len(group, end - self.start_of(group.first));
+        if self.ends.len() < self.limits.records_max && with <= self.limits.bytes_max {
+            return Pushed::Added;
+        }
         let alone = group_len(group, end - start);
         if alone > self.limits.bytes_max || self.limits.records_max == 0 {
             return Pushed::TooLarge(alone);
         }
-        let with = self.complete + group_len(group, end - self.start_of(group.first));
-        if self.ends.len() >= self.limits.records_max || with > self.limits.bytes_max {
-            return Pushed::Full;
-        }
-        Pushed::Added
+        Pushed::Full
     }
 }
 

@@ -24,6 +24,7 @@ pub fn logs_request(bytes: &[u8]) {
         }
     }
     assert_eq!(records, request.records());
+    assert_eq!(LogsRequest::count(bytes), Ok(records));
     let mut line = Vec::new();
     json::write_line(&request, &mut line);
     let breaks = line.iter().filter(|byte| **byte == b'\n').count();

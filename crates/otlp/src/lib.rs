@@ -29,3 +29,8 @@ pub use view::{
     AnyValue, Attributes, LogRecord, LogsRequest, Records, ResourceLogs, ResourceLogsIter,
     ScopeLogs, ScopeLogsIter, Values,
 };
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,6 +12,9 @@ const DIGITS_MAX: usize = 20;
 /// Longest content of an `AnyValue` with a number in it: tag, length, digits.
 const SCALAR_BYTES_MAX: usize = DIGITS_MAX + 2;
 
+/// Tag and longest length.
+const FRAME_BYTES_MAX: usize = 24;
+
 /// A value that is borrowed from wherever it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -40,9 +43,8 @@ pub enum Value<'a> {
 #[inline]
 pub(crate) fn any_value(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
     if let Some((inner_field, content)) = borrowed(value) {
-        out.push(proto::tag(field, proto::BYTES));
-        proto::length(out, proto::bytes_len(content.len()));
-        proto::bytes(out, inner_field, content);
+        out.reserve(content.len() + FRAME_BYTES_MAX);
+        proto::bytes_in_bytes(out, field, inner_field, content);
     } else if matches!(value, Value::Array(_) | Value::Map(_)) {
         nested(out, field, value, 0);
     } else {
@@ -61,13 +63,10 @@ pub(crate) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'
 fn key_value_at(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>, depth: usize) {
     let key_len = proto::bytes_len(key.len());
     if let Some((inner_field, content)) = borrowed(value) {
-        let inner = proto::bytes_len(content.len());
-        out.push(proto::tag(field, proto::BYTES));
-        proto::length(out, key_len + proto::bytes_len(inner));
-        proto::bytes(out, 1, key.as_bytes());
-        out.push(proto::tag(2, proto::BYTES));
-        proto::length(out, inner);
-        proto::bytes(out, inner_field, content);
+        let length = key_len + proto::bytes_len(proto::bytes_len(content.len()));
+        out.reserve(length + FRAME_BYTES_MAX);
+        proto::frame_and_bytes(out, field, length, key.as_bytes());
+        proto::bytes_in_bytes(out, 2, inner_field, content);
     } else if matches!(value, Value::Array(_) | Value::Map(_)) {
         let open = proto::open(out, field);
         proto::bytes(out, 1, key.as_bytes());
@@ -75,9 +74,9 @@ fn key_value_at(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>, dept
         proto::close(out, open);
     } else {
         let scalar = Scalar::new(value);
-        out.push(proto::tag(field, proto::BYTES));
-        proto::length(out, key_len + proto::bytes_len(scalar.as_slice().len()));
-        proto::bytes(out, 1, key.as_bytes());
+        let length = key_len + proto::bytes_len(scalar.as_slice().len());
+        out.reserve(length + FRAME_BYTES_MAX);
+        proto::frame_and_bytes(out, field, length, key.as_bytes());
         proto::bytes(out, 2, scalar.as_slice());
     }
 }

@@ -20,3 +20,8 @@ pub mod sampling;
 mod signal;
 mod spsc;
 mod sync;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,3 +18,8 @@ pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use spill::{Frame, Spill, SpillStats, Token};
 pub use state::State;
+
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -35,7 +35,7 @@ Examples:
 };
 
 /// Folders that hold nothing but generated files.
-const GENERATED: [&str; 2] = ["docs/reference", "deploy/controller"];
+const GENERATED: [&str; 3] = ["docs/reference", "deploy/controller", "deploy/agent"];
 
 /// Files by their path from the root.
 type Files = BTreeMap<String, Vec<u8>>;

@@ -1,9 +1,9 @@
 //! What is read: files, the pods of this node, the journal.
 
 use super::defaults::*;
-use lines::{Framing, Options, Plan, PlanError, Settings};
 use super::section::Section;
 use super::{path, plain_pairs};
+use lines::{Framing, Options, Plan, PlanError, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,8 +72,8 @@ pub struct Journald {
     pub units: Vec<String>,
     /// A folder with journal files; none when it is the system's.
     pub directory: Option<PathBuf>,
-    /// The program that reads it.
-    pub program: PathBuf,
+    /// The program that reads it; none when it is where systemd puts it.
+    pub program: Option<PathBuf>,
 }
 
 /// How lines of an input are read.
@@ -255,8 +255,11 @@ fn files(section: &Section<'_>) -> InputKind {
     if paths.is_empty() {
         section.wrong(section.line, format!("`{}` is missing or empty", section.name("paths")));
     }
-    InputKind::Files { paths, exclude: patterns(section, "exclude"),
-        follow_links: section.flag("follow_links", true) }
+    InputKind::Files {
+        paths,
+        exclude: patterns(section, "exclude"),
+        follow_links: section.flag("follow_links", true),
+    }
 }
 
 /// Patterns of absolute paths.
@@ -298,11 +301,7 @@ fn journald(section: &Section<'_>) -> Journald {
     if units.iter().any(|unit| unit.starts_with('-')) {
         section.wrong(section.line_of("units"), "a unit does not begin with `-`");
     }
-    Journald {
-        units,
-        directory: path(section, "directory"),
-        program: path(section, "program").unwrap_or_else(|| PathBuf::from("/usr/bin/journalctl")),
-    }
+    Journald { units, directory: path(section, "directory"), program: path(section, "program") }
 }
 
 fn start_at(section: &Section<'_>) -> StartAt {
@@ -346,7 +345,8 @@ fn reading(section: &Section<'_>, framing: Framing) -> Reading {
 fn check(section: &Section<'_>, reading: &Reading) {
     let regex = reading.parsers.iter().any(|name| name == "regex");
     if regex != reading.pattern.is_some() {
-        let message = format!("`{}` and the parser `regex` need each other", section.name("pattern"));
+        let message =
+            format!("`{}` and the parser `regex` need each other", section.name("pattern"));
         section.wrong(section.line_of(if regex { "parsers" } else { "pattern" }), message);
         return;
     }
@@ -393,13 +393,18 @@ fn multiline(section: Section<'_>) -> Option<Multiline> {
         section.texts("presets").into_iter().map(|text| text.value).collect();
     let first_line = section.text("first_line").map(|text| text.value);
     if presets.is_empty() == first_line.is_none() {
-        let message = format!("`{}` or `first_line` is needed, and not both", section.name("presets"));
+        let message =
+            format!("`{}` or `first_line` is needed, and not both", section.name("presets"));
         section.wrong(section.line, message);
     }
     let group = Multiline {
         presets,
         first_line,
-        timeout: section.span("timeout", WAIT_MIN..=MULTILINE_TIMEOUT_MAX, MULTILINE_TIMEOUT_DEFAULT),
+        timeout: section.span(
+            "timeout",
+            WAIT_MIN..=MULTILINE_TIMEOUT_MAX,
+            MULTILINE_TIMEOUT_DEFAULT,
+        ),
         max_lines: section.number(
             "max_lines",
             1..=MULTILINE_MAX_LINES_MAX,

@@ -7,14 +7,13 @@ use model::{ByteSize, Span};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Mistakes of one file that are told.
 pub const MISTAKES_MAX: usize = 100;
 
 /// The smallest share: one of a thousand.
-pub const PERCENT_MIN: f64 = 0.1;
+pub(crate) const PERCENT_MIN: f64 = 0.1;
 
 /// What was found out while reading.
 #[derive(Debug, Default)]
@@ -128,17 +127,6 @@ impl<'a> Section<'a> {
         self.text(key)
     }
 
-    /// A text of a kind that can be read from text.
-    pub(crate) fn parsed<T: FromStr>(&self, key: &'static str, what: &str) -> Option<T> {
-        let placed = self.text(key)?;
-        let parsed = placed.value.parse().ok();
-        if parsed.is_none() {
-            let message = format!("`{}` must be {what}, not `{}`", self.name(key), placed.value);
-            self.wrong(placed.line, message);
-        }
-        parsed
-    }
-
     /// Something with a lower and an upper bound.
     fn bounded<T: Copy + PartialOrd>(
         &self,
@@ -155,7 +143,8 @@ impl<'a> Section<'a> {
                 let (what, show) = words;
                 let bounds = format!("{} to {}", show(range.start()), show(range.end()));
                 let name = self.name(key);
-                let message = format!("`{name}` must be {what} from {bounds}, not `{}`", placed.value);
+                let message =
+                    format!("`{name}` must be {what} from {bounds}, not `{}`", placed.value);
                 self.wrong(placed.line, message);
                 default
             }
@@ -163,7 +152,12 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number.
-    pub(crate) fn number(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> u64 {
+    pub(crate) fn number(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        default: u64,
+    ) -> u64 {
         let words: (&str, fn(&u64) -> String) = ("a number", u64::to_string);
         self.bounded(key, &range, default, words, |text| text.parse().ok())
     }
@@ -201,12 +195,7 @@ impl<'a> Section<'a> {
     }
 
     /// One of some words.
-    pub(crate) fn choice<T: Clone>(
-        &self,
-        key: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> T {
+    pub(crate) fn choice<T: Clone>(&self, key: &'static str, words: &[(&str, T)], default: T) -> T {
         let Some(placed) = self.text(key) else { return default };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == placed.value) {
             return value.clone();
@@ -268,10 +257,8 @@ impl<'a> Section<'a> {
                     let placed = Placed { line: inner.line, value: text.clone() };
                     pairs.push((inner.key.clone(), placed));
                 }
-                _ => self.wrong(
-                    inner.line,
-                    format!("`{}.{}` must be text", self.name(key), inner.key),
-                ),
+                _ => self
+                    .wrong(inner.line, format!("`{}.{}` must be text", self.name(key), inner.key)),
             }
         }
         pairs

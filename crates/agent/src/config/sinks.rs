@@ -133,11 +133,7 @@ fn to_usize(number: u64) -> usize {
 impl Sink {
     /// What is written to when no sink is named.
     pub(crate) fn standard() -> Self {
-        Self {
-            name: "stdout".to_owned(),
-            kind: SinkKind::Stdout,
-            batch: Batch::default(),
-        }
+        Self { name: "stdout".to_owned(), kind: SinkKind::Stdout, batch: Batch::default() }
     }
 }
 
@@ -285,7 +281,8 @@ fn tls(section: &Section<'_>) -> TlsFiles {
         server_name: section.text("server_name").map(|placed| placed.value),
     };
     if files.certificate.is_some() != files.key.is_some() {
-        let message = format!("`{}` needs both cert_file and key_file, or neither", section.name("tls"));
+        let message =
+            format!("`{}` needs both cert_file and key_file, or neither", section.name("tls"));
         section.wrong(section.line, message.replace(".tls`", "`"));
     }
     section.finish();

@@ -165,7 +165,8 @@ pub(crate) fn redaction(root: &Section<'_>) -> Redaction {
     let rules = section.texts("rules").into_iter().map(|text| text.value).collect();
     let sections = section.sections("patterns");
     if sections.len() > REDACTION_PATTERNS_MAX {
-        let message = format!("`redaction.patterns` has more than {REDACTION_PATTERNS_MAX} entries");
+        let message =
+            format!("`redaction.patterns` has more than {REDACTION_PATTERNS_MAX} entries");
         section.wrong(section.line_of("patterns"), message);
     }
     let patterns = sections.into_iter().take(REDACTION_PATTERNS_MAX).filter_map(rule).collect();

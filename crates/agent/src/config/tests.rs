@@ -46,9 +46,7 @@ fn what_contradicts_itself_is_told() {
 #[test]
 fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
     let config = parse("").unwrap();
-    assert_eq!(config.sinks.iter().map(|sink| &sink.kind).collect::<Vec<_>>(), [
-        &SinkKind::Stdout
-    ]);
+    assert_eq!(config.sinks.iter().map(|sink| &sink.kind).collect::<Vec<_>>(), [&SinkKind::Stdout]);
     let InputKind::Files { paths, .. } = &config.inputs[0].kind else { panic!() };
     assert_eq!(*paths, STANDARD_LOGS);
     assert!(config.sampling.keeps_all());

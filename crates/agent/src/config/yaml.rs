@@ -182,10 +182,10 @@ mod tests {
     fn values_have_their_lines_and_quotes_are_remembered() {
         let root = parse("a: 1\nb:\n  - 'x'\n  - {c: d}\n").unwrap();
         let Content::Map(entries) = root.content else { panic!() };
-        assert_eq!(entries.iter().map(|e| (e.key.as_str(), e.line)).collect::<Vec<_>>(), [
-            ("a", 1),
-            ("b", 2)
-        ]);
+        assert_eq!(
+            entries.iter().map(|e| (e.key.as_str(), e.line)).collect::<Vec<_>>(),
+            [("a", 1), ("b", 2)]
+        );
         let Content::List(items) = &entries[1].value.content else { panic!() };
         let quoted = Content::Scalar { text: "x".into(), quoted: true };
         assert_eq!((items[0].line, &items[0].content), (3, &quoted));

@@ -47,9 +47,8 @@ impl JsonLines {
     }
 
     fn span(&self, range: Range<usize>) -> (usize, usize) {
-        let before = |at: usize| {
-            at.checked_sub(1).and_then(|at| self.ends.get(at)).copied().unwrap_or(0)
-        };
+        let before =
+            |at: usize| at.checked_sub(1).and_then(|at| self.ends.get(at)).copied().unwrap_or(0);
         let end = range.end.min(self.ends.len());
         (before(range.start.min(end)), before(end))
     }
@@ -330,9 +329,14 @@ mod tests {
     fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
         let records = records(&["a", "b", "c"]);
         let origin = Origin::new([], "/p", None);
-        let push = |lines: &mut JsonLines, at: usize| lines.push(&records, &records.records()[at], &origin);
+        let push = |lines: &mut JsonLines, at: usize| {
+            lines.push(&records, &records.records()[at], &origin)
+        };
         let mut lines = JsonLines::new(limits(2, 10_000));
-        assert_eq!([0, 1, 2].map(|at| push(&mut lines, at)), [Pushed::Added, Pushed::Added, Pushed::Full]);
+        assert_eq!(
+            [0, 1, 2].map(|at| push(&mut lines, at)),
+            [Pushed::Added, Pushed::Added, Pushed::Full]
+        );
         assert!(lines.lines(1..2).starts_with(b"{") && lines.lines(1..2).ends_with(b"}\n"));
         assert_eq!(lines.lines(5..9), b"");
         let mut small = JsonLines::new(limits(10, 10));

@@ -185,15 +185,13 @@ fn chosen(all: BTreeMap<String, String>, wanted: &[String]) -> Vec<(String, Stri
 
 /// Who made the pod, in the words of OpenTelemetry. The Deployment behind a ReplicaSet is known by
 /// the hash that the ReplicaSet's name ends with.
-fn owner(
-    owners: Vec<Owner>,
-    labels: &BTreeMap<String, String>,
-) -> Option<(&'static str, String)> {
+fn owner(owners: Vec<Owner>, labels: &BTreeMap<String, String>) -> Option<(&'static str, String)> {
     let owner = owners.into_iter().find(|owner| owner.controller)?;
     let (key, name) = match owner.kind.as_str() {
         "ReplicaSet" => {
             let hash = labels.get("pod-template-hash").map(|hash| format!("-{hash}"));
-            let deployment = hash.and_then(|hash| owner.name.strip_suffix(&hash).map(str::to_owned));
+            let deployment =
+                hash.and_then(|hash| owner.name.strip_suffix(&hash).map(str::to_owned));
             match deployment {
                 Some(deployment) => ("k8s.deployment.name", deployment),
                 None => ("k8s.replicaset.name", owner.name),
@@ -267,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_status_and_an_empty_object_are_no_pods_and_long_values_are_cut() {
-        assert_eq!(read(&json!({"kind": "Status", "status": "Failure", "code": 410}), &Wanted::default()), None);
+        assert_eq!(
+            read(&json!({"kind": "Status", "status": "Failure", "code": 410}), &Wanted::default()),
+            None
+        );
         assert_eq!(read(&json!({}), &Wanted::default()), None);
         let mut value = pod();
         value["metadata"]["labels"] = json!({"long": "ä".repeat(VALUE_BYTES_MAX)});

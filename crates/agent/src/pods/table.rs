@@ -124,9 +124,8 @@ impl Table {
 
     /// What is known of a pod, waiting for it for a while.
     pub(crate) fn wait(&self, uid: &str, at_most: Duration) -> Option<Arc<Pod>> {
-        let known = |entries: &HashMap<String, Entry>| {
-            entries.get(uid).and_then(|entry| entry.pod.clone())
-        };
+        let known =
+            |entries: &HashMap<String, Entry>| entries.get(uid).and_then(|entry| entry.pod.clone());
         let (entries, _) = self
             .changed
             .wait_timeout_while(self.lock(), at_most, |entries| known(entries).is_none())

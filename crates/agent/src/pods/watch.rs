@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use wire::{Bytes, Channel, ChannelOptions, Message, TlsFiles, WireError};
 
 /// The server ends a watch after this time, and it is begun again where it stood.
-pub const WATCH_SECONDS: u64 = 300;
+pub(crate) const WATCH_SECONDS: u64 = 300;
 /// The first pause after a failure.
-pub const PAUSE_FIRST: Duration = Duration::from_millis(500);
+pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause after failures in a row.
-pub const PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a token.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
 

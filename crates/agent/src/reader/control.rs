@@ -1,7 +1,7 @@
 //! What other threads want of the reader.
 
-use super::{SinkHandle, Stage};
 use super::inputs::Intent;
+use super::{SinkHandle, Stage};
 use host::tail::Waker;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,9 +9,9 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a question to the reader waits for an answer.
-pub const ANSWER_WAIT: Duration = Duration::from_millis(250);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_millis(250);
 /// A reader that has answered no question for so long is not well.
-pub const WELL_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const WELL_WITHIN: Duration = Duration::from_secs(30);
 
 /// Changes how sinks are made; called on the reader's thread between two blocks.
 pub(crate) type MakeSinks = Box<dyn FnOnce(&mut Vec<SinkHandle>) + Send>;

@@ -1,12 +1,12 @@
 //! From bytes to blocks.
 
+use super::LINGER;
 use super::commit::Books;
 use super::control::{Control, FileLine, MakeSinks};
 use super::inputs::{Intent, METADATA_WAIT};
 use super::sampling::Stage;
 use super::sources::{NewSource, Sources};
 use super::spill::Aside;
-use super::LINGER;
 use crate::block::{Block, End};
 use crate::numbers::Numbers;
 use crate::say::Say;
@@ -14,12 +14,13 @@ use crate::tap::{self, Tap};
 use host::tail::{Chunk, FileKey, PodLog, Tailer};
 use lines::{Counters, Intake, Streams};
 use pipeline::ring::{Producer, Refused};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Files that `status` lists; those with the most unread bytes come first.
-pub const FILES_SHOWN_MAX: usize = 200;
+pub(crate) const FILES_SHOWN_MAX: usize = 200;
 /// In this time, new pods may hold reading up for [`METADATA_WAIT`] together.
 const METADATA_BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
@@ -36,7 +37,10 @@ pub(crate) struct Core {
     since: Option<Instant>,
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
-    rest: Option<Rest>,
+    /// Pieces that wait, oldest first: at most one of a chunk and one that vanished.
+    rest: VecDeque<Rest>,
+    /// How many records at the start of the block were left out before and are back.
+    rescued: usize,
     touched: Vec<u32>,
     /// Files with unfinished pieces.
     open: Vec<u32>,
@@ -95,7 +99,8 @@ impl Core {
             block,
             since: None,
             stuck: None,
-            rest: None,
+            rest: VecDeque::new(),
+            rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
             counters: Counters::default(),
@@ -133,7 +138,7 @@ impl Core {
         let taken = self.feed(piece);
         if taken < piece.bytes.len() {
             let rest = piece.bytes.get(taken..).unwrap_or_default();
-            self.rest = Some(Rest {
+            self.rest.push_back(Rest {
                 slot: piece.slot,
                 offset: piece.offset + taken as u64,
                 bytes: rest.to_vec(),
@@ -145,14 +150,14 @@ impl Core {
 
     /// Goes on with a chunk that found no room before.
     pub(crate) fn resume_rest(&mut self) -> bool {
-        let Some(rest) = self.rest.take() else { return false };
+        let Some(rest) = self.rest.pop_front() else { return false };
         let Rest { slot, offset, bytes, now, last } = rest;
         let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole: false };
         let taken = self.feed(&piece);
         if taken < bytes.len() {
             let offset = offset + taken as u64;
             let bytes = bytes.get(taken..).unwrap_or_default().to_vec();
-            self.rest = Some(Rest { slot, offset, bytes, now, last });
+            self.rest.push_front(Rest { slot, offset, bytes, now, last });
         }
         true
     }
@@ -211,14 +216,14 @@ impl Core {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a piece of a chunk waits.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.rest.is_some()
+    /// Whether a piece that vanished can wait beside that of a chunk.
+    pub(crate) fn has_room_for_rest(&self) -> bool {
+        self.rest.len() < 2
     }
 
     /// Bytes that wait for room.
     pub(crate) fn set_rest(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        self.rest = Some(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+        self.rest.push_back(Rest { slot, offset, bytes, now: super::wall_ns(), last });
     }
 
     /// The slot of a file; a new one when it is new. None when it is not wanted.
@@ -317,8 +322,8 @@ impl Core {
         if self.tap.looks_at(tap::Stage::Parsed) {
             self.tap.block(tap::Stage::Parsed, &self.block);
         }
-        self.stage.thin(&mut self.block, now, &self.numbers);
-        self.rescue(now);
+        let rescued = std::mem::take(&mut self.rescued);
+        self.stage.thin(&mut self.block, rescued, now, &self.numbers);
         if self.tap.looks_at(tap::Stage::Sampled) {
             self.tap.block(tap::Stage::Sampled, &self.block);
         }
@@ -406,34 +411,46 @@ impl Core {
         self.touched = slots;
     }
 
-    /// Reads lines of traces with an error again (R26).
-    fn rescue(&mut self, now: u64) {
+    /// Whether lines of a trace with an error are to be read again.
+    pub(crate) fn has_recalled(&self) -> bool {
+        !self.stage.recalled.is_empty()
+    }
+
+    /// Reads lines of traces with an error again, into a block that begins with them (R26).
+    pub(crate) fn rescue(&mut self, tailer: &mut Tailer, now: Instant) {
+        self.flush();
+        if !self.may_read() {
+            return;
+        }
+        let wall = super::wall_ns();
         for place in std::mem::take(&mut self.stage.recalled) {
-            let source = self.sources.by_serial(place.file);
-            let bytes = source.and_then(|one| super::spill::read_again(&one.path, one.inode, place));
-            let (Some(source), Some(bytes)) = (source, bytes) else {
+            let known = self.sources.by_serial(place.file).map(|source| {
+                (source.key, source.id.slot, source.plan.clone())
+            });
+            let mut bytes = vec![0; place.length as usize];
+            let read = known.as_ref().map_or(0, |(key, _, _)| {
+                tailer.read_again(*key, place.offset, &mut bytes, now)
+            });
+            let Some((_, slot, plan)) = known.filter(|_| read == bytes.len()) else {
                 self.numbers.rescue_missed.add(1);
                 continue;
             };
-            let (slot, plan) = (source.id.slot, source.plan.clone());
-            if self.block.source(slot).is_none() {
-                self.block.sources.push(source.shared());
-            }
             let (mut file, mut streams) = (lines::File::default(), Streams::default());
             let chunk = lines::Chunk {
                 source: slot,
                 bytes: &bytes,
                 offset: place.offset,
-                now,
+                now: wall,
                 last: true,
                 after_hole: false,
             };
-            let before = self.block.records.len();
             let mut intake = Intake::new();
             intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);
-            intake.close(&plan, &mut streams, now, &mut self.block.records);
-            self.numbers.rescued.add((self.block.records.len() - before) as u64);
+            intake.close(&plan, &mut streams, wall, &mut self.block.records);
+            self.touch(slot);
         }
+        self.rescued = self.block.records.len();
+        self.numbers.rescued.add(self.rescued as u64);
     }
 
     /// Emits what waited too long.

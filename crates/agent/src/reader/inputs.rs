@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the first lines of a pod wait for what is known of it.
-pub const METADATA_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const METADATA_WAIT: Duration = Duration::from_secs(2);
 
 /// One input, ready to be read.
 #[derive(Debug, Clone)]
@@ -73,10 +73,12 @@ pub(crate) fn intents(
                 let rotated = format!("{live}.[0-9]*-[0-9]*");
                 let mut exclude = kubernetes.exclude.clone();
                 exclude.extend(
-                    kubernetes.exclude_namespaces.iter().map(|name| format!("{root}/{name}_*_*/**")),
+                    kubernetes
+                        .exclude_namespaces
+                        .iter()
+                        .map(|name| format!("{root}/{name}_*_*/**")),
                 );
-                let mut tail =
-                    globs(&input.name, &[live, rotated], &exclude).map_err(failed)?;
+                let mut tail = globs(&input.name, &[live, rotated], &exclude).map_err(failed)?;
                 tail.directory_is_source = true;
                 tail.start_at = start_at(input.reading.start_at);
                 let namespaces = Namespaces {
@@ -130,11 +132,7 @@ fn start_at(start: StartAt) -> tail::StartAt {
     }
 }
 
-pub(crate) fn attributes(
-    config: &Config,
-    input: &Input,
-    host_name: &str,
-) -> Vec<(String, String)> {
+pub(crate) fn attributes(config: &Config, input: &Input, host_name: &str) -> Vec<(String, String)> {
     let mut attributes = Vec::new();
     if !host_name.is_empty() {
         attributes.push(("host.name".to_owned(), host_name.to_owned()));

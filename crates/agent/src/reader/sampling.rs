@@ -53,16 +53,23 @@ impl Stage {
         self.sampler.memory() + self.deferred.as_ref().map_or(0, Deferred::memory)
     }
 
-    /// Thins a block. `again` is whether its records come back to their trace.
-    pub(crate) fn thin(&mut self, block: &mut Block, now_ns: u64, numbers: &Numbers) {
-        let records = block.records.records().len() as u64;
+    /// Thins a block, but for so many records at its start.
+    pub(crate) fn thin(
+        &mut self,
+        block: &mut Block,
+        spared: usize,
+        now_ns: u64,
+        numbers: &Numbers,
+    ) {
+        let records = (block.records.len() - spared.min(block.records.len())) as u64;
         numbers.read.add(records);
         if self.keeps_all || records == 0 {
             return;
         }
         self.decisions.clear();
         let mut dropped = [0_u64; pipeline::sampling::RULES];
-        for record in block.records.records() {
+        self.decisions.resize(spared, Some((1.0, 0)));
+        for record in block.records.records().iter().skip(spared) {
             let decision = self.decide(block, record, now_ns, &mut dropped);
             self.decisions.push(decision);
         }

@@ -9,7 +9,6 @@ use host::tail::FileKey;
 use lines::{File, Plan, Streams};
 use pipeline::ledger::FileId;
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,8 +19,6 @@ pub(crate) struct SourceState {
     pub(crate) id: FileId,
     pub(crate) input: usize,
     pub(crate) path: PathBuf,
-    /// Device and inode when it was first seen.
-    pub(crate) inode: Option<(u64, u64)>,
     /// A number that no other file of this process has.
     pub(crate) serial: u32,
     pub(crate) plan: Arc<Plan>,
@@ -49,12 +46,7 @@ pub(crate) struct SourceState {
 impl SourceState {
     /// What sinks need to know of it.
     pub(crate) fn shared(&self) -> Source {
-        Source {
-            file: self.id,
-            serial: self.serial,
-            origin: self.origin.clone(),
-            base: self.base,
-        }
+        Source { file: self.id, serial: self.serial, origin: self.origin.clone(), base: self.base }
     }
 
     /// Up to where every sink has it.
@@ -146,13 +138,11 @@ impl Sources {
         let serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
         self.serials.insert(serial, slot);
-        let inode = std::fs::metadata(new.path).ok().map(|meta| (meta.dev(), meta.ino()));
         let state = SourceState {
             key: new.key,
             id: FileId { slot, generation },
             input: new.input,
             path: new.path.to_owned(),
-            inode,
             serial,
             plan: new.plan,
             origin: new.origin,

@@ -1,5 +1,5 @@
 //! What vanishes while no sink takes anything: bytes of deleted files are kept aside on the disk
-//! until there is room (R20). Also: reading a line again that was left out (R26).
+//! until there is room (R20).
 //!
 //! Only deleted files are kept aside, because every other file is its own queue. Frames are read
 //! back before anything else, so the order within a file stays. What an earlier process left
@@ -9,10 +9,8 @@ use super::feed::{Core, Piece};
 use super::sources::{NewSource, Sources};
 use crate::say::Say;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
-use pipeline::deferred::Place;
 use pipeline::ledger::FileId;
 use std::collections::VecDeque;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -120,7 +118,7 @@ impl Core {
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
         let mut kept: Vec<(FileKey, u64)> = Vec::new();
         for _ in 0..CHUNKS_AT_ONCE {
-            if !self.aside.has_room() || self.has_rest() {
+            if !self.aside.has_room() || !self.has_room_for_rest() {
                 break;
             }
             let Some(chunk) = tailer.turn_vanishing(now) else { break };
@@ -216,16 +214,4 @@ impl Core {
         self.aside.own.push((frame.path.clone(), file));
         Some(file)
     }
-}
-
-/// Reads a line again, if its file is still what it was.
-pub(crate) fn read_again(path: &Path, inode: Option<(u64, u64)>, place: Place) -> Option<Vec<u8>> {
-    let file = std::fs::File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
-    if inode != Some((meta.dev(), meta.ino())) {
-        return None;
-    }
-    let mut bytes = vec![0; place.length as usize];
-    file.read_exact_at(&mut bytes, place.offset).ok()?;
-    Some(bytes)
 }

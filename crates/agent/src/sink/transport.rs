@@ -4,8 +4,8 @@
 //! decides. An answer of 2xx that is no answer of the protocol still is a yes; anything that
 //! cannot be understood is never one.
 
-use base64::Engine as _;
 use crate::config::{Compression, HeaderValue, Remote, SinkKind};
+use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue as Value, Method};
 use pipeline::batch::{Class, classify_grpc, classify_http};
@@ -82,10 +82,9 @@ impl Transport {
                 remote: remote.clone(),
                 loki: true,
             },
-            SinkKind::OtlpGrpc(remote) => Self::Grpc {
-                channel: channel(remote, Protocol::Http2)?,
-                remote: remote.clone(),
-            },
+            SinkKind::OtlpGrpc(remote) => {
+                Self::Grpc { channel: channel(remote, Protocol::Http2)?, remote: remote.clone() }
+            }
             SinkKind::File(file) => Self::File(Appender::file(file.clone())),
             SinkKind::Stdout => Self::File(Appender::stdout()),
         })
@@ -95,7 +94,7 @@ impl Transport {
     pub(crate) async fn send(&self, body: Vec<u8>, compressor: &Compressor) -> Answer {
         match self {
             Self::Http { channel, remote, path, loki } => {
-                self::http(channel, remote, path, *loki, body, compressor).await
+                http(channel, remote, path, *loki, body, compressor).await
             }
             Self::Grpc { channel, remote } => grpc(channel, remote, body, compressor).await,
             Self::File(appender) => written(appender, &body),
@@ -187,7 +186,12 @@ fn told(body: &[u8]) -> String {
     text.trim().to_owned()
 }
 
-async fn grpc(channel: &Channel, remote: &Remote, body: Vec<u8>, compressor: &Compressor) -> Answer {
+async fn grpc(
+    channel: &Channel,
+    remote: &Remote,
+    body: Vec<u8>,
+    compressor: &Compressor,
+) -> Answer {
     let headers = match headers(remote) {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
@@ -244,12 +248,14 @@ fn headers(remote: &Remote) -> Result<Vec<(HeaderName, Value)>, String> {
     for (name, value) in &remote.headers {
         let known = HeaderName::from_bytes(name.as_bytes());
         let known = known.map_err(|_| format!("`{name}` is no name of a header"))?;
-        headers.push((known, match value {
-            HeaderValue::Text(text) => {
-                Value::from_str(text).map_err(|_| format!("the value of `{name}` is no header"))?
-            }
-            HeaderValue::File(path) => secret(path, "")?,
-        }));
+        headers.push((
+            known,
+            match value {
+                HeaderValue::Text(text) => Value::from_str(text)
+                    .map_err(|_| format!("the value of `{name}` is no header"))?,
+                HeaderValue::File(path) => secret(path, "")?,
+            },
+        ));
     }
     if let Some(path) = &remote.bearer_file {
         headers.push((AUTHORIZATION, secret(path, "Bearer ")?));

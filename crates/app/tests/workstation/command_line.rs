@@ -46,6 +46,7 @@ fn the_first_help_fits_on_a_screen() {
 
         Other planes of this binary:
           controller   Watch over deliveries from inside the cluster
+          agent        Collect the logs of this node, losing none
 
         `orlop help TOPIC` explains one of: sync, sources, prune, secrets, exit-codes, plan-schema,
         environment, config.

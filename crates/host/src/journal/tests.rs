@@ -151,8 +151,8 @@ fn entries_come_as_they_are_printed_and_the_cursor_is_where_to_go_on() {
     let arguments = String::from_utf8(entry.message().to_vec()).unwrap();
     assert_eq!(
         arguments,
-        "--output=export --follow --no-pager --quiet --all --no-tail --after-cursor=s=0;i=7 \
-         --unit=a.service"
+        "--output=export --follow --no-pager --quiet --all --merge --no-tail \
+         --after-cursor=s=0;i=7 --unit=a.service"
     );
     assert_eq!(entry.cursor(), Some("s=1"));
     assert!(journal.next(Duration::ZERO).unwrap().is_none());

@@ -101,6 +101,10 @@ pub struct Limits {
     pub directories_max: usize,
     /// Watches that are taken from the user's share; directories beyond are polled.
     pub watches_max: usize,
+    /// Files that are held open. What must wait beyond that is closed and opened again in its
+    /// turn; if it is deleted before, its bytes are lost. By default three quarters of what this
+    /// process may open.
+    pub open_max: usize,
     /// Files that are held open although nothing happens to them.
     pub open_idle_max: usize,
     /// Bytes per second of what was written before we came; `None` is as fast as it goes.
@@ -135,6 +139,7 @@ impl Default for Limits {
             files_max: 100_000,
             directories_max: 100_000,
             watches_max: 65_536,
+            open_max: process_limit() / 4 * 3,
             open_idle_max: 1024,
             backlog_bytes_per_s: None,
             deleted_bytes_max: 4 << 30,
@@ -148,6 +153,12 @@ impl Default for Limits {
             retry_every: (seconds(5), seconds(300)),
         }
     }
+}
+
+/// How many files this process may open.
+fn process_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1 << 20)
 }
 
 /// Endings of files that are never read as text: compressed, or in the middle of it.

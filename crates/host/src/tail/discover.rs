@@ -5,18 +5,17 @@
 //! mounted twice, is entered once. A name is judged by what it is now, not by what an event said
 //! about it: events may be late, doubled or missing, and the outcome is the same.
 
-use super::config::{StartAt, Symlinks, is_no_text, stem};
-use super::file::{Ending, File, FileKey, Home, State};
+use super::config::{Symlinks, is_no_text, stem};
+use super::file::{Ending, FileKey, Home, State};
 use super::glob::Progress;
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
+use super::identity::{Identity, from_stat, look};
 use super::stats::Notice;
 use super::tailer::{Retry, Tailer};
 use crate::hash::Fnv;
-use rustix::fs::{CWD, FileType, Mode, OFlags, Statx};
+use rustix::fs::{FileType, Statx};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,13 +23,14 @@ use std::time::{Duration, Instant};
 
 /// How many odd names are remembered, so that each is told once.
 const ODD_MAX: usize = 1024;
-/// How far back the beginning of a line is looked for, in bytes.
-const LINE_LOOK_BACK: u64 = 64 << 10;
 /// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
 const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
 
 /// How far one pattern has come: the numbers of input and pattern, and what matched.
 pub(crate) type Reach = (u16, u16, Progress);
+
+/// A name in a directory of this number.
+pub(crate) type Place = (u32, Box<[u8]>);
 
 /// A directory that is looked into.
 pub(crate) struct Dir {
@@ -46,6 +46,8 @@ pub(crate) struct Dir {
     pub(crate) entries: HashMap<Box<[u8]>, FileKey>,
     /// Whether it is here because a link points into it.
     pub(crate) by_link: bool,
+    /// Names that links lead to, with directory and name of each link.
+    pub(crate) links: HashMap<Box<[u8]>, Vec<Place>>,
 }
 
 /// A file that was there before us, to be put in order.
@@ -138,7 +140,9 @@ impl Tailer {
             self.too_many(path);
             return None;
         }
-        let number = self.dirs.iter().position(Option::is_none).unwrap_or(self.dirs.len());
+        let has_gap = self.dir_by_place.len() < self.dirs.len();
+        let gap = has_gap.then(|| self.dirs.iter().position(Option::is_none)).flatten();
+        let number = gap.unwrap_or(self.dirs.len());
         if number == self.dirs.len() {
             self.dirs.push(None);
         }
@@ -148,6 +152,7 @@ impl Tailer {
             self.dir_by_watch.insert(watch, index);
         }
         self.dir_by_place.insert(place, index);
+        self.polled += usize::from(poll.is_some());
         if let Some(room) = self.dirs.get_mut(number) {
             *room = Some(Dir {
                 path: path.into(),
@@ -158,6 +163,7 @@ impl Tailer {
                 reach: reach.to_vec(),
                 entries: HashMap::new(),
                 by_link,
+                links: HashMap::new(),
             });
         }
         Some(index)
@@ -286,6 +292,33 @@ impl Tailer {
                     self.stats.special += 1;
                     self.notices.say(Notice::Special { path });
                 }
+            }
+        }
+    }
+
+    /// What a name leads to may have changed, and with it what links to that name lead to.
+    pub(super) fn refresh_links(&mut self, dir: u32, name: &[u8], now: Instant) {
+        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
+        for (dir, name) in known.links.get(name).cloned().unwrap_or_default() {
+            self.refresh(dir, &name, None, now);
+        }
+    }
+
+    /// Forgets links that lead elsewhere by now.
+    pub(super) fn forget_links(&mut self) {
+        for index in 0..self.dirs.len() {
+            let Some(Some(dir)) = self.dirs.get_mut(index) else { continue };
+            let mut links = std::mem::take(&mut dir.links);
+            links.retain(|target, of| {
+                let key_at = |dir: u32, name: &[u8]| {
+                    self.dirs.get(dir as usize)?.as_ref()?.entries.get(name).copied()
+                };
+                let target = u32::try_from(index).ok().and_then(|index| key_at(index, target));
+                of.retain(|(dir, name)| target.is_some() && key_at(*dir, name) == target);
+                !of.is_empty()
+            });
+            if let Some(Some(dir)) = self.dirs.get_mut(index) {
+                dir.links = links;
             }
         }
     }
@@ -428,168 +461,6 @@ impl Tailer {
         }
     }
 
-    /// Follows a new file.
-    pub(super) fn admit(&mut self, found: &Candidate, now: Instant) -> Option<FileKey> {
-        if self.files.len() >= self.limits.files_max {
-            self.too_many(&found.path);
-            return None;
-        }
-        let (fd, identity, stat) = self.open_regular(&found.path, found.link, now)?;
-        let mut beginning = [0; HEAD_BYTES_MAX];
-        let read = read_at(fd.as_fd(), &mut beginning, 0);
-        let beginning = beginning.get(..read).unwrap_or_default();
-        let by_directory =
-            self.inputs.get(found.input as usize).is_some_and(|input| input.directory_is_source);
-        let group =
-            if by_directory { group(found.dir, b"") } else { group(found.dir, &found.name) };
-        if found.unless_copy && self.has_head(group, beginning) {
-            return None;
-        }
-        let mut file = File::new(found.path.as_path().into(), found.input, identity, now);
-        file.group = group;
-        file.head = Head::of(beginning);
-        file.size = stat.stx_size;
-        file.homes.push(Home {
-            directory: found.dir,
-            name: found.name.clone(),
-            wanted: found.wanted,
-        });
-        let offset = self.first_offset(&mut file, &fd, beginning);
-        file.fd = Some(fd);
-        file.begin_at(offset);
-        if self.first_scan {
-            file.backlog_end = file.size;
-        } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
-            file.hold_until = Some(now + self.limits.copy_grace);
-        }
-        let key = self.files.insert(file);
-        self.can_read(&found.path);
-        self.by_place.insert(identity.place(), key);
-        self.groups.entry(group).or_default().push(key);
-        if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
-            dir.entries.insert(found.name.clone(), key);
-        }
-        if found.link.is_some() {
-            self.watch_target(key, &found.path, now);
-        }
-        if !found.wanted {
-            self.unnamed.push(key);
-        }
-        if self.file(key).is_some_and(|file| file.hold_until.is_some()) {
-            self.attended.push(key);
-        }
-        if self.first_scan {
-            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
-            self.fresh.push(Found { group, written, key });
-        } else {
-            self.ready(key);
-        }
-        self.touch(key);
-        Some(key)
-    }
-
-    /// Where reading a file begins: after what a checkpoint knows, or what was read of it as the
-    /// copy of another, or as its input says.
-    fn first_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> u64 {
-        if let Some(offset) = self.resumed_offset(file, fd, beginning) {
-            return offset;
-        }
-        let claimed = self.claimed.remove(&file.identity.place());
-        if let Some((_, offset)) = claimed.filter(|(of, _)| of.same(&file.identity)) {
-            return offset.min(file.size);
-        }
-        let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
-        if self.first_scan && !file.rewritten && start == Some(StartAt::End) {
-            return after_last_line(fd, file.size);
-        }
-        0
-    }
-
-    /// Reading goes on where a checkpoint says, when the file is still the one that it meant. A
-    /// record that is of this file and does not fit it is kept for a search of the copy.
-    fn resumed_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> Option<u64> {
-        let inode = file.identity.inode;
-        let is_own = |record: &Resume| {
-            record.identity.same(&file.identity)
-                || (record.path == file.path && record.identity.same_but_for_device(&file.identity))
-        };
-        let records = self.resumes.remove(&inode).unwrap_or_default();
-        let (mut own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_own);
-        if !others.is_empty() {
-            self.resumes.insert(inode, others);
-        }
-        // What was not there, or not wanted, is back.
-        self.dormant.retain(|(_, record)| {
-            let is_back = is_own(record);
-            if is_back {
-                own.push(record.clone());
-            }
-            !is_back
-        });
-        let mut best = None;
-        for record in own {
-            if best.is_none() && record.fits(fd.as_fd(), file.size, beginning) {
-                best = Some(record.offset);
-            } else {
-                self.orphans.push(record);
-                file.rewritten = best.is_none();
-            }
-        }
-        file.rewritten &= best.is_none();
-        self.stats.rewritten += u64::from(file.rewritten);
-        best
-    }
-
-    /// Opens a path that was seen to be a regular file. It may have become something else
-    /// meanwhile, so nothing that could block or act is done with it.
-    pub(super) fn open_regular(
-        &mut self,
-        path: &Path,
-        link: Option<u32>,
-        now: Instant,
-    ) -> Option<(OwnedFd, Identity, Statx)> {
-        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        if link.is_none() {
-            flags |= OFlags::NOFOLLOW;
-        }
-        let mut opened = rustix::fs::open(path, flags, Mode::empty());
-        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
-            self.close_idle(self.lru.len() / 2);
-            opened = rustix::fs::open(path, flags, Mode::empty());
-        }
-        let fd = match opened {
-            Ok(fd) => fd,
-            // It changed under our hands; the event of that comes.
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return None,
-            Err(errno) => {
-                self.cannot_read(path, errno, now);
-                return None;
-            }
-        };
-        let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
-        let owned = link.is_none_or(|owner| owner == 0 || owner == stat.stx_uid);
-        (kind(&stat) == FileType::RegularFile && owned).then_some((fd, identity, stat))
-    }
-
-    /// The directory that a link leads to is watched too, because writes are told there.
-    fn watch_target(&mut self, key: FileKey, path: &Path, now: Instant) {
-        let Ok(target) = std::fs::canonicalize(path) else { return };
-        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
-        self.enter(parent, &[], true, now);
-        let Ok(stat) = look(parent, true) else { return };
-        let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
-        let name: Box<[u8]> = name.as_bytes().into();
-        let wanted = self.wanted(dir, &name).is_some();
-        let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
-        if known.entries.contains_key(&name) {
-            return;
-        }
-        known.entries.insert(name.clone(), key);
-        if let Some(file) = self.files.get_mut(key) {
-            file.homes.push(Home { directory: dir, name, wanted });
-        }
-    }
-
     /// The input whose patterns mean this name.
     pub(super) fn wanted(&self, dir: u32, name: &[u8]) -> Option<u32> {
         if is_no_text(name) {
@@ -647,13 +518,13 @@ impl Tailer {
         self.notices.say(Notice::Unreadable { path: path.to_owned(), reason });
     }
 
-    fn can_read(&mut self, path: &Path) {
+    pub(super) fn can_read(&mut self, path: &Path) {
         if !self.unreadable.is_empty() && self.unreadable.remove(path).is_some() {
             self.notices.say(Notice::Readable { path: path.to_owned() });
         }
     }
 
-    fn too_many(&mut self, path: &Path) {
+    pub(super) fn too_many(&mut self, path: &Path) {
         self.stats.refused += 1;
         if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
             self.notices.say(Notice::TooMany { path: path.to_owned() });
@@ -661,7 +532,7 @@ impl Tailer {
     }
 }
 
-fn kind(stat: &Statx) -> FileType {
+pub(super) fn kind(stat: &Statx) -> FileType {
     FileType::from_raw_mode(stat.stx_mode.into())
 }
 
@@ -686,22 +557,4 @@ fn merge(known: &mut Vec<Reach>, more: &[Reach]) -> bool {
         }
     }
     news
-}
-
-/// The end of the last whole line, or of the file when none is near.
-fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
-    let from = size.saturating_sub(LINE_LOOK_BACK);
-    let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(0)];
-    let read = read_at(fd.as_fd(), &mut bytes, from);
-    let newline = memchr::memrchr(b'\n', bytes.get(..read).unwrap_or_default());
-    newline.map_or(size, |at| from + at as u64 + 1)
-}
-
-/// Opens a file read-only for a comparison, without following a link.
-pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
-    let flags =
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
-    let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
-    (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
 }

@@ -14,6 +14,8 @@ use std::time::Instant;
 
 /// Events that are taken before a file gets its turn.
 const EVENTS_PER_TURN_MAX: usize = 4096;
+/// Files that wait for a turn and are looked at with every tick.
+const WAITING_LOOKS_MAX: usize = 1024;
 
 impl Tailer {
     /// Takes the events that wait.
@@ -83,6 +85,7 @@ impl Tailer {
             }
         }
         self.refresh(dir, name, adopt, now);
+        self.refresh_links(dir, name, now);
     }
 
     /// The input of the file that was renamed to this name a moment ago.
@@ -113,6 +116,7 @@ impl Tailer {
     pub(super) fn drop_directory(&mut self, dir: u32, watched: bool) {
         let Some(known) = self.dirs.get_mut(dir as usize).and_then(Option::take) else { return };
         self.dir_by_place.remove(&known.place);
+        self.polled -= usize::from(known.poll.is_some());
         if let Some(watch) = known.watch {
             self.dir_by_watch.remove(&watch);
             if watched {
@@ -164,13 +168,14 @@ impl Tailer {
         !self.attended.is_empty()
             || !self.unreadable.is_empty()
             || self.missing_base
-            || self.dirs.iter().flatten().any(|dir| dir.poll.is_some())
+            || self.polled > 0
     }
 
     /// Looks at what no event tells.
     pub(super) fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK.min(self.limits.poll_every.0);
         self.attend(now);
+        self.measure_waiting();
         if self.missing_base && now >= self.next_base {
             self.visit_bases(now);
         }
@@ -181,6 +186,17 @@ impl Tailer {
             self.reconcile(now);
         }
         self.settle(now);
+    }
+
+    /// Files that wait for a turn grow meanwhile, and how much is unread is asked for.
+    fn measure_waiting(&mut self) {
+        for key in self.live.iter().chain(&self.backlog).take(WAITING_LOOKS_MAX) {
+            let Some(file) = self.files.get_mut(*key) else { continue };
+            let stat = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());
+            let size = stat.and_then(|stat| u64::try_from(stat.st_size).ok());
+            // A size below the offset is a truncation, which the turn itself has to find.
+            file.size = size.filter(|size| *size >= file.offset).unwrap_or(file.size);
+        }
     }
 
     fn retry_unreadable(&mut self, now: Instant) {
@@ -258,6 +274,7 @@ impl Tailer {
         self.unseen_since = None;
         self.synced_ns = synced;
         self.claimed.clear();
+        self.forget_links();
         let all = self.files.keys();
         for key in all {
             let Some(file) = self.files.get(key) else { continue };

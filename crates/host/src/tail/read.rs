@@ -6,7 +6,7 @@
 //! waits for it. Holes are stepped over, so that a writer that goes on at its old offset after a
 //! truncation does not make records of NULs.
 
-use super::file::{Ending, FileKey, State, Tail};
+use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::MARKER_BYTES_MAX;
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
@@ -105,7 +105,9 @@ impl Tailer {
             }
         };
         let before = file.tail.bytes().get(..known);
-        if read < known || room.get(..known) != before {
+        // Of a file that was never read, its beginning is known.
+        let begins = file.offset > 0 || file.head.fits(room.get(..read).unwrap_or_default());
+        if read < known || room.get(..known) != before || !(begins || skipped > 0) {
             self.start_again(key, size, now);
             return None;
         }
@@ -162,9 +164,6 @@ impl Tailer {
             }
         }
         file.after_hole |= cut;
-        if len > 0 {
-            self.touch(key);
-        }
         if end_of_file {
             self.at_end(key);
         } else {
@@ -178,9 +177,13 @@ impl Tailer {
         let Some(file) = self.files.get_mut(key) else { return };
         file.drained = true;
         let next = file.before.take();
+        let is_idle = file.state == State::Live && file.fd.is_some();
         if file.state == State::Copy && file.ending == Ending::Open {
             file.ending = Ending::Pending { dropped: 0 };
             self.ready(key);
+        }
+        if is_idle {
+            self.touch(key);
         }
         if let Some(next) = next {
             self.ready(next);
@@ -222,7 +225,7 @@ impl Tailer {
         waits
     }
 
-    /// The file was used just now; the files that were not used for longest are closed.
+    /// The file became idle just now; the files that are idle for longest are closed.
     pub(super) fn touch(&mut self, key: FileKey) {
         self.uses += 1;
         let Some(file) = self.files.get_mut(key) else { return };
@@ -230,8 +233,27 @@ impl Tailer {
         file.used = self.uses;
         self.lru.insert(self.uses, key);
         let over = self.lru.len().saturating_sub(self.limits.open_idle_max);
-        if over > 0 {
-            self.close_idle(over);
+        self.close_idle(over);
+    }
+
+    /// Leaves at most so many files open, as far as they can be found again by their names: idle
+    /// ones are closed first, then those that wait for a turn.
+    pub(super) fn bound_open(&mut self, most: usize) {
+        let open = self.files.iter().filter(|(_, file)| file.fd.is_some()).count();
+        if open <= most {
+            return;
+        }
+        // A quarter less, so that this is not done again at once.
+        let mut over = open - most / 4 * 3;
+        let idle = self.lru.len().min(over);
+        self.close_idle(idle);
+        over -= idle;
+        let waiting = |file: &File| {
+            file.fd.is_some() && file.state == State::Live && file.hold_until.is_none()
+        };
+        for (_, file) in self.files.iter_mut().filter(|(_, file)| waiting(file)).take(over) {
+            file.resume();
+            file.fd = None;
         }
     }
 

@@ -5,8 +5,9 @@
 //! was not read of it is looked for in the copy beside it and read from there, under the old key;
 //! the new content begins under a new key, after that.
 
+use super::admit::peek;
 use super::config::{is_no_text, stem};
-use super::discover::{Found, peek};
+use super::discover::Found;
 use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
 use super::stats::Notice;
@@ -36,10 +37,15 @@ impl Tailer {
             return;
         }
         first.drained = false;
-        first.before = Some(new);
+        let displaced = first.before.replace(new).filter(|other| *other != new);
         self.ready(old);
         if let Some(file) = self.files.get_mut(new) {
             file.after = Some(old);
+            file.before = file.before.or(displaced);
+        }
+        // Who waited for the old one waits for the new one from here on.
+        if let Some(file) = displaced.and_then(|other| self.files.get_mut(other)) {
+            file.after = Some(new);
         }
     }
 
@@ -79,7 +85,6 @@ impl Tailer {
         match self.open_regular(&path, link, now) {
             Some((fd, found, _)) if found.same(&identity) => {
                 self.files.get_mut(key)?.fd = Some(fd);
-                self.touch(key);
                 return Some(());
             }
             Some(_) => {
@@ -172,7 +177,6 @@ impl Tailer {
         if self.files.get(new).is_some_and(|file| file.state != State::Live) {
             self.attended.push(new);
         }
-        self.touch(new);
         self.ready(new);
     }
 
@@ -217,7 +221,8 @@ impl Tailer {
 
     /// Looks beside a file for a copy of what it held.
     fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
-        if wanted.head.len == 0 || wanted.marker.len == 0 {
+        // A file that was never read is known by its beginning alone.
+        if wanted.head.len == 0 || (wanted.marker.len == 0 && wanted.offset > 0) {
             return None;
         }
         let mut best: Option<(i64, u32, Copied)> = None;
@@ -274,10 +279,9 @@ impl Tailer {
     /// Looks after files that no event tells of: renamed, deleted, and held back.
     pub(super) fn attend(&mut self, now: Instant) {
         let mut kept = Vec::with_capacity(self.attended.len());
+        self.attended.sort_unstable();
+        self.attended.dedup();
         for key in std::mem::take(&mut self.attended) {
-            if kept.contains(&key) {
-                continue;
-            }
             let Some(file) = self.files.get_mut(key) else { continue };
             if let Some(until) = file.hold_until {
                 if now >= until {
@@ -499,13 +503,16 @@ impl Tailer {
     }
 }
 
-/// Whether a file that was read begins with these bytes.
+/// Whether a file that was read begins, or began before a truncation, with these bytes.
 fn begins_with(file: &File, beginning: &[u8]) -> bool {
-    let Some(fd) = &file.fd else {
+    if beginning.len() >= usize::from(file.head.len) {
         return file.head.len > 0 && file.head.fits(beginning);
-    };
+    }
+    // A copy that is not complete yet: nothing was truncated so far.
     let mut bytes = [0; HEAD_BYTES_MAX];
-    let Some(head) = bytes.get_mut(..beginning.len()) else { return false };
+    let (Some(fd), Some(head)) = (&file.fd, bytes.get_mut(..beginning.len())) else {
+        return false;
+    };
     read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
 }
 

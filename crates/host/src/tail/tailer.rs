@@ -8,10 +8,11 @@
 use super::config::{Input, Limits};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
-use super::identity::{Identity, MARKER_BYTES_MAX, Resume};
+use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ pub const TICK: Duration = Duration::from_millis(500);
 pub const DORMANT_KEPT: Duration = Duration::from_secs(3600);
 /// How many such records are kept.
 pub const DORMANT_MAX: usize = 10_000;
+/// While files are ready, events are taken before every so many turns.
+const TURNS_PER_TEND: u64 = 32;
+/// … and after so much time, because a caller may take long over a chunk.
+const TEND_EVERY: Duration = Duration::from_millis(5);
 /// The buffer begins at a multiple of this, in bytes.
 const ALIGNMENT: usize = 64;
 
@@ -149,6 +154,7 @@ pub struct Tailer {
     pub(super) tokens_at: Instant,
     pub(super) lru: BTreeMap<u64, FileKey>,
     pub(super) uses: u64,
+    pub(super) opens: u64,
     /// Files that lost their last wanted name.
     pub(super) unnamed: Vec<FileKey>,
     /// Files whose end was told with the last chunk.
@@ -172,8 +178,11 @@ pub struct Tailer {
     /// Files born after this, in nanoseconds since 1970, may have been missed.
     pub(super) unseen_since: Option<u64>,
     pub(super) synced_ns: u64,
+    /// Directories that are polled.
+    pub(super) polled: usize,
     pub(super) polling_told: bool,
     pub(super) missing_base: bool,
+    pub(super) next_tend: Instant,
     pub(super) next_tick: Instant,
     pub(super) next_reconcile: Instant,
     pub(super) next_base: Instant,
@@ -225,6 +234,7 @@ impl Tailer {
             tokens_at: now,
             lru: BTreeMap::new(),
             uses: 0,
+            opens: 0,
             unnamed: Vec::new(),
             told: Vec::new(),
             attended: Vec::new(),
@@ -242,8 +252,10 @@ impl Tailer {
             events_wait: false,
             unseen_since: None,
             synced_ns: super::discover::wall_ns(),
+            polled: 0,
             polling_told: false,
             missing_base: false,
+            next_tend: now,
             next_tick: now + TICK,
             next_reconcile,
             next_base: now,
@@ -263,14 +275,23 @@ impl Tailer {
 
     /// The next bytes of some file, each file in its turn; `None` when there is nothing to read.
     pub fn turn(&mut self, now: Instant) -> Option<Chunk<'_>> {
-        self.tend(now);
+        let mut is_tended = false;
         let given = loop {
+            // While files are ready, asking the kernel each time would cost as much as a read.
+            let due = self.live.is_empty()
+                || self.turns.is_multiple_of(TURNS_PER_TEND)
+                || now >= self.next_tend;
+            if due && !is_tended {
+                self.tend(now);
+                is_tended = true;
+            }
             let Some(key) = self.next_ready(now) else {
-                if self.events_wait {
-                    self.tend(now);
-                    continue;
+                if is_tended && !self.events_wait {
+                    return None;
                 }
-                return None;
+                self.tend(now);
+                is_tended = true;
+                continue;
             };
             if let Some(given) = self.read(key, now) {
                 break given;
@@ -310,6 +331,7 @@ impl Tailer {
 
     /// Takes what the kernel has to tell and keeps the bounds, without reading a file.
     pub fn tend(&mut self, now: Instant) {
+        self.next_tend = now + TEND_EVERY;
         self.collect_told();
         self.pump(now);
         if std::mem::take(&mut self.overflow) {
@@ -338,6 +360,37 @@ impl Tailer {
             until = until.min(self.backlog_pause(now));
         }
         self.watch.wait(timeout.min(until))
+    }
+
+    /// Blocks while the caller wants no bytes, until somebody wakes us or the time is over, but
+    /// no longer than a [`TICK`]. [`Tailer::tend`] comes next.
+    pub fn pause(&self, timeout: Duration) -> Woken {
+        self.watch.wait_for_waker(timeout.min(TICK))
+    }
+
+    /// Reads bytes that were given before once more, as far as the file still has them; how many.
+    /// The key must still be known, and nothing before its offset may have been written anew.
+    pub fn read_again(
+        &mut self,
+        key: FileKey,
+        start: u64,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> usize {
+        if self.ensure_open(key, now).is_none() {
+            return 0;
+        }
+        let Some(file) = self.files.get(key) else { return 0 };
+        let Some(fd) = &file.fd else { return 0 };
+        let most = usize::try_from(file.offset.saturating_sub(start)).unwrap_or(usize::MAX);
+        let len = buffer.len().min(most);
+        let room = buffer.get_mut(..len).unwrap_or_default();
+        let read = read_at(fd.as_fd(), room, start);
+        let is_same = Marker::of(file.tail.bytes()).fits(fd.as_fd(), file.offset);
+        if file.drained && file.state == State::Live {
+            self.touch(key);
+        }
+        if is_same { read } else { 0 }
     }
 
     /// A handle that ends [`Tailer::wait`] from another thread.
@@ -378,8 +431,7 @@ impl Tailer {
         stats.files = count(self.files.len());
         stats.directories = count(self.dir_by_place.len());
         stats.watches = count(self.dir_by_watch.len());
-        let polled = self.dirs.iter().flatten().filter(|dir| dir.poll.is_some()).count();
-        stats.polled = count(polled);
+        stats.polled = count(self.polled);
         stats.unreadable = count(self.unreadable.len());
         stats.notices_lost = self.notices.lost;
         for (_, file) in self.files.iter() {

@@ -258,6 +258,44 @@ fn a_wait_ends_with_an_event_a_waker_or_the_time() {
 }
 
 #[test]
+fn r20_a_caller_that_takes_nothing_can_pause_and_still_knows_how_much_waits() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "a\n");
+    desk.start();
+    desk.write("a.log", "more\n");
+    desk.now += TICK;
+    let now = desk.now;
+    desk.tail().tend(now);
+    desk.write("a.log", "and more\n");
+    desk.now += TICK;
+    let now = desk.now;
+    desk.tail().tend(now);
+    assert_eq!(desk.stats().lag_bytes, 14);
+    assert_eq!(desk.tail().pause(Duration::ZERO), Woken::Timeout);
+    desk.tail().waker().wake();
+    assert_eq!(desk.tail().pause(Duration::from_secs(600)), Woken::Waker);
+    // Were it truncated now, this is what would be told.
+    std::fs::File::create(desk.path("a.log")).unwrap();
+    desk.run();
+    assert_eq!(desk.stats().possible_loss_bytes, 14);
+}
+
+#[test]
+fn r26_bytes_that_were_read_can_be_read_again_while_the_file_holds_them() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.open_idle_max = 0;
+    desk.write("a.log", "one\ntwo\n");
+    desk.start();
+    let (key, now, mut buffer) = (desk.keys[0], desk.now, [0; 16]);
+    assert_eq!(desk.stats().open, 0);
+    assert_eq!(desk.tail().read_again(key, 4, &mut buffer, now), 4);
+    assert_eq!(&buffer[..4], b"two\n");
+    assert_eq!(desk.tail().read_again(key, 9, &mut buffer, now), 0);
+    std::fs::write(desk.path("a.log"), "ONE\nTWO\n").unwrap();
+    assert_eq!(desk.tail().read_again(key, 4, &mut buffer, now), 0);
+}
+
+#[test]
 fn r30_other_inputs_keep_offset_descriptor_and_key_of_files_that_are_still_meant() {
     let mut desk = Desk::new(&["*.log", "sub/*.txt"]);
     desk.write("a.log", "a1\n");

@@ -127,15 +127,32 @@ impl Watch {
 
     /// Waits for an event or the waker.
     pub(crate) fn wait(&self, timeout: Duration) -> Woken {
+        self.poll(timeout, self.inotify.as_deref())
+    }
+
+    /// Waits for the waker alone.
+    pub(crate) fn wait_for_waker(&self, timeout: Duration) -> Woken {
+        self.poll(timeout, None)
+    }
+
+    fn poll(&self, timeout: Duration, inotify: Option<&OwnedFd>) -> Woken {
         let timeout = Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
         };
-        let mut fds = vec![PollFd::new(&*self.waker.0, PollFlags::IN)];
-        if let Some(inotify) = &self.inotify {
-            fds.push(PollFd::new(&**inotify, PollFlags::IN));
-        }
-        if poll(&mut fds, Some(&timeout)).is_err() {
+        let waker = PollFd::new(&*self.waker.0, PollFlags::IN);
+        let (mut alone, mut both);
+        let fds: &mut [PollFd<'_>] = match inotify {
+            None => {
+                alone = [waker];
+                &mut alone
+            }
+            Some(inotify) => {
+                both = [waker, PollFd::new(inotify, PollFlags::IN)];
+                &mut both
+            }
+        };
+        if poll(fds, Some(&timeout)).is_err() {
             return Woken::Timeout;
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());

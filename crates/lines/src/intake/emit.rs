@@ -146,8 +146,7 @@ impl Intake {
     /// The first parser that fits fills the record.
     #[inline]
     fn parse(&mut self, plan: &Plan, text: &str, record: &mut Record, out: &mut Records) {
-        let mark = out.mark();
-        let blank = *record;
+        let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
             let mut draft = Draft::new(text, record, &plan.options, out, &mut self.scratch);
             if (parser.parse)(&mut draft).is_some() {
@@ -157,7 +156,8 @@ impl Intake {
                 return;
             }
             out.rewind(mark);
-            *record = blank;
+            record.forget_parsed();
+            record.time = time;
         }
         record.flags.set(Flags::UNPARSED);
     }

@@ -44,30 +44,18 @@ impl Rig {
     }
 
     fn feed_with(&mut self, bytes: &[u8], last: bool, after_hole: bool) {
-        let mut rest = bytes;
-        loop {
-            let chunk = Chunk {
-                source: self.source,
-                bytes: rest,
-                offset: self.offset,
-                now: self.now,
-                last,
-                after_hole,
-            };
-            let taken = self.intake.feed(
-                &self.plan,
-                &mut self.file,
-                &mut self.streams,
-                &chunk,
-                &mut self.out,
-            );
-            self.offset += taken as u64;
-            rest = &rest[taken..];
-            if rest.is_empty() {
-                return;
-            }
-            panic!("the block is full");
-        }
+        let chunk = Chunk {
+            source: self.source,
+            bytes,
+            offset: self.offset,
+            now: self.now,
+            last,
+            after_hole,
+        };
+        let Self { plan, intake, file, streams, out, .. } = self;
+        let taken = intake.feed(plan, file, streams, &chunk, out);
+        assert_eq!(taken, bytes.len(), "the block is full");
+        self.offset += taken as u64;
     }
 
     fn feed(&mut self, text: &str) -> &mut Self {
@@ -480,8 +468,9 @@ proptest! {
         let (mut rest, mut cuts) = (text.as_str(), cuts.iter().cycle());
         while !rest.is_empty() {
             let at = (*cuts.next().unwrap()).min(rest.len());
-            cut.feed(&rest[..at]);
-            rest = &rest[at..];
+            let (piece, after) = rest.split_at(at);
+            cut.feed(piece);
+            rest = after;
             // Nothing unfinished lies before what may be committed.
             prop_assert!(cut.hold() <= cut.offset);
         }

@@ -1,9 +1,9 @@
 //! The structural scanner: positions of the quotes of a line and of its marks outside strings.
 //!
 //! Input: any bytes below 4 GiB. Output: ascending positions of every quote that begins or ends a
-//! string and of every `{ } [ ] : ,` outside of strings; `None` when a string is open at the end or has a raw
-//! control character in it. AVX2 and PCLMULQDQ are used where the processor has them; the
-//! portable code gives the same positions (`the_scanners_agree_on_any_bytes`).
+//! string and of every `{ } [ ] : ,` outside of them; `None` when a string is open at the end
+//! or has a raw control character in it. AVX2 and PCLMULQDQ are used where the processor has them;
+//! the portable code gives the same positions (`the_scanners_agree_on_any_bytes`).
 
 use super::simd;
 
@@ -55,7 +55,7 @@ impl Index {
     }
 
     /// Finds the marks of a line without vector instructions.
-    pub(super) fn scan_portable(&mut self, line: &[u8]) -> Option<()> {
+    pub(crate) fn scan_portable(&mut self, line: &[u8]) -> Option<()> {
         self.drive(line, masks_portable, prefix_xor)
     }
 

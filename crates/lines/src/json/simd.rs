@@ -74,7 +74,7 @@ mod x86 {
         }
     }
 
-    /// `{ } [ ] : ,`. A bracket becomes the brace of its side when bit 5 is set, and nothing else does.
+    /// `{ } [ ] : ,`. Bit 5 makes a bracket the brace of its side, and nothing else does.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn marks(bytes: __m256i) -> __m256i {

@@ -1,8 +1,9 @@
 //! From mark to mark through the object of a line: the grammar of RFC 8259, checked in full.
 //!
 //! Input: a line and its [`Index`]. Output: each member of the top-level object, in order, as
-//! byte ranges; nested values are checked and given whole. A line is refused when it is no object, when
-//! anything in it is not JSON, or when it nests deeper than [`DEPTH_MAX`]. No recursion, no allocation.
+//! byte ranges; nested values are checked and given whole. A line is refused when it is no object,
+//! when anything in it is not JSON, or when it nests deeper than [`DEPTH_MAX`]. There is no
+//! recursion and no allocation.
 
 use super::scan::Index;
 use super::text;
@@ -36,8 +37,9 @@ pub(crate) enum Kind {
     Nested,
 }
 
-/// Calls `member` with the key (as [`Kind::Plain`] or [`Kind::Escaped`]) and the value of each member.
-#[inline]
+/// Calls `member` with the key ([`Kind::Plain`] or [`Kind::Escaped`]) and the value of each member.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "its closure must become part of it")]
 pub(crate) fn object(
     line: &str,
     index: &Index,
@@ -60,7 +62,13 @@ pub(crate) fn object(
         if mark != b':' || !walk.blank(key.end + 1, colon) {
             return None;
         }
-        let (value, after) = walk.value(colon + 1)?;
+        // Most values are strings, which need no call.
+        let (value, after) = if walk.peek()? == b'"' {
+            let token = walk.string(colon + 1)?;
+            (token, token.end + 1)
+        } else {
+            walk.value(colon + 1)?
+        };
         let (separator, mark) = walk.next()?;
         if !walk.blank(after, separator) {
             return None;
@@ -84,7 +92,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// The next mark and where it is.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn next(&mut self) -> Option<(usize, u8)> {
         let position = *self.marks.get(self.at)? as usize;
         self.at += 1;
@@ -92,13 +101,15 @@ impl Walk<'_> {
     }
 
     /// The next mark, which stays the next one.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn peek(&self) -> Option<u8> {
         self.line.get(*self.marks.get(self.at)? as usize).copied()
     }
 
     /// Whether there is only white space between the two positions.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn blank(&self, from: usize, to: usize) -> bool {
         from == to
             || self.line.get(from..to).is_some_and(|gap| {
@@ -113,7 +124,8 @@ impl Walk<'_> {
     }
 
     /// A string that begins after white space.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
     fn string(&mut self, from: usize) -> Option<Token> {
         let (open, mark) = self.next()?;
         if mark != b'"' || !self.blank(from, open) {
@@ -159,11 +171,18 @@ impl Walk<'_> {
     #[inline]
     fn scalar(&self, from: usize, to: usize) -> Option<Token> {
         let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        let gap = self.line.get(from..to)?;
-        let start = from + gap.iter().take_while(|byte| white(byte)).count();
-        let tail = gap.iter().rev().take_while(|byte| white(byte)).count();
-        let end = to.checked_sub(tail)?.max(start);
-        let word = self.line.get(start..end)?;
+        let (mut start, mut end) = (from, to);
+        let mut word = self.line.get(start..end)?;
+        while let [first, rest @ ..] = word
+            && white(first)
+        {
+            (word, start) = (rest, start + 1);
+        }
+        while let [rest @ .., last] = word
+            && white(last)
+        {
+            (word, end) = (rest, end - 1);
+        }
         let kind = match word {
             b"true" => Kind::True,
             b"false" => Kind::False,

@@ -1,9 +1,9 @@
 //! Access logs in the common and the combined format, as nginx and Apache write them.
 //!
-//! `ADDRESS IDENT USER [06/May/2024:07:08:09 +0200] "GET /path HTTP/1.1" 200 512 "REFERER" "AGENT"`,
+//! `ADDRESS IDENT USER [06/May/2024:07:08:09 +0200] "GET /path HTTP/1.1" 200 51 "REFERER" "AGENT"`,
 //! with anything after it (`rest`). Apache's `\"` within quotes is understood; a request that is
-//! no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields have the names of
-//! OpenTelemetry's conventions; the body is the line.
+//! no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields have the names
+//! of OpenTelemetry's conventions; the body is the line.
 
 use super::Parser;
 use super::words::{Words, month};

@@ -7,14 +7,15 @@ use super::Parser;
 use crate::draft::{Draft, Raw};
 use crate::json::text::unescape;
 use crate::json::walk::{self, Kind, Token};
+use crate::record::Value;
 
 /// The parser.
-pub const PARSER: Parser =
+pub(super) const PARSER: Parser =
     Parser { name: "json", about: "a JSON object on one line, at most 128 levels deep", parse };
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
-    if !line.trim_start().starts_with('{') {
+    if !line.starts_with('{') && !line.trim_start().starts_with('{') {
         return None;
     }
     let mut index = std::mem::take(&mut draft.scratch.index);
@@ -25,16 +26,24 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     outcome
 }
 
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each line")]
 fn member(draft: &mut Draft<'_>, key: Token, value: Token) {
     if key.kind == Kind::Escaped || value.kind == Kind::Escaped {
         escaped(draft, key, value);
         return;
     }
     let name = draft.line.get(key.start..key.end).unwrap_or_default();
-    let at = draft.span(key.start, key.end);
-    let raw = plain(draft, value);
-    draft.take(name, Some(at), raw);
+    if let Some(wanted) = draft.wants(name) {
+        let at = draft.span(key.start, key.end);
+        if value.kind == Kind::Plain && wanted.is_plain_field() {
+            let text = draft.span(value.start, value.end);
+            draft.put(name, at, Value::Str(text));
+        } else {
+            let raw = plain(draft, value);
+            draft.give(wanted, name, Some(at), raw);
+        }
+    }
 }
 
 /// A member with escapes: what they stand for is written to the arena.

@@ -1,7 +1,7 @@
 //! Pairs of `key=value`, as logfmt and many loggers write them.
 //!
-//! A value in double or single quotes may contain anything, with `\"`, `\\`, `\n`, `\r`, `\t` and `\uXXXX` as
-//! escapes in double ones; a bare value ends at white space. A key without `=` is true. Text before the first
+//! A value in double or single quotes may contain anything, with the escapes of JSON in double
+//! ones; a bare value ends at white space. A key without `=` is true. Text before the first
 //! pair (`level message key=value`) is allowed when there are pairs after it; it is not a field.
 //! A line is of this format when it has a pair and every quote is closed.
 

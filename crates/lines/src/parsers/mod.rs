@@ -54,3 +54,6 @@ pub fn named(name: &str) -> Result<Parser, PlanError> {
 pub fn names() -> [&'static str; PARSERS.len()] {
     PARSERS.map(|parser| parser.name)
 }
+
+#[cfg(test)]
+mod tests;

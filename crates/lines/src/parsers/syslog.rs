@@ -1,5 +1,5 @@
 //! Syslog: RFC 5424 (`<34>1 2024-…Z host app procid msgid [data] message`) and RFC 3164
-//! (`<34>May  6 07:08:09 host app[123]: message`), the latter also without priority as files have it.
+//! (`<34>May  6 07:08:09 host app[123]: message`), the latter also without its priority.
 //!
 //! RFC 3164 has no year and no zone. The year is that of the time of reading, or the one before
 //! when the date would be more than a day ahead; the zone is UTC. Times of RFC 3339 in its place

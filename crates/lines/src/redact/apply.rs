@@ -18,10 +18,29 @@ impl Redaction {
     #[inline]
     pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
         let line = block.text(record.line);
-        // What a field was decoded from looks different in the line.
-        let decoded = memchr::memchr(b'\\', line.as_bytes()).is_some();
-        let suspicious = decoded || self.rules.iter().any(|rule| rule.suspects(line));
+        let suspicious = self.suspects(line) || self.suspects_decoded(line, block, record);
         suspicious && self.rewrite(block, record)
+    }
+
+    #[inline]
+    fn suspects(&self, text: &str) -> bool {
+        self.rules.iter().any(|rule| rule.suspects(text))
+    }
+
+    /// Whether a text that was decoded from the line, and so looks different in it, may have
+    /// something to hide.
+    fn suspects_decoded(&self, line: &str, block: &Records, record: &Record) -> bool {
+        if memchr::memchr(b'\\', line.as_bytes()).is_none() {
+            return false;
+        }
+        let end = record.line.range().end;
+        let decoded = |span: Span| span.range().start >= end && self.suspects(block.text(span));
+        memchr::memmem::find(line.as_bytes(), b"\\u").is_some()
+            || decoded(record.body)
+            || block.unfinished_fields().iter().any(|field| {
+                let value = matches!(field.value, Value::Str(span) if decoded(span));
+                value || decoded(field.key)
+            })
     }
 
     #[cold]
@@ -32,7 +51,7 @@ impl Redaction {
         let line = self.span(block, record.line, &mut new);
         let body = if whole { line } else { self.span(block, record.body, &mut new) };
         let severity_text = self.span(block, record.severity_text, &mut new);
-        let fields: Vec<Field> = block.open_fields().to_vec();
+        let fields: Vec<Field> = block.unfinished_fields().to_vec();
         let mut rewritten = Vec::with_capacity(fields.len());
         for Field { key, value } in fields {
             let key = self.span(block, key, &mut new);

@@ -106,7 +106,8 @@ proptest! {
             kept.scope_logs[0].log_records.retain(|record| {
                 let before = (request.len(), request.encoded_len());
                 let pushed = write::record(&mut request, record);
-                assert!(pushed == Pushed::Added || before == (request.len(), request.encoded_len()));
+                let after = (request.len(), request.encoded_len());
+                assert!(pushed == Pushed::Added || before == after);
                 if let Pushed::TooLarge(size) = pushed {
                     assert!(size > bytes_max || records_max == 0);
                 }
@@ -153,7 +154,8 @@ proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(
         raw in proptest::collection::vec(any::<u8>(), 0..300),
-        message in messages::request(), flips in proptest::collection::vec(any::<(u16, u8)>(), 0..6),
+        message in messages::request(),
+        flips in proptest::collection::vec(any::<(u16, u8)>(), 0..6),
     ) {
         fuzzing::logs_request(&raw);
         fuzzing::receiver_answer(&raw);
@@ -170,7 +172,8 @@ proptest! {
 
     #[test]
     fn what_prost_writes_as_an_answer_we_read(rejected in 0..=i64::MAX, error in "\\PC{0,99}") {
-        let partial = PartialSuccess { rejected_log_records: rejected, error_message: error.clone() };
+        let error_message = error.clone();
+        let partial = PartialSuccess { rejected_log_records: rejected, error_message };
         let bytes = Response { partial_success: Some(partial) }.encode_to_vec();
         let read = otlp::response::PartialSuccess::read(&bytes).unwrap();
         prop_assert_eq!(read.rejected, rejected.cast_unsigned());

@@ -63,7 +63,8 @@ fn r20_a_pause_that_was_asked_for_is_read_and_bounded() {
 proptest! {
     #[test]
     fn r20_pauses_grow_to_the_bound_with_jitter_and_never_cut_what_was_asked(
-        first in 1..5_000_u64, max in 5_000..100_000_u64, randoms in proptest::collection::vec(any::<u64>(), 1..80),
+        first in 1..5_000_u64, max in 5_000..100_000_u64,
+        randoms in proptest::collection::vec(any::<u64>(), 1..80),
         asked in proptest::option::of(0..500_000_u64),
     ) {
         let (first, max) = (Duration::from_millis(first), Duration::from_millis(max));

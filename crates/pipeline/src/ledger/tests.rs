@@ -104,7 +104,8 @@ proptest! {
                 }
             }
             for at in 0..3 {
-                prop_assert_eq!(ledger.commit(file(at)).unwrap(), models[at].commit().max(told[at]));
+                let expected = models[at].commit().max(told[at]);
+                prop_assert_eq!(ledger.commit(file(at)).unwrap(), expected);
                 let slot = usize::try_from(file(at).slot).unwrap();
                 prop_assert!(ledger.files[slot].runs.len() <= ledger.waiting());
             }

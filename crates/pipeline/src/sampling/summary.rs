@@ -53,40 +53,87 @@ pub struct TopKey {
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    hash: u64,
     count: u64,
     error: u64,
     length: usize,
     key: [u8; KEY_BYTES_MAX],
 }
 
-/// A space-saving sketch.
-#[derive(Debug, Default)]
+/// A space-saving sketch. Under a flood it is asked for every record, so the hashes that are
+/// searched lie together, and the place with the lowest count is not searched from the start.
+#[derive(Debug)]
 struct Sketch {
+    /// Which key has the place with this number; keys with equal hashes share it.
+    hashes: [u32; KEYS],
     places: Vec<Place>,
+    /// No count is lower.
+    least: u64,
+    /// Where the search for a place with the lowest count goes on.
+    cursor: usize,
+    /// The place that was last found: floods of one key come in a row.
+    last: usize,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self { hashes: [0; KEYS], places: Vec::new(), least: 0, cursor: 0, last: 0 }
+    }
 }
 
 impl Sketch {
     fn offer(&mut self, key: &[u8]) {
-        let hash = hash::bytes(0, key);
-        if let Some(place) = self.places.iter_mut().find(|place| place.hash == hash) {
+        // 0 is the hash of a place that is free.
+        let hash = ((hash::bytes(0, key) >> 32) as u32).max(1);
+        if let (Some(known), Some(place)) =
+            (self.hashes.get(self.last), self.places.get_mut(self.last))
+            && *known == hash
+        {
             place.count += 1;
             return;
         }
-        let mut made = Place { hash, count: 1, error: 0, length: 0, key: [0; KEY_BYTES_MAX] };
+        // Without an early end, so that the compiler compares several at once.
+        let mut found = KEYS;
+        for (at, known) in self.hashes.iter().enumerate() {
+            found = if *known == hash { at } else { found };
+        }
+        if let Some(place) = self.places.get_mut(found) {
+            place.count += 1;
+            self.last = found;
+            return;
+        }
+        let mut made = Place { count: 1, error: 0, length: 0, key: [0; KEY_BYTES_MAX] };
         made.length = key.len().min(KEY_BYTES_MAX);
         if let (Some(room), Some(text)) = (made.key.get_mut(..made.length), key.get(..made.length))
         {
             room.copy_from_slice(text);
         }
-        if self.places.len() < KEYS {
-            self.places.push(made);
-        } else if let Some(least) = self.places.iter_mut().min_by_key(|place| place.count) {
+        let at = if self.places.len() < KEYS { self.places.len() } else { self.lowest() };
+        if let Some(place) = self.places.get_mut(at) {
             // The newcomer may have been dropped as often as the one that it pushes out.
-            made.error = least.count;
-            made.count += least.count;
-            *least = made;
+            made.error = place.count;
+            made.count += place.count;
+            *place = made;
+        } else {
+            self.places.push(made);
         }
+        if let Some(known) = self.hashes.get_mut(at) {
+            *known = hash;
+        }
+    }
+
+    /// The number of a place with the lowest count. Counts only grow, so places that were passed
+    /// are looked at again only when no lowest one is left.
+    fn lowest(&mut self) -> usize {
+        let from = self.cursor;
+        let lowest = |place: &Place| place.count <= self.least;
+        if let Some(step) = self.places.iter().skip(from).position(lowest) {
+            self.cursor = from + step;
+            return self.cursor;
+        }
+        self.least = self.places.iter().map(|place| place.count).min().unwrap_or(0);
+        let lowest = |place: &Place| place.count <= self.least;
+        self.cursor = self.places.iter().position(lowest).unwrap_or(0);
+        self.cursor
     }
 
     fn take(&mut self) -> Vec<TopKey> {
@@ -98,6 +145,7 @@ impl Sketch {
         });
         let top = top.collect();
         self.places.clear();
+        (self.hashes, self.least, self.cursor, self.last) = ([0; KEYS], 0, 0, 0);
         top
     }
 }

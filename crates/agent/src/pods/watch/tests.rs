@@ -60,7 +60,14 @@ async fn serve(answers: Vec<String>) -> (String, Arc<Script>) {
 fn options(address: String, token_file: PathBuf) -> WatchOptions {
     let wanted = Wanted::default();
     let pauses = (Duration::from_millis(1), Duration::from_millis(4));
-    WatchOptions { address, node: "node a".into(), token_file, ca_file: PathBuf::new(), wanted, pauses }
+    WatchOptions {
+        address,
+        node: "node a".into(),
+        token_file,
+        ca_file: PathBuf::new(),
+        wanted,
+        pauses,
+    }
 }
 
 async fn until_done(answers: Vec<String>) -> (Arc<Table>, Vec<String>) {
@@ -83,7 +90,11 @@ async fn r27_a_watch_goes_on_where_it_stood_and_an_expired_one_lists_again() {
     let expired = json!({"kind": "Status", "status": "Failure", "code": 410});
     let (table, asked) = until_done(vec![
         list(&["a", "b"], "5"),
-        answer(&(event("DELETED", &pod("a", "6")) + &event("ADDED", &pod("c", "7")) + &event("BOOKMARK", &bookmark))),
+        answer(
+            &(event("DELETED", &pod("a", "6"))
+                + &event("ADDED", &pod("c", "7"))
+                + &event("BOOKMARK", &bookmark)),
+        ),
         answer(&event("ERROR", &expired)),
         list(&["c", "d"], "20"),
         answer(&event("MODIFIED", &pod("d", "21"))),
@@ -92,7 +103,9 @@ async fn r27_a_watch_goes_on_where_it_stood_and_an_expired_one_lists_again() {
     .await;
     assert!(asked[0].contains("fieldSelector=spec.nodeName%3Dnode%20a&resourceVersion=0"));
     assert!(asked[0].contains("authorization: Bearer first"));
-    assert!(asked[1].contains("resourceVersion=5") && asked[1].contains("allowWatchBookmarks=true"));
+    assert!(
+        asked[1].contains("resourceVersion=5") && asked[1].contains("allowWatchBookmarks=true")
+    );
     assert!(asked[2].contains("resourceVersion=9"), "{}", asked[2]);
     assert!(asked[3].contains("resourceVersion=0"));
     assert!(asked[5].contains("resourceVersion=21"));

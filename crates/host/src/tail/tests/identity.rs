@@ -126,3 +126,30 @@ fn r6_a_link_that_points_elsewhere_is_a_rotation() {
     assert_eq!(desk.ended, [desk.keys[0]]);
     assert_eq!(desk.restart().take(), "");
 }
+
+#[test]
+fn r6_a_target_that_is_rotated_under_its_link_is_followed_at_once() {
+    let mut desk = Desk::new(&["pods/*.log"]);
+    desk.write("data/json.log", "1\n");
+    std::fs::create_dir(desk.path("pods")).unwrap();
+    symlink(desk.path("data/json.log"), desk.path("pods/0.log")).unwrap();
+    desk.start();
+    for round in 2..5 {
+        desk.write("data/json.log", format!("{round} old\n"));
+        rename(desk.path("data/json.log"), desk.path("data/json.log.1")).unwrap();
+        if round == 3 {
+            // The link leads nowhere for a moment.
+            desk.run();
+        }
+        desk.write("data/json.log", format!("{round} new\n"));
+        desk.run();
+    }
+    let expected = "1\n2 old\n2 new\n3 old\n3 new\n4 old\n4 new\n";
+    assert_eq!(desk.take(), expected);
+    let now = desk.now + Duration::from_secs(120);
+    desk.now = now;
+    desk.run();
+    desk.write("data/json.log", "more\n");
+    assert_eq!(desk.run().take(), "more\n");
+    assert_eq!(desk.restart().take(), "");
+}

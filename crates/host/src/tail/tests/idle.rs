@@ -44,6 +44,30 @@ fn r10_ten_thousand_files_cost_no_descriptors_and_none_of_them_starves() {
 }
 
 #[test]
+fn r10_a_backlog_of_many_files_is_read_with_few_descriptors() {
+    const FILES: usize = 600;
+    let mut desk = Desk::new(&["*/*.log"]);
+    desk.limits.open_max = 100;
+    for number in 0..FILES {
+        desk.write(&format!("{number}/a.log"), vec![b'x'; CHUNK_BYTES_MAX + 10]);
+    }
+    let tailer = Tailer::new(desk.inputs.clone(), desk.limits.clone(), Vec::new(), desk.now);
+    desk.tailer = Some(tailer.unwrap());
+    let most = 100 + admit::OPENS_PER_COUNT;
+    assert!(desk.stats().open <= most, "{} are open", desk.stats().open);
+    let mut turns = 0;
+    while desk.turn() {
+        turns += 1;
+        if turns % 50 == 0 {
+            assert!(desk.stats().open <= most, "{} are open", desk.stats().open);
+        }
+        desk.all.clear();
+    }
+    assert_eq!(desk.stats().read_bytes, (FILES * (CHUNK_BYTES_MAX + 10)) as u64);
+    assert_eq!((desk.stats().possible_losses, desk.stats().failures), (0, 0));
+}
+
+#[test]
 fn r10_an_idle_file_that_was_closed_and_deleted_ends() {
     let mut desk = Desk::new(&["*.log"]);
     desk.limits.open_idle_max = 1;

@@ -146,6 +146,20 @@ fn r5_a_truncation_while_we_are_away_is_followed_into_the_copy() {
 }
 
 #[test]
+fn r5_a_file_that_was_seen_and_not_read_is_found_in_its_copy() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.start();
+    desk.write("app.log", "1\n2\n");
+    let now = desk.now;
+    desk.tail().tend(now);
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "3 is longer\n");
+    assert_eq!(desk.run().take(), "1\n2\n3 is longer\n");
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
 fn r5_a_crash_between_truncation_and_commit_repeats_and_loses_nothing() {
     let mut desk = Desk::new(&["app.log"]);
     desk.commit = false;
@@ -255,6 +269,7 @@ fn r11_a_file_that_is_rotated_all_the_time_loses_nothing() {
         expected.extend_from_slice(line.as_bytes());
         desk.write("app.log", &line);
         rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        desk.now += Duration::from_millis(100);
         if round % 3 == 0 {
             desk.turn();
         } else {

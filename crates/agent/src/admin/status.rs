@@ -1,0 +1,83 @@
+//! What `orlop agent status` shows, as JSON.
+
+use super::Served;
+use pipeline::sampling::Rule;
+use serde_json::{Value, json};
+
+/// Everything.
+pub(super) fn render(served: &Served) -> Value {
+    let numbers = &served.shared.numbers;
+    let (lines, tail) = numbers.published();
+    let (files, left_out) = served.shared.control.files();
+    let files: Vec<Value> = files
+        .into_iter()
+        .map(|file| {
+            json!({
+                "path": file.path,
+                "input": file.input,
+                "size": file.size,
+                "read": file.offset,
+                "delivered": file.committed,
+                "deleted": file.deleted,
+                "possible_loss_bytes": file.possible_loss_bytes,
+            })
+        })
+        .collect();
+    let sinks: Vec<Value> = numbers
+        .sinks()
+        .iter()
+        .map(|sink| {
+            let failing = sink.failing().map(
+                |(since, reason)| json!({"seconds": since.elapsed().as_secs(), "reason": reason}),
+            );
+            json!({
+                "name": sink.name,
+                "sent": sink.sent.get(),
+                "in_flight": sink.in_flight.get(),
+                "quarantined": sink.quarantined.get(),
+                "oversize": sink.oversize.get(),
+                "requests": sink.requests.get(),
+                "failures": sink.failures.get(),
+                "failing": failing,
+            })
+        })
+        .collect();
+    let sampled: serde_json::Map<String, Value> = Rule::ALL
+        .iter()
+        .zip(&numbers.sampled_out)
+        .map(|(rule, count)| (rule.name().to_owned(), count.get().into()))
+        .collect();
+    json!({
+        "version": served.build.version,
+        "uptime_seconds": served.started.elapsed().as_secs(),
+        "config": served.config,
+        "state_dir": served.state_dir,
+        "ready": served.not_ready().is_none(),
+        "not_ready": served.not_ready(),
+        "healthy": served.shared.control.is_well(),
+        "lines": lines.lines,
+        "bytes": lines.bytes,
+        "records": {
+            "read": numbers.read.get(),
+            "sampled_out": sampled,
+            "rescued": numbers.rescued.get(),
+            "unparsed": lines.unparsed,
+        },
+        "files": {
+            "followed": tail.files,
+            "unread_bytes": tail.lag_bytes,
+            "unreadable": tail.unreadable,
+            "deleted_bytes": tail.deleted_bytes,
+            "possible_loss_bytes": tail.possible_loss_bytes,
+            "dropped_bytes": tail.dropped_bytes,
+            "shown": files,
+            "left_out": left_out,
+        },
+        "sinks": sinks,
+        "reloads": {"done": numbers.reloads.get(), "refused": numbers.reload_failures.get()},
+        "checkpoints": {
+            "written": numbers.checkpoints.get(),
+            "failed": numbers.checkpoint_failures.get(),
+        },
+    })
+}

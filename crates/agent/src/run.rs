@@ -1,0 +1,377 @@
+//! The life of one agent process: read the config, take the state folder, start sinks, journal,
+//! watches and servers, read until it is told to stop, end in good order.
+
+pub(crate) mod reload;
+mod sinks;
+
+use crate::AgentError;
+use crate::admin::Admin;
+use crate::config::{self, Config, InputKind, Kubernetes};
+use crate::journal::{Journals, source_name};
+use crate::numbers::Numbers;
+use crate::options::{Place, RunOptions};
+use crate::pods::{self, Table, WatchOptions};
+use crate::reader::inputs::{Intent, METADATA_WAIT, intents};
+use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume};
+use crate::say::Say;
+use crate::sink::Letterbox;
+use crate::tap::Tap;
+use host::tail::{Limits, Resume, StartAt, Tailer};
+use model::{Build, Exit};
+use pipeline::ring::{self, Subscriber};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use store::{Checkpoint, DeadLetters, Entry, Outcome, Spill, State};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use sinks::Spawner;
+
+/// Most blocks in the queue of one sink.
+const RING_BLOCKS: usize = 4_096;
+/// The socket of `status` and `tap` in the state folder.
+pub(crate) const SOCKET: &str = "agent.sock";
+/// Files that are named on stderr at the start.
+const FOUND_SHOWN_MAX: usize = 20;
+
+/// What parts of the process share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) control: Arc<Control>,
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) tap: Arc<Tap>,
+    pub(crate) say: Say,
+    pub(crate) host_name: String,
+    pub(crate) watches: Arc<Watches>,
+}
+
+/// Watches of pods, by what they were configured with.
+#[derive(Default)]
+pub(crate) struct Watches {
+    list: Mutex<Vec<(Kubernetes, Arc<Table>, CancellationToken)>>,
+    runtime: Mutex<Option<tokio::runtime::Handle>>,
+}
+
+impl Watches {
+    /// The table of an input, with a watch that fills it; none when it is not wanted or cannot
+    /// be had, which is told.
+    fn table(&self, config: &Kubernetes, shared: &Shared) -> Option<Arc<Table>> {
+        if !config.metadata {
+            return None;
+        }
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table, _)) = list.iter().find(|(known, _, _)| same_watch(known, config)) {
+            return Some(table.clone());
+        }
+        let options = match WatchOptions::new(config, |name| std::env::var(name).ok()) {
+            Ok(options) => options,
+            Err(reason) => {
+                shared
+                    .say
+                    .warn(&format!("records go without what the API knows of pods: {reason}"));
+                return None;
+            }
+        };
+        let (table, stop) = (Arc::new(Table::default()), CancellationToken::new());
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        runtime.spawn(pods::run(options, table.clone(), stop.clone()));
+        list.push((config.clone(), table.clone(), stop));
+        let tables = list.iter().map(|(_, table, _)| table.clone()).collect();
+        *shared.numbers.pods.lock().unwrap_or_else(PoisonError::into_inner) = tables;
+        Some(table)
+    }
+
+    /// Ends the watches that no input of the config wants.
+    fn keep(&self, config: &Config) {
+        let wanted = |known: &Kubernetes| {
+            config.inputs.iter().any(|input| match &input.kind {
+                InputKind::Kubernetes(own) => own.metadata && same_watch(own, known),
+                _ => false,
+            })
+        };
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|(known, _, stop)| {
+            let stays = wanted(known);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+    }
+
+    /// Waits for the first list of every watch, not for long.
+    fn wait(&self) {
+        let tables: Vec<Arc<Table>> = {
+            let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+            list.iter().map(|(_, table, _)| table.clone()).collect()
+        };
+        let start = Instant::now();
+        for table in tables {
+            table.wait_synced(METADATA_WAIT.saturating_sub(start.elapsed()));
+        }
+    }
+}
+
+/// Whether two inputs ask the API for the same.
+fn same_watch(one: &Kubernetes, other: &Kubernetes) -> bool {
+    (&one.node_name, &one.api_server, &one.token_file, &one.ca_file)
+        == (&other.node_name, &other.api_server, &other.token_file, &other.ca_file)
+        && (&one.labels, &one.annotations) == (&other.labels, &other.annotations)
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentError> {
+    let config = load(options)?;
+    let numbers = Arc::new(Numbers::default());
+    let shared = Shared {
+        control: Arc::default(),
+        tap: Arc::default(),
+        say: Say::new(numbers.clone()),
+        numbers,
+        host_name: host_name(),
+        watches: Arc::default(),
+    };
+    let state = open_state(&config.state_dir)?;
+    let (checkpoint, loaded) =
+        Checkpoint::load(&state).map_err(|error| state_error(&config, &error))?;
+    tell_checkpoint(loaded.outcome);
+    let closed_output = CancellationToken::new();
+    let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
+    let watches = shared.watches.clone();
+    *watches.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.handle());
+    let mut wanted = intents(&config, &shared.host_name, |input| watches.table(input, &shared))?;
+    watches.wait();
+    let (files, cursors) = split(loaded.entries);
+    let tailer = tailer(&config, &mut wanted, files, loaded.outcome)?;
+    shared.control.set_waker(tailer.waker());
+    shared.control.set_shutdown_timeout(config.shutdown_timeout);
+    tell_found(&config, &tailer, &shared);
+    let cursor = |name: &str| {
+        let name = source_name(name);
+        let found = cursors.iter().find(|(known, _)| *known == name);
+        found.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
+    };
+    let waker = tailer.waker();
+    let journals = Journals::start(&config, &shared.host_name, cursor, &waker, &shared.say)?;
+    let mut reader =
+        assemble(&config, &shared, (state, checkpoint), (tailer, wanted, journals), &admin)?;
+    // What is there now is written down at once: lines that come while we are away are then
+    // read, and not taken for old ones.
+    reader.core.checkpoint(&mut reader.tailer, &mut reader.journals);
+    admin.set_ready();
+    tracing::info!(
+        version = build.version,
+        inputs = config.inputs.len(),
+        sinks = config.sinks.len(),
+        "started"
+    );
+    let ended = reader.run();
+    drop(reader);
+    admin.end();
+    tracing::info!("ended");
+    if closed_output.is_cancelled() {
+        return Ok(Exit::Clean);
+    }
+    match ended {
+        Ended::Delivered => Ok(Exit::Clean),
+        Ended::Undelivered => Err(AgentError::Undelivered),
+    }
+}
+
+/// Ring, sinks and everything else of the reader.
+fn assemble(
+    config: &Config,
+    shared: &Shared,
+    (state, checkpoint): (Arc<State>, Checkpoint),
+    (tailer, wanted, journals): (Tailer, Vec<Intent>, Journals),
+    admin: &Admin,
+) -> Result<Reader, AgentError> {
+    let failed = |error: store::StoreError| state_error(config, &error);
+    let letters = DeadLetters::open(&state, config.dead_letter_bytes).map_err(failed)?;
+    let spill = Spill::open(&state, config.spill_bytes).map_err(failed)?;
+    let letterbox = Arc::new(Letterbox { state: state.clone(), letters: Mutex::new(letters) });
+    let limits = ring::Limits::for_memory(sinks::ring_bytes(config), RING_BLOCKS);
+    let (producer, subscriber) = ring::ring(limits);
+    let spawner = spawner(subscriber, letterbox, shared, admin);
+    let running = spawner.all(config)?;
+    spawner.list(&running);
+    admin.set_spawner(spawner);
+    let books = Books::new(
+        running,
+        state.clone(),
+        checkpoint,
+        config.checkpoint_interval,
+        limits.block_bytes_max(),
+    );
+    let core = Core::new(Parts {
+        intents: wanted,
+        books,
+        aside: Aside::new(spill, state, config.spill_bytes),
+        stage: Box::new(Stage::new(&config.sampling, seed(&shared.host_name))),
+        producer,
+        numbers: shared.numbers.clone(),
+        tap: shared.tap.clone(),
+        say: shared.say.clone(),
+    });
+    shared.numbers.reloads.add(1);
+    Ok(Reader { tailer, core, control: shared.control.clone(), journals, say: shared.say.clone() })
+}
+
+fn spawner(
+    subscriber: Subscriber<crate::block::Block>,
+    letterbox: Arc<Letterbox>,
+    shared: &Shared,
+    admin: &Admin,
+) -> Spawner {
+    Spawner {
+        subscriber,
+        letterbox,
+        numbers: shared.numbers.clone(),
+        closed_output: admin.closed_output(),
+        say: shared.say.clone(),
+    }
+}
+
+/// The config of a command line. Without one and without the right to write to the usual state
+/// folder, one below the home folder is taken.
+pub(crate) fn load(options: &RunOptions) -> Result<Config, AgentError> {
+    let mut config = match &options.place.config {
+        Some(path) => config::load(path).map_err(AgentError::Config)?,
+        None => config::parse("").unwrap_or_else(|_| unreachable_default()),
+    };
+    config.state_dir = state_dir(&options.place, &config);
+    if let Some(listen) = options.listen {
+        config.listen = listen;
+    }
+    Ok(config)
+}
+
+/// The config of an empty file is valid; a test holds it.
+fn unreachable_default() -> Config {
+    Config {
+        state_dir: PathBuf::from(config::STATE_DIR_DEFAULT),
+        listen: None,
+        memory_max_bytes: config::MEMORY_MAX_BYTES_DEFAULT,
+        shutdown_timeout: config::SHUTDOWN_TIMEOUT_DEFAULT,
+        checkpoint_interval: config::CHECKPOINT_INTERVAL_DEFAULT,
+        dead_letter_bytes: config::DEAD_LETTER_BYTES_DEFAULT,
+        spill_bytes: config::SPILL_BYTES_DEFAULT,
+        backfill_bytes_per_second: None,
+        resource: Vec::new(),
+        inputs: Vec::new(),
+        sampling: config::Sampling::default(),
+        redaction: config::Redaction::default(),
+        sinks: Vec::new(),
+    }
+}
+
+/// The state folder of a command line.
+pub(crate) fn state_dir(place: &Place, config: &Config) -> PathBuf {
+    if let Some(path) = &place.state_dir {
+        return path.clone();
+    }
+    let usual = Path::new(config::STATE_DIR_DEFAULT);
+    if place.config.is_some() || config.state_dir != usual || is_usable(usual) {
+        return config.state_dir.clone();
+    }
+    let variable = |name: &str| std::env::var_os(name).filter(|text| !text.is_empty());
+    let below = variable("XDG_STATE_HOME").map(PathBuf::from);
+    let below = below.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/state")));
+    below.map_or_else(|| usual.to_owned(), |folder| folder.join("orlop/agent"))
+}
+
+fn is_usable(path: &Path) -> bool {
+    std::fs::create_dir_all(path).is_ok() && std::fs::read_dir(path).is_ok()
+}
+
+fn open_state(path: &Path) -> Result<Arc<State>, AgentError> {
+    State::open(path)
+        .map(Arc::new)
+        .map_err(|error| AgentError::State { path: path.to_owned(), reason: words(&error) })
+}
+
+fn state_error(config: &Config, error: &store::StoreError) -> AgentError {
+    AgentError::State { path: config.state_dir.clone(), reason: words(error) }
+}
+
+fn words(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn split(entries: Vec<Entry>) -> (Vec<Resume>, Vec<(String, Vec<u8>)>) {
+    let (mut files, mut cursors) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry {
+            Entry::File(record) => files.push(resume(record)),
+            Entry::Cursor { name, value } => cursors.push((name, value)),
+        }
+    }
+    (files, cursors)
+}
+
+/// The tailer. After a damaged checkpoint nothing begins at its end: what was not read is read.
+fn tailer(
+    config: &Config,
+    wanted: &mut [Intent],
+    files: Vec<Resume>,
+    outcome: Outcome,
+) -> Result<Tailer, AgentError> {
+    if !matches!(outcome, Outcome::Whole | Outcome::Absent) {
+        for intent in wanted.iter_mut() {
+            intent.tail.start_at = StartAt::Beginning;
+        }
+    }
+    let limits =
+        Limits { backlog_bytes_per_s: config.backfill_bytes_per_second, ..Limits::default() };
+    let inputs = wanted.iter().map(|intent| intent.tail.clone()).collect();
+    Tailer::new(inputs, limits, files, Instant::now())
+        .map_err(|error| AgentError::Input { input: "files".to_owned(), reason: words(&error) })
+}
+
+fn tell_checkpoint(outcome: Outcome) {
+    match outcome {
+        Outcome::Whole => {}
+        Outcome::Absent => tracing::info!("no checkpoint: this is the first start here"),
+        other => tracing::warn!(
+            outcome = ?other,
+            "the checkpoint is damaged: an older one is used, and some lines are delivered twice"
+        ),
+    }
+}
+
+/// Says what was found, so that a start without a config explains itself.
+fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
+    let stats = tailer.stats();
+    for file in tailer.files().take(FOUND_SHOWN_MAX) {
+        tracing::info!(path = %file.path.display(), from = file.offset, "reading");
+    }
+    let more = stats.files.saturating_sub(FOUND_SHOWN_MAX as u64);
+    if more > 0 {
+        tracing::info!(more, "and further files");
+    }
+    if stats.files == 0 {
+        shared.say.warn("no file matches the inputs now; new ones are read when they come");
+    }
+    for sink in &config.sinks {
+        tracing::info!(sink = sink.name, "records go to");
+    }
+    tracing::info!(state_dir = %config.state_dir.display(), "state");
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    std::env::var("NODE_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or(name)
+        .trim()
+        .to_owned()
+}
+
+/// Differs from host to host.
+pub(crate) fn seed(host_name: &str) -> u64 {
+    pipeline::hash::bytes(0x006f_726c_6f70_2100, host_name.as_bytes())
+}

@@ -1,0 +1,90 @@
+//! Starting sinks, and dividing the memory among them.
+//!
+//! Half of `memory_max_bytes` is for blocks, the other half for batches: each sink has as many as
+//! may be under way and two more (one that is filled, one that is compressed).
+
+use crate::AgentError;
+use crate::block::Block;
+use crate::config::{Config, Sink, SinkKind};
+use crate::numbers::{Numbers, SinkNumbers};
+use crate::reader::SinkHandle;
+use crate::say::Say;
+use crate::sink::{self, Letterbox, SinkTask};
+use pipeline::ring::{Mode, Subscriber};
+use std::sync::{Arc, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// Batches of a sink beside those under way.
+const MORE_BATCHES: usize = 2;
+/// The smallest batch, in bytes.
+const BATCH_BYTES_MIN: usize = 64 * 1024;
+
+/// Starts sinks.
+#[derive(Clone)]
+pub(crate) struct Spawner {
+    pub(crate) subscriber: Subscriber<Block>,
+    pub(crate) letterbox: Arc<Letterbox>,
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) closed_output: CancellationToken,
+    pub(crate) say: Say,
+}
+
+/// Bytes for blocks.
+pub(crate) fn ring_bytes(config: &Config) -> u64 {
+    config.memory_max_bytes / 2
+}
+
+/// A sink whose batches fit into its part of the memory.
+pub(crate) fn within_memory(sink: &Sink, config: &Config) -> Sink {
+    let in_flight = match &sink.kind {
+        SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) | SinkKind::Loki(remote, _) => {
+            remote.in_flight
+        }
+        SinkKind::File(_) | SinkKind::Stdout => 1,
+    };
+    let part = config.memory_max_bytes / 2 / config.sinks.len().max(1) as u64;
+    let part = usize::try_from(part).unwrap_or(usize::MAX);
+    // A batch is there twice while it is sent: encoded, and as a body.
+    let most = part / (in_flight + MORE_BATCHES) / 2;
+    let mut sink = sink.clone();
+    sink.batch.bytes = sink.batch.bytes.min(most.max(BATCH_BYTES_MIN));
+    sink
+}
+
+impl Spawner {
+    /// Starts every sink of the config.
+    ///
+    /// # Errors
+    /// When one cannot be used.
+    pub(crate) fn all(&self, config: &Config) -> Result<Vec<SinkHandle>, AgentError> {
+        config.sinks.iter().map(|sink| self.one(&within_memory(sink, config))).collect()
+    }
+
+    /// Starts a sink.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub(crate) fn one(&self, sink: &Sink) -> Result<SinkHandle, AgentError> {
+        let numbers = Arc::new(SinkNumbers::new(&sink.name));
+        let (moves, abandon) = (Arc::default(), CancellationToken::new());
+        let task = SinkTask {
+            sink: sink.clone(),
+            consumer: self.subscriber.subscribe(Mode::Lossless),
+            moves: Arc::clone(&moves),
+            numbers: numbers.clone(),
+            letterbox: self.letterbox.clone(),
+            abandon: abandon.clone(),
+            closed_output: self.closed_output.clone(),
+            say: self.say.clone(),
+        };
+        let thread = sink::start(task)
+            .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
+        Ok(SinkHandle { sink: sink.clone(), moves, numbers, abandon, thread: Some(thread) })
+    }
+
+    /// Makes the sinks known to those who ask for numbers.
+    pub(crate) fn list(&self, running: &[SinkHandle]) {
+        let all = running.iter().map(|sink| sink.numbers.clone()).collect();
+        *self.numbers.sinks.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+}

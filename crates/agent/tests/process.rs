@@ -1,0 +1,303 @@
+//! The agent as a process, end to end: files in, counted records out, killed and stopped and
+//! reloaded on the way.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+
+mod support;
+
+use rustix::process::Signal;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use support::{Agent, Desk, Reply, Sink, ask, play, ran};
+
+/// Not a guarantee but the agent that the other tests start.
+#[test]
+fn the_agent_itself() {
+    play();
+}
+
+fn all_well() -> support::Answer {
+    Box::new(|_, _| Reply::Status(200))
+}
+
+fn config(sink: &Sink, more: &str) -> String {
+    format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/**/*.log'], start_at: beginning}}]\n\
+         checkpoint_interval: 50ms\n\
+         sinks:\n  - type: otlp_http\n    name: s\n    endpoint: http://{}\n    \
+         backoff_max: 200ms\n{more}",
+        sink.address
+    )
+}
+
+fn lines(from: usize, to: usize) -> String {
+    (from..to).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "line number {number:07} of a file that is long enough to count");
+        text
+    })
+}
+
+#[test]
+fn r19_a_clean_stop_and_start_deliver_every_line_exactly_once() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    desk.config(&config(&sink, ""));
+    let mut written = 0;
+    for round in 1..=4 {
+        let agent = desk.start();
+        desk.append("logs/a.log", &lines(written, written + 5_000));
+        written += 5_000;
+        // Stopped in the middle of it.
+        sink.until(written - 4_000);
+        assert_eq!(agent.stop(), 0, "round {round}");
+        desk.append("logs/a.log", &lines(written, written + 1_000));
+        written += 1_000;
+    }
+    let agent = desk.start();
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.len(), written);
+    assert!(bodies.values().all(|times| *times == 1), "a line was delivered twice");
+}
+
+#[test]
+fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_its_window() {
+    let points: usize =
+        std::env::var("ORLOP_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
+    let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
+    for round in 0..points {
+        let agent = desk.start();
+        desk.append("logs/a.log", &lines(round * per_round, (round + 1) * per_round));
+        if round % 3 == 0 {
+            // Every third time the file is renamed away and begun anew.
+            let from = desk.path("logs/a.log");
+            std::fs::rename(from, desk.path(&format!("logs/a-{round}.log"))).unwrap();
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let requests = sink.requests() + usize::try_from(random >> 60).unwrap();
+        sink.until_requests(requests);
+        agent.kill();
+    }
+    let agent = desk.start();
+    sink.until(points * per_round);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.len(), points * per_round, "lines were lost or invented");
+    let repeated: usize = bodies.values().map(|times| times - 1).sum();
+    eprintln!("{points} kills, {} lines, {repeated} delivered twice", bodies.len());
+    // What was read and not written down when it was killed: at most all of a round and of the
+    // one before it.
+    assert!(repeated <= points * per_round * 2, "{repeated}");
+}
+
+#[test]
+fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_is_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let desk = Desk::new();
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         memory_max_bytes: 8Mi\nsinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
+         backoff_max: 100ms\n"
+    ));
+    let written = 400_000;
+    desk.append("logs/a.log", &lines(0, written / 2));
+    let agent = desk.start();
+    let failing = |status: &serde_json::Value| !status["sinks"][0]["failing"].is_null();
+    agent.until_status(&desk.path("state"), failing);
+    let read = |status: &serde_json::Value| status["records"]["read"].as_u64().unwrap();
+    let first = read(&agent.until_status(&desk.path("state"), failing));
+    let memory = agent.rss_kb();
+    desk.append("logs/a.log", &lines(written / 2, written));
+    let unread = agent.until_status(&desk.path("state"), |status| {
+        status["files"]["unread_bytes"].as_u64().unwrap() > 10_000_000
+    });
+    assert!(read(&unread) < written as u64 / 2, "reading did not stop: {first} {}", read(&unread));
+    assert!(agent.rss_kb() < memory.max(20_000) + 12_000, "{memory} {}", agent.rss_kb());
+    let sink = Sink::at(TcpListener::bind(address).unwrap(), all_well());
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    assert!(sink.bodies().values().all(|times| *times == 1));
+}
+
+#[test]
+fn r20_a_poisoned_record_is_put_aside_alone_and_the_others_arrive() {
+    let answer = |_: usize, bodies: &[String]| {
+        let poisoned = bodies.iter().any(|body| body.contains("POISON"));
+        Reply::Status(if poisoned { 400 } else { 200 })
+    };
+    let (desk, sink) = (Desk::new(), Sink::start(Box::new(answer)));
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", &lines(0, 500));
+    desk.append("logs/a.log", "POISON one\n");
+    desk.append("logs/a.log", &lines(500, 1_000));
+    let agent = desk.start();
+    sink.until(1_000);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["quarantined"] == 1);
+    assert_eq!(agent.stop(), 0);
+    let letters = std::fs::read_to_string(desk.path("state/dead-letter.jsonl")).unwrap();
+    assert_eq!(letters.lines().filter(|line| line.contains("POISON one")).count(), 1);
+    assert_eq!(letters.lines().count(), 1);
+    assert!(sink.bodies().values().all(|times| *times == 1));
+}
+
+#[test]
+fn r20_a_sink_that_refuses_everything_is_not_believed_and_costs_no_more_than_a_few_records() {
+    let (desk, sink) = (Desk::new(), Sink::start(Box::new(|_, _| Reply::Status(400))));
+    desk.config(&config(&sink, "    batch: {records: 1000, wait: 5ms}\n"));
+    desk.append("logs/a.log", &lines(0, 3_000));
+    let agent = desk.start();
+    let status =
+        agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+    assert!(status["sinks"][0]["quarantined"].as_u64().unwrap() <= 100);
+    agent.kill();
+}
+
+#[test]
+fn a_sink_that_answers_garbage_or_not_at_all_is_tried_until_it_is_well() {
+    let answer = |number: usize, _: &[String]| match number {
+        0 => Reply::Raw(b"\0\xff\xfegarbage\r\n\r\n"),
+        1 => Reply::Raw(b""),
+        2 => Reply::Status(503),
+        3 => Reply::Status(302),
+        4 => Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n"),
+        5 => Reply::TakenAndSilent,
+        6 => Reply::Status(401),
+        _ => Reply::Status(200),
+    };
+    let (desk, sink) = (Desk::new(), Sink::start(Box::new(answer)));
+    desk.config(&config(&sink, "    in_flight: 1\n"));
+    desk.append("logs/a.log", &lines(0, 100));
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 100);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.len(), 100);
+    // The server that took it and said nothing is told again.
+    assert!(bodies.values().all(|times| *times <= 2));
+}
+
+#[test]
+fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_changes_nothing() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let state = desk.path("state");
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", &lines(0, 10));
+    desk.append("other/b.txt", &lines(10, 20));
+    let agent = desk.start();
+    sink.until(10);
+    desk.config("inputs: nonsense\n");
+    agent.signal(Signal::HUP);
+    agent.until_status(&state, |status| status["reloads"]["refused"].as_u64() >= Some(1));
+    desk.append("logs/a.log", &lines(20, 30));
+    sink.until(20);
+    let both =
+        config(&sink, "").replace("'DIR/logs/**/*.log'", "'DIR/logs/**/*.log', 'DIR/other/*.txt'");
+    desk.config(&both);
+    for _ in 0..100 {
+        agent.signal(Signal::HUP);
+    }
+    sink.until(30);
+    agent.until_status(&state, |status| status["reloads"]["done"] == 2);
+    assert_eq!(agent.stop(), 0);
+    assert!(sink.bodies().values().all(|times| *times == 1));
+}
+
+#[test]
+fn r30_a_dead_sink_does_not_hold_a_reload_up() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let text = config(&sink, "");
+    desk.config(&text.replace(&sink.address.to_string(), "127.0.0.1:1"));
+    desk.append("logs/a.log", &lines(0, 1_000));
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+    desk.config(&text);
+    agent.signal(Signal::HUP);
+    desk.append("logs/a.log", &lines(1_000, 2_000));
+    sink.until(1_000);
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn r13_containers_are_joined_over_rotation_and_named_by_their_path() {
+    let desk = Desk::new();
+    desk.config(
+        "inputs: [{type: kubernetes, root: 'DIR/pods', metadata: false}]\n\
+         sinks: [{type: file, path: 'DIR/out.jsonl'}]\n",
+    );
+    let stamp = "2026-01-02T03:04:05.000000006Z";
+    let log = "pods/shop_web-1_0af3/app/0.log";
+    desk.append(
+        log,
+        &format!("{stamp} stdout F {{\"level\":\"error\",\"msg\":\"one\",\"n\":7}}\n"),
+    );
+    desk.append(log, &format!("{stamp} stdout P half \n"));
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["lines"].as_u64() >= Some(2));
+    std::fs::rename(desk.path(log), desk.path(&format!("{log}.20260102-030405"))).unwrap();
+    desk.append(log, &format!("{stamp} stdout F and half\n"));
+    agent.until_status(&state, |status| status["sinks"][0]["sent"] == 2);
+    assert_eq!(agent.stop(), 0);
+    let text = std::fs::read_to_string(desk.path("out.jsonl")).unwrap();
+    let records: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&records[0]["body"], &records[0]["severity"]), (&"one".into(), &"error".into()));
+    assert_eq!(records[0]["attributes"]["n"], 7);
+    assert_eq!(records[1]["body"], "half and half");
+    assert_eq!(records[1]["resource"]["k8s.pod.name"], "web-1");
+    assert_eq!(records[1]["resource"]["k8s.container.name"], "app");
+}
+
+#[test]
+fn status_tap_and_check_config_answer_with_the_documented_exit_codes() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", "");
+    let agent = desk.start();
+    let (state, file) = (desk.path("state"), desk.path("agent.yaml"));
+    let (state_text, file) = (state.to_str().unwrap(), file.to_str().unwrap());
+    let (code, out, _) = ran(&["status", "--state-dir", state_text]);
+    assert!(code == 0 && out.contains("ready") && out.contains("a.log"), "{code} {out}");
+    ask(&state, "/tap?session=1&stage=parsed").unwrap();
+    desk.append("logs/a.log", "level=warn msg=\"a \\u001b[2J b\" user=7\n");
+    sink.until(1);
+    let seen = ask(&state, "/tap?session=1&stage=parsed").unwrap();
+    assert!(seen.contains("a.log") && !seen.contains('\u{1b}'), "{seen}");
+    assert!(
+        ask(&state, "/metrics")
+            .unwrap()
+            .contains("orlop_agent_sink_records_sent_total{sink=\"s\"} 1")
+    );
+    assert_eq!(ran(&["check-config", file]).0, 0);
+    assert_eq!(agent.stop(), 0);
+    let (code, _, error) = ran(&["status", "--state-dir", state_text]);
+    assert!(code == 2 && error.contains("no agent answers"), "{code} {error}");
+    std::fs::write(desk.path("wrong.yaml"), "inputs: 7\nsinkz: []\n").unwrap();
+    let (code, _, error) = ran(&["check-config", desk.path("wrong.yaml").to_str().unwrap()]);
+    assert!(code == 2 && error.contains(":1:") && error.contains("`sinks`"), "{code} {error}");
+    assert_eq!(ran(&["statsu"]).0, 64);
+}
+
+#[test]
+fn no_two_agents_share_a_state_folder() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    desk.config(&config(&sink, ""));
+    let agent = desk.start();
+    let file = desk.path("agent.yaml");
+    let (code, _, error) = ran(&["run", "--config", file.to_str().unwrap()]);
+    assert!(code == 2 && error.contains("in use"), "{code} {error}");
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn with_no_config_at_all_the_agent_runs_and_ends_in_good_order() {
+    let desk = Desk::new();
+    let state = desk.path("state");
+    let agent = Agent::start(&["--state-dir", state.to_str().unwrap(), "--listen", "off"]);
+    let status = agent.until_status(&state, |status| status["ready"] == true);
+    assert_eq!(status["sinks"][0]["name"], "stdout");
+    assert_eq!(agent.stop(), 0);
+}

@@ -1,0 +1,208 @@
+//! Following a file from now on: opening it, telling which one it is, and where to begin.
+
+use super::config::StartAt;
+use super::discover::{Candidate, Found, group, kind};
+use super::file::{File, FileKey, Home};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
+use super::tailer::Tailer;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Statx};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+/// How far back the beginning of a line is looked for, in bytes.
+const LINE_LOOK_BACK: u64 = 64 << 10;
+/// Open files are counted after so many were opened.
+pub(super) const OPENS_PER_COUNT: u64 = 64;
+
+impl Tailer {
+    /// Follows a new file.
+    pub(super) fn admit(&mut self, found: &Candidate, now: Instant) -> Option<FileKey> {
+        if self.files.len() >= self.limits.files_max {
+            self.too_many(&found.path);
+            return None;
+        }
+        let (fd, identity, stat) = self.open_regular(&found.path, found.link, now)?;
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(fd.as_fd(), &mut beginning, 0);
+        let beginning = beginning.get(..read).unwrap_or_default();
+        let by_directory =
+            self.inputs.get(found.input as usize).is_some_and(|input| input.directory_is_source);
+        let group =
+            if by_directory { group(found.dir, b"") } else { group(found.dir, &found.name) };
+        if found.unless_copy && self.has_head(group, beginning) {
+            return None;
+        }
+        let mut file = File::new(found.path.as_path().into(), found.input, identity, now);
+        file.group = group;
+        file.head = Head::of(beginning);
+        file.size = stat.stx_size;
+        file.homes.push(Home {
+            directory: found.dir,
+            name: found.name.clone(),
+            wanted: found.wanted,
+        });
+        let offset = self.first_offset(&mut file, &fd, beginning);
+        file.fd = Some(fd);
+        file.begin_at(offset);
+        if self.first_scan {
+            file.backlog_end = file.size;
+        } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
+            file.hold_until = Some(now + self.limits.copy_grace);
+        }
+        let key = self.files.insert(file);
+        self.can_read(&found.path);
+        self.by_place.insert(identity.place(), key);
+        self.groups.entry(group).or_default().push(key);
+        if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
+            dir.entries.insert(found.name.clone(), key);
+        }
+        if found.link.is_some() {
+            self.watch_target(key, found, now);
+        }
+        if !found.wanted {
+            self.unnamed.push(key);
+        }
+        if self.file(key).is_some_and(|file| file.hold_until.is_some()) {
+            self.attended.push(key);
+        }
+        if self.first_scan {
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+            self.fresh.push(Found { group, written, key });
+        } else {
+            self.ready(key);
+        }
+        Some(key)
+    }
+
+    /// Where reading a file begins: after what a checkpoint knows, or what was read of it as the
+    /// copy of another, or as its input says.
+    fn first_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> u64 {
+        if let Some(offset) = self.resumed_offset(file, fd, beginning) {
+            return offset;
+        }
+        let claimed = self.claimed.remove(&file.identity.place());
+        if let Some((_, offset)) = claimed.filter(|(of, _)| of.same(&file.identity)) {
+            return offset.min(file.size);
+        }
+        let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
+        if self.first_scan && !file.rewritten && start == Some(StartAt::End) {
+            return after_last_line(fd, file.size);
+        }
+        0
+    }
+
+    /// Reading goes on where a checkpoint says, when the file is still the one that it meant. A
+    /// record that is of this file and does not fit it is kept for a search of the copy.
+    fn resumed_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> Option<u64> {
+        let inode = file.identity.inode;
+        let is_own = |record: &Resume| {
+            record.identity.same(&file.identity)
+                || (record.path == file.path && record.identity.same_but_for_device(&file.identity))
+        };
+        let records = self.resumes.remove(&inode).unwrap_or_default();
+        let (mut own, others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_own);
+        if !others.is_empty() {
+            self.resumes.insert(inode, others);
+        }
+        // What was not there, or not wanted, is back.
+        self.dormant.retain(|(_, record)| {
+            let is_back = is_own(record);
+            if is_back {
+                own.push(record.clone());
+            }
+            !is_back
+        });
+        let mut best = None;
+        for record in own {
+            if best.is_none() && record.fits(fd.as_fd(), file.size, beginning) {
+                best = Some(record.offset);
+            } else {
+                self.orphans.push(record);
+                file.rewritten = best.is_none();
+            }
+        }
+        file.rewritten &= best.is_none();
+        self.stats.rewritten += u64::from(file.rewritten);
+        best
+    }
+
+    /// Opens a path that was seen to be a regular file. It may have become something else
+    /// meanwhile, so nothing that could block or act is done with it.
+    pub(super) fn open_regular(
+        &mut self,
+        path: &Path,
+        link: Option<u32>,
+        now: Instant,
+    ) -> Option<(OwnedFd, Identity, Statx)> {
+        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        if link.is_none() {
+            flags |= OFlags::NOFOLLOW;
+        }
+        self.opens += 1;
+        if self.opens.is_multiple_of(OPENS_PER_COUNT) {
+            self.bound_open(self.limits.open_max);
+        }
+        let mut opened = rustix::fs::open(path, flags, Mode::empty());
+        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
+            self.bound_open(self.files.len() / 2);
+            opened = rustix::fs::open(path, flags, Mode::empty());
+        }
+        let fd = match opened {
+            Ok(fd) => fd,
+            // It changed under our hands; the event of that comes.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return None,
+            Err(errno) => {
+                self.cannot_read(path, errno, now);
+                return None;
+            }
+        };
+        let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
+        let owned = link.is_none_or(|owner| owner == 0 || owner == stat.stx_uid);
+        (kind(&stat) == FileType::RegularFile && owned).then_some((fd, identity, stat))
+    }
+
+    /// The directory that a link leads to is watched too, because writes are told there.
+    fn watch_target(&mut self, key: FileKey, found: &Candidate, now: Instant) {
+        let Ok(target) = std::fs::canonicalize(&found.path) else { return };
+        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
+        self.enter(parent, &[], true, now);
+        let Ok(stat) = look(parent, true) else { return };
+        let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
+        let name: Box<[u8]> = name.as_bytes().into();
+        let wanted = self.wanted(dir, &name).is_some();
+        let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
+        let link = (found.dir, found.name.clone());
+        let links = known.links.entry(name.clone()).or_default();
+        if !links.contains(&link) {
+            links.push(link);
+        }
+        if known.entries.contains_key(&name) {
+            return;
+        }
+        known.entries.insert(name.clone(), key);
+        if let Some(file) = self.files.get_mut(key) {
+            file.homes.push(Home { directory: dir, name, wanted });
+        }
+    }
+}
+
+/// The end of the last whole line, or of the file when none is near.
+fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
+    let from = size.saturating_sub(LINE_LOOK_BACK);
+    let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(0)];
+    let read = read_at(fd.as_fd(), &mut bytes, from);
+    let newline = memchr::memrchr(b'\n', bytes.get(..read).unwrap_or_default());
+    newline.map_or(size, |at| from + at as u64 + 1)
+}
+
+/// Opens a file read-only for a comparison, without following a link.
+pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
+    let flags =
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
+    (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
+}

@@ -1,0 +1,144 @@
+//! The bodies of the fuzz targets in `fuzz/`, one per reader of foreign bytes.
+//!
+//! They live here so that the property tests run the same code. Each takes any bytes and
+//! returns; what must not happen is a panic, growth, or a span that is no text of its block.
+
+use crate::json::scan::Index;
+use crate::json::walk;
+use crate::record::{Records, Value};
+use crate::{Chunk, File, Framing, Intake, Multiline, Plan, Redaction, Settings, Streams};
+
+const LIMIT: u64 = 1_024;
+
+/// Splitting, container framing, joins and groups. The first byte picks the framing and encoding.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn intake(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let framings = [Framing::Raw, Framing::Cri, Framing::Docker];
+    let framing = framings.get(usize::from(choice % 3)).copied().unwrap_or_default();
+    let labels = ["utf-8", "utf-16le", "utf-16be", "gbk", "shift_jis"];
+    let label = labels.get(usize::from(choice / 3 % 5)).copied().unwrap_or("utf-8");
+    let multiline = (choice / 15 % 2 == 1)
+        .then(|| Multiline::presets(["java", "go", "python", "dotnet"]).ok())
+        .flatten();
+    let settings = Settings {
+        framing,
+        encoding: (framing == Framing::Raw).then(|| label.to_owned()),
+        line_bytes_max: Some(LIMIT),
+        multiline,
+        ..Settings::default()
+    };
+    run(settings, bytes, usize::from(choice / 30) * 7 + 3);
+}
+
+/// All parsers after one another, with all redaction rules. The first byte picks where to begin.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn parsers(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let names = crate::parsers::names();
+    let mut parsers = names.map(str::to_owned).to_vec();
+    parsers.rotate_left(usize::from(*choice) % names.len());
+    let settings = Settings {
+        parsers,
+        pattern: Some(r"(?P<a>\w+)=(?P<b>[^ ]*)".to_owned()),
+        redaction: Redaction::builtin(crate::redact::rule_names()).ok(),
+        ..Settings::default()
+    };
+    run(settings, bytes, usize::MAX);
+}
+
+/// The structural scanner: both ways agree, and what the walk gives is within the line.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn json(bytes: &[u8]) {
+    let (mut fast, mut portable) = (Index::default(), Index::default());
+    assert_eq!(fast.scan(bytes), portable.scan_portable(bytes));
+    assert_eq!(fast.positions(), portable.positions());
+    let Ok(line) = std::str::from_utf8(bytes) else { return };
+    if fast.scan(bytes).is_some() {
+        let _outcome = walk::object(line, &fast, |key, value| {
+            assert!(line.get(key.start..key.end).is_some());
+            assert!(line.get(value.start..value.end).is_some());
+        });
+    }
+}
+
+fn run(settings: Settings, bytes: &[u8], size: usize) {
+    let Ok(plan) = Plan::new(settings) else { return };
+    let (mut intake, mut file, mut streams) = (Intake::new(), File::default(), Streams::default());
+    let (mut out, mut offset, mut records) = (Records::new(), 0, 0);
+    for piece in bytes.chunks(size.max(1)) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let chunk = Chunk { bytes: rest, offset, now: offset + 1, ..Chunk::default() };
+            let taken = intake.feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+            rest = rest.get(taken..).unwrap_or_default();
+            offset += taken as u64;
+            assert!(crate::hold(&file, &streams, 0) <= offset);
+            if out.is_full() {
+                records += check(&mut out);
+            }
+        }
+    }
+    let end = Chunk { offset, last: true, now: offset + 1, ..Chunk::default() };
+    intake.feed(&plan, &mut file, &mut streams, &end, &mut out);
+    intake.close(&plan, &mut streams, offset, &mut out);
+    records += check(&mut out);
+    assert_eq!(records, intake.counters().records);
+    assert_eq!((file.settled(), streams.is_idle()), (offset, true));
+    assert_eq!(intake.counters().bytes, offset);
+}
+
+/// Every span of the block is a text of it.
+fn check(out: &mut Records) -> u64 {
+    let within = |span: crate::Span| out.text(span).len() == span.len as usize;
+    for record in out.records() {
+        assert!(within(record.body) && within(record.line) && within(record.severity_text));
+        assert!(record.start <= record.end);
+        assert_eq!(out.fields(record).len(), record.fields.len as usize);
+        for field in out.fields(record) {
+            assert!(within(field.key));
+            if let Value::Str(span) | Value::Json(span) = field.value {
+                assert!(within(span));
+            }
+        }
+    }
+    let count = out.len() as u64;
+    out.clear();
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop, proptest};
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_intake_panic(
+            choice in any::<u8>(),
+            raw in prop::collection::vec(any::<u8>(), 0..300),
+            text in "(1970-01-01T00:00:01Z (stdout|stderr) [FP](:x)? ?|\\{\"log\":\"|\\\\n\"\\}|\n|\r|\u{0}|panic: |\tat |Traceback|é|a){0,60}",
+        ) {
+            intake(&[&[choice], raw.as_slice()].concat());
+            intake(&[&[choice], text.as_bytes()].concat());
+        }
+
+        #[test]
+        fn no_bytes_make_a_parser_or_a_rule_panic(
+            choice in any::<u8>(),
+            raw in prop::collection::vec(any::<u8>(), 0..200),
+            text in "([{}\\[\\]:,\"=' \n<>@.-]|\\\\|\\\\u00[46]0|\"msg\":|level=|<34>1? ?|May  6 07:08:09 |E0506 07:08:09\\.1 |a\\.go:1\\] |\\[06/May/2024:07:08:09 \\+0000\\] |\"GET / HTTP/1\\.1\" |200 |1\\.2\\.3\\.4 |- |a@b\\.de|4111111111111111|fe80::1|eyJ|Bearer |é|[a-f0-9]{1,9}){0,40}",
+        ) {
+            parsers(&[&[choice], raw.as_slice()].concat());
+            parsers(&[&[choice], text.as_bytes()].concat());
+            json(&raw);
+            json(text.as_bytes());
+        }
+    }
+}
