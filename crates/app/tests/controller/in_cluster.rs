@@ -86,7 +86,8 @@ fn gitops_12_pods_from_the_manifests_deliver_and_another_goes_on_when_the_leader
          metadata: {{name: deployer, namespace: {name}}}\n\
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}}\n\
          subjects:\n- {{kind: ServiceAccount, name: deployer, namespace: {name}}}\n---\n\
-         apiVersion: orlop.dev/v1alpha1\nkind: GitSync\nmetadata: {{name: web, namespace: {name}}}\n\
+         apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
+         metadata: {{name: web, namespace: {name}}}\n\
          spec:\n  source:\n    url: {}\n    ref: {{branch: main}}\n  interval: 1s\n  \
          serviceAccountName: deployer\n",
         server.url("demo.git"),

@@ -140,7 +140,7 @@ impl Memory {
         let mut told = Vec::new();
         for id in open {
             let (Some(desired), Some(entry)) = (set.get(&id), inventory.get(&id)) else { continue };
-            // Judged by another tree it stays open: that one may be refused, and this one come back.
+            // Judged by another tree it stays open: that one may be refused.
             if entry.digest != Some(desired.digest) {
                 continue;
             }

@@ -53,7 +53,8 @@ fn git_sync(served: &Served) -> String {
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\n\
          metadata: {{name: {DEMO}-deployer}}\n\
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}\n\
-         subjects:\n- {{kind: ServiceAccount, name: {DEMO}-deployer, namespace: {NAMESPACE}}}\n---\n\
+         subjects:\n- {{kind: ServiceAccount, name: {DEMO}-deployer, \
+         namespace: {NAMESPACE}}}\n---\n\
          apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
          metadata: {{name: {DEMO}, namespace: {NAMESPACE}}}\nspec:\n  source:\n    url: {url}\n    \
          ref: {{branch: main}}\n  interval: 1s\n  serviceAccountName: {DEMO}-deployer\n",
