@@ -143,6 +143,8 @@ fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a
     bed.wait("web", ".status.appliedRevision", &first);
     // Nobody measures anything here, which the autoscaler says.
     bed.wait("web", ready_reason(), "Degraded");
+    // The delivery as such is told once, too, which may take longer.
+    controller.line_with("health turned");
     // What an autoscaler does: it writes the scale as itself.
     let scale = "{\"spec\":{\"replicas\":3}}";
     let line =
