@@ -11,7 +11,8 @@ mod sync;
 use std::fmt::Write;
 
 /// Every bench.
-pub(crate) const BENCHES: &[Bench] = &[gitops::BENCH, kustomize::BENCH, logs::BENCH, schema::BENCH, sync::BENCH];
+pub(crate) const BENCHES: &[Bench] =
+    &[gitops::BENCH, kustomize::BENCH, logs::BENCH, schema::BENCH, sync::BENCH];
 
 /// One bench.
 pub(crate) struct Bench {

@@ -424,13 +424,14 @@ impl Core {
         }
         let wall = super::wall_ns();
         for place in std::mem::take(&mut self.stage.recalled) {
-            let known = self.sources.by_serial(place.file).map(|source| {
-                (source.key, source.id.slot, source.plan.clone())
-            });
+            let known = self
+                .sources
+                .by_serial(place.file)
+                .map(|source| (source.key, source.id.slot, source.plan.clone()));
             let mut bytes = vec![0; place.length as usize];
-            let read = known.as_ref().map_or(0, |(key, _, _)| {
-                tailer.read_again(*key, place.offset, &mut bytes, now)
-            });
+            let read = known
+                .as_ref()
+                .map_or(0, |(key, _, _)| tailer.read_again(*key, place.offset, &mut bytes, now));
             let Some((_, slot, plan)) = known.filter(|_| read == bytes.len()) else {
                 self.numbers.rescue_missed.add(1);
                 continue;
@@ -481,6 +482,11 @@ impl Core {
     /// Whether something is unfinished.
     pub(crate) fn has_open(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// Whether reading may go on.
+    fn may_read(&self) -> bool {
+        self.stuck.is_none() && self.rest.is_empty()
     }
 
     /// Other inputs: files keep their state, and are read as the new ones say.
