@@ -111,7 +111,7 @@ impl Tailer {
         let (path, identity) = (Arc::clone(&file.path), file.identity);
         let beside = file.homes.first().and_then(|home| {
             let dir = self.dirs.get(home.directory as usize)?.as_ref()?;
-            Some(dir.path.join(std::ffi::OsStr::from_bytes(&home.name)))
+            Some(dir.path.join(OsStr::from_bytes(&home.name)))
         });
         let open = |at: &Path| peek(at).filter(|(_, found, _)| found.same(&identity));
         let found = beside.and_then(|at| open(&at)).or_else(|| {
