@@ -23,10 +23,12 @@ use pipeline::ledger::{Batch, FileId};
 use pipeline::ring::{Consumer, Lease};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use store::{DeadLetter, DeadLetters, State};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transport::{Answer, Compressor, Transport};
@@ -59,6 +61,36 @@ pub(crate) struct Letterbox {
     pub(crate) letters: Mutex<DeadLetters>,
 }
 
+/// Another server for a sink that goes on: what is under way goes there with its next try.
+#[derive(Debug, Default)]
+pub(crate) struct Swap {
+    next: Mutex<Option<Sink>>,
+    changed: Notify,
+}
+
+impl Swap {
+    /// From now on records go there.
+    pub(crate) fn set(&self, sink: Sink) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        self.changed.notify_waiters();
+    }
+
+    fn take(&self) -> Option<Sink> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Whether batches for one kind of sink are batches for the other, too.
+pub(crate) fn same_format(one: &SinkKind, other: &SinkKind) -> bool {
+    use SinkKind::{File, Loki, OtlpGrpc, OtlpHttp, Stdout};
+    match (one, other) {
+        (OtlpHttp(_) | OtlpGrpc(_), OtlpHttp(_) | OtlpGrpc(_))
+        | (File(_) | Stdout, File(_) | Stdout) => true,
+        (Loki(_, one), Loki(_, other)) => one == other,
+        _ => false,
+    }
+}
+
 /// What a sink's thread is given.
 pub(crate) struct SinkTask {
     pub(crate) sink: Sink,
@@ -66,6 +98,7 @@ pub(crate) struct SinkTask {
     pub(crate) moves: Arc<Moves>,
     pub(crate) numbers: Arc<SinkNumbers>,
     pub(crate) letterbox: Arc<Letterbox>,
+    pub(crate) swap: Arc<Swap>,
     /// Ends it, whatever is under way.
     pub(crate) abandon: CancellationToken,
     /// Cancelled when standard output is closed on the other side.
@@ -103,24 +136,19 @@ pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, Strin
 }
 
 async fn run(task: SinkTask) {
-    let Ok(transport) = Transport::new(&task.sink.kind) else { return };
-    let SinkTask { sink, mut consumer, moves, numbers, letterbox, abandon, closed_output, say } =
-        task;
+    let Some(current) = Current::new(task.sink) else { return };
+    let (mut consumer, moves, abandon) = (task.consumer, task.moves, task.abandon);
     let desk = Desk {
-        compressor: Compressor::new(&sink.kind),
-        transport,
-        numbers,
-        letterbox,
-        closed_output,
-        say,
-        backoff: BackoffPolicy {
-            first: config::BACKOFF_FIRST,
-            max: transport::backoff_max(&sink.kind),
-        },
+        name: current.sink.name.clone(),
+        current: RefCell::new(Rc::new(current)),
+        numbers: task.numbers,
+        letterbox: task.letterbox,
+        swap: task.swap,
+        closed_output: task.closed_output,
+        say: task.say,
         run_of_refusals: Cell::new(0),
         random: Cell::new(seed()),
         spare: RefCell::default(),
-        sink,
     };
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
@@ -245,7 +273,7 @@ impl Filling {
                 // With too many batches that wait, this one waits to be begun.
                 let Ok(batch) = self.tracker.begin() else { break };
                 self.batch = Some(batch);
-                self.since = Some(Instant::now() + desk.sink.batch.wait);
+                self.since = Some(Instant::now() + desk.now().sink.batch.wait);
             }
             let Some(batch) = self.batch else { break };
             match self.encoder.push(&block, record, known) {
@@ -285,16 +313,37 @@ fn slot_of(source: &crate::block::Source) -> u32 {
     source.file.slot
 }
 
-/// What deliveries share.
-struct Desk {
+/// Where records go now, and how.
+struct Current {
     sink: Sink,
     transport: Transport,
     compressor: Compressor,
+    backoff: BackoffPolicy,
+}
+
+impl Current {
+    fn new(sink: Sink) -> Option<Self> {
+        Some(Self {
+            transport: Transport::new(&sink.kind).ok()?,
+            compressor: Compressor::new(&sink.kind),
+            backoff: BackoffPolicy {
+                first: config::BACKOFF_FIRST,
+                max: transport::backoff_max(&sink.kind),
+            },
+            sink,
+        })
+    }
+}
+
+/// What deliveries share.
+struct Desk {
+    name: String,
+    current: RefCell<Rc<Current>>,
     numbers: Arc<SinkNumbers>,
     letterbox: Arc<Letterbox>,
+    swap: Arc<Swap>,
     closed_output: CancellationToken,
     say: Say,
-    backoff: BackoffPolicy,
     /// Records put aside since the last one that was taken.
     run_of_refusals: Cell<u64>,
     random: Cell<u64>,
@@ -302,18 +351,28 @@ struct Desk {
 }
 
 impl Desk {
+    /// Where records go now; a reload may have said otherwise.
+    fn now(&self) -> Rc<Current> {
+        if let Some(current) = self.swap.take().and_then(Current::new) {
+            *self.current.borrow_mut() = Rc::new(current);
+            self.run_of_refusals.set(0);
+        }
+        self.current.borrow().clone()
+    }
+
     fn in_flight(&self) -> usize {
-        transport::in_flight_max(&self.sink.kind)
+        transport::in_flight_max(&self.current.borrow().sink.kind)
     }
 
     fn encoder(&self) -> Encoder {
         if let Some(spare) = self.spare.borrow_mut().pop() {
             return spare;
         }
-        match &self.sink.kind {
-            SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(self.sink.batch),
-            SinkKind::Loki(_, labels) => Encoder::loki(self.sink.batch, labels.clone()),
-            SinkKind::File(_) | SinkKind::Stdout => Encoder::json(self.sink.batch),
+        let sink = &self.current.borrow().sink;
+        match &sink.kind {
+            SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(sink.batch),
+            SinkKind::Loki(_, labels) => Encoder::loki(sink.batch, labels.clone()),
+            SinkKind::File(_) | SinkKind::Stdout => Encoder::json(sink.batch),
         }
     }
 
@@ -327,7 +386,7 @@ impl Desk {
 
     fn too_large(&self, bytes: u64) {
         self.numbers.oversize.add(1);
-        let sink = &self.sink.name;
+        let sink = &self.name;
         self.say.warn(&format!(
             "sink `{sink}`: a record of {bytes} bytes fits into no request and is left out; raise \
              `batch.bytes`"
@@ -344,7 +403,7 @@ impl Desk {
     /// Sends a batch until every record of it is taken or put aside.
     async fn deliver(&self, sealed: Sealed) -> Sealed {
         let mut bisect = Bisect::new(sealed.encoder.len());
-        let mut backoff = Backoff::new(self.backoff);
+        let mut backoff = Backoff::new(self.now().backoff);
         while let Some(part) = bisect.next() {
             let records = part.len() as u64;
             let answer = self.send(&sealed.encoder, part).await;
@@ -360,7 +419,7 @@ impl Desk {
                 Class::Poisoned => Outcome::Poisoned,
                 Class::TooLarge => Outcome::TooLarge,
                 Class::Retry { after } => self.pause(&mut backoff, after, &answer).await,
-                _ => self.pause(&mut backoff, Some(self.backoff.max), &answer).await,
+                _ => self.pause(&mut backoff, Some(self.now().backoff.max), &answer).await,
             };
             match bisect.report(outcome) {
                 Verdict::Continue => {}
@@ -373,15 +432,16 @@ impl Desk {
     }
 
     async fn send(&self, encoder: &Encoder, part: std::ops::Range<usize>) -> Answer {
+        let now = self.now();
         if let Encoder::Json(lines) = encoder
-            && let Some(answer) = self.transport.write(lines.lines(part.clone()))
+            && let Some(answer) = now.transport.write(lines.lines(part.clone()))
         {
             return answer;
         }
         let mut body = Vec::new();
         encoder.body(part, &mut body);
         self.numbers.bytes.add(body.len() as u64);
-        self.transport.send(body, &self.compressor).await
+        now.transport.send(body, &now.compressor).await
     }
 
     /// A server that refuses one record after the other and takes none is not what we think it
@@ -396,7 +456,7 @@ impl Desk {
 
     fn accepted(&self, records: u64, answer: &Answer) {
         self.run_of_refusals.set(0);
-        let sink = &self.sink.name;
+        let sink = &self.name;
         let rejected = answer.rejected.min(records);
         self.numbers.sent.add(records - rejected);
         self.numbers.quarantined.add(rejected);
@@ -418,8 +478,10 @@ impl Desk {
         asked: Option<Duration>,
         answer: &Answer,
     ) -> Outcome {
-        let sink = &self.sink.name;
-        if matches!(self.sink.kind, SinkKind::Stdout) && answer.words.contains("roken pipe") {
+        let sink = &self.name;
+        if matches!(self.current.borrow().sink.kind, SinkKind::Stdout)
+            && answer.words.contains("roken pipe")
+        {
             self.closed_output.cancel();
         }
         if self.numbers.failed(&answer.words) {
@@ -428,7 +490,12 @@ impl Desk {
                 answer.words
             ));
         }
-        tokio::time::sleep(backoff.after_failure(asked, self.random())).await;
+        let pause = backoff.after_failure(asked, self.random());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // Another server may be well.
+            () = self.swap.changed.notified() => {}
+        }
         Outcome::Again
     }
 
@@ -441,13 +508,13 @@ impl Desk {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let letter = DeadLetter {
             time_ns: now.as_nanos() as u64,
-            sink: &self.sink.name,
+            sink: &self.name,
             reason,
             source: "",
             record: record.trim_ascii_end(),
         };
         let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
-        let sink = &self.sink.name;
+        let sink = &self.name;
         match letters.write(&self.letterbox.state, &letter) {
             Ok(()) => {
                 self.numbers.letters.add(1);

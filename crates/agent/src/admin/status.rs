@@ -8,40 +8,8 @@ use serde_json::{Value, json};
 pub(super) fn render(served: &Served) -> Value {
     let numbers = &served.shared.numbers;
     let (lines, tail) = numbers.published();
-    let (files, left_out) = served.shared.control.files();
-    let files: Vec<Value> = files
-        .into_iter()
-        .map(|file| {
-            json!({
-                "path": file.path,
-                "input": file.input,
-                "size": file.size,
-                "read": file.offset,
-                "delivered": file.committed,
-                "deleted": file.deleted,
-                "possible_loss_bytes": file.possible_loss_bytes,
-            })
-        })
-        .collect();
-    let sinks: Vec<Value> = numbers
-        .sinks()
-        .iter()
-        .map(|sink| {
-            let failing = sink.failing().map(
-                |(since, reason)| json!({"seconds": since.elapsed().as_secs(), "reason": reason}),
-            );
-            json!({
-                "name": sink.name,
-                "sent": sink.sent.get(),
-                "in_flight": sink.in_flight.get(),
-                "quarantined": sink.quarantined.get(),
-                "oversize": sink.oversize.get(),
-                "requests": sink.requests.get(),
-                "failures": sink.failures.get(),
-                "failing": failing,
-            })
-        })
-        .collect();
+    let (files, left_out) = files(served);
+    let sinks = sinks(served);
     let sampled: serde_json::Map<String, Value> = Rule::ALL
         .iter()
         .zip(&numbers.sampled_out)
@@ -80,4 +48,47 @@ pub(super) fn render(served: &Served) -> Value {
             "failed": numbers.checkpoint_failures.get(),
         },
     })
+}
+
+/// The files with most undelivered bytes, and how many more there are.
+fn files(served: &Served) -> (Vec<Value>, usize) {
+    let (files, left_out) = served.shared.control.files();
+    let files = files
+        .into_iter()
+        .map(|file| {
+            json!({
+                "path": file.path,
+                "input": file.input,
+                "size": file.size,
+                "read": file.offset,
+                "delivered": file.committed,
+                "deleted": file.deleted,
+                "possible_loss_bytes": file.possible_loss_bytes,
+            })
+        })
+        .collect();
+    (files, left_out)
+}
+
+fn sinks(served: &Served) -> Vec<Value> {
+    let numbers = &served.shared.numbers;
+    numbers
+        .sinks()
+        .iter()
+        .map(|sink| {
+            let failing = sink.failing().map(
+                |(since, reason)| json!({"seconds": since.elapsed().as_secs(), "reason": reason}),
+            );
+            json!({
+                "name": sink.name,
+                "sent": sink.sent.get(),
+                "in_flight": sink.in_flight.get(),
+                "quarantined": sink.quarantined.get(),
+                "oversize": sink.oversize.get(),
+                "requests": sink.requests.get(),
+                "failures": sink.failures.get(),
+                "failing": failing,
+            })
+        })
+        .collect()
 }

@@ -13,14 +13,14 @@ fn wrong(text: &str, expected: &Expect) {
 #[test]
 fn every_mistake_of_a_file_is_told_with_its_line_and_what_was_meant() {
     wrong(
-        "state_dri: /x\nmemory_max_bytes: 1Ki\ninputs:\n  - type: file\n  - type: files\n    paths: [var/log/*.log]\n    parsr: json\n    parsers: [jsn]\nsinks:\n  - type: otlp_http\n    endpoint: collector:4318\n  - type: kafka\n  - type: stdout\n    batch: 5\n",
+        "state_dri: /x\nmemory_max_bytes: 1Ki\ninputs:\n  - type: file\n  - type: files\n    paths: [var/log/*.log]\n    parsrs: json\n    parsers: [jsn]\nsinks:\n  - type: otlp_http\n    endpoint: collector:4318\n  - type: kafka\n  - type: stdout\n    batch: 5\n",
         &expect![[r#"
             agent.yaml:1: unknown field `state_dri`; did you mean `state_dir`?
             agent.yaml:2: `memory_max_bytes` must be a size from 8 MiB to 16 GiB, not `1Ki`
             agent.yaml:4: `inputs[0].type` must be one of files, kubernetes, journald, not `file`; did you mean `files`?
             agent.yaml:6: `inputs[1].paths` must begin with `/`, not as `var/log/*.log`
-            agent.yaml:7: unknown field `inputs[1].parsr`; did you mean `parser`?
-            agent.yaml:8: `inputs[1].parser` must be one of auto, none, json, logfmt, regex, access, syslog, klog, not `jsn`; did you mean `json`?
+            agent.yaml:7: unknown field `inputs[1].parsrs`; did you mean `parsers`?
+            agent.yaml:8: no parser is called `jsn`; did you mean `json`?
             agent.yaml:11: `sinks[0].endpoint`: `the address` is no address with http or https and a host
             agent.yaml:12: there is no sink `kafka`: send OTLP to an OpenTelemetry Collector with a Kafka exporter
             agent.yaml:14: `sinks[2].batch` must be a map, this is a single value"#]],
@@ -32,14 +32,14 @@ fn what_contradicts_itself_is_told() {
     wrong(
         "inputs:\n  - type: files\n    paths: [/a]\n    pattern: 'x'\n    multiline: {presets: [go], first_line: '('}\nredaction:\n  rules: [nonsense]\n  patterns:\n    - {name: a, pattern: x}\nsinks:\n  - type: loki\n    endpoint: http://loki.example.com\n    bearer_file: /t\n    headers: {Authorization: CANARY}\n    tls: {cert_file: /c}\n  - type: stdout\n    name: loki-0\n  - type: stdout\n    name: ../x\n",
         &expect![[r#"
-            agent.yaml:4: `inputs[0].pattern` needs parser: regex
-            agent.yaml:5: `inputs[0].multiline.first_line`: error: unclosed group
-            agent.yaml:5: `inputs[0].multiline` needs exactly one of preset, first_line and continuation
-            agent.yaml:8: a redaction rule needs exactly one of find, pattern and fields
-            agent.yaml:11: `sinks[0].endpoint` must be https: what proves who we are would be readable on the way
-            agent.yaml:13: the header `Authorization` holds a secret: name a file with it under headers_from_files
-            agent.yaml:14: `sinks[0].tls` needs both cert_file and key_file, or neither
-            agent.yaml:18: `sinks[2].name` must have at most 63 letters, digits, `-` and `_`, not `../x`"#]],
+            agent.yaml:4: `inputs[0].pattern` and the parser `regex` need each other
+            agent.yaml:5: `inputs[0].multiline.presets` or `first_line` is needed, and not both
+            agent.yaml:7: no redaction rule is called `nonsense`; there are email, credit-card, ipv4, ipv6, bearer, jwt
+            agent.yaml:12: `sinks[0].endpoint` must be https: what proves who we are would be readable on the way
+            agent.yaml:14: the header `Authorization` holds a secret: name a file with it under headers_from_files
+            agent.yaml:15: `sinks[0].tls` needs both cert_file and key_file, or neither
+            agent.yaml:17: two sinks have the name `loki-0`
+            agent.yaml:19: `sinks[2].name` must have at most 63 letters, digits, `-` and `_`, not `../x`"#]],
     );
 }
 

@@ -8,7 +8,7 @@ use super::sources::Sources;
 use crate::config::Sink;
 use crate::journal::Journals;
 use crate::numbers::SinkNumbers;
-use crate::sink::Moves;
+use crate::sink::{Moves, Swap};
 use host::tail::{Head, Identity, Marker, Resume, Tailer};
 use pipeline::ledger::FileId;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 use store::{Checkpoint, Entry, FileRecord, State};
 use tokio_util::sync::CancellationToken;
 
+/// A checkpoint is due, whatever the time, when as many bytes were delivered since the last one:
+/// a crash repeats no more than these and what is on its way (R19).
+pub(crate) const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// The pause after a checkpoint that could not be written.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -27,6 +30,7 @@ pub(crate) struct SinkHandle {
     pub(crate) sink: Sink,
     pub(crate) moves: Arc<Moves>,
     pub(crate) numbers: Arc<SinkNumbers>,
+    pub(crate) swap: Arc<Swap>,
     pub(crate) abandon: CancellationToken,
     pub(crate) thread: Option<JoinHandle<()>>,
 }
@@ -42,6 +46,9 @@ pub(crate) struct Books {
     waiting: Vec<u32>,
     dirty: bool,
     next: Instant,
+    /// Bytes that were delivered and are not written down.
+    unwritten: u64,
+    failed: bool,
     moved: Vec<(FileId, u64)>,
 }
 
@@ -63,6 +70,8 @@ impl Books {
             waiting: Vec::new(),
             dirty: false,
             next: Instant::now(),
+            unwritten: 0,
+            failed: false,
             moved: Vec::new(),
         }
     }
@@ -115,6 +124,7 @@ impl Core {
             let Some(source) = self.sources.get_mut(*slot) else { return false };
             let lowest = source.lowest();
             if lowest > source.committed {
+                books.unwritten += lowest - source.committed;
                 source.committed = lowest;
                 books.dirty = true;
                 if !journals.commit(*slot, lowest) {
@@ -145,7 +155,9 @@ impl Core {
 
     /// When a checkpoint is to be written.
     pub(crate) fn checkpoint_due(&self) -> Option<Instant> {
-        self.books.dirty.then_some(self.books.next)
+        let books = &self.books;
+        let full = books.unwritten >= WINDOW_BYTES && !books.failed;
+        books.dirty.then(|| if full { Instant::now() } else { books.next })
     }
 
     /// Writes a checkpoint when one is due.
@@ -167,11 +179,12 @@ impl Core {
         let books = &mut self.books;
         match books.checkpoint.save(&books.state, entries) {
             Ok(_) => {
-                books.dirty = false;
+                (books.dirty, books.failed, books.unwritten) = (false, false, 0);
                 books.next = Instant::now() + books.interval;
                 self.numbers.checkpoints.add(1);
             }
             Err(error) => {
+                books.failed = true;
                 books.next = Instant::now() + FAILURE_PAUSE;
                 self.numbers.checkpoint_failures.add(1);
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

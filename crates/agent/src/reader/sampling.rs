@@ -150,6 +150,5 @@ fn rule(rate: &crate::config::KeyRate) -> Option<RateRule> {
     let burst = u16::try_from(rate.lines_per_second).ok()?;
     let one_in = (100.0 / rate.keep_percent).round();
     let most = f64::from(pipeline::sampling::rate::RULE_MAX);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
     RateRule::new(burst, one_in.clamp(1.0, most) as u16)
 }

@@ -117,6 +117,17 @@ fn journals(config: &Config) -> Vec<&crate::config::Input> {
 /// Ends the sinks that are gone or differ, and starts those that are new.
 fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
     let wanted: Vec<_> = fresh.sinks.iter().map(|sink| within_memory(sink, fresh)).collect();
+    // A sink that keeps its name and format goes on with another server: what is under way is
+    // not lost, and not delivered twice.
+    for known in running.iter_mut().filter(|known| !wanted.contains(&known.sink)) {
+        let heir = wanted.iter().find(|sink| {
+            sink.name == known.sink.name && crate::sink::same_format(&sink.kind, &known.sink.kind)
+        });
+        if let Some(heir) = heir {
+            known.swap.set(heir.clone());
+            known.sink = heir.clone();
+        }
+    }
     running.retain(|known| {
         let stays = wanted.contains(&known.sink);
         if !stays {

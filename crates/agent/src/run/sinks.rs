@@ -9,7 +9,7 @@ use crate::config::{Config, Sink, SinkKind};
 use crate::numbers::{Numbers, SinkNumbers};
 use crate::reader::SinkHandle;
 use crate::say::Say;
-use crate::sink::{self, Letterbox, SinkTask};
+use crate::sink::{self, Letterbox, SinkTask, Swap};
 use pipeline::ring::{Mode, Subscriber};
 use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -67,19 +67,22 @@ impl Spawner {
     pub(crate) fn one(&self, sink: &Sink) -> Result<SinkHandle, AgentError> {
         let numbers = Arc::new(SinkNumbers::new(&sink.name));
         let (moves, abandon) = (Arc::default(), CancellationToken::new());
+        let swap = Arc::<Swap>::default();
         let task = SinkTask {
             sink: sink.clone(),
             consumer: self.subscriber.subscribe(Mode::Lossless),
             moves: Arc::clone(&moves),
             numbers: numbers.clone(),
             letterbox: self.letterbox.clone(),
+            swap: swap.clone(),
             abandon: abandon.clone(),
             closed_output: self.closed_output.clone(),
             say: self.say.clone(),
         };
         let thread = sink::start(task)
             .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
-        Ok(SinkHandle { sink: sink.clone(), moves, numbers, abandon, thread: Some(thread) })
+        let thread = Some(thread);
+        Ok(SinkHandle { sink: sink.clone(), moves, numbers, swap, abandon, thread })
     }
 
     /// Makes the sinks known to those who ask for numbers.

@@ -12,12 +12,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Holds the words behind `orlop agent`, one a line, in the process that plays the agent.
-pub const WORDS: &str = "ORLOP_TEST_AGENT_WORDS";
+pub(crate) const WORDS: &str = "ORLOP_TEST_AGENT_WORDS";
 /// The longest wait for anything; only a failing test reaches it.
-pub const WAIT: Duration = Duration::from_secs(120);
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
 
 /// What the process that plays the agent does: run, and end with the exit code.
-pub fn play() {
+pub(crate) fn play() {
     let Ok(words) = std::env::var(WORDS) else { return };
     let words: Vec<std::ffi::OsString> = words.lines().map(Into::into).collect();
     let build = model::Build {
@@ -40,21 +40,21 @@ pub fn play() {
 }
 
 /// A folder with a config, state and logs.
-pub struct Desk {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Desk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a config; `DIR` in it is the folder.
-    pub fn config(&self, text: &str) {
+    pub(crate) fn config(&self, text: &str) {
         let dir = self.dir.path().to_str().unwrap();
         let text = format!("state_dir: {dir}/state\nlisten: off\n{}", text.replace("DIR", dir));
         let fresh = self.path("agent.yaml.new");
@@ -62,7 +62,7 @@ impl Desk {
         std::fs::rename(fresh, self.path("agent.yaml")).unwrap();
     }
 
-    pub fn append(&self, name: &str, text: &str) {
+    pub(crate) fn append(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut options = std::fs::OpenOptions::new();
@@ -71,7 +71,7 @@ impl Desk {
     }
 
     /// Starts the agent with the config.
-    pub fn start(&self) -> Agent {
+    pub(crate) fn start(&self) -> Agent {
         let config = self.path("agent.yaml");
         let agent = Agent::start(&["run", "--config", config.to_str().unwrap()]);
         agent.until_status(&self.path("state"), |_| true);
@@ -80,7 +80,7 @@ impl Desk {
 }
 
 /// Runs a command of the agent to its end: exit code, stdout, stderr.
-pub fn ran(words: &[&str]) -> (i32, String, String) {
+pub(crate) fn ran(words: &[&str]) -> (i32, String, String) {
     let output = command(words).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
@@ -94,39 +94,39 @@ fn command(words: &[&str]) -> Command {
 }
 
 /// A running agent; killed when the test ends early.
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
 }
 
 impl Agent {
-    pub fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         let child = command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
     /// Ends it in good order and gives its exit code.
-    pub fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         self.signal(Signal::TERM);
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
     /// Ends it without a chance to write anything down.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Waits until its status says so.
-    pub fn until_status(
+    pub(crate) fn until_status(
         &self,
         state: &Path,
         well: impl Fn(&serde_json::Value) -> bool,
@@ -144,7 +144,7 @@ impl Agent {
     }
 
     /// Kilobytes of memory that it has now.
-    pub fn rss_kb(&self) -> u64 {
+    pub(crate) fn rss_kb(&self) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -159,7 +159,7 @@ impl Drop for Agent {
 }
 
 /// Asks an agent through its socket.
-pub fn ask(state: &Path, path: &str) -> Option<String> {
+pub(crate) fn ask(state: &Path, path: &str) -> Option<String> {
     let mut stream = std::os::unix::net::UnixStream::connect(state.join("agent.sock")).ok()?;
     stream.set_read_timeout(Some(WAIT)).ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
@@ -174,10 +174,10 @@ fn status(state: &Path) -> Option<serde_json::Value> {
 }
 
 /// How a sink answers a request, by its number and the records in it.
-pub type Answer = Box<dyn Fn(usize, &[String]) -> Reply + Send + Sync>;
+pub(crate) type Answer = Box<dyn Fn(usize, &[String]) -> Reply + Send + Sync>;
 
 /// One answer.
-pub enum Reply {
+pub(crate) enum Reply {
     /// A status; with 200 the records count.
     Status(u16),
     /// These bytes, then the connection is closed.
@@ -194,17 +194,17 @@ struct Taken {
 }
 
 /// A server of OTLP over HTTP that counts what it took.
-pub struct Sink {
-    pub address: SocketAddr,
+pub(crate) struct Sink {
+    pub(crate) address: SocketAddr,
     taken: Arc<Taken>,
 }
 
 impl Sink {
-    pub fn start(answer: Answer) -> Self {
+    pub(crate) fn start(answer: Answer) -> Self {
         Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
     }
 
-    pub fn at(listener: TcpListener, answer: Answer) -> Self {
+    pub(crate) fn at(listener: TcpListener, answer: Answer) -> Self {
         let address = listener.local_addr().unwrap();
         let taken = Arc::new(Taken::default());
         let (shared, answer) = (taken.clone(), Arc::new(answer));
@@ -218,16 +218,16 @@ impl Sink {
     }
 
     /// How often each body was taken.
-    pub fn bodies(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn bodies(&self) -> BTreeMap<String, usize> {
         self.taken.bodies.lock().unwrap().clone()
     }
 
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.taken.requests.load(Ordering::SeqCst)
     }
 
     /// Waits until so many different bodies were taken.
-    pub fn until(&self, number: usize) {
+    pub(crate) fn until(&self, number: usize) {
         let bodies = self.taken.bodies.lock().unwrap();
         let (bodies, _) = self
             .taken
@@ -237,7 +237,7 @@ impl Sink {
         assert!(bodies.len() >= number, "{} of {number} came", bodies.len());
     }
 
-    pub fn until_requests(&self, number: usize) {
+    pub(crate) fn until_requests(&self, number: usize) {
         let end = Instant::now() + WAIT;
         while self.requests() < number {
             assert!(Instant::now() < end, "{} of {number} requests came", self.requests());

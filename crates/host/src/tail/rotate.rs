@@ -13,6 +13,7 @@ use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Tailer};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ impl Tailer {
         let (path, identity) = (Arc::clone(&file.path), file.identity);
         let beside = file.homes.first().and_then(|home| {
             let dir = self.dirs.get(home.directory as usize)?.as_ref()?;
-            Some(dir.path.join(std::ffi::OsStr::from_bytes(&home.name)))
+            Some(dir.path.join(OsStr::from_bytes(&home.name)))
         });
         let open = |at: &Path| peek(at).filter(|(_, found, _)| found.same(&identity));
         let found = beside.and_then(|at| open(&at)).or_else(|| {
@@ -389,9 +390,12 @@ impl Tailer {
             let found = by_inode.get(&record.identity.inode).cloned();
             let opened = found.and_then(|at| peek(&at).map(|opened| (at, opened)));
             match opened {
-                // It is where it was, so it is no longer meant.
-                Some((at, (_, identity, _)))
-                    if *at == *record.path && record.identity.same(&identity) =>
+                // It is where it was, so it is no longer meant; unless a rotation gave it this name
+                // before an earlier start, which then had no time to read it to its end.
+                Some((at, (_, identity, stat)))
+                    if *at == *record.path
+                        && record.identity.same(&identity)
+                        && !(record.offset < stat.stx_size && self.was_meant(&at)) =>
                 {
                     self.keep_dormant(record, now);
                 }
@@ -412,6 +416,20 @@ impl Tailer {
         for record in rewritten {
             self.look_for_copy(&record, now);
         }
+    }
+
+    /// Whether the name without what a rotation appends is one that the inputs mean.
+    fn was_meant(&self, path: &Path) -> bool {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let stem = stem(name.as_encoded_bytes());
+        if stem.len() == name.len() {
+            return false;
+        }
+        let before = parent.join(OsStr::from_bytes(stem));
+        self.inputs.iter().any(|input| {
+            input.include.iter().any(|pattern| pattern.matches(&before))
+                && !input.exclude.iter().any(|pattern| pattern.matches(&before))
+        })
     }
 
     /// Keeps a record for a while: what it is of may come back.
