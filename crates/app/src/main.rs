@@ -37,11 +37,18 @@ const AGENT: &str = "agent";
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let exit = match picked(&arguments) {
+        Some((_, [word])) if word == "--version" || word == "-V" => version(),
         Some((CONTROLLER, rest)) => controller(rest),
         Some((_, rest)) => agent(rest),
         None => workstation(&arguments),
     };
     exit.into()
+}
+
+/// What a binary of one plane says of itself; the workstation has more ways to ask.
+fn version() -> Exit {
+    let _ = writeln!(std::io::stdout().lock(), "{}", BUILD.line());
+    Exit::Clean
 }
 
 /// The plane that the line is for, unless it is the workstation, and what is left for it.

@@ -25,4 +25,11 @@ impl Build {
     pub fn short_commit(&self) -> &'static str {
         self.commit.get(..12).unwrap_or(self.commit)
     }
+
+    /// What `--version` prints, without a line feed: version, commit, features.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let features = self.features.join(", ");
+        format!("orlop {} ({}; {features})", self.version, self.short_commit())
+    }
 }

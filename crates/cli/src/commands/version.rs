@@ -26,7 +26,7 @@ struct VersionArgs {
 
 /// The one line of `--version`.
 pub(crate) fn line(build: &Build) -> String {
-    format!("orlop {} ({}; {})\n", build.version, build.short_commit(), build.features.join(", "))
+    format!("{}\n", build.line())
 }
 
 fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {

@@ -53,9 +53,10 @@ fn subject(
     program: PathBuf,
     version: &[&str],
 ) -> anyhow::Result<Subject> {
-    let text = workspace::output(Command::new(&program).args(version))?;
-    let version = text.lines().next().unwrap_or_default().trim().to_owned();
-    Ok(Subject { name, version, kind, program })
+    let mut subject = Subject { name, version: String::new(), kind, program };
+    let text = workspace::output(subject.program().args(version))?;
+    text.lines().next().unwrap_or_default().trim().clone_into(&mut subject.version);
+    Ok(subject)
 }
 
 /// rsyslog of this Debian, unpacked and not installed: its package starts a service.
@@ -81,21 +82,33 @@ fn rsyslog() -> anyhow::Result<PathBuf> {
 }
 
 impl Subject {
+    /// Its program; that of a package that was only unpacked finds its libraries there.
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if self.kind == Kind::Rsyslog {
+            command.env("LD_LIBRARY_PATH", self.libraries());
+        }
+        command
+    }
+
+    fn libraries(&self) -> PathBuf {
+        let root = self.program.ancestors().nth(3).unwrap_or(Path::new("/"));
+        root.join("usr/lib/x86_64-linux-gnu")
+    }
+
     /// The command that runs it with the config at `config`.
     pub(super) fn command(&self, config: &Path, state: &Path) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = self.program();
         match self.kind {
             Kind::Orlop => {
-                command.args(["agent", "run", "--listen", "off", "--config"]).arg(config);
+                // Called `orlop-agent`, it is the agent.
+                command.args(["run", "--listen", "off", "--config"]).arg(config);
             }
             Kind::Collector => {
                 command.arg("--config").arg(config);
             }
             Kind::Rsyslog => {
-                let root = self.program.ancestors().nth(3).unwrap_or(Path::new("/"));
-                let libraries = root.join("usr/lib/x86_64-linux-gnu");
-                command.env("LD_LIBRARY_PATH", &libraries);
-                command.arg("-n").arg("-M").arg(libraries.join("rsyslog")).arg("-i");
+                command.arg("-n").arg("-M").arg(self.libraries().join("rsyslog")).arg("-i");
                 command.arg(state.join("pid")).arg("-f").arg(config);
             }
         }
