@@ -67,8 +67,11 @@ fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_it
     desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
     let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
     for round in 0..points {
+        // A file that was never seen under its name could not be known under another one.
+        let (from, middle) = (round * per_round, round * per_round + per_round / 2);
+        desk.append("logs/a.log", &lines(from, middle));
         let agent = desk.start();
-        desk.append("logs/a.log", &lines(round * per_round, (round + 1) * per_round));
+        desk.append("logs/a.log", &lines(middle, from + per_round));
         if round % 3 == 0 {
             // Every third time the file is renamed out of the patterns and begun anew.
             let from = desk.path("logs/a.log");

@@ -74,7 +74,10 @@ impl Desk {
     pub(crate) fn start(&self) -> Agent {
         let config = self.path("agent.yaml");
         let agent = Agent::start(&["run", "--config", config.to_str().unwrap()]);
-        agent.until_status(&self.path("state"), |_| true);
+        // Then it has found its files and written down which there are.
+        agent.until_status(&self.path("state"), |status| {
+            !status["not_ready"].as_str().is_some_and(|reason| reason.contains("starting"))
+        });
         agent
     }
 }
