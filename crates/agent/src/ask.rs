@@ -131,6 +131,7 @@ fn printable(text: &str) -> String {
 }
 
 /// `orlop agent tap`.
+#[expect(clippy::disallowed_methods, reason = "a view for people is renewed at a pace")]
 pub(crate) fn tap(place: &Place, options: &TapOptions) -> Result<Exit, AgentError> {
     let socket = socket(place)?;
     let mut path = format!("/tap?session={}&stage={}", std::process::id(), options.stage.name());

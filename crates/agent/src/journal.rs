@@ -210,6 +210,7 @@ struct Follower {
 }
 
 impl Follower {
+    #[expect(clippy::disallowed_methods, reason = "the pause before the program is tried again")]
     fn run(mut self) {
         let mut pause = PAUSES.0;
         while !self.stop.load(Ordering::Acquire) {

@@ -191,7 +191,7 @@ impl Reader {
         self.core.close_ring();
         while !self.core.sinks_ended() && Instant::now() < deadline && !self.control.hurried() {
             self.core.collect(&mut self.tailer, &mut self.journals);
-            std::thread::sleep(PACE);
+            self.tailer.pause(PACE);
         }
         let delivered = handed_on && self.core.sinks_ended();
         self.core.abandon_sinks();

@@ -67,16 +67,20 @@ fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_it
     desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
     let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
     for round in 0..points {
+        let before = sink.requests();
+        // A file that was never seen under its name could not be known under another one.
+        let (from, middle) = (round * per_round, round * per_round + per_round / 2);
+        desk.append("logs/a.log", &lines(from, middle));
         let agent = desk.start();
-        desk.append("logs/a.log", &lines(round * per_round, (round + 1) * per_round));
+        desk.append("logs/a.log", &lines(middle, from + per_round));
         if round % 3 == 0 {
-            // Every third time the file is renamed away and begun anew.
+            // Every third time the file is renamed out of the patterns and begun anew.
             let from = desk.path("logs/a.log");
-            std::fs::rename(from, desk.path(&format!("logs/a-{round}.log"))).unwrap();
+            std::fs::rename(from, desk.path(&format!("logs/a.log.{round}"))).unwrap();
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let requests = sink.requests() + usize::try_from(random >> 60).unwrap();
-        sink.until_requests(requests);
+        // The lines of a round make fifteen requests at least.
+        sink.until_requests(before + usize::try_from(random >> 60).unwrap());
         agent.kill();
     }
     let agent = desk.start();
@@ -120,6 +124,54 @@ fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_i
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));
+}
+
+#[test]
+fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arrives() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let desk = Desk::new();
+    let state = desk.path("state");
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         memory_max_bytes: 8Mi\nsinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
+         backoff_max: 100ms\n"
+    ));
+    let written = 200_000;
+    desk.append("logs/a.log", &lines(0, written));
+    let agent = desk.start();
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    agent
+        .until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() > Some(5_000_000));
+    let sink = Sink::at(TcpListener::bind(address).unwrap(), all_well());
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    assert!(sink.bodies().values().all(|times| *times == 1));
+}
+
+#[test]
+fn r26_an_error_brings_the_lines_of_its_trace_back() {
+    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    desk.config(&config(&sink, "sampling: {keep_percent: 0.1, rescue: {window: 1m}}\n"));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let line = |number: usize, trace: &str, level: &str| {
+        format!("{{\"trace_id\":\"{trace}\",\"level\":\"{level}\",\"msg\":\"{trace} {number}\"}}\n")
+    };
+    let other = "4bf92f3577b34da6a3ce929d0e0e4700";
+    for number in 0..100 {
+        desk.append("logs/a.log", &line(number, trace, "info"));
+        desk.append("logs/a.log", &line(number, other, "info"));
+    }
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| status["records"]["read"] == 200);
+    assert!(sink.bodies().len() < 200, "nothing was left out");
+    desk.append("logs/a.log", &line(100, trace, "error"));
+    sink.until(101);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.keys().filter(|body| body.starts_with(trace)).count(), 101);
+    assert_eq!(agent.stop(), 0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Channels against servers that are kind, rude, and of TLS with certificates on both sides.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use http::{HeaderName, HeaderValue, Method, Response};
 use http_body_util::{BodyExt, Full, StreamBody};

@@ -38,6 +38,7 @@ pub(super) fn render(served: &Served) -> Value {
             "deleted_bytes": tail.deleted_bytes,
             "possible_loss_bytes": tail.possible_loss_bytes,
             "dropped_bytes": tail.dropped_bytes,
+            "spilled_bytes": numbers.spilled_bytes.get(),
             "shown": files,
             "left_out": left_out,
         },

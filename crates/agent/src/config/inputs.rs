@@ -183,7 +183,7 @@ impl Multiline {
             None => lines::Multiline::presets(self.presets.iter().map(String::as_str))?,
         };
         let lines = usize::try_from(self.max_lines).unwrap_or(usize::MAX);
-        Ok(made.with_lines(lines).with_pause(nanoseconds(self.timeout))?)
+        made.with_lines(lines).with_pause(nanoseconds(self.timeout))
     }
 }
 

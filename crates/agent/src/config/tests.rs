@@ -57,7 +57,7 @@ fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
 fn the_example_of_the_page_is_valid() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!((config.inputs.len(), config.sinks.len()), (4, 3));
-    assert_eq!(config.sampling.rate.is_some(), true);
+    assert!(config.sampling.rate.is_some());
     assert!(matches!(config.sinks[0].kind, SinkKind::OtlpGrpc(_)));
 }
 

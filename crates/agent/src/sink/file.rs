@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who may read the file: its owner and group. It holds what was logged.
 const MODE: u32 = 0o640;
@@ -91,7 +91,7 @@ fn ends_with_line_feed(file: &File, length: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn numbered(path: &PathBuf, number: u64) -> PathBuf {
+fn numbered(path: &Path, number: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     PathBuf::from(name)

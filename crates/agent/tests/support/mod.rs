@@ -74,7 +74,10 @@ impl Desk {
     pub(crate) fn start(&self) -> Agent {
         let config = self.path("agent.yaml");
         let agent = Agent::start(&["run", "--config", config.to_str().unwrap()]);
-        agent.until_status(&self.path("state"), |_| true);
+        // Then it has found its files and written down which there are.
+        agent.until_status(&self.path("state"), |status| {
+            !status["not_ready"].as_str().is_some_and(|reason| reason.contains("starting"))
+        });
         agent
     }
 }
@@ -139,7 +142,7 @@ impl Agent {
                 return status;
             }
             assert!(Instant::now() < end, "the agent does not come to it: {:?}", status(state));
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
@@ -238,11 +241,11 @@ impl Sink {
     }
 
     pub(crate) fn until_requests(&self, number: usize) {
-        let end = Instant::now() + WAIT;
-        while self.requests() < number {
-            assert!(Instant::now() < end, "{} of {number} requests came", self.requests());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let bodies = self.taken.bodies.lock().unwrap();
+        let few = |_: &mut BTreeMap<String, usize>| self.requests() < number;
+        let waited = self.taken.changed.wait_timeout_while(bodies, WAIT, few).unwrap();
+        drop(waited);
+        assert!(self.requests() >= number, "{} of {number} requests came", self.requests());
     }
 }
 
@@ -267,9 +270,8 @@ fn serve(stream: TcpStream, taken: &Taken, answer: &Answer) {
             for body in bodies {
                 *all.entry(body).or_default() += 1;
             }
-            drop(all);
-            taken.changed.notify_all();
         }
+        taken.changed.notify_all();
         match reply {
             Reply::Status(status) => {
                 let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
