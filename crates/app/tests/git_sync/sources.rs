@@ -126,7 +126,10 @@ fn gitops_16_an_unsigned_commit_is_refused_by_name_and_a_signed_one_is_delivered
     let controller = bed.controller();
     bed.wait("web", ready_reason(), "VerificationFailed");
     let shown = bed.describe("web");
-    assert!(shown.contains(&unsigned[..12]) && shown.contains("signature: Unsigned"), "{shown}");
+    assert!(
+        shown.contains(unsigned.get(..12).unwrap()) && shown.contains("signature: Unsigned"),
+        "{shown}"
+    );
     assert_eq!(bed.get("cm/one", ".data.value"), "");
     let first = signed(&unsigned);
     bed.wait("web", ".status.healthyRevision", &first);
@@ -138,7 +141,7 @@ fn gitops_16_an_unsigned_commit_is_refused_by_name_and_a_signed_one_is_delivered
     let hidden = bed.repository.push(&[("app/one.yaml", text.as_bytes())], "hidden").unwrap();
     signed(&hidden);
     bed.wait("web", ready_reason(), "VerificationFailed");
-    assert!(bed.describe("web").contains(&hidden[..12]), "{}", bed.describe("web"));
+    assert!(bed.describe("web").contains(hidden.get(..12).unwrap()), "{}", bed.describe("web"));
     assert_eq!(bed.get("cm/one", ".data.value"), "a");
     drop(controller);
 }

@@ -13,6 +13,12 @@ fn soak() -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
+/// Lets time pass: what a soak is about.
+#[expect(clippy::disallowed_methods, reason = "a soak waits for nothing to happen")]
+fn rest(time: Duration) {
+    std::thread::sleep(time);
+}
+
 #[test]
 fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
     const KILLS: usize = 3;
@@ -37,7 +43,7 @@ fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
         assert_eq!(bed.get(&format!("cm/{name}"), ".data.value"), "x");
         assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was made again");
         match soak {
-            Some(soak) if began.elapsed() < soak => std::thread::sleep(BETWEEN),
+            Some(soak) if began.elapsed() < soak => rest(BETWEEN),
             None if round < KILLS => {}
             _ => break,
         }
@@ -160,7 +166,7 @@ fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a
     controller.metrics_until("a look", |text| looks(text) > settled);
     proxy.recorder().reset();
     match soak() {
-        Some(soak) => std::thread::sleep(soak),
+        Some(soak) => rest(soak),
         None => drop(controller.metrics_until("looks", |text| looks(text) > settled + LOOKS)),
     }
     let lease = "leases.coordination.k8s.io";

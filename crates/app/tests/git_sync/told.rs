@@ -130,7 +130,11 @@ fn spec(address: &str) -> String {
 }
 
 fn is(kind: &'static str) -> impl Fn(&Heard) -> bool {
-    move |one| one.path == "/hook" && !one.refused && one.json()["type"] == kind
+    move |one| {
+        one.path == "/hook"
+            && !one.refused
+            && one.json().get("type").is_some_and(|told| told == kind)
+    }
 }
 
 #[test]
