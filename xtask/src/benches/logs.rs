@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -352,7 +352,7 @@ mod tests {
     fn the_input_has_as_many_different_lines_as_asked_for() {
         let dir = std::env::temp_dir().join(format!("orlop-bench-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let path: PathBuf = dir.join("a.log");
+        let path = dir.join("a.log");
         write_lines(&path, 1_000, false).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let lines: HashSet<&str> = text.lines().collect();
