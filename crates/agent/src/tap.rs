@@ -204,7 +204,9 @@ fn forget_old(sessions: &mut Vec<Session>, now: Instant) {
 /// are replaced; those of ASCII are escaped by JSON.
 fn text(bytes: &[u8]) -> String {
     let cut = bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes);
-    let odd = |c: char| matches!(c, '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let c1 = |c: char| matches!(c, '\u{80}'..='\u{9f}');
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let odd = |c: char| c1(c) || turns(c);
     let text = String::from_utf8_lossy(cut);
     text.chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
