@@ -200,17 +200,13 @@ fn forget_old(sessions: &mut Vec<Session>, now: Instant) {
     sessions.retain(|session| now.saturating_duration_since(session.polled) < age);
 }
 
-/// What a terminal may obey or turn around: the second control block, marks of direction.
-const ODD: [std::ops::RangeInclusive<u32>; 3] = [0x80..=0x9f, 0x202a..=0x202e, 0x2066..=0x2069];
-
 /// Bytes as text, cut. Control characters beyond ASCII and those that turn the direction of text
 /// are replaced; those of ASCII are escaped by JSON.
 fn text(bytes: &[u8]) -> String {
     let cut = bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes);
-    let odd = |c: char| {
-        let code = u32::from(c);
-        ODD.iter().any(|odd| odd.contains(&code))
-    };
+    let c1 = |c: char| matches!(c, '\u{80}'..='\u{9f}');
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let odd = |c: char| c1(c) || turns(c);
     let text = String::from_utf8_lossy(cut);
     text.chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
