@@ -131,7 +131,7 @@ fn roles() -> Vec<Value> {
 }
 
 /// The allocator of glibc keeps an arena for each thread, and what it once had: lists of large
-/// clusters would stay in memory. One arena that gives back costs a fifth more CPU in a push and
+/// clusters would stay in memory. One arena that gives back costs a third more CPU in a push and
 /// a quarter less memory.
 fn environment() -> Value {
     json!([

@@ -3,11 +3,12 @@
 //! It raises the cluster `demo`, builds and loads the demo's image, serves `examples/demo` from a
 //! local Git server, installs the controller in the cluster and gives it a GitSync. Where pods
 //! cannot run, `orlop sync run` does the same as a process of this host. Then it shows a push
-//! arriving, a change by hand being reverted, and a bad commit being refused with its reason.
-//! `cargo xtask down` undoes it all.
+//! arriving, a change by hand being reverted, a bad commit being refused with its reason, and the
+//! node agent following the demo's pods. `cargo xtask down` undoes it all.
 
 mod agent;
 mod controller;
+mod node_agent;
 
 use super::{Command, UsageError};
 use crate::{static_build, terminal, workspace};
@@ -163,6 +164,11 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
     terminal::step("a bad commit");
     refuse(&target, &served)?;
     done("the bad commit is refused");
+    if target.runs_pods() {
+        terminal::step("what the node agent sees of the demo's pods");
+        node_agent::tap(&target)?;
+        done("the node agent follows the pods");
+    }
 
     terminal::say(format_args!("\n{}", terminal::columns(&times)));
     terminal::say(format_args!("\nall of it took {}", Span(start.elapsed())));
@@ -213,7 +219,9 @@ fn install(target: &Target, served: &Served) -> anyhow::Result<()> {
     let image = static_build::image("orlop", &mut |line| terminal::warn(line))?;
     let cluster = Cluster::attach(DEMO)?.context("the demo's cluster is gone")?;
     cluster.load(&image.archive)?;
-    controller::install(target, served, !image.cached)
+    controller::install(target, served, !image.cached)?;
+    terminal::step("the node agent, on each node");
+    node_agent::install(target, &cluster, !image.cached)
 }
 
 /// The file that remembers the Git server.
@@ -390,13 +398,9 @@ fn answer(target: &Target, wanted: &str) -> anyhow::Result<bool> {
         terminal::warn(format_args!("the Service is not asked: {reason}"));
         return Ok(false);
     }
-    let [namespace, service] = SERVICE;
-    let mut kubectl = target.kubectl();
-    kubectl.args(["-n", namespace, "get"]);
-    kubectl.args(["service", service, "-o", "jsonpath={.spec.clusterIP}"]);
-    let address = workspace::output(&mut kubectl)?;
+    let address = address(target)?;
     let found = wait::until(ANSWER_LIMIT, || {
-        let text = ask(address.trim()).unwrap_or_default();
+        let text = ask(&address).unwrap_or_default();
         Ok::<_, std::convert::Infallible>(text.contains(wanted).then_some(text))
     })?;
     let Some(text) = found else {
@@ -405,6 +409,15 @@ fn answer(target: &Target, wanted: &str) -> anyhow::Result<bool> {
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     terminal::say(format_args!("$ curl http://{address}/\n{}", body.trim_end()));
     Ok(true)
+}
+
+/// The cluster address of the Service.
+fn address(target: &Target) -> anyhow::Result<String> {
+    let [namespace, service] = SERVICE;
+    let mut kubectl = target.kubectl();
+    kubectl.args(["-n", namespace, "get", "service", service]);
+    kubectl.args(["-o", "jsonpath={.spec.clusterIP}"]);
+    Ok(workspace::output(&mut kubectl)?.trim().to_owned())
 }
 
 /// One request to port 80, the whole answer as text.

@@ -89,7 +89,8 @@ struct Owner {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
-    containers: Vec<SpecContainer>,
+    // Null in a bookmark.
+    containers: Option<Vec<SpecContainer>>,
     init_containers: Option<Vec<SpecContainer>>,
 }
 
@@ -147,9 +148,9 @@ impl PodBody {
         let ids = status.container_statuses.into_iter().chain(status.init_container_statuses);
         let mut ids: BTreeMap<String, String> =
             ids.flatten().map(|status| (status.name, status.container_id)).collect();
-        let declared =
-            self.spec.containers.into_iter().chain(self.spec.init_containers.into_iter().flatten());
+        let declared = self.spec.containers.into_iter().chain(self.spec.init_containers);
         let containers = declared
+            .flatten()
             .take(CONTAINERS_MAX)
             .map(|one| Container {
                 id: bare_id(&ids.remove(&one.name).unwrap_or_default()),
@@ -261,6 +262,15 @@ mod tests {
         let mut value = pod();
         value["metadata"]["annotations"] = json!({CONFIG_HASH: "h1"});
         assert_eq!(read(&value, &Wanted::default()).unwrap().uid, "h1");
+    }
+
+    #[test]
+    fn r27_a_bookmark_as_an_api_server_writes_it_is_read() {
+        let line = br#"{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":
+            {"resourceVersion":"1200"},"spec":{"containers":null},"status":{}}}"#;
+        let event: EventBody = serde_json::from_slice(line).unwrap();
+        assert_eq!(event.kind, "BOOKMARK");
+        assert_eq!(event.object.metadata.resource_version, "1200");
     }
 
     #[test]

@@ -36,6 +36,13 @@ impl<'a> Node<'a> {
         self.place().name()
     }
 
+    /// The folder of its pods' logs, as the kubelet lays them out; other nodes have it at
+    /// `/var/log/pods`.
+    #[must_use]
+    pub fn pod_logs(&self) -> std::path::PathBuf {
+        self.record.place_dir(self.place()).join("pod-logs")
+    }
+
     /// Ends everything on the node at once, as when its power is cut.
     ///
     /// # Errors
