@@ -10,8 +10,9 @@ fn version_tells_release_commit_and_planes_and_more_as_json() {
     let line = desk.run(&["--version"]);
     assert_eq!((line.code, line.stderr.as_str()), (Some(0), ""));
     assert!(line.stdout.starts_with("orlop 0.1.0 ("), "{}", line.stdout);
-    assert!(line.stdout.ends_with("; cli, controller)\n"), "{}", line.stdout);
+    assert!(line.stdout.ends_with("; cli, controller, agent)\n"), "{}", line.stdout);
     assert_eq!(desk.run(&["-V"]).stdout, line.stdout);
+    assert_eq!(desk.run(&["agent", "--version"]).stdout, line.stdout);
     let json: serde_json::Value =
         serde_json::from_str(&desk.run(&["version", "-o", "json"]).stdout).unwrap();
     for key in ["version", "commit", "features", "rustc", "profile", "target"] {
@@ -101,7 +102,7 @@ fn a_mistake_on_the_command_line_ends_in_64_and_says_what_was_meant() {
         exit: 64
         --- stdout
         --- stderr
-        error: this build has no `snyc`; it has: sync, help, completions, man, version, controller
+        error: this build has no `snyc`; it has: sync, help, completions, man, version, controller, agent
           hint: did you mean `orlop sync`?
     "]]
     .assert_eq(&desk.run(&["snyc"]).show());
