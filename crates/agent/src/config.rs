@@ -1,7 +1,7 @@
 //! The agent's config file: one YAML document → what is valid, or every mistake in it at once,
 //! each with its line and with what was probably meant.
 //!
-//! Two stages: [`yaml`] reads the text as a tree with places, [`read`] asks it for fields. The
+//! Two stages: `yaml` reads the text as a tree with places, `read` asks it for fields. The
 //! fields, their defaults and bounds are listed in [`reference::FIELDS`], from which the page in
 //! `docs/reference/` is made; a test holds both equal. No secret has a place in the file: it names
 //! the files that hold them.

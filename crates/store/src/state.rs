@@ -15,7 +15,15 @@ const LOCK: &str = "lock";
 pub struct State {
     path: PathBuf,
     directory: OwnedFd,
-    _lock: OwnedFd,
+    lock: OwnedFd,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Closing would not do: a process that is being started by another thread has the lock
+        // too, until it becomes another program.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 impl State {
@@ -35,7 +43,7 @@ impl State {
         let lock = openat(&directory, LOCK, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| failed(errno.into()))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), directory, _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), directory, lock }),
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { path: path.to_owned() }),
             Err(errno) => Err(failed(errno.into())),
         }

@@ -26,7 +26,7 @@ const CLUSTER: &str = "test";
 /// Control planes of single tests are called this, a process number and a counter.
 const PRIVATE_PREFIX: &str = "private-";
 /// The planes that are also built alone.
-const PLANES: [&str; 2] = ["cli", "controller"];
+const PLANES: [&str; 3] = ["cli", "controller", "agent"];
 /// Tells testkit to raise no cluster.
 const NO_CLUSTER_VARIABLE: &str = "ORLOP_NO_CLUSTER";
 /// A cluster that the person brings.

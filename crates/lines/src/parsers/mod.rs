@@ -1,4 +1,4 @@
-//! The parsers, one file each, and their table. A parser is told a line and fills a [`Draft`]; it
+//! The parsers, one file each, and their table. A parser is told a line and fills a `Draft`; it
 //! says whether the line is of its format. When it is not, what it wrote is forgotten.
 
 mod access;
