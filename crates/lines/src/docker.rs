@@ -5,7 +5,7 @@
 
 use crate::json::scan::Index;
 use crate::json::text::unescape;
-use crate::json::walk::{self, Kind, Token};
+use crate::json::walk::{self, Kind};
 use crate::time;
 
 /// One entry of a container's log; its content was written to the caller's buffer.
@@ -21,20 +21,19 @@ pub(crate) fn parse(line: &str, index: &mut Index, content: &mut String) -> Opti
     content.clear();
     let mut entry = Entry::default();
     let (mut log, mut stream) = (None, None);
-    index.scan(line.as_bytes())?;
-    walk::object(line, index, |key, value| {
-        let text = line.get(value.start..value.end).unwrap_or_default();
-        match line.get(key.start..key.end) {
-            Some("log") => log = Some(value),
-            Some("stream") if value.kind == Kind::Plain => stream = Some(text),
-            Some("time") => entry.time = time::any(text).unwrap_or(0),
+    walk::object(line, index, |member: walk::Member| {
+        let text = member.value.text(line);
+        match member.key.text(line) {
+            "log" => log = Some((member.value.kind, text)),
+            "stream" if member.value.kind == Kind::Plain => stream = Some(text),
+            "time" => entry.time = time::any(text).unwrap_or(0),
             _ => {}
         }
     })?;
-    let Token { kind, start, end } = log?;
+    let (kind, text) = log?;
     match kind {
-        Kind::Plain => content.push_str(line.get(start..end)?),
-        Kind::Escaped => unescape(line.get(start..end)?, content)?,
+        Kind::Plain => content.push_str(text),
+        Kind::Escaped => unescape(text, content)?,
         _ => return None,
     }
     entry.stderr = stream == Some("stderr");

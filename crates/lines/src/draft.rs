@@ -5,7 +5,7 @@
 
 use crate::json::scan::Index;
 use crate::meaning;
-use crate::options::{Body, Keep, Options, ROLES, Role};
+use crate::options::{Body, Keep, Options, ROLES, Role, Shape};
 use crate::record::{Flags, Record, Records, Span, Value, narrow};
 use crate::time;
 
@@ -15,7 +15,7 @@ pub const FIELDS_MAX: usize = 256;
 /// Memory that parsers use again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// Marks of a JSON line.
+    /// What the scanner of JSON found.
     pub(crate) index: Index,
     /// Decoded texts of one field.
     pub(crate) key: String,
@@ -37,11 +37,28 @@ pub(crate) enum Raw<'t> {
     Json(Span),
 }
 
+impl Raw<'_> {
+    /// The value of a field; a text that is not in the arena yet is written there.
+    #[inline]
+    pub(crate) fn value(self, block: &mut Records) -> Value {
+        match self {
+            Self::Text(_, Some(span)) => Value::Str(span),
+            Self::Text(text, None) => Value::Str(block.push_text(text)),
+            Self::Number(digits, whole, span) => number(digits, whole, span),
+            Self::Bool(value) => Value::Bool(value),
+            Self::Null => Value::Null,
+            Self::Json(span) => Value::Json(span),
+        }
+    }
+}
+
 /// What a field is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     role: Role,
     name: u8,
+    /// A part of its name's hash.
+    spread: u8,
 }
 
 impl Wanted {
@@ -75,19 +92,28 @@ impl<'a> Draft<'a> {
         block: &'a mut Records,
         scratch: &'a mut Scratch,
     ) -> Self {
+        // What a full arena did not take is not there.
+        let line = line.get(..record.line.len as usize).unwrap_or_default();
         Self { line, record, options, block, scratch, filled: [0; ROLES], seen: [0; 4] }
     }
 
     /// The arena's span of a part of the line.
     #[inline]
     pub(crate) fn span(&self, start: usize, end: usize) -> Span {
+        self.record.line.part(narrow(start), narrow(end))
+    }
+
+    /// The arena's span of a part of the line that is already counted in 32 bits.
+    #[inline]
+    pub(crate) fn place(&self, start: u32, end: u32) -> Span {
         self.record.line.part(start, end)
     }
 
     /// A part of the line as text, with its span.
     #[inline]
     pub(crate) fn text(&self, start: usize, end: usize) -> Raw<'a> {
-        Raw::Text(self.line.get(start..end).unwrap_or_default(), Some(self.span(start, end)))
+        let span = self.span(start, end);
+        Raw::Text(self.line.get(start..end).unwrap_or_default(), Some(span))
     }
 
     /// Where a part of the line begins in it. The part must be a slice of the line.
@@ -106,28 +132,34 @@ impl<'a> Draft<'a> {
     /// What a field of this name is for; `None` when nobody wants it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    pub(crate) fn wants(&self, key: &str) -> Option<Wanted> {
-        match self.options.role(key) {
-            Some((role, name)) => Some(Wanted { role, name }),
-            None if self.options.keep == Keep::All => Some(Wanted { role: Role::Kept, name: 0 }),
+    pub(crate) fn wants(&self, key: &[u8]) -> Option<Wanted> {
+        let shape = Shape::of(key);
+        let spread = shape.spread();
+        match self.options.role(key, shape) {
+            Some((role, name)) => Some(Wanted { role, name, spread }),
+            None if self.options.keep == Keep::All => {
+                Some(Wanted { role: Role::Kept, name: 0, spread })
+            }
             None => None,
         }
     }
 
-    /// Takes a field that is wanted. `at` is where its key is in the arena, when it is there.
+    /// Takes a field that is wanted.
     #[inline]
-    pub(crate) fn give(&mut self, wanted: Wanted, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        let Wanted { role, name } = wanted;
+    pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
+        let Wanted { role, name, .. } = wanted;
         if role != Role::Kept && self.fill(role, name, raw) && role != Role::Status {
             return;
         }
-        self.push(key, at, raw);
+        let value = raw.value(self.block);
+        self.put(wanted, key, value);
     }
 
-    /// Takes a field, if it is wanted.
+    /// Takes a field, if it is wanted. `at` is where its key is in the arena, when it is there.
     pub(crate) fn take(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        if let Some(wanted) = self.wants(key) {
-            self.give(wanted, key, at, raw);
+        if let Some(wanted) = self.wants(key.as_bytes()) {
+            let key = at.unwrap_or_else(|| self.block.push_name(key));
+            self.give(wanted, key, raw);
         }
     }
 
@@ -187,49 +219,33 @@ impl<'a> Draft<'a> {
         done
     }
 
-    /// Adds a field of any kind.
-    fn push(&mut self, key: &str, at: Option<Span>, raw: Raw<'_>) {
-        let value = match raw {
-            Raw::Text(_, Some(span)) => Value::Str(span),
-            Raw::Text(text, None) => Value::Str(self.block.push_text(text)),
-            Raw::Number(digits, whole, span) => number(digits, whole, span),
-            Raw::Bool(value) => Value::Bool(value),
-            Raw::Null => Value::Null,
-            Raw::Json(span) => Value::Json(span),
-        };
-        let key_span = at.unwrap_or_else(|| self.block.push_name(key));
-        self.put(key, key_span, value);
-    }
-
     /// Adds a field of the record, or replaces the one with the same key.
-    #[inline]
-    pub(crate) fn put(&mut self, key: &str, key_span: Span, value: Value) {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn put(&mut self, wanted: Wanted, key: Span, value: Value) {
         if self.block.open_fields_len() >= FIELDS_MAX {
             self.record.flags.set(Flags::FIELDS_CUT);
-            return;
+        } else if self.is_new(wanted.spread) {
+            self.block.push_field(key, value);
+        } else {
+            self.replace(key, value);
         }
-        if self.is_new(key) {
-            self.block.push_field(key_span, value);
-            return;
-        }
-        // The bit was set already: look for the key itself.
+    }
+
+    /// Adds a field whose key may be there already.
+    #[cold]
+    fn replace(&mut self, key: Span, value: Value) {
         match self.block.open_field(key) {
             Some(field) => field.value = value,
-            None => self.block.push_field(key_span, value),
+            None => self.block.push_field(key, value),
         }
     }
 
     /// Whether no key so far can be this one. Sets the bit of its kind.
-    #[inline]
-    fn is_new(&mut self, key: &str) -> bool {
-        let bytes = key.as_bytes();
-        let at = |index: usize| u32::from(bytes.get(index).copied().unwrap_or(0));
-        let middle = bytes.len() / 2;
-        let hash = narrow(bytes.len())
-            .wrapping_mul(0x9e37_79b1)
-            .wrapping_add(at(0) << 16 | at(middle) << 8 | at(bytes.len().saturating_sub(1)))
-            .wrapping_mul(0x85eb_ca6b);
-        let (word, bit) = ((hash >> 30) as usize, 1_u64 << (hash >> 24 & 63));
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    fn is_new(&mut self, spread: u8) -> bool {
+        let (word, bit) = (usize::from(spread >> 6), 1_u64 << (spread & 63));
         let Some(word) = self.seen.get_mut(word) else { return false };
         let new = *word & bit == 0;
         *word |= bit;

@@ -61,11 +61,19 @@ pub struct Options {
     pub body: Body,
     /// The pattern of the parser `regex`.
     pub pattern: Option<regex::Regex>,
-    keys: Vec<(Box<str>, Role)>,
+    keys: Vec<Key>,
     /// For each hash the first key with it, plus one; 0 is none.
     heads: Box<[u8; SLOTS]>,
-    /// For each key the next one with the same hash, plus one.
-    next: Vec<u8>,
+}
+
+/// A name with a meaning.
+#[derive(Debug, Clone)]
+struct Key {
+    name: Box<str>,
+    shape: Shape,
+    role: Role,
+    /// The next key with the same hash, plus one; 0 is none.
+    next: u8,
 }
 
 /// The names that are understood unless others are given.
@@ -118,7 +126,6 @@ impl Default for Options {
             pattern: None,
             keys: Vec::new(),
             heads: Box::new([0; SLOTS]),
-            next: Vec::new(),
         };
         for (name, role) in USUAL_NAMES {
             options.insert(name, role);
@@ -148,8 +155,8 @@ impl Options {
         if name.len() > NAME_BYTES_MAX {
             return Err(PlanError::LongName { bytes: name.len(), max: NAME_BYTES_MAX });
         }
-        if let Some(known) = self.keys.iter_mut().find(|(known, _)| **known == *name) {
-            known.1 = role;
+        if let Some(known) = self.keys.iter_mut().find(|known| *known.name == *name) {
+            known.role = role;
             return Ok(());
         }
         if self.keys.len() >= NAMES_MAX {
@@ -163,68 +170,114 @@ impl Options {
     #[must_use]
     pub fn without_names(mut self) -> Self {
         self.keys.clear();
-        self.next.clear();
         self.heads.fill(0);
         self
     }
 
     fn insert(&mut self, name: &str, role: Role) {
-        self.keys.push((name.into(), role));
+        let shape = Shape::of(name.as_bytes());
+        let key = Key { name: name.into(), shape, role, next: 0 };
+        self.keys.push(key);
         let number = u8::try_from(self.keys.len()).unwrap_or(0);
-        if let Some(head) = self.heads.get_mut(slot(name)) {
-            self.next.push(std::mem::replace(head, number));
+        if let (Some(head), Some(key)) = (self.heads.get_mut(shape.slot()), self.keys.last_mut()) {
+            key.next = std::mem::replace(head, number);
         }
     }
 
     /// The role of a name, and a number other than 0 that is the name's own.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    pub(crate) fn role(&self, name: &str) -> Option<(Role, u8)> {
-        let mut number = *self.heads.get(slot(name))?;
+    pub(crate) fn role(&self, name: &[u8], shape: Shape) -> Option<(Role, u8)> {
+        let mut number = *self.heads.get(shape.slot())?;
         while number != 0 {
-            let at = usize::from(number) - 1;
-            let (key, role) = self.keys.get(at)?;
-            if **key == *name {
-                return Some((*role, number));
+            let key = self.keys.get(usize::from(number) - 1)?;
+            if key.shape.is(shape) && (shape.len <= Shape::WHOLE || key.name.as_bytes() == name) {
+                return Some((key.role, number));
             }
-            number = *self.next.get(at)?;
+            number = key.next;
         }
         None
     }
 }
 
-/// A cheap hash: the length and the ends of a name tell most names apart.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "run for each field of each line")]
-fn slot(name: &str) -> usize {
-    let bytes = name.as_bytes();
-    let first = bytes.first().copied().unwrap_or(0);
-    let last = bytes.last().copied().unwrap_or(0);
-    let hash = bytes.len().wrapping_mul(37) + usize::from(first) * 7 + usize::from(last) * 31;
-    hash % SLOTS
+/// A name as two numbers: those of at most 16 bytes are the same if and only if these are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    head: u64,
+    tail: u64,
+    len: usize,
+    hash: u16,
+}
+
+impl Shape {
+    /// Names of so many bytes are wholly in their shape.
+    const WHOLE: usize = 16;
+
+    /// The shape of a name.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let short = |bytes: [u8; 4]| u64::from(u32::from_le_bytes(bytes));
+        let (head, tail) = if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk())
+        {
+            (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
+        } else if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) {
+            (short(*head), short(*tail))
+        } else {
+            let at = |index: usize| name.get(index).copied().unwrap_or(0);
+            (short([at(0), at(1), at(2), 0]), 0)
+        };
+        let len = name.len();
+        let mixed = head ^ tail.rotate_left(29) ^ (len as u64) << 57;
+        let hash = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { head, tail, len, hash: (hash >> 48) as u16 }
+    }
+
+    /// Whether it is the other one: their hashes follow from the rest.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    fn is(self, other: Self) -> bool {
+        self.head == other.head && self.tail == other.tail && self.len == other.len
+    }
+
+    /// Where to look for what the name means.
+    #[inline]
+    fn slot(self) -> usize {
+        usize::from(self.hash >> 8)
+    }
+
+    /// Another part of the hash, to tell fields of one record apart.
+    #[inline]
+    pub(crate) fn spread(self) -> u8 {
+        self.hash as u8
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(options: &Options, name: &str) -> Option<(Role, u8)> {
+        options.role(name.as_bytes(), Shape::of(name.as_bytes()))
+    }
+
     #[test]
     fn every_usual_name_has_its_role_and_others_have_none() {
         let options = Options::default();
         for (name, role) in USUAL_NAMES {
-            assert_eq!(options.role(name).map(|found| found.0), Some(role), "{name}");
+            assert_eq!(found(&options, name).map(|one| one.0), Some(role), "{name}");
         }
         for name in ["", "tame", "Time", "times", "user", "é"] {
-            assert_eq!(options.role(name), None, "{name}");
+            assert_eq!(found(&options, name), None, "{name}");
         }
-        assert_eq!(options.without_names().role("time"), None);
+        assert_eq!(found(&options.without_names(), "time"), None);
     }
 
     #[test]
     fn names_are_bounded_and_can_change_their_meaning() {
         let mut options = Options::pick(["time", "user"]).unwrap();
-        assert_eq!(options.role("time").map(|found| found.0), Some(Role::Kept));
-        assert_eq!(options.role("user").map(|found| found.0), Some(Role::Kept));
+        assert_eq!(found(&options, "time").map(|found| found.0), Some(Role::Kept));
+        assert_eq!(found(&options, "user").map(|found| found.0), Some(Role::Kept));
         options.name(&"n".repeat(NAME_BYTES_MAX), Role::Kept).unwrap();
         assert!(options.name(&"n".repeat(NAME_BYTES_MAX + 1), Role::Kept).is_err());
         let mut options = Options::default().without_names();
@@ -232,6 +285,6 @@ mod tests {
             options.name(&number.to_string(), Role::Kept).unwrap();
         }
         assert!(options.name("more", Role::Kept).is_err());
-        assert!((0..NAMES_MAX).all(|number| options.role(&number.to_string()).is_some()));
+        assert!((0..NAMES_MAX).all(|number| found(&options, &number.to_string()).is_some()));
     }
 }

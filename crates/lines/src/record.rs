@@ -39,12 +39,11 @@ impl Span {
         self.len == 0
     }
 
-    /// The span from `start` (inclusive) to `end` (exclusive) of this one.
+    /// The span from `start` (inclusive) to `end` (exclusive) of this one, which has both.
     #[must_use]
-    pub(crate) fn part(self, start: usize, end: usize) -> Self {
-        let start = narrow(start).min(self.len);
-        let end = narrow(end).min(self.len).max(start);
-        Self { start: self.start + start, len: end - start }
+    #[inline]
+    pub(crate) fn part(self, start: u32, end: u32) -> Self {
+        Self { start: self.start + start, len: end.saturating_sub(start) }
     }
 }
 
@@ -417,10 +416,10 @@ impl Records {
     }
 
     /// The field with this key among those that were pushed since the last record.
-    pub(crate) fn open_field(&mut self, key: &str) -> Option<&mut Field> {
-        let arena = &self.arena;
+    pub(crate) fn open_field(&mut self, key: Span) -> Option<&mut Field> {
+        let key = self.arena.get(key.range())?;
         let open = self.fields.get_mut(self.open..)?;
-        open.iter_mut().find(|field| arena.get(field.key.range()) == Some(key))
+        open.iter_mut().find(|field| self.arena.get(field.key.range()) == Some(key))
     }
 
     /// The fields that were pushed since the last record.

@@ -7,6 +7,9 @@
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
+/// The highest bit of each byte, and all others.
+const EACH_HIGH: u64 = 0x8080_8080_8080_8080;
+const EACH_LOW: u64 = !EACH_HIGH;
 
 /// Reads an RFC 3339 time at the start of `text`; gives the time and how many bytes it took.
 ///
@@ -14,18 +17,17 @@ const DAY_SECONDS: i64 = 86_400;
 #[must_use]
 #[inline]
 pub fn rfc3339(text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
-    let head = text.first_chunk::<19>()?;
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, sep, h1, h2, b':', n1, n2, b':', s1, s2] =
-        *head
-    else {
-        return None;
-    };
-    if !matches!(sep, b'T' | b't' | b' ') {
+    let (date, clock) = (text.first_chunk()?, text.get(11..)?.first_chunk()?);
+    let (day, between) = (text.get(8..10)?, *text.get(10)?);
+    if !matches!(between, b'T' | b't' | b' ') {
         return None;
     }
-    let year = pair(y1, y2)? * 100 + pair(y3, y4)?;
-    let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
-    let clock = clock(pair(h1, h2)?, pair(n1, n2)?, pair(s1, s2)?)?;
+    // `0000-00-` and `00:00:00`: their digits two by two.
+    let date = pairs(*date, *b"0000-00-")?;
+    let clock = pairs(*clock, *b"00:00:00")?;
+    let [tens, ones] = *day.first_chunk()?;
+    let (year, month, day) = (date(0) * 100 + date(2), date(5), pair(tens, ones)?);
+    let clock = self::clock(clock(0), clock(3), clock(6))?;
     let seconds = days(year.into(), month, day)? * DAY_SECONDS + i64::from(clock);
     let (nanos, mut at) = fraction(text, 19);
     let offset = match text.get(at) {
@@ -42,6 +44,19 @@ pub fn rfc3339(text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
         _ => return None,
     };
     Some((nanoseconds(seconds - offset * 60, nanos)?, at))
+}
+
+/// Eight bytes against a pattern in which `0` stands for a digit and anything else for itself;
+/// gives the number that two digits from a place on are.
+#[inline]
+fn pairs(bytes: [u8; 8], pattern: [u8; 8]) -> Option<impl Fn(u32) -> u32> {
+    // Now a digit is its value, and what equals the pattern is 0.
+    let values = u64::from_le_bytes(bytes) ^ u64::from_le_bytes(pattern);
+    let limits = pattern.map(|byte| if byte == b'0' { 0x76 } else { 0x7f });
+    // A byte beyond its limit reaches the highest bit, with or without its neighbour's carry.
+    let beyond = (values & EACH_LOW).wrapping_add(u64::from_le_bytes(limits)) | values;
+    let tens = values.wrapping_mul(10).wrapping_add(values >> 8);
+    (beyond & EACH_HIGH == 0).then_some(move |place: u32| (tens >> (8 * place)) as u32 & 0xff)
 }
 
 /// Reads a whole text as RFC 3339 (a time without a zone is UTC) or as a number of the epoch.
@@ -126,15 +141,46 @@ pub(crate) fn fraction(text: &[u8], at: usize) -> (u32, usize) {
     if !matches!(text.get(at), Some(b'.' | b',')) {
         return (0, at);
     }
-    let mut end = at + 1;
-    let mut nanos = 0;
-    let mut unit = 100_000_000;
+    let (mut nanos, mut unit, mut end) = (0, 100_000_000, at + 1);
+    if let Some(digits) = eight_bytes(text, end) {
+        let (number, count) = eight(digits);
+        end += count;
+        if count < 8 {
+            return if count == 0 { (0, at) } else { (number * 10, end) };
+        }
+        (nanos, unit) = (number * 10, 1);
+    }
     while let Some(digit) = text.get(end).copied().and_then(digit) {
         nanos += digit * unit;
         unit /= 10;
         end += 1;
     }
     if end == at + 1 { (0, at) } else { (nanos, end) }
+}
+
+/// The eight bytes at `at`, the first one lowest. What is beyond the text's end is 0.
+#[inline]
+fn eight_bytes(text: &[u8], at: usize) -> Option<u64> {
+    let rest = text.get(at..)?;
+    match rest.first_chunk() {
+        Some(bytes) => Some(u64::from_le_bytes(*bytes)),
+        None => u64::from_le_bytes(*text.last_chunk()?).checked_shr(64 - 8 * rest.len() as u32),
+    }
+}
+
+/// The number that the digits at the start of eight bytes are, with zeros after them, and how many
+/// digits there are.
+#[inline]
+fn eight(bytes: u64) -> (u32, usize) {
+    let values = bytes ^ 0x3030_3030_3030_3030;
+    let beyond = (values & EACH_LOW).wrapping_add(0x7676_7676_7676_7676) | values;
+    let count = (beyond & EACH_HIGH).trailing_zeros() / 8;
+    let values = values & !u64::MAX.checked_shl(count * 8).unwrap_or(0);
+    // Digits become numbers of two, four and eight, all at once.
+    let twos = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = twos.wrapping_mul(100).wrapping_add(twos >> 16) & 0x0000_ffff_0000_ffff;
+    let all = fours.wrapping_mul(10_000).wrapping_add(fours >> 32);
+    (all as u32, count as usize)
 }
 
 /// Reads `08:00` or `0800`; gives minutes and how many bytes it took.
@@ -169,22 +215,19 @@ fn clock(hour: u32, minute: u32, second: u32) -> Option<u32> {
 /// Days from 1970-01-01 to the date.
 #[inline]
 fn days(year: i64, month: u32, day: u32) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if day == 0 || day > last {
+    const LAST: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let year = u32::try_from(year).ok().filter(|year| (1..100_000).contains(year))?;
+    let leap = || year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = *LAST.get(month as usize)?;
+    if day == 0 || day > last || (day == 29 && month == 2 && !leap()) {
         return None;
     }
-    let year = if month <= 2 { year - 1 } else { year };
-    let shifted = i64::from((month + 9) % 12);
-    let of_year = (153 * shifted + 2) / 5 + i64::from(day) - 1;
-    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    Some(year * 365 + leaps + of_year - 719_468)
+    // Years that begin in March have their leap day at the end.
+    let (year, shifted) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let of_year = (153 * shifted + 2) / 5 + day - 1;
+    let century = year / 100;
+    let leaps = year / 4 - century + century / 4;
+    Some(i64::from(year * 365 + leaps + of_year) - 719_468)
 }
 
 #[inline]
@@ -236,6 +279,32 @@ mod tests {
         ];
         for text in cases {
             assert_eq!(rfc3339(text.as_bytes(), false), None, "{text}");
+        }
+    }
+
+    /// The definition, one number after the other.
+    fn slow(text: &[u8]) -> Option<u64> {
+        let number = |range: std::ops::Range<usize>| {
+            let digits = text.get(range).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+            String::from_utf8(digits.to_vec()).ok()?.parse::<u32>().ok()
+        };
+        let marks = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":"), (19, "."), (29, "Z")];
+        if marks.iter().any(|(at, mark)| !mark.as_bytes().contains(&text[*at])) {
+            return None;
+        }
+        let date = (i64::from(number(0..4)?), number(5..7)?, number(8..10)?);
+        civil(date, (number(11..13)?, number(14..16)?, number(17..19)?), number(20..29)?)
+    }
+
+    #[test]
+    fn every_byte_is_part_of_a_time_or_not_at_every_place() {
+        for byte in 0..=255_u8 {
+            for place in (0..30).filter(|place| ![19, 29].contains(place)) {
+                let mut text = *b"2024-02-29T13:04:05.123456789Z";
+                text[place] = byte;
+                let found = rfc3339(&text, false).filter(|found| found.1 == text.len());
+                assert_eq!(found.map(|found| found.0), slow(&text), "{byte} at {place}");
+            }
         }
     }
 

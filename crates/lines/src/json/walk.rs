@@ -1,22 +1,38 @@
-//! From mark to mark through the object of a line: the grammar of RFC 8259, checked in full.
+//! From token to token through the object of a line: the grammar of RFC 8259, checked in full.
 //!
-//! Input: a line and its [`Index`]. Output: each member of the top-level object, in order, as
-//! byte ranges; nested values are checked and given whole. A line is refused when it is no object,
-//! when anything in it is not JSON, or when it nests deeper than [`DEPTH_MAX`]. There is no
-//! recursion and no allocation.
+//! Input: a line. Output: each member of the top-level object, in order, as byte ranges; nested
+//! values are checked and given whole. A line is refused when it is no object, when anything in
+//! it is not JSON, or when it nests deeper than [`DEPTH_MAX`]; members before the mistake were
+//! given then. There is no recursion, and nothing is allocated once the index has grown.
 
 use super::scan::Index;
 use super::text;
 
 /// An object or array deeper than this many levels is not read; the line is kept unparsed.
 pub(crate) const DEPTH_MAX: u32 = 127;
+/// So many digits are a number that every `i64` holds.
+const INT_DIGITS: usize = 18;
 
-/// A member's value: what it is, and the bytes from `start` to `end` that say it.
+/// The bytes from `start` to `end` of the line, and what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Token {
+    /// Its place in the line.
+    #[inline]
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Its text.
+    #[inline]
+    pub(crate) fn text(self, line: &str) -> &str {
+        line.get(self.range()).unwrap_or_default()
+    }
 }
 
 /// What a value is.
@@ -26,7 +42,9 @@ pub(crate) enum Kind {
     Plain,
     /// The inside of a string with valid escapes.
     Escaped,
-    /// A number without fraction and exponent.
+    /// A number without fraction and exponent, of at most 18 digits.
+    Int,
+    /// Another number without fraction and exponent.
     Whole,
     /// Another number.
     Number,
@@ -37,240 +55,293 @@ pub(crate) enum Kind {
     Nested,
 }
 
-/// Calls `member` with the key ([`Kind::Plain`] or [`Kind::Escaped`]) and the value of each member.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "its closure must become part of it")]
-pub(crate) fn object(
-    line: &str,
-    index: &Index,
-    mut member: impl FnMut(Token, Token),
-) -> Option<()> {
-    let mut walk =
-        Walk { line: line.as_bytes(), text: line, marks: index.positions(), index, at: 0 };
-    let (open, mark) = walk.next()?;
-    if mark != b'{' || !walk.blank(0, open) {
+/// A member of an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    /// Its name, [`Kind::Plain`] or [`Kind::Escaped`].
+    pub(crate) key: Token,
+    pub(crate) value: Token,
+    /// The value of a [`Kind::Int`], else 0.
+    pub(crate) number: i64,
+}
+
+/// Who is given the members of an object, in their order. A closure takes them all alike.
+pub(crate) trait Members {
+    /// A member without escapes whose value is a string or a number. Nearly all are: this one
+    /// should become part of the walk.
+    fn plain(&mut self, member: Member) {
+        self.any(member);
+    }
+
+    /// Any member.
+    fn any(&mut self, member: Member);
+}
+
+impl<F: FnMut(Member)> Members for F {
+    fn any(&mut self, member: Member) {
+        self(member);
+    }
+}
+
+/// Gives each member of the object that the line is.
+#[inline]
+pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -> Option<()> {
+    let bytes = line.as_bytes();
+    if u32::try_from(bytes.len()).is_err() {
         return None;
     }
-    let mut before = open + 1;
-    if walk.peek()? == b'}' {
-        let (close, _) = walk.next()?;
-        return (walk.blank(before, close) && walk.ends(close + 1)).then_some(());
+    let mut at = expect(bytes, 0, b'{')?;
+    index.scan(bytes);
+    let index = &*index;
+    if byte(bytes, at)? == b'}' {
+        return ends(bytes, at + 1);
     }
     loop {
-        let key = walk.string(before)?;
-        let (colon, mark) = walk.next()?;
-        if mark != b':' || !walk.blank(key.end + 1, colon) {
-            return None;
-        }
-        // Most values are strings, which need no call.
-        let (value, after) = if walk.peek()? == b'"' {
-            let token = walk.string(colon + 1)?;
-            (token, token.end + 1)
+        let after = if let Some((one, after)) = plain_member(bytes, index, at) {
+            members.plain(one);
+            after
         } else {
-            walk.value(colon + 1)?
+            let (one, after) = any_member(bytes, index, at)?;
+            members.any(one);
+            after
         };
-        let (separator, mark) = walk.next()?;
-        if !walk.blank(after, separator) {
-            return None;
+        at = match bytes.get(after..).and_then(|rest| rest.first_chunk()) {
+            Some([b',', b'"']) => after + 1,
+            _ => {
+                let at = blank(bytes, after);
+                match byte(bytes, at)? {
+                    b',' => blank(bytes, at + 1),
+                    b'}' => return ends(bytes, at + 1),
+                    _ => return None,
+                }
+            }
+        };
+    }
+}
+
+/// The member that begins here and where it ends, when it has no escapes, no white space but one
+/// blank before its value, and a string or a number for a value.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each member of each line")]
+fn plain_member(bytes: &[u8], index: &Index, at: usize) -> Option<(Member, usize)> {
+    if byte(bytes, at)? != b'"' {
+        return None;
+    }
+    let start = at + 1;
+    let end = index.next(start)?;
+    let [b'"', b':', first] = bytes.get(end..)?.first_chunk()? else { return None };
+    let key = token(Kind::Plain, start, end);
+    let (mut first, mut at) = (*first, end + 2);
+    if first == b' ' {
+        at += 1;
+        first = byte(bytes, at)?;
+    }
+    if first != b'"' {
+        let (value, number) = number(bytes, at)?;
+        return Some((Member { key, value, number }, value.end as usize));
+    }
+    let start = at + 1;
+    let end = index.next(start)?;
+    let value = token(Kind::Plain, start, end);
+    (byte(bytes, end)? == b'"').then_some((Member { key, value, number: 0 }, end + 1))
+}
+
+/// The member that begins here and where it ends.
+#[inline(never)]
+fn any_member(bytes: &[u8], index: &Index, at: usize) -> Option<(Member, usize)> {
+    let key = string(bytes, index, at)?;
+    let at = expect(bytes, key.end as usize + 1, b':')?;
+    let (value, number, after);
+    match byte(bytes, at)? {
+        b'"' => {
+            value = string(bytes, index, at)?;
+            (number, after) = (0, value.end as usize + 1);
         }
-        member(key, value);
-        match mark {
-            b',' => before = separator + 1,
-            b'}' => return walk.ends(separator + 1).then_some(()),
+        b'{' | b'[' => {
+            after = nested(bytes, index, at)?;
+            (value, number) = (token(Kind::Nested, at, after), 0);
+        }
+        _ => {
+            (value, number) = scalar(bytes, at)?;
+            after = value.end as usize;
+        }
+    }
+    Some((Member { key, value, number }, after))
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each token of each line")]
+fn token(kind: Kind, start: usize, end: usize) -> Token {
+    // A line is shorter than 4 GiB, `object` sees to that.
+    Token { kind, start: start as u32, end: end as u32 }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each token of each line")]
+fn byte(bytes: &[u8], at: usize) -> Option<u8> {
+    bytes.get(at).copied()
+}
+
+/// Where the first byte at or after `at` is that is no white space.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each token of each line")]
+fn blank(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Passes over the mark with white space around it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each token of each line")]
+fn expect(bytes: &[u8], at: usize, mark: u8) -> Option<usize> {
+    let at = blank(bytes, at);
+    (byte(bytes, at)? == mark).then(|| blank(bytes, at + 1))
+}
+
+/// Whether there is nothing but white space left.
+#[inline]
+fn ends(bytes: &[u8], at: usize) -> Option<()> {
+    (blank(bytes, at) == bytes.len()).then_some(())
+}
+
+/// The string that begins here with its quote; what follows it is one byte beyond its end.
+fn string(bytes: &[u8], index: &Index, at: usize) -> Option<Token> {
+    if byte(bytes, at)? != b'"' {
+        return None;
+    }
+    let start = at + 1;
+    let end = index.next(start)?;
+    match byte(bytes, end)? {
+        b'"' => Some(token(Kind::Plain, start, end)),
+        b'\\' => Some(token(Kind::Escaped, start, escaped(bytes, index, end)?)),
+        _ => None,
+    }
+}
+
+/// Where the string ends of which an escape begins here.
+#[cold]
+fn escaped(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
+    loop {
+        match byte(bytes, at)? {
+            b'"' => return Some(at),
+            b'\\' => at = index.next(at + text::escape(bytes.get(at..)?)?.1)?,
             _ => return None,
         }
     }
 }
 
-struct Walk<'a> {
-    line: &'a [u8],
-    text: &'a str,
-    marks: &'a [u32],
-    index: &'a Index,
-    at: usize,
+/// A number or a word that begins here; the value of a small whole number.
+#[inline]
+fn scalar(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
+    let word = |word: &[u8], kind: Kind| {
+        let found = bytes.get(start..).is_some_and(|rest| rest.starts_with(word));
+        found.then_some((token(kind, start, start + word.len()), 0))
+    };
+    match byte(bytes, start)? {
+        b't' => word(b"true", Kind::True),
+        b'f' => word(b"false", Kind::False),
+        b'n' => word(b"null", Kind::Null),
+        _ => number(bytes, start),
+    }
 }
 
-impl Walk<'_> {
-    /// The next mark and where it is.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
-    fn next(&mut self) -> Option<(usize, u8)> {
-        let position = *self.marks.get(self.at)? as usize;
-        self.at += 1;
-        Some((position, *self.line.get(position)?))
+/// A number that begins here.
+#[inline]
+fn number(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
+    let negative = byte(bytes, start)? == b'-';
+    let first = start + usize::from(negative);
+    let (mut end, mut value) = (first, 0_i64);
+    while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+        end += 1;
     }
-
-    /// The next mark, which stays the next one.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
-    fn peek(&self) -> Option<u8> {
-        self.line.get(*self.marks.get(self.at)? as usize).copied()
+    let count = end - first;
+    if count == 0 || (count > 1 && byte(bytes, first)? == b'0') {
+        return None;
     }
-
-    /// Whether there is only white space between the two positions.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
-    fn blank(&self, from: usize, to: usize) -> bool {
-        from == to
-            || self.line.get(from..to).is_some_and(|gap| {
-                gap.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            })
+    if let Some(b'.' | b'e' | b'E') = bytes.get(end) {
+        return Some((token(Kind::Number, start, fraction(bytes, end)?), 0));
     }
-
-    /// Whether there is nothing but white space left.
-    #[inline]
-    fn ends(&self, from: usize) -> bool {
-        self.at == self.marks.len() && self.blank(from, self.line.len())
+    // A zero with a sign is none of the whole numbers.
+    if count > INT_DIGITS || (negative && value == 0) {
+        return Some((token(Kind::Whole, start, end), 0));
     }
+    Some((token(Kind::Int, start, end), if negative { -value } else { value }))
+}
 
-    /// A string that begins after white space.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each mark of each line")]
-    fn string(&mut self, from: usize) -> Option<Token> {
-        let (open, mark) = self.next()?;
-        if mark != b'"' || !self.blank(from, open) {
-            return None;
-        }
-        // Within a string nothing else is a mark, so the next one closes it.
-        let (end, _) = self.next()?;
-        let start = open + 1;
-        let escaped =
-            self.index.escapes && memchr::memchr(b'\\', self.line.get(start..end)?).is_some();
-        if escaped && !text::escapes_are_valid(self.text.get(start..end)?) {
-            return None;
-        }
-        let kind = if escaped { Kind::Escaped } else { Kind::Plain };
-        Some(Token { kind, start, end })
+/// Where a number ends whose whole digits end here.
+#[inline]
+fn fraction(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let digits = |from: usize| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
+    };
+    if byte(bytes, at)? == b'.' {
+        at = digits(at + 1)?;
     }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        let sign = matches!(bytes.get(at + 1), Some(b'+' | b'-'));
+        at = digits(at + 1 + usize::from(sign))?;
+    }
+    Some(at)
+}
 
-    /// A value, and where what follows it begins.
-    #[inline]
-    fn value(&mut self, from: usize) -> Option<(Token, usize)> {
-        match self.peek()? {
-            b'"' => {
-                let token = self.string(from)?;
-                Some((token, token.end + 1))
-            }
-            b'{' | b'[' => {
-                let start = *self.marks.get(self.at)? as usize;
-                if !self.blank(from, start) {
+/// Passes over the object or array that begins here; gives where it ends.
+fn nested(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
+    // One bit for each open level, 1 for an object.
+    let (mut levels, mut depth) = (0_u128, 0_u32);
+    loop {
+        match byte(bytes, at)? {
+            open @ (b'{' | b'[') => {
+                if depth == DEPTH_MAX {
                     return None;
                 }
-                let end = self.nested()?;
-                Some((Token { kind: Kind::Nested, start, end }, end))
-            }
-            _ => {
-                let to = *self.marks.get(self.at)? as usize;
-                let token = self.scalar(from, to)?;
-                Some((token, to))
-            }
-        }
-    }
-
-    /// A number or a word between two marks.
-    #[inline]
-    fn scalar(&self, from: usize, to: usize) -> Option<Token> {
-        let white = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        let (mut start, mut end) = (from, to);
-        let mut word = self.line.get(start..end)?;
-        while let [first, rest @ ..] = word
-            && white(first)
-        {
-            (word, start) = (rest, start + 1);
-        }
-        while let [rest @ .., last] = word
-            && white(last)
-        {
-            (word, end) = (rest, end - 1);
-        }
-        let kind = match word {
-            b"true" => Kind::True,
-            b"false" => Kind::False,
-            b"null" => Kind::Null,
-            _ if text::number(word)? => Kind::Whole,
-            _ => Kind::Number,
-        };
-        Some(Token { kind, start, end })
-    }
-
-    /// Passes over an object or array whose opening mark is the next one; gives where it ends.
-    fn nested(&mut self) -> Option<usize> {
-        // One bit for each open level, 1 for an object.
-        let (mut levels, mut depth) = (0_u128, 1_u32);
-        let (open, mark) = self.next()?;
-        levels |= u128::from(mark == b'{');
-        let mut from = open + 1;
-        // Whether the level was only just opened, so that it may be closed without a value.
-        let mut fresh = true;
-        loop {
-            let object = levels & 1 == 1;
-            let closing = if object { b'}' } else { b']' };
-            let mut after = None;
-            if fresh && self.peek()? == closing {
-                let (close, _) = self.next()?;
-                if !self.blank(from, close) {
-                    // `[5]` has a value before its closing mark, `{5}` has not.
-                    if object {
-                        return None;
+                let is_object = open == b'{';
+                at = blank(bytes, at + 1);
+                if byte(bytes, at)? != closing(is_object) {
+                    (levels, depth) = (levels << 1 | u128::from(is_object), depth + 1);
+                    if is_object {
+                        at = key(bytes, index, at)?;
                     }
-                    self.scalar(from, close)?;
+                    continue;
                 }
-                (levels, depth, after) = (levels >> 1, depth - 1, Some(close + 1));
-            } else {
-                if object {
-                    let key = self.string(from)?;
-                    let (colon, mark) = self.next()?;
-                    if mark != b':' || !self.blank(key.end + 1, colon) {
-                        return None;
-                    }
-                    from = colon + 1;
-                }
-                match self.peek()? {
-                    mark @ (b'{' | b'[') => {
-                        let (open, _) = self.next()?;
-                        if !self.blank(from, open) || depth == DEPTH_MAX {
-                            return None;
-                        }
-                        levels = levels << 1 | u128::from(mark == b'{');
-                        (depth, from, fresh) = (depth + 1, open + 1, true);
-                    }
-                    _ => after = Some(self.value(from)?.1),
-                }
+                at += 1;
             }
-            // A value ended: close the levels that end with it, or go on to the next value.
-            if let Some(after) = after {
-                let (next, ended) = self.close(levels, depth, after)?;
-                let Some((open, remaining)) = next else { return Some(ended) };
-                (levels, depth, from, fresh) = (open, remaining, ended, false);
-            }
+            b'"' => at = string(bytes, index, at)?.end as usize + 1,
+            _ => at = scalar(bytes, at)?.0.end as usize,
         }
-    }
-
-    /// After a value: passes over closing marks until a comma (gives the open levels and where the
-    /// next value begins) or until no level is open (gives where the whole ended).
-    fn close(
-        &mut self,
-        mut levels: u128,
-        mut depth: u32,
-        mut after: usize,
-    ) -> Option<(Option<(u128, u32)>, usize)> {
+        // A value ended: close the levels that end with it, or go on to the next value.
         while depth > 0 {
-            let (position, mark) = self.next()?;
-            if !self.blank(after, position) {
+            at = blank(bytes, at);
+            let (mark, is_object) = (byte(bytes, at)?, levels & 1 == 1);
+            if mark == b',' {
+                at = blank(bytes, at + 1);
+                if is_object {
+                    at = key(bytes, index, at)?;
+                }
+                break;
+            }
+            if mark != closing(is_object) {
                 return None;
             }
-            after = position + 1;
-            match mark {
-                b',' => return Some((Some((levels, depth)), after)),
-                b'}' if levels & 1 == 1 => {}
-                b']' if levels & 1 == 0 => {}
-                _ => return None,
-            }
-            levels >>= 1;
-            depth -= 1;
+            (levels, depth, at) = (levels >> 1, depth - 1, at + 1);
         }
-        Some((None, after))
+        if depth == 0 {
+            return Some(at);
+        }
     }
+}
+
+fn closing(is_object: bool) -> u8 {
+    if is_object { b'}' } else { b']' }
+}
+
+/// Passes over the key of a member that begins here, and its colon.
+fn key(bytes: &[u8], index: &Index, at: usize) -> Option<usize> {
+    expect(bytes, string(bytes, index, at)?.end as usize + 1, b':')
 }
 
 #[cfg(test)]
@@ -278,10 +349,8 @@ mod tests {
     use super::*;
 
     fn reads(line: &str) -> Option<usize> {
-        let mut index = Index::default();
-        index.scan(line.as_bytes())?;
         let mut members = 0;
-        object(line, &index, |_, _| members += 1).map(|()| members)
+        object(line, &mut Index::default(), |_: Member| members += 1).map(|()| members)
     }
 
     #[test]

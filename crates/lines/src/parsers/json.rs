@@ -4,10 +4,10 @@
 //! most 128 levels. A surrogate without its partner is the one thing that is mended.
 
 use super::Parser;
-use crate::draft::{Draft, Raw};
+use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, Kind, Token};
-use crate::record::Value;
+use crate::json::walk::{self, Kind, Member, Members, Token};
+use crate::record::{Span, Value};
 
 /// The parser.
 pub(super) const PARSER: Parser =
@@ -15,54 +15,67 @@ pub(super) const PARSER: Parser =
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
-    if !line.starts_with('{') && !line.trim_start().starts_with('{') {
-        return None;
-    }
     let mut index = std::mem::take(&mut draft.scratch.index);
-    let outcome = index
-        .scan(line.as_bytes())
-        .and_then(|()| walk::object(line, &index, |key, value| member(draft, key, value)));
+    let outcome = walk::object(line, &mut index, Fields(draft));
     draft.scratch.index = index;
     outcome
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "run for each field of each line")]
-fn member(draft: &mut Draft<'_>, key: Token, value: Token) {
-    if key.kind == Kind::Escaped || value.kind == Kind::Escaped {
-        escaped(draft, key, value);
-        return;
-    }
-    let name = draft.line.get(key.start..key.end).unwrap_or_default();
-    if let Some(wanted) = draft.wants(name) {
-        let at = draft.span(key.start, key.end);
-        if value.kind == Kind::Plain && wanted.is_plain_field() {
-            let text = draft.span(value.start, value.end);
-            draft.put(name, at, Value::Str(text));
+/// Members become fields.
+struct Fields<'d, 'a>(&'d mut Draft<'a>);
+
+impl Members for Fields<'_, '_> {
+    #[inline(always)]
+    fn plain(&mut self, member: Member) {
+        let Member { key, value, number } = member;
+        let draft = &mut *self.0;
+        let name = draft.line.as_bytes().get(key.range()).unwrap_or_default();
+        let Some(wanted) = draft.wants(name) else { return };
+        let at = draft.place(key.start, key.end);
+        if wanted.is_plain_field() && value.kind == Kind::Plain {
+            draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
+        } else if wanted.is_plain_field() && value.kind == Kind::Int {
+            draft.put(wanted, at, Value::Int(number));
         } else {
-            let raw = plain(draft, value);
-            draft.give(wanted, name, Some(at), raw);
+            give(draft, wanted, at, value);
         }
     }
+
+    #[inline(never)]
+    fn any(&mut self, member: Member) {
+        let Member { key, value, .. } = member;
+        let draft = &mut *self.0;
+        if key.kind == Kind::Escaped || value.kind == Kind::Escaped {
+            escaped(draft, key, value);
+        } else if let Some(wanted) = draft.wants(key.text(draft.line).as_bytes()) {
+            give(draft, wanted, draft.place(key.start, key.end), value);
+        }
+    }
+}
+
+/// A member that is wanted and has no escapes.
+#[inline(never)]
+fn give(draft: &mut Draft<'_>, wanted: Wanted, at: Span, value: Token) {
+    let raw = plain(draft, value);
+    draft.give(wanted, at, raw);
 }
 
 /// A member with escapes: what they stand for is written to the arena.
 #[cold]
 fn escaped(draft: &mut Draft<'_>, key: Token, value: Token) {
     let line = draft.line;
-    let inside = |token: Token| line.get(token.start..token.end).unwrap_or_default();
     let (mut name, mut text) =
         (std::mem::take(&mut draft.scratch.key), std::mem::take(&mut draft.scratch.value));
     name.clear();
     text.clear();
     let (key_text, at) = if key.kind == Kind::Escaped {
-        let _valid = unescape(inside(key), &mut name);
+        let _valid = unescape(key.text(line), &mut name);
         (name.as_str(), None)
     } else {
-        (inside(key), Some(draft.span(key.start, key.end)))
+        (key.text(line), Some(draft.place(key.start, key.end)))
     };
     let raw = if value.kind == Kind::Escaped {
-        let _valid = unescape(inside(value), &mut text);
+        let _valid = unescape(value.text(line), &mut text);
         Raw::Text(&text, None)
     } else {
         plain(draft, value)
@@ -73,16 +86,14 @@ fn escaped(draft: &mut Draft<'_>, key: Token, value: Token) {
 
 #[inline]
 fn plain<'a>(draft: &Draft<'a>, value: Token) -> Raw<'a> {
-    let (start, end) = (value.start, value.end);
+    let (text, span) = (value.text(draft.line), draft.place(value.start, value.end));
     match value.kind {
-        Kind::Plain | Kind::Escaped => draft.text(start, end),
-        Kind::Whole | Kind::Number => {
-            let digits = draft.line.get(start..end).unwrap_or_default();
-            Raw::Number(digits, value.kind == Kind::Whole, draft.span(start, end))
-        }
+        Kind::Plain | Kind::Escaped => Raw::Text(text, Some(span)),
+        Kind::Int | Kind::Whole => Raw::Number(text, true, span),
+        Kind::Number => Raw::Number(text, false, span),
         Kind::True => Raw::Bool(true),
         Kind::False => Raw::Bool(false),
         Kind::Null => Raw::Null,
-        Kind::Nested => Raw::Json(draft.span(start, end)),
+        Kind::Nested => Raw::Json(span),
     }
 }

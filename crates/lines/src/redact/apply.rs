@@ -104,9 +104,7 @@ impl Redaction {
         }
         new.changed = true;
         let wrapped = format!("{{\"\":{}}}", new.text.get(from..).unwrap_or_default());
-        let mut index = Index::default();
-        let valid = index.scan(wrapped.as_bytes());
-        let valid = valid.and_then(|()| walk::object(&wrapped, &index, |_, _| {})).is_some();
+        let valid = walk::object(&wrapped, &mut Index::default(), |_: walk::Member| {}).is_some();
         let span = new.written(from);
         if valid { Value::Json(span) } else { Value::Str(span) }
     }
