@@ -31,11 +31,18 @@ pub(crate) const fn varint_len(value: u64) -> usize {
 
 /// Appends a varint.
 #[inline]
-pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, value: u64) {
     if value < 0x80 {
         out.push(value.to_le_bytes()[0]);
         return;
     }
+    let (bytes, used) = varint_bytes(value);
+    out.extend_from_slice(bytes.get(..usize::from(used)).unwrap_or_default());
+}
+
+/// The varint of `value` with zeros after it, and how many bytes it has.
+#[inline]
+pub(crate) fn varint_bytes(mut value: u64) -> ([u8; VARINT_BYTES_MAX], u8) {
     let mut bytes = [0_u8; VARINT_BYTES_MAX];
     let mut used = 0;
     for byte in &mut bytes {
@@ -48,7 +55,7 @@ pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
         }
         *byte = low | 0x80;
     }
-    out.extend_from_slice(bytes.get(..used).unwrap_or_default());
+    (bytes, used)
 }
 
 /// Appends a length, which fits wherever memory does.

@@ -7,13 +7,8 @@ use crate::proto;
 /// How deeply values may be nested, when written and when read.
 pub const VALUE_DEPTH_MAX: usize = 32;
 
-/// Longest decimal of a `u64`.
-const DIGITS_MAX: usize = 20;
-/// Longest content of an `AnyValue` with a number in it: tag, length, digits.
-const SCALAR_BYTES_MAX: usize = DIGITS_MAX + 2;
-
-/// Tag and longest length.
-const FRAME_BYTES_MAX: usize = 24;
+/// Tags and lengths, or a number, around what is copied.
+const FRAME_BYTES_MAX: usize = 32;
 
 /// A value that is borrowed from wherever it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,8 +43,7 @@ pub(crate) fn any_value(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
     } else if matches!(value, Value::Array(_) | Value::Map(_)) {
         nested(out, field, value, 0);
     } else {
-        let scalar = Scalar::new(value);
-        proto::bytes(out, field, scalar.as_slice());
+        scalar(out, field, value);
     }
 }
 
@@ -73,11 +67,10 @@ fn key_value_at(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>, dept
         nested(out, 2, value, depth);
         proto::close(out, open);
     } else {
-        let scalar = Scalar::new(value);
-        let length = key_len + proto::bytes_len(scalar.as_slice().len());
+        let length = key_len + proto::bytes_len(scalar_len(value));
         out.reserve(length + FRAME_BYTES_MAX);
         proto::frame_and_bytes(out, field, length, key.as_bytes());
-        proto::bytes(out, 2, scalar.as_slice());
+        scalar(out, 2, value);
     }
 }
 
@@ -119,65 +112,52 @@ fn nested(out: &mut Vec<u8>, field: u8, value: &Value<'_>, depth: usize) {
     proto::close(out, open);
 }
 
-/// The content of an `AnyValue` that is neither text nor bytes nor nested.
-struct Scalar {
-    room: [u8; SCALAR_BYTES_MAX],
-    used: usize,
+/// How long the content of an `AnyValue` is that is neither text nor bytes nor nested.
+#[inline]
+const fn scalar_len(value: &Value<'_>) -> usize {
+    match *value {
+        Value::Bool(_) => 2,
+        Value::Int(value) => 1 + proto::varint_len(value.cast_unsigned()),
+        Value::UInt(value) if value <= i64::MAX as u64 => 1 + proto::varint_len(value),
+        // All numbers beyond have 19 or 20 digits.
+        Value::UInt(value) => 2 + if value < 10_000_000_000_000_000_000 { 19 } else { 20 },
+        Value::Double(_) => 9,
+        _ => 0,
+    }
 }
 
-impl Scalar {
-    fn new(value: &Value<'_>) -> Self {
-        let mut scalar = Self { room: [0; SCALAR_BYTES_MAX], used: 0 };
-        match *value {
-            Value::Bool(value) => scalar.push(&[proto::tag(2, proto::VARINT), u8::from(value)]),
-            Value::Int(value) => scalar.number(value),
-            Value::UInt(value) => match i64::try_from(value) {
-                Ok(value) => scalar.number(value),
-                Err(_) => scalar.digits(value),
-            },
-            Value::Double(value) => {
-                scalar.push(&[proto::tag(4, proto::FIXED64)]);
-                scalar.push(&value.to_le_bytes());
-            }
-            _ => {}
+/// Appends field `field`, an `AnyValue` that is neither text nor bytes nor nested.
+#[inline]
+fn scalar(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
+    let tag = proto::tag(field, proto::BYTES);
+    match *value {
+        Value::Bool(value) => {
+            out.extend_from_slice(&[tag, 2, proto::tag(2, proto::VARINT), u8::from(value)]);
         }
-        scalar
-    }
-
-    fn number(&mut self, value: i64) {
-        self.push(&[proto::tag(3, proto::VARINT)]);
-        let mut rest = value.cast_unsigned();
-        while rest >= 0x80 {
-            self.push(&[rest.to_le_bytes()[0] | 0x80]);
-            rest >>= 7;
+        Value::Int(value) => whole(out, tag, value.cast_unsigned()),
+        Value::UInt(value) if value <= i64::MAX as u64 => whole(out, tag, value),
+        Value::UInt(value) => {
+            let digits = value.to_string();
+            out.push(tag);
+            proto::length(out, 2 + digits.len());
+            proto::bytes(out, 1, digits.as_bytes());
         }
-        self.push(&[rest.to_le_bytes()[0]]);
-    }
-
-    /// The decimal of a number with all of its 19 or 20 digits, as text.
-    fn digits(&mut self, value: u64) {
-        let mut digits = [0_u8; DIGITS_MAX];
-        let (mut rest, mut used) = (value, 0);
-        for place in digits.iter_mut().rev() {
-            if rest == 0 {
-                break;
-            }
-            *place = b'0' + (rest % 10).to_le_bytes()[0];
-            rest /= 10;
-            used += 1;
+        Value::Double(value) => {
+            let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+            let inner = proto::tag(4, proto::FIXED64);
+            out.extend_from_slice(&[tag, 9, inner, a, b, c, d, e, f, g, h]);
         }
-        self.push(&[proto::tag(1, proto::BYTES), usize::to_le_bytes(used)[0]]);
-        self.push(digits.get(DIGITS_MAX - used..).unwrap_or_default());
+        _ => out.extend_from_slice(&[tag, 0]),
     }
+}
 
-    fn push(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.room.get_mut(self.used..self.used + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.used += bytes.len();
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        self.room.get(..self.used).unwrap_or_default()
-    }
+/// The whole number of an `AnyValue`, written in one piece of which the end is taken back.
+#[inline]
+fn whole(out: &mut Vec<u8>, tag: u8, value: u64) {
+    let end = out.len() + 3 + proto::varint_len(value);
+    let (bytes, used) = proto::varint_bytes(value);
+    let [a, b, c, d, e, f, g, h, i, j] = bytes;
+    let inner = proto::tag(3, proto::VARINT);
+    out.extend_from_slice(&[tag, 1 + used, inner, a, b, c, d, e, f, g, h, i, j]);
+    out.truncate(end);
 }
