@@ -20,7 +20,9 @@ pub use defaults::*;
 pub use inputs::{Input, InputKind, Journald, Kubernetes, Multiline, Reading, StartAt};
 pub use reference::{FIELDS, FieldDoc, page};
 pub use section::MISTAKES_MAX;
-pub use sinks::{Batch, Compression, FileSink, HeaderValue, LokiLabels, Remote, Sink, SinkKind};
+pub use sinks::{
+    Batch, Compression, FileSink, Format, HeaderValue, LokiLabels, Remote, Sink, SinkKind,
+};
 pub use stages::{KeyRate, Redaction, RedactionPattern, Sampling, Show};
 pub use yaml::{CONFIG_BYTES_MAX, DEPTH_MAX, NODES_MAX};
 

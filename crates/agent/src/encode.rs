@@ -8,11 +8,11 @@ mod loki;
 mod otlp_logs;
 
 use crate::block::{Block, Origin, Source};
-use crate::config::{Batch, LokiLabels};
+use crate::config::{Batch, Format, LokiLabels};
 use lines::{Flags, Record, Records, Value};
 use std::ops::Range;
 
-pub(crate) use json::JsonLines;
+pub(crate) use json::Lines;
 pub(crate) use loki::LokiPush;
 pub(crate) use otlp_logs::OtlpLogs;
 
@@ -32,7 +32,7 @@ pub(crate) enum Pushed {
 pub(crate) enum Encoder {
     Otlp(OtlpLogs),
     Loki(LokiPush),
-    Json(JsonLines),
+    Lines(Lines),
 }
 
 impl Encoder {
@@ -46,9 +46,9 @@ impl Encoder {
         Self::Loki(LokiPush::new(batch, labels))
     }
 
-    /// JSON lines.
-    pub(crate) fn json(batch: Batch) -> Self {
-        Self::Json(JsonLines::new(batch))
+    /// Lines of a file.
+    pub(crate) fn lines(batch: Batch, format: Format) -> Self {
+        Self::Lines(Lines::new(batch, format))
     }
 
     /// Takes a record.
@@ -57,7 +57,7 @@ impl Encoder {
         match self {
             Self::Otlp(one) => one.push(&block.records, record, &source.origin),
             Self::Loki(one) => one.push(&block.records, record, &source.origin),
-            Self::Json(one) => one.push(&block.records, record, &source.origin),
+            Self::Lines(one) => one.push(&block.records, record, &source.origin),
         }
     }
 
@@ -66,7 +66,7 @@ impl Encoder {
         match self {
             Self::Otlp(one) => one.request.len(),
             Self::Loki(one) => one.push.len(),
-            Self::Json(one) => one.len(),
+            Self::Lines(one) => one.len(),
         }
     }
 
@@ -75,7 +75,7 @@ impl Encoder {
         match self {
             Self::Otlp(one) => one.request.clear(),
             Self::Loki(one) => one.clear(),
-            Self::Json(one) => one.clear(),
+            Self::Lines(one) => one.clear(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Encoder {
         match self {
             Self::Otlp(one) => one.request.encode(range, out),
             Self::Loki(one) => one.push.encode(range, out),
-            Self::Json(one) => one.body(range, out),
+            Self::Lines(one) => one.body(range, out),
         }
     }
 
@@ -106,7 +106,7 @@ impl Encoder {
                 }
                 out.extend_from_slice(b"\"}\n");
             }
-            Self::Json(_) => out.extend_from_slice(&body),
+            Self::Lines(_) => out.extend_from_slice(&body),
         }
     }
 }

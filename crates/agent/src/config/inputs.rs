@@ -3,7 +3,7 @@
 use super::defaults::*;
 use super::section::Section;
 use super::{path, plain_pairs};
-use lines::{Framing, Options, Plan, PlanError, Settings};
+use lines::{Body, Framing, Options, Plan, PlanError, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,8 +89,10 @@ pub struct Reading {
     pub parsers: Vec<String>,
     /// The pattern of the parser `regex`.
     pub pattern: Option<String>,
-    /// Names of the fields that are kept, with the line as the body; all when empty.
+    /// Names of the fields that are kept; all when empty.
     pub fields: Vec<String>,
+    /// What becomes the body; the line when only some fields are kept, else the message.
+    pub body: Option<Body>,
     /// Whether empty lines are passed over.
     pub skip_empty_lines: bool,
     /// Which lines belong together.
@@ -110,6 +112,7 @@ impl Default for Reading {
             parsers: default_parsers(),
             pattern: None,
             fields: Vec::new(),
+            body: None,
             skip_empty_lines: false,
             multiline: None,
             line_max_bytes: LINE_MAX_BYTES_DEFAULT,
@@ -124,11 +127,12 @@ impl Reading {
     /// # Errors
     /// When a name, a pattern or a bound is wrong.
     pub fn plan(&self, redaction: Option<lines::Redaction>) -> Result<Plan, PlanError> {
-        let options = if self.fields.is_empty() {
+        let mut options = if self.fields.is_empty() {
             Options::default()
         } else {
             Options::pick(self.fields.iter().map(String::as_str))?
         };
+        options.body = self.body.unwrap_or(options.body);
         Plan::new(Settings {
             framing: self.framing,
             encoding: Some(self.encoding.clone()),
@@ -311,6 +315,7 @@ fn start_at(section: &Section<'_>) -> StartAt {
 
 fn reading(section: &Section<'_>, framing: Framing) -> Reading {
     let sizes = LINE_MAX_BYTES_MIN..=LINE_MAX_BYTES_MAX;
+    let bodies = [("message", Some(Body::Message)), ("line", Some(Body::Line))];
     let framings = [("none", Framing::Raw), ("cri", Framing::Cri), ("docker", Framing::Docker)];
     let texts = |key| section.texts(key).into_iter().map(|text| text.value).collect::<Vec<_>>();
     // A pod that begins while the agent is away has logged before the agent saw it.
@@ -328,6 +333,7 @@ fn reading(section: &Section<'_>, framing: Framing) -> Reading {
         parsers: if section.has("parsers") { texts("parsers") } else { default_parsers() },
         pattern: section.text("pattern").map(|text| text.value),
         fields: texts("fields"),
+        body: section.choice("body", &bodies, None),
         skip_empty_lines: section.flag("skip_empty_lines", false),
         multiline: section.section("multiline").and_then(multiline),
         line_max_bytes: section.size("line_max_bytes", sizes, LINE_MAX_BYTES_DEFAULT),

@@ -123,11 +123,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "false",
         "whether empty lines are passed over",
     ),
+    field("inputs[].fields", "a list of names", "all fields", "only these become attributes"),
     field(
-        "inputs[].fields",
-        "a list of names",
-        "all fields",
-        "only these become attributes, and the body is the whole line",
+        "inputs[].body",
+        "message or line",
+        "message; with fields: line",
+        "what becomes the body; message is the field of that meaning, or the line when there is none. With fields and message, fields that were not named are given up",
     ),
     field(
         "inputs[].line_max_bytes",
@@ -376,7 +377,13 @@ pub const FIELDS: &[FieldDoc] = &[
         "loki: attributes that become labels; everything else is structured metadata",
     ),
     field("sinks[].labels", "a map of texts", "none", "loki: fixed labels"),
-    field("sinks[].path", "a path", "", "file: where to write JSON lines"),
+    field("sinks[].path", "a path", "", "file: where to write"),
+    field(
+        "sinks[].format",
+        "json or text",
+        "json",
+        "file: a JSON object a line, or the bodies alone as they are, control characters included",
+    ),
     field("sinks[].rotate_bytes", "a size", "0, never", "file: a new file is begun at this size"),
     field("sinks[].rotate_keep", "a number", "5", "file: how many old ones are kept"),
     field(

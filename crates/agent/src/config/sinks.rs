@@ -92,11 +92,23 @@ pub struct LokiLabels {
     pub fixed: Vec<(String, String)>,
 }
 
-/// A file of JSON lines.
+/// How records are written to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// A JSON object a line.
+    #[default]
+    Json,
+    /// The body of each record and a line feed.
+    Text,
+}
+
+/// A file of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSink {
     /// Its path.
     pub path: PathBuf,
+    /// What a line is.
+    pub format: Format,
     /// A new file is begun at this size, in bytes; 0 is never.
     pub rotate_bytes: u64,
     /// How many rotated files are kept.
@@ -342,8 +354,10 @@ fn file(section: &Section<'_>) -> Option<FileSink> {
         let message = format!("`{}` is missing: it is where to write", section.name("path"));
         section.wrong(section.line, message);
     }
+    let formats = [("json", Format::Json), ("text", Format::Text)];
     let file = FileSink {
         path: path(section, "path").unwrap_or_default(),
+        format: section.choice("format", &formats, Format::Json),
         rotate_bytes: section.size("rotate_bytes", 0..=ROTATE_BYTES_MAX, ROTATE_BYTES_DEFAULT),
         rotate_keep: section.number("rotate_keep", 0..=ROTATE_KEEP_MAX, ROTATE_KEEP_DEFAULT),
         fsync: section.flag("fsync", true),

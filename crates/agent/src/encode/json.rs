@@ -1,29 +1,30 @@
-//! Records as JSON lines:
+//! Records as lines of a file: the body alone, or JSON:
 //! `{"time":"…","observed":"…","severity":"…","body":"…","attributes":{…},"resource":{…}}`.
 //!
-//! Times are RFC 3339 in UTC with nanoseconds. A line is always valid JSON and holds no control
-//! character, so it is safe to print.
+//! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
+//! control character, so it is safe to print.
 
 use super::{Pushed, flags};
 use crate::block::Origin;
-use crate::config::Batch;
+use crate::config::{Batch, Format};
 use lines::{Flags, Record, Records, Value};
 use std::ops::Range;
 
 /// Lines that grow.
 #[derive(Debug)]
-pub(crate) struct JsonLines {
+pub(crate) struct Lines {
     bytes: Vec<u8>,
     /// Where each line ends.
     ends: Vec<usize>,
     limits: Batch,
+    format: Format,
     /// The second that was last written as text: most records share it with the one before.
     second: (u64, [u8; 19]),
 }
 
-impl JsonLines {
-    pub(super) fn new(limits: Batch) -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), limits, second: (u64::MAX, [0; 19]) }
+impl Lines {
+    pub(super) fn new(limits: Batch, format: Format) -> Self {
+        Self { bytes: Vec::new(), ends: Vec::new(), limits, format, second: (u64::MAX, [0; 19]) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,7 +59,13 @@ impl JsonLines {
             return Pushed::Full;
         }
         let start = self.bytes.len();
-        self.write(records, record, origin);
+        match self.format {
+            Format::Json => self.write(records, record, origin),
+            Format::Text => {
+                self.bytes.extend_from_slice(records.body(record).as_bytes());
+                self.bytes.push(b'\n');
+            }
+        }
         let length = self.bytes.len() - start;
         if self.bytes.len() > self.limits.bytes && start > 0 {
             self.bytes.truncate(start);
@@ -181,48 +188,55 @@ fn value(out: &mut Vec<u8>, records: &Records, value: Value) {
 /// A text in quotes. What a terminal could take as a command is escaped.
 #[inline]
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut rest = text.as_bytes();
+    let (mut words, rest) = text.as_bytes().as_chunks::<WORD>();
     loop {
-        let plain = plain_prefix(rest);
-        let (head, tail) = rest.split_at_checked(plain).unwrap_or((rest, &[]));
-        out.extend_from_slice(head);
-        let Some((byte, after)) = tail.split_first() else { break };
-        escape(out, *byte);
-        rest = after;
+        // Runs of plain words are copied at once, others are looked at byte by byte.
+        let plain = words.iter().take_while(|word| is_plain(**word)).count();
+        let (head, tail) = words.split_at_checked(plain).unwrap_or_default();
+        out.extend_from_slice(head.as_flattened());
+        let Some((word, after)) = tail.split_first() else { break };
+        escaped(out, word);
+        words = after;
     }
+    escaped(out, rest);
     out.push(b'"');
 }
 
-/// How many bytes at the start need no escape. Eight at a time: none of them is below 0x20, a
-/// quote, a backslash or DEL.
+/// Bytes that are looked at together.
+const WORD: usize = 8;
+
+/// Whether none of the bytes is below 0x20, a quote, a backslash or DEL.
 #[inline]
-fn plain_prefix(bytes: &[u8]) -> usize {
+fn is_plain(word: [u8; WORD]) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let below = word.wrapping_sub(LOW * 0x20) & !word;
-        let equal = |byte: u64| {
-            let other = word ^ (LOW * byte);
-            other.wrapping_sub(LOW) & !other
-        };
-        if (below | equal(0x22) | equal(0x5c) | equal(0x7f)) & HIGH != 0 {
-            break;
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let odd = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\' | 0x7f);
-    at + rest.iter().position(odd).unwrap_or(rest.len())
+    let word = u64::from_le_bytes(word);
+    let below = word.wrapping_sub(LOW * 0x20) & !word;
+    let equal = |byte: u64| {
+        let other = word ^ (LOW * byte);
+        other.wrapping_sub(LOW) & !other
+    };
+    (below | equal(0x22) | equal(0x5c) | equal(0x7f)) & HIGH == 0
 }
 
+#[inline]
+fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0..0x20 | 0x7f => escape(out, *byte),
+            _ => out.push(*byte),
+        }
+    }
+}
+
+/// A control character.
+#[cold]
 fn escape(out: &mut Vec<u8>, byte: u8) {
     match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),
@@ -313,7 +327,7 @@ mod tests {
     #[test]
     fn a_line_is_json_with_the_names_of_the_page() {
         let records = records(&["say \"hi\"\u{1b}[31m"]);
-        let mut lines = JsonLines::new(limits(10, 10_000));
+        let mut lines = Lines::new(limits(10, 10_000), Format::Json);
         let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
         assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
         let text = std::str::from_utf8(lines.lines(0..1)).unwrap();
@@ -326,20 +340,29 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_text_is_the_body_as_it_is() {
+        let records = records(&["say \"hi\"\u{1b}[31m", ""]);
+        let mut lines = Lines::new(limits(10, 10_000), Format::Text);
+        for record in records.records() {
+            assert_eq!(lines.push(&records, record, &Origin::default()), Pushed::Added);
+        }
+        assert_eq!(lines.lines(0..2), b"say \"hi\"\x1b[31m\n\n");
+    }
+
+    #[test]
     fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
         let records = records(&["a", "b", "c"]);
         let origin = Origin::new([], "/p", None);
-        let push = |lines: &mut JsonLines, at: usize| {
-            lines.push(&records, &records.records()[at], &origin)
-        };
-        let mut lines = JsonLines::new(limits(2, 10_000));
+        let push =
+            |lines: &mut Lines, at: usize| lines.push(&records, &records.records()[at], &origin);
+        let mut lines = Lines::new(limits(2, 10_000), Format::Json);
         assert_eq!(
             [0, 1, 2].map(|at| push(&mut lines, at)),
             [Pushed::Added, Pushed::Added, Pushed::Full]
         );
         assert!(lines.lines(1..2).starts_with(b"{") && lines.lines(1..2).ends_with(b"}\n"));
         assert_eq!(lines.lines(5..9), b"");
-        let mut small = JsonLines::new(limits(10, 10));
+        let mut small = Lines::new(limits(10, 10), Format::Json);
         assert_eq!([0, 1].map(|at| push(&mut small, at)), [Pushed::Added, Pushed::Full]);
     }
 

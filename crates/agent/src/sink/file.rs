@@ -114,9 +114,10 @@ fn rotate(config: &FileSink) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Format;
 
     fn sink(path: PathBuf, rotate_bytes: u64, rotate_keep: u64) -> FileSink {
-        FileSink { path, rotate_bytes, rotate_keep, fsync: true }
+        FileSink { path, format: Format::Json, rotate_bytes, rotate_keep, fsync: true }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The scanner's operation with AVX2; the only unsafe code of the crate.
+//! The scanner's operation with AVX2.
 //!
 //! It has a portable twin in [`super::scan`], which other processors run.
 

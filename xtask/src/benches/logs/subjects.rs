@@ -145,6 +145,10 @@ fn orlop(workload: Workload, places: &Places) -> String {
     } else {
         text.push_str("    parsers: [json]\n    fields: [status, path, took_ms]\n");
     }
+    if matches!(workload, Workload::Json | Workload::Redacted) {
+        // As the peers: the message and three fields, not the whole line again.
+        text.push_str("    body: message\n");
+    }
     if workload == Workload::Sampled {
         text.push_str("sampling: {keep_percent: 10}\n");
     }
@@ -154,7 +158,8 @@ fn orlop(workload: Workload, places: &Places) -> String {
     text.push_str("sinks:\n");
     if workload.to_file() {
         let path = places.output.display();
-        let _ = writeln!(text, "  - {{type: file, path: {path}, fsync: false}}");
+        let format = if workload == Workload::Raw { "text" } else { "json" };
+        let _ = writeln!(text, "  - {{type: file, path: {path}, format: {format}, fsync: false}}");
     } else {
         let compression = if workload == Workload::Otlp { "none" } else { "zstd" };
         let sink = &places.sink;
