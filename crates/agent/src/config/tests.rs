@@ -98,6 +98,17 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
 }
 
 #[test]
+fn what_becomes_the_body_and_a_line_of_a_file_can_be_said() {
+    let text = "inputs:\n  - {type: files, paths: [/a], fields: [b]}\n  - {type: files, paths: [/c], fields: [b], body: message}\nsinks:\n  - {type: file, path: /a, format: text}\n";
+    let config = parse(text).unwrap();
+    let bodies: Vec<_> = config.inputs.iter().map(|input| input.reading.body).collect();
+    assert_eq!(bodies, [None, Some(lines::Body::Message)]);
+    let SinkKind::File(file) = &config.sinks[0].kind else { panic!("no file") };
+    assert_eq!(file.format, Format::Text);
+    assert!(parse(&text.replace("format: text", "format: raw")).is_err());
+}
+
+#[test]
 fn bounds_hold_at_their_bound() {
     assert!(parse("memory_max_bytes: 8Mi").is_ok() && parse("memory_max_bytes: 8388607").is_err());
     assert!(parse("shutdown_timeout: 10m").is_ok() && parse("shutdown_timeout: 601s").is_err());

@@ -153,7 +153,7 @@ fn orlop(workload: Workload, places: &Places) -> String {
         text.push_str("sampling: {keep_percent: 10}\n");
     }
     if workload == Workload::Redacted {
-        text.push_str("redaction: {rules: [email, credit_card, ipv4]}\n");
+        text.push_str("redaction: {rules: [email, credit-card, ipv4]}\n");
     }
     text.push_str("sinks:\n");
     if workload.to_file() {
