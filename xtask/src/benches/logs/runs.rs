@@ -1,5 +1,8 @@
 //! One run after the other: start a subject, wait until its records are there, see what it cost.
 
+mod odd;
+mod torture;
+
 use super::subjects::{Places, Subject};
 use super::{Workload, folder, input, words};
 use crate::{measure, workspace};
@@ -119,32 +122,41 @@ impl Lab {
         config: &str,
     ) -> anyhow::Result<Outcome> {
         let places = self.places(workload);
-        // Into the page cache.
-        std::io::copy(&mut fs::File::open(&places.input)?, &mut std::io::sink())?;
-        let running = self.start(subject, config)?;
+        warm(Path::new(&places.input))?;
         let wanted = match workload {
-            Workload::Sampled => u64::MAX,
-            _ => self.lines as u64,
+            Workload::Sampled => None,
+            _ => Some(self.lines as u64),
         };
-        let progress = || match workload.to_file() {
-            true => Ok(fs::metadata(&places.output).map_or(0, |about| about.len())),
-            false => Ok(self.stats()?.distinct),
+        let output = workload.to_file().then_some(places.output.as_path());
+        self.drain(subject, config, wanted, output)
+    }
+
+    /// Runs until all that is wanted came, or until nothing comes any more where that is not known.
+    fn drain(
+        &self,
+        subject: &Subject,
+        config: &str,
+        wanted: Option<u64>,
+        output: Option<&Path>,
+    ) -> anyhow::Result<Outcome> {
+        let running = self.start(subject, config)?;
+        let progress = || match output {
+            Some(output) => Ok(fs::metadata(output).map_or(0, |about| about.len())),
+            None => Ok(self.stats()?.distinct),
         };
-        let wanted = if workload.to_file() { u64::MAX } else { wanted };
-        let end = self.wait(progress, wanted)?;
+        let until = if output.is_some() { u64::MAX } else { wanted.unwrap_or(u64::MAX) };
+        let end = self.wait(progress, until)?;
         let (cost, start) = (running.cost()?, running.start);
         running.stop()?;
-        if workload.to_file() {
-            self.post_file(&places.output)?;
+        if let Some(output) = output {
+            self.post_file(output)?;
         }
         let stats = self.stats()?;
-        let lost = (workload != Workload::Sampled)
-            .then(|| (self.lines as u64).saturating_sub(stats.distinct));
         Ok(Outcome {
             cpu: cost.0,
             wall: end.saturating_duration_since(start),
             peak_mib: cost.1,
-            lost,
+            lost: wanted.map(|wanted| wanted.saturating_sub(stats.distinct)),
             doubled: stats.records - stats.distinct,
         })
     }
@@ -202,7 +214,7 @@ impl Lab {
                 while sequence < due {
                     let line = input::line(sequence, input::micros());
                     let file = open.get_mut(sequence % files).context("no file")?;
-                    writeln!(file, "2026-11-25T12:00:00.123456789Z stdout F {line}")?;
+                    writeln!(file, "{}{line}", input::FRAME)?;
                     sequence += 1;
                 }
                 pause(TICK);
@@ -294,10 +306,16 @@ impl Lab {
     }
 
     fn start_after(&self, subject: &Subject, config: &str, ask: &str) -> anyhow::Result<Running> {
-        let state = self.fresh("state")?;
+        self.fresh("state")?;
         let _ = fs::remove_file(self.folder.join("out"));
         self.ask("POST", "/reset", b"")?;
         self.ask("POST", ask, b"")?;
+        self.start_again(subject, config)
+    }
+
+    /// With the state that it left.
+    fn start_again(&self, subject: &Subject, config: &str) -> anyhow::Result<Running> {
+        let state = self.folder.join("state");
         let file = self.folder.join("config.yaml");
         fs::write(&file, config)?;
         let log = fs::File::create(self.folder.join("subject.log"))?;
@@ -358,6 +376,13 @@ impl Running {
         Ok((cpu, peak))
     }
 
+    /// Ends it as a power cut would.
+    fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has: what it does then is not measured.
     fn stop(self) -> anyhow::Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -377,6 +402,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Into the page cache.
+fn warm(path: &Path) -> anyhow::Result<()> {
+    std::io::copy(&mut fs::File::open(path)?, &mut std::io::sink())?;
+    Ok(())
 }
 
 /// A command on one core.

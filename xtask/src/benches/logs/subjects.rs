@@ -124,6 +124,12 @@ impl Subject {
         }
     }
 
+    /// Whether it goes on where it was after it was killed. The Collector that is built here has no
+    /// storage for that.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.kind != Kind::Collector
+    }
+
     /// Its config for many files and a sink, whatever is in them.
     pub(super) fn steady(&self, places: &Places) -> Option<String> {
         self.config(Workload::Packed, places)
