@@ -13,8 +13,10 @@ use crate::error::PlanError;
 
 mod apply;
 mod rules;
+mod survey;
 
 pub use rules::{RULES, Rule};
+use survey::Survey;
 
 /// The key of a keyed hash has at least this many bytes.
 pub const KEY_BYTES_MIN: usize = 16;
@@ -139,9 +141,9 @@ impl Active {
 
     /// A cheap test: `false` only when the rule matches nothing in the text.
     #[inline]
-    fn suspects(&self, text: &str) -> bool {
+    fn suspects(&self, survey: &Survey, text: &str) -> bool {
         match self {
-            Self::Builtin(rule) => (rule.suspects)(text.as_bytes()),
+            Self::Builtin(rule) => (rule.suspects)(survey, text.as_bytes()),
             Self::Custom(custom) => match &custom.needle {
                 Some(needle) => needle.find(text.as_bytes()).is_some(),
                 None => custom.pattern.is_match(text),

@@ -1,5 +1,6 @@
 //! A record with something to hide is written anew, without it.
 
+use super::survey::Survey;
 use super::{Redaction, Replacement};
 use crate::json::scan::Index;
 use crate::json::walk;
@@ -24,7 +25,8 @@ impl Redaction {
 
     #[inline]
     fn suspects(&self, text: &str) -> bool {
-        self.rules.iter().any(|rule| rule.suspects(text))
+        let survey = Survey::of(text.as_bytes());
+        self.rules.iter().any(|rule| rule.suspects(&survey, text))
     }
 
     /// Whether a text that was decoded from the line, and so looks different in it, may have
@@ -122,9 +124,10 @@ impl Redaction {
 
     /// Appends the text with replacements; whether there were any.
     fn write(&self, text: &str, out: &mut String) -> bool {
+        let survey = Survey::of(text.as_bytes());
         let mut found: Vec<(usize, usize, usize)> = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
-            if rule.suspects(text) {
+            if rule.suspects(&survey, text) {
                 rule.find(text, &mut |start, end| {
                     if start < end {
                         found.push((start, end, number));

@@ -2,7 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr_iter, memmem};
+
+use super::survey::{CARD_BYTES_MIN, Survey};
 
 /// A rule that comes with us.
 #[derive(Clone, Copy)]
@@ -12,7 +14,7 @@ pub struct Rule {
     /// One line about it.
     pub about: &'static str,
     /// `false` only when there is nothing to be found.
-    pub(super) suspects: fn(&[u8]) -> bool,
+    pub(super) suspects: fn(&Survey, &[u8]) -> bool,
     /// Gives the start and the end of each finding.
     pub(super) find: fn(&[u8], &mut dyn FnMut(usize, usize)),
 }
@@ -28,28 +30,29 @@ pub const RULES: [Rule; 6] = [
     Rule {
         name: "email",
         about: "mail addresses",
-        suspects: |text| memchr(b'@', text).is_some(),
+        suspects: |survey, _| survey.at_sign,
         find: emails,
     },
     Rule {
         name: "credit-card",
         about: "card numbers of known issuers with a right check digit, also with spaces or dashes",
-        suspects: |text| {
-            runs(text, CARD_DIGITS_MIN, card_byte, |run| digits(run) >= CARD_DIGITS_MIN)
+        suspects: |survey, text| {
+            let long = |run: &[u8]| digits(run) >= CARD_DIGITS_MIN;
+            survey.card && runs(text, CARD_DIGITS_MIN, card_byte, long)
         },
         find: cards,
     },
     Rule {
         name: "ipv4",
         about: "IPv4 addresses",
-        suspects: |text| runs(text, 7, v4_byte, has_v4),
+        suspects: |survey, text| survey.v4 && runs(text, 7, v4_byte, has_v4),
         find: v4,
     },
-    Rule { name: "ipv6", about: "IPv6 addresses", suspects: suspects_v6, find: v6 },
+    Rule { name: "ipv6", about: "IPv6 addresses", suspects: |_, text| suspects_v6(text), find: v6 },
     Rule {
         name: "bearer",
         about: "the token after `Bearer`",
-        suspects: |text| {
+        suspects: |_, text| {
             memmem::find(text, b"earer").is_some() || memmem::find(text, b"EARER").is_some()
         },
         find: bearers,
@@ -57,13 +60,13 @@ pub const RULES: [Rule; 6] = [
     Rule {
         name: "jwt",
         about: "JSON web tokens",
-        suspects: |text| memmem::find(text, b"eyJ").is_some(),
+        suspects: |_, text| memmem::find(text, b"eyJ").is_some(),
         find: tokens,
     },
 ];
 
 /// Card numbers have this many digits.
-const CARD_DIGITS_MIN: usize = 13;
+const CARD_DIGITS_MIN: usize = CARD_BYTES_MIN;
 const CARD_DIGITS_MAX: usize = 19;
 /// A bearer token has at least this many bytes.
 const TOKEN_BYTES_MIN: usize = 8;

@@ -5,7 +5,10 @@ fn found<'t>(rule: &str, text: &'t str) -> Vec<&'t str> {
     let rule = RULES.iter().find(|one| one.name == rule).unwrap();
     let mut found = Vec::new();
     (rule.find)(text.as_bytes(), &mut |start, end| found.push(text.get(start..end).unwrap()));
-    assert!(found.is_empty() || (rule.suspects)(text.as_bytes()), "{text}");
+    assert!(
+        found.is_empty() || (rule.suspects)(&Survey::of(text.as_bytes()), text.as_bytes()),
+        "{text}"
+    );
     found
 }
 

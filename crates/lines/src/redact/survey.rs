@@ -1,0 +1,210 @@
+//! What a text has that the rules of many log lines are about, found in one pass.
+//!
+//! Input: any bytes. Output: [`Survey`]: `false` only where there is nothing of the kind. AVX2 is
+//! used where the processor has it; the portable code finds the same
+//! (`the_surveys_agree_on_any_bytes`).
+
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "vector loads, and a call that needs a processor feature")
+)]
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+/// A card number has at least so many bytes, of which none is in another class.
+pub(super) const CARD_BYTES_MIN: usize = 13;
+
+/// What there may be in a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// An at sign.
+    pub(super) at_sign: bool,
+    /// So many digits, blanks and dashes in a row that a card number fits in.
+    pub(super) card: bool,
+    /// Dots between digits, as many as an IPv4 address has.
+    pub(super) v4: bool,
+}
+
+/// One bit for each byte of a block.
+#[derive(Debug, Clone, Copy, Default)]
+struct Masks {
+    digit: u64,
+    /// Blanks and dashes.
+    gap: u64,
+    dot: u64,
+    at_sign: u64,
+}
+
+impl Survey {
+    /// Looks at a text.
+    #[inline]
+    pub(super) fn of(text: &[u8]) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+            // SAFETY: the features that the function is compiled for were found just above.
+            return unsafe { survey_avx2(text) };
+        }
+        Self::portable(text)
+    }
+
+    /// The same without vector instructions.
+    fn portable(text: &[u8]) -> Self {
+        Self::drive(text, masks_portable)
+    }
+
+    /// The survey itself, around the operation that vector instructions make fast.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
+    fn drive(text: &[u8], masks: impl Fn(&[u8; BLOCK]) -> Masks) -> Self {
+        let mut tally = Tally::default();
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        for block in blocks {
+            tally.add(masks(block));
+        }
+        // What is beyond the end is in no class.
+        let mut block = [0; BLOCK];
+        for (to, from) in block.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        tally.add(masks(&block));
+        tally.add(Masks::default());
+        Self { at_sign: tally.at_signs != 0, card: tally.cards != 0, v4: tally.dots >= 3 }
+    }
+}
+
+/// What a survey carries from block to block.
+#[derive(Debug, Default)]
+struct Tally {
+    /// The block before, whose end is settled only when the next one is seen.
+    last: Masks,
+    /// Bit 0: the byte before that block is a digit.
+    before: u64,
+    at_signs: u64,
+    cards: u64,
+    dots: u32,
+}
+
+impl Tally {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
+    fn add(&mut self, next: Masks) {
+        let last = self.last;
+        // A bit is set where a run of 13 bytes of the class begins: 2, 4, 8, then 5 more.
+        let mut run = u128::from(next.digit | next.gap) << 64 | u128::from(last.digit | last.gap);
+        run &= run >> 1;
+        run &= run >> 2;
+        run &= run >> 4;
+        run &= run >> 5;
+        self.cards |= run as u64;
+        let after_digit = last.digit << 1 | self.before;
+        let before_digit = last.digit >> 1 | next.digit << 63;
+        self.dots += (last.dot & after_digit & before_digit).count_ones();
+        self.at_signs |= next.at_sign;
+        self.before = last.digit >> 63;
+        self.last = next;
+    }
+}
+
+fn masks_portable(block: &[u8; BLOCK]) -> Masks {
+    let mut masks = Masks::default();
+    for (bit, byte) in block.iter().enumerate() {
+        masks.digit |= u64::from(byte.is_ascii_digit()) << bit;
+        masks.gap |= u64::from(matches!(byte, b' ' | b'-')) << bit;
+        masks.dot |= u64::from(*byte == b'.') << bit;
+        masks.at_sign |= u64::from(*byte == b'@') << bit;
+    }
+    masks
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+fn survey_avx2(text: &[u8]) -> Survey {
+    Survey::drive(text, |block| masks_avx2(block))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn masks_avx2(block: &[u8; BLOCK]) -> Masks {
+    use std::arch::x86_64::{
+        __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    };
+
+    let pointer = block.as_ptr().cast::<__m256i>();
+    // SAFETY: a block has 64 bytes, so both halves of 32 are within it, and the load asks for
+    // no alignment.
+    let halves = unsafe { [_mm256_loadu_si256(pointer), _mm256_loadu_si256(pointer.add(1))] };
+    let both = |of: [__m256i; 2]| {
+        let [low, high] = of.map(|half| u64::from(_mm256_movemask_epi8(half).cast_unsigned()));
+        low | high << 32
+    };
+    let is =
+        |half: __m256i, byte: u8| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed()));
+    Masks {
+        // Moved to the end of the signed numbers, ten of them are above all others.
+        digit: both(halves.map(|half| {
+            let moved = _mm256_add_epi8(half, _mm256_set1_epi8(0x7f - b'9'.cast_signed()));
+            _mm256_cmpgt_epi8(moved, _mm256_set1_epi8(0x7f - 10))
+        })),
+        gap: both(halves.map(|half| _mm256_or_si256(is(half, b' '), is(half, b'-')))),
+        dot: both(halves.map(|half| is(half, b'.'))),
+        at_sign: both(halves.map(|half| is(half, b'@'))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition.
+    fn slow(text: &[u8]) -> Survey {
+        let class = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'-');
+        let between = |three: &&[u8]| {
+            three[1] == b'.' && three[0].is_ascii_digit() && three[2].is_ascii_digit()
+        };
+        Survey {
+            at_sign: text.contains(&b'@'),
+            card: text.windows(CARD_BYTES_MIN).any(|run| run.iter().all(class)),
+            v4: text.windows(3).filter(between).count() >= 3,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_surveys_agree_on_any_bytes(
+            text in prop::collection::vec(
+                prop_oneof![12 => Just(b'1'), 4 => prop::sample::select(b" -.@9a/:0".to_vec()), 1 => any::<u8>()],
+                0..300,
+            ),
+        ) {
+            prop_assert_eq!(Survey::of(&text), slow(&text));
+            prop_assert_eq!(Survey::portable(&text), slow(&text));
+        }
+    }
+
+    #[test]
+    fn what_lies_across_blocks_is_seen_and_one_byte_less_is_not() {
+        for start in 0..150 {
+            for (what, found) in [("4111-1111 1111", true), ("4111-1111-11", false)] {
+                let text = format!("{}{what}{}", "x".repeat(start), "x".repeat(90));
+                assert_eq!(Survey::of(text.as_bytes()).card, found, "{what} at {start}");
+            }
+            for (what, found) in [("1.2.3.4", true), ("1.2.3.", false)] {
+                let text = format!("{}{what}", "x".repeat(start));
+                assert_eq!(Survey::of(text.as_bytes()).v4, found, "{what} at {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_in_its_classes() {
+        for byte in 0..=255_u8 {
+            let text = [byte; CARD_BYTES_MIN];
+            assert_eq!(Survey::of(&text), slow(&text), "{byte}");
+            let text = [b'1', b'.', byte, b'.', b'1', b'.', b'1'];
+            assert_eq!(Survey::of(&text), slow(&text), "{byte}");
+        }
+    }
+}
