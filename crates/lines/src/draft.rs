@@ -145,7 +145,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes a field that is wanted.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
     pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
         let Wanted { role, name, .. } = wanted;
         if role != Role::Kept && self.fill(role, name, raw) && role != Role::Status {
@@ -170,6 +171,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives the role its value. Not when another name has filled it: that one stays a field.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
     fn fill(&mut self, role: Role, name: u8, raw: Raw<'_>) -> bool {
         let Some(filled) = self.filled.get_mut(role as usize) else { return false };
         if *filled != 0 && *filled != name {
