@@ -137,8 +137,8 @@ pub(crate) struct File {
     /// It may be a copy; until then it is not read.
     pub(crate) hold_until: Option<Instant>,
     pub(crate) used: u64,
-    /// Bytes that a copy of it has beyond what was read of it.
-    pub(crate) recoverable: u64,
+    /// What it held before it was truncated lies in a copy beside it.
+    pub(crate) is_copied: bool,
     pub(crate) read_bytes: u64,
     pub(crate) possible_loss_bytes: u64,
 }
@@ -172,7 +172,7 @@ impl File {
             grown: now,
             hold_until: None,
             used: 0,
-            recoverable: 0,
+            is_copied: false,
             read_bytes: 0,
             possible_loss_bytes: 0,
         }
@@ -189,7 +189,7 @@ impl File {
 
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
-        self.state == State::Copy && self.fd.is_none() && self.recoverable == 0
+        self.state == State::Copy && self.fd.is_none() && !self.is_copied
     }
 
     /// Reading begins at this offset of the open file.

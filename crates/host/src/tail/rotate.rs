@@ -191,7 +191,7 @@ impl Tailer {
         if let Some(copy) = copy {
             let recovered = copy.size - file.offset;
             file.size = copy.size;
-            file.recoverable = recovered;
+            file.is_copied = true;
             file.fd = Some(copy.fd);
             self.claim(copy.identity, copy.size);
             self.ready(key);

@@ -160,6 +160,25 @@ fn r5_a_file_that_was_seen_and_not_read_is_found_in_its_copy() {
 }
 
 #[test]
+fn r5_what_was_read_and_not_acknowledged_before_a_truncation_comes_again_from_the_copy() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start().take();
+    let _checkpoint = desk.tail().records();
+    desk.commit = false;
+    desk.write("app.log", "2\n3\n");
+    assert_eq!(desk.run().take(), "2\n3\n");
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    File::create(desk.path("app.log")).unwrap();
+    // Nothing is left to be read in the copy, but nobody has what was read.
+    assert_eq!(desk.run().take(), "");
+    desk.write("app.log", "4\n");
+    assert_eq!(desk.run().take(), "4\n");
+    assert_eq!(desk.restart().take(), "2\n3\n4\n");
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
 fn r5_a_crash_between_truncation_and_commit_repeats_and_loses_nothing() {
     let mut desk = Desk::new(&["app.log"]);
     desk.commit = false;
