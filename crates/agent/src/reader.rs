@@ -112,7 +112,7 @@ impl Reader {
             self.core.rescue(&mut self.tailer, now);
             return true;
         }
-        if self.core.feed_spilled() {
+        if self.core.feed_spilled() || self.core.resume_vanished() {
             return true;
         }
         if self.journals.feed(&mut self.core) {

@@ -37,8 +37,10 @@ pub(crate) struct Core {
     since: Option<Instant>,
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
-    /// Pieces that wait, oldest first: at most one of a chunk and one that vanished.
+    /// Pieces that wait, oldest first: what of a chunk found no room.
     rest: VecDeque<Rest>,
+    /// A piece of a deleted file that could not be kept aside: it comes after all that was.
+    vanished: Option<Rest>,
     /// How many records at the start of the block were left out before and are back.
     rescued: usize,
     touched: Vec<u32>,
@@ -100,6 +102,7 @@ impl Core {
             since: None,
             stuck: None,
             rest: VecDeque::new(),
+            vanished: None,
             rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
@@ -216,14 +219,21 @@ impl Core {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a piece that vanished can wait beside that of a chunk.
-    pub(crate) fn has_room_for_rest(&self) -> bool {
-        self.rest.len() < 2
+    /// Whether a piece of a deleted file can wait in memory.
+    pub(crate) fn has_room_for_vanished(&self) -> bool {
+        self.vanished.is_none()
     }
 
-    /// Bytes that wait for room.
-    pub(crate) fn set_rest(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        self.rest.push_back(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+    /// A piece of a deleted file waits until everything that was kept aside is read back.
+    pub(crate) fn set_vanished(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
+        self.vanished = Some(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+    }
+
+    /// Goes on with that piece; false when there is none.
+    pub(crate) fn resume_vanished(&mut self) -> bool {
+        let Some(rest) = self.vanished.take() else { return false };
+        self.rest.push_back(rest);
+        self.resume_rest()
     }
 
     /// The slot of a file; a new one when it is new. None when it is not wanted.
