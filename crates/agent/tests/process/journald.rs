@@ -31,9 +31,10 @@ impl Journald {
             return None;
         }
         std::fs::create_dir_all(&run).unwrap();
-        // Its /run is ours, and a persistent journal is out of its reach.
+        std::fs::create_dir_all(log.join("journal")).unwrap();
+        // Its sockets and its files are ours.
         let script =
-            "mount --bind \"$1\" /run && mount -t tmpfs tmpfs /var/log && exec \"$2\" \"$3\"";
+            "mount --bind \"$1\" /run && mount --bind \"$2\" /var/log && exec \"$3\" \"$4\"";
         let child = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
             .args([&run, &log])
