@@ -228,7 +228,9 @@ impl Served {
         Some(match path {
             "/metrics" => {
                 self.shared.control.ask();
-                let text = self.shared.numbers.render(self.build.version, self.build.commit);
+                let (files, _) = self.shared.control.files();
+                let (version, commit) = (self.build.version, self.build.commit);
+                let text = self.shared.numbers.render(version, commit, &files);
                 Reply { content_type: OPENMETRICS, ..Reply::text(StatusCode::OK, text) }
             }
             "/healthz" if self.shared.control.is_well() => Reply::text(StatusCode::OK, "ok\n"),

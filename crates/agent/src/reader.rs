@@ -5,6 +5,7 @@
 //! (for room), where it still looks after deleted files, commands and commits (R20). A block is
 //! handed on when it is full, or [`LINGER`] after its first record.
 
+mod accounts;
 mod commit;
 mod control;
 mod feed;
@@ -12,9 +13,10 @@ pub(crate) mod inputs;
 mod sampling;
 pub(crate) mod sources;
 mod spill;
+mod summary;
 
 pub(crate) use commit::{Books, SinkHandle, resume};
-pub(crate) use control::{Control, Order};
+pub(crate) use control::{Control, FileLine, Order};
 pub(crate) use feed::{Core, Parts, Piece};
 pub(crate) use sampling::Stage;
 pub(crate) use spill::Aside;
@@ -83,6 +85,7 @@ impl Reader {
                 continue;
             }
             if now >= next_tick {
+                self.core.summarize(wall_ns());
                 self.core.tick(wall_ns());
                 next_tick = now + TICK;
                 continue;
@@ -172,6 +175,10 @@ impl Reader {
         if self.core.is_waiting_for_sinks() {
             until = until.min(LOOK * 4);
         }
+        if let Some(due) = self.core.summary_due() {
+            let left = Duration::from_nanos(due.saturating_sub(wall_ns()));
+            until = until.min(left.max(TICK));
+        }
         until
     }
 
@@ -182,6 +189,7 @@ impl Reader {
     /// What was read is handed on and waited for; then the last checkpoint.
     fn end(&mut self) -> Ended {
         let deadline = Instant::now() + self.control.shutdown_timeout();
+        self.core.last_summary(wall_ns());
         self.core.flush();
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
             self.core.unstick(LOOK);

@@ -262,6 +262,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "memory for where they are",
     ),
     field(
+        "sampling.summary",
+        "a duration, 1s to 1h",
+        "1m",
+        "how often records of our own say what each rule left out, with the keys of which most is missing",
+    ),
+    field(
         "redaction",
         "a map",
         "none",

@@ -1,7 +1,8 @@
 //! From bytes to blocks.
 
 use super::LINGER;
-use super::commit::Books;
+use super::accounts::Entry;
+use super::commit::{Books, SinkHandle};
 use super::control::{Control, FileLine, MakeSinks};
 use super::inputs::{Intent, METADATA_WAIT};
 use super::sampling::Stage;
@@ -31,7 +32,7 @@ pub(crate) struct Core {
     pub(crate) books: Books,
     pub(crate) aside: Aside,
     intake: Intake,
-    stage: Box<Stage>,
+    pub(super) stage: Box<Stage>,
     producer: Option<Producer<Block>>,
     block: Block,
     since: Option<Instant>,
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     tap: Arc<Tap>,
     pub(crate) say: Say,
     metadata: (Instant, Duration),
+    /// Bytes of our own records so far.
+    pub(super) own_offset: u64,
 }
 
 /// What is left of a chunk when the ring is full.
@@ -111,6 +114,7 @@ impl Core {
             tap: parts.tap,
             say: parts.say,
             metadata: (Instant::now(), Duration::ZERO),
+            own_offset: 0,
         }
     }
 
@@ -337,6 +341,10 @@ impl Core {
         if self.tap.looks_at(tap::Stage::Sampled) {
             self.tap.block(tap::Stage::Sampled, &self.block);
         }
+        let entry = Entry::of(&self.block, rescued);
+        for sink in self.books.sinks.iter().filter(|sink| sink.retired.is_none()) {
+            entry.enter(sink, &self.stage.dropped);
+        }
         if self.block.is_empty() {
             self.block.clear();
             return true;
@@ -513,14 +521,32 @@ impl Core {
             source.origin = Arc::new(intent.origin(&source.path, pod.as_deref()));
             source.plan = intent.plan.clone();
         }
-        if let Some(stage) = stage {
+        if let Some(mut stage) = stage {
+            stage.own = self.stage.own;
             self.stage = stage;
         }
     }
 
     /// Other sinks, from the next block on.
     pub(crate) fn change_sinks(&mut self, make: MakeSinks) {
+        let before: Vec<_> = self.books.active().map(|sink| sink.numbers.clone()).collect();
         self.books.change(make, &mut self.sources);
+        if let Some(producer) = &mut self.producer {
+            producer.look();
+        }
+        // A block that found no room goes to those who are there now.
+        let Some((block, _)) = &self.stuck else { return };
+        let entry = Entry::of(block, 0);
+        for sink in self.books.active() {
+            if !before.iter().any(|known| Arc::ptr_eq(known, &sink.numbers)) {
+                entry.enter(sink, &[]);
+            }
+        }
+        for gone in
+            before.iter().filter(|one| !self.books.active().any(|s| Arc::ptr_eq(&s.numbers, one)))
+        {
+            entry.leave(gone);
+        }
     }
 
     /// Nothing will follow.
@@ -540,21 +566,34 @@ impl Core {
         if !control.is_asked() {
             return;
         }
-        let mut files: Vec<FileLine> = tailer
+        let mut files: Vec<(FileLine, FileKey)> = tailer
             .files()
-            .map(|file| FileLine {
-                path: file.path.to_string_lossy().into_owned(),
-                input: self.intents.get(file.input as usize).map_or("", |one| &one.name).into(),
-                offset: file.offset,
-                committed: file.committed,
-                size: file.size,
-                deleted: file.deleted,
-                possible_loss_bytes: file.possible_loss_bytes,
+            .map(|file| {
+                let input = self.intents.get(file.input as usize).map_or("", |one| &one.name);
+                let line = FileLine {
+                    path: file.path.to_string_lossy().into_owned(),
+                    input: input.into(),
+                    offset: file.offset,
+                    committed: file.committed,
+                    size: file.size,
+                    deleted: file.deleted,
+                    possible_loss_bytes: file.possible_loss_bytes,
+                    balances: Vec::new(),
+                };
+                (line, file.key)
             })
             .collect();
-        files.sort_by_key(|file| std::cmp::Reverse(file.size.saturating_sub(file.committed)));
+        let undelivered = |file: &FileLine| file.size.saturating_sub(file.committed);
+        files.sort_by_key(|(file, _)| std::cmp::Reverse(undelivered(file)));
         let left_out = files.len().saturating_sub(FILES_SHOWN_MAX);
         files.truncate(FILES_SHOWN_MAX);
+        for (file, key) in &mut files {
+            let Some(slot) = self.sources.find(*key) else { continue };
+            let of_sink =
+                |sink: &SinkHandle| (sink.sink.name.clone(), sink.numbers.balances().get(slot));
+            file.balances = self.books.active().map(of_sink).collect();
+        }
+        let files = files.into_iter().map(|(file, _)| file).collect();
         control.answer(files, left_out);
     }
 }
