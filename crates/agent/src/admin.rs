@@ -13,6 +13,7 @@ use crate::options::RunOptions;
 use crate::run::reload::Running;
 use crate::run::{SOCKET, Shared, Spawner};
 use crate::tap::{Stage, Wish};
+use host::changes::Changes;
 use http::{Method, StatusCode};
 use model::Build;
 use std::os::unix::fs::MetadataExt;
@@ -21,14 +22,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wire::{Handler, Reply, Request};
 
 /// How long a sink may fail before the agent says that it is not ready.
 pub(crate) const READY_GRACE: Duration = Duration::from_secs(60);
-/// How often the config file is looked at.
+/// How often the config file is looked at while the kernel tells of no change.
 pub(crate) const CONFIG_LOOK: Duration = Duration::from_secs(2);
+/// The same while it does: some file systems change without a word.
+const CONFIG_LOOK_WATCHED: Duration = Duration::from_secs(60);
 /// Signals within this time are one reload.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The media type of `/metrics`.
@@ -172,6 +176,7 @@ impl Tasks {
     async fn reload(mut self, mut hangups: Signal) {
         let path = self.running.options.place.config.clone();
         let mut seen = path.as_deref().map(stamp);
+        let mut watch = path.as_deref().and_then(watch);
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -188,7 +193,12 @@ impl Tasks {
                     }
                     seen = path.as_deref().map(stamp);
                 }
-                () = tokio::time::sleep(CONFIG_LOOK) => {
+                () = changed(&mut watch) => {
+                    // What replaces a file does it in several steps.
+                    tokio::time::sleep(SETTLE).await;
+                    if watch.is_none() {
+                        watch = path.as_deref().and_then(self::watch);
+                    }
                     let now = path.as_deref().map(stamp);
                     if now == seen {
                         continue;
@@ -202,6 +212,31 @@ impl Tasks {
                 self.running.reload(&spawner);
             }
         }
+    }
+}
+
+/// A watch over the config file; none when the kernel gives none, and then it is looked at.
+fn watch(path: &Path) -> Option<AsyncFd<Changes>> {
+    let changes = Changes::of(path).and_then(AsyncFd::new);
+    changes.inspect_err(|error| tracing::debug!(%error, "no watch over the config file")).ok()
+}
+
+/// Ends when the file may have changed, or it is time to look again.
+async fn changed(watch: &mut Option<AsyncFd<Changes>>) {
+    let Some(known) = watch else { return tokio::time::sleep(CONFIG_LOOK).await };
+    let told = async {
+        loop {
+            let mut ready = known.readable_mut().await?;
+            let may_be = ready.get_inner_mut().look()?;
+            ready.clear_ready();
+            if may_be {
+                return std::io::Result::Ok(());
+            }
+        }
+    };
+    if let Ok(Err(_)) = tokio::time::timeout(CONFIG_LOOK_WATCHED, told).await {
+        // The folder is gone, for example: it is looked for from time to time.
+        *watch = None;
     }
 }
 

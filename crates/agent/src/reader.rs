@@ -10,6 +10,7 @@ mod commit;
 mod control;
 mod feed;
 pub(crate) mod inputs;
+mod late;
 mod sampling;
 pub(crate) mod sources;
 mod spill;
@@ -90,7 +91,7 @@ impl Reader {
                 next_tick = now + TICK;
                 continue;
             }
-            if self.core.resume_rest() || self.read(now) {
+            if self.core.resume_rest() || self.core.resume_waiting(now, false) || self.read(now) {
                 worked = true;
                 continue;
             }
@@ -175,6 +176,9 @@ impl Reader {
         if self.core.is_waiting_for_sinks() {
             until = until.min(LOOK * 4);
         }
+        if !self.core.waiting.is_empty() {
+            until = until.min(LOOK);
+        }
         if let Some(due) = self.core.summary_due() {
             let left = Duration::from_nanos(due.saturating_sub(wall_ns()));
             until = until.min(left.max(TICK));
@@ -189,6 +193,8 @@ impl Reader {
     /// What was read is handed on and waited for; then the last checkpoint.
     fn end(&mut self) -> Ended {
         let deadline = Instant::now() + self.control.shutdown_timeout();
+        // Bytes of a pod that nobody knows may be of a file that is gone.
+        while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
         self.core.last_summary(wall_ns());
         self.core.flush();
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {

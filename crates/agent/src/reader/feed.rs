@@ -4,7 +4,8 @@ use super::LINGER;
 use super::accounts::Entry;
 use super::commit::{Books, SinkHandle};
 use super::control::{Control, FileLine, MakeSinks};
-use super::inputs::{Intent, METADATA_WAIT};
+use super::inputs::Intent;
+use super::late::Waiting;
 use super::sampling::Stage;
 use super::sources::{NewSource, Sources};
 use super::spill::Aside;
@@ -22,8 +23,6 @@ use std::time::{Duration, Instant};
 
 /// Files that `status` lists; those with the most unread bytes come first.
 pub(crate) const FILES_SHOWN_MAX: usize = 200;
-/// In this time, new pods may hold reading up for [`METADATA_WAIT`] together.
-const METADATA_BUDGET_WINDOW: Duration = Duration::from_secs(10);
 
 /// Everything of the reader but the tailer, from which chunks are borrowed.
 pub(crate) struct Core {
@@ -51,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) numbers: Arc<Numbers>,
     tap: Arc<Tap>,
     pub(crate) say: Say,
-    metadata: (Instant, Duration),
+    pub(super) waiting: Waiting,
     /// Bytes of our own records so far.
     pub(super) own_offset: u64,
 }
@@ -63,6 +62,7 @@ struct Rest {
     bytes: Vec<u8>,
     now: u64,
     last: bool,
+    after_hole: bool,
 }
 
 /// A piece of a file, whoever read it.
@@ -113,7 +113,7 @@ impl Core {
             numbers: parts.numbers,
             tap: parts.tap,
             say: parts.say,
-            metadata: (Instant::now(), Duration::ZERO),
+            waiting: Waiting::default(),
             own_offset: 0,
         }
     }
@@ -135,14 +135,24 @@ impl Core {
         self.take(&piece);
     }
 
-    /// Takes a piece; what finds no room in the ring is kept for later.
+    /// Takes a piece; what finds no room in the ring, and what belongs to a pod that is not known
+    /// yet, is kept for later.
     pub(crate) fn take(&mut self, piece: &Piece<'_>) {
+        if self.waiting.keep(piece) {
+            return;
+        }
+        self.take_now(piece);
+    }
+
+    /// Takes a piece, whatever is known of its pod.
+    pub(super) fn take_now(&mut self, piece: &Piece<'_>) {
         if self.tap.looks_at(tap::Stage::Raw)
             && let Some(source) = self.sources.get(piece.slot)
         {
             self.tap.raw(&source.origin, piece.bytes);
         }
-        let taken = self.feed(piece);
+        // What waits already comes first: it may be of the same file.
+        let taken = if self.may_read() { self.feed(piece) } else { 0 };
         if taken < piece.bytes.len() {
             let rest = piece.bytes.get(taken..).unwrap_or_default();
             self.rest.push_back(Rest {
@@ -151,6 +161,7 @@ impl Core {
                 bytes: rest.to_vec(),
                 now: piece.now,
                 last: piece.last,
+                after_hole: piece.after_hole && taken == 0,
             });
         }
     }
@@ -158,13 +169,14 @@ impl Core {
     /// Goes on with a chunk that found no room before.
     pub(crate) fn resume_rest(&mut self) -> bool {
         let Some(rest) = self.rest.pop_front() else { return false };
-        let Rest { slot, offset, bytes, now, last } = rest;
-        let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole: false };
+        let Rest { slot, offset, bytes, now, last, after_hole } = rest;
+        let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole };
         let taken = self.feed(&piece);
         if taken < bytes.len() {
             let offset = offset + taken as u64;
             let bytes = bytes.get(taken..).unwrap_or_default().to_vec();
-            self.rest.push_front(Rest { slot, offset, bytes, now, last });
+            let after_hole = after_hole && taken == 0;
+            self.rest.push_front(Rest { slot, offset, bytes, now, last, after_hole });
         }
         true
     }
@@ -230,7 +242,8 @@ impl Core {
 
     /// A piece of a deleted file waits until everything that was kept aside is read back.
     pub(crate) fn set_vanished(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        self.vanished = Some(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+        let now = super::wall_ns();
+        self.vanished = Some(Rest { slot, offset, bytes, now, last, after_hole: false });
     }
 
     /// Goes on with that piece; false when there is none.
@@ -262,43 +275,24 @@ impl Core {
         let pod = match (&table, &uid) {
             (Some(table), Some(uid)) => {
                 table.hold(uid);
-                self.pod_within_budget(table, uid)
+                table.get(uid)
             }
             _ => None,
         };
-        let intent = self.intents.get(input)?;
+        let is_late = table.is_some() && uid.is_some() && pod.is_none();
         let origin = Arc::new(intent.origin(path, pod.as_deref()));
         let pod = uid.filter(|_| table.is_some());
         let (plan, sinks) = (intent.plan.clone(), self.books.sinks.len());
         let new = NewSource { key, input, path, plan, origin, pod, base: start, sinks, group };
-        Some(self.sources.add(new))
-    }
-
-    /// A pod that is not known yet is waited for, all together not longer than
-    /// [`METADATA_WAIT`] in a while (R27).
-    fn pod_within_budget(
-        &mut self,
-        table: &crate::pods::Table,
-        uid: &str,
-    ) -> Option<Arc<crate::pods::Pod>> {
-        if let Some(pod) = table.get(uid) {
-            return Some(pod);
+        let slot = self.sources.add(new);
+        if is_late {
+            self.waiting.begin(slot, Instant::now());
         }
-        let now = Instant::now();
-        if now.saturating_duration_since(self.metadata.0) > METADATA_BUDGET_WINDOW {
-            self.metadata = (now, Duration::ZERO);
-        }
-        let left = METADATA_WAIT.saturating_sub(self.metadata.1);
-        let pod = table.wait(uid, left);
-        self.metadata.1 += now.elapsed();
-        if pod.is_none() {
-            table.numbers().late.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-        pod
+        Some(slot)
     }
 
     /// What is known of a pod may have changed since its last lines.
-    fn refresh(&mut self, slot: u32) {
+    pub(super) fn refresh(&mut self, slot: u32) {
         let Some(source) = self.sources.get_mut(slot) else { return };
         let Some(uid) = &source.pod else { return };
         let Some(intent) = self.intents.get(source.input) else { return };

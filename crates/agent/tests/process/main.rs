@@ -1,11 +1,18 @@
 //! The agent as a process, end to end: files in, counted records out, killed and stopped and
 //! reloaded on the way.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
+mod balance;
 mod collector;
 mod delivery;
 mod full_disk;
 mod journald;
+mod reload;
 mod support;
 
 use rustix::process::Signal;
