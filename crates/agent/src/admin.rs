@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Handler, Reply, Request};
 
@@ -215,27 +215,31 @@ impl Tasks {
     }
 }
 
-/// A watch over the config file; none when the kernel gives none, and then it is looked at.
-fn watch(path: &Path) -> Option<AsyncFd<Changes>> {
-    let changes = Changes::of(path).and_then(AsyncFd::new);
-    changes.inspect_err(|error| tracing::debug!(%error, "no watch over the config file")).ok()
-}
-
-/// Ends when the file may have changed, or it is time to look again.
-async fn changed(watch: &mut Option<AsyncFd<Changes>>) {
-    let Some(known) = watch else { return tokio::time::sleep(CONFIG_LOOK).await };
-    let told = async {
-        loop {
-            let mut ready = known.readable_mut().await?;
-            let may_be = ready.get_inner_mut().look()?;
-            ready.clear_ready();
-            if may_be {
-                return std::io::Result::Ok(());
+/// Tells when the config file may have changed; none when the kernel gives no watch. It ends when
+/// the file's folder is gone.
+fn watch(path: &Path) -> Option<mpsc::Receiver<()>> {
+    let changes = Changes::of(path);
+    let mut changes = changes
+        .inspect_err(|error| tracing::debug!(%error, "no watch over the config file"))
+        .ok()?;
+    let (sender, receiver) = mpsc::channel(1);
+    let run = move || {
+        while let Ok(()) = changes.wait() {
+            // One that waits to be taken says the same.
+            if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
+                return;
             }
         }
     };
-    if let Ok(Err(_)) = tokio::time::timeout(CONFIG_LOOK_WATCHED, told).await {
-        // The folder is gone, for example: it is looked for from time to time.
+    // It sleeps until something happens, and ends with the process.
+    std::thread::Builder::new().name("config".to_owned()).spawn(run).ok()?;
+    Some(receiver)
+}
+
+/// Ends when the file may have changed, or it is time to look again.
+async fn changed(watch: &mut Option<mpsc::Receiver<()>>) {
+    let Some(changes) = watch else { return tokio::time::sleep(CONFIG_LOOK).await };
+    if let Ok(None) = tokio::time::timeout(CONFIG_LOOK_WATCHED, changes.recv()).await {
         *watch = None;
     }
 }

@@ -1,18 +1,19 @@
 //! Tells when one file may have changed: written to, replaced, or, when its path goes over links,
 //! when one of them was pointed elsewhere (which is how Kubernetes replaces a ConfigMap).
 //!
-//! Input: a path. Output: a descriptor that is readable when something happened near the file, and
-//! [`Changes::look`], which says whether it can have been the file. The directory of the path and
+//! Input: a path. Output: [`Changes::wait`] ends when it can have been the file. The directory of the path and
 //! those of everything that its links lead to are watched, [`LINKS_MAX`] at most. A file that was
 //! only created is not told before it is closed after writing, so that nobody reads it half.
 //! Errors: those of the kernel; without a watch the caller looks from time to time.
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,22 @@ impl Changes {
         first
     }
 
+    /// Waits until the file may have changed.
+    ///
+    /// # Errors
+    /// When the events cannot be read, or the file's directory is gone.
+    pub fn wait(&mut self) -> io::Result<()> {
+        loop {
+            match poll(&mut [PollFd::new(&self.inotify, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if self.look()? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes what happened; says whether it can have been the file.
     ///
     /// # Errors
@@ -84,7 +101,7 @@ impl Changes {
                                 .is_ok_and(|meta| meta.is_symlink())
                         });
                 }
-                Err(rustix::io::Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => break,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -92,18 +109,6 @@ impl Changes {
             self.watch()?;
         }
         Ok(may_be)
-    }
-}
-
-impl AsFd for Changes {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
-    }
-}
-
-impl AsRawFd for Changes {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inotify.as_raw_fd()
     }
 }
 
@@ -152,18 +157,7 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::event::{PollFd, PollFlags, poll};
     use std::os::unix::fs::symlink;
-
-    /// Waits until it tells of a change. It hangs when none is told.
-    fn told(changes: &mut Changes) -> bool {
-        loop {
-            poll(&mut [PollFd::new(&changes.inotify, PollFlags::IN)], None).unwrap();
-            if changes.look().unwrap() {
-                return true;
-            }
-        }
-    }
 
     #[test]
     fn r30_a_file_that_is_written_or_replaced_is_told_and_one_that_is_begun_is_not() {
@@ -173,13 +167,13 @@ mod tests {
         let file = std::fs::File::create(&path).unwrap();
         assert!(!changes.look().unwrap());
         drop(file);
-        assert!(told(&mut changes));
+        changes.wait().unwrap();
         std::fs::write(dir.path().join("new"), "a").unwrap();
-        assert!(told(&mut changes));
+        changes.wait().unwrap();
         std::fs::rename(dir.path().join("new"), &path).unwrap();
-        assert!(told(&mut changes));
+        changes.wait().unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(told(&mut changes));
+        changes.wait().unwrap();
         assert!(!changes.look().unwrap());
     }
 
@@ -198,14 +192,14 @@ mod tests {
             // As the kubelet does it.
             symlink(format!("..{number}"), at("..data_tmp")).unwrap();
             std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
-            assert!(told(&mut changes));
+            changes.wait().unwrap();
             std::fs::remove_dir_all(at(&format!("..{}", number - 1))).unwrap();
             assert_eq!(std::fs::read_to_string(at("agent.yaml")).unwrap(), number.to_string());
         }
         while changes.look().unwrap() {}
         // What the links lead to is watched, too.
         std::fs::write(at("..3/agent.yaml"), "x").unwrap();
-        assert!(told(&mut changes));
+        changes.wait().unwrap();
     }
 
     #[test]

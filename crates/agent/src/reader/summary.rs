@@ -66,7 +66,8 @@ impl Core {
             self.stage.own = Some(slot);
             return Some(slot);
         }
-        let plan = Arc::new(Plan::new(Settings::default()).ok()?);
+        let settings = Settings { parsers: vec!["json".to_owned()], ..Settings::default() };
+        let plan = Arc::new(Plan::new(settings).ok()?);
         let known = self.intents.first().map(|intent| intent.attributes.clone());
         let mut attributes = known.unwrap_or_default();
         attributes.push(("log.file.path".to_owned(), SOURCE.to_owned()));

@@ -144,23 +144,13 @@ fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
     let records = sink.0.records();
     let (own, theirs): (Vec<_>, Vec<_>) =
         records.iter().partition(|record| record.resource["log.file.path"] == "orlop:sampling");
+    assert!(own.iter().all(|record| record.attributes.contains_key("sampling.kept")), "{own:?}");
     let sum = |key: &str| {
         own.iter().map(|record| record.attributes[key].as_u64().unwrap()).sum::<u64>() as usize
     };
-    assert_eq!(sum("sampling.kept"), theirs.len() - never_asked(&own, theirs.len(), 5_000));
     assert_eq!(sum("sampling.dropped") + theirs.len(), 5_000, "{own:?}");
     let loud = own.iter().find(|record| record.attributes["sampling.rule"] == "hot-key").unwrap();
     let top = loud.attributes["sampling.top"].to_string();
     assert!(top.contains("loud"), "{top}");
     assert!(own[0].body.contains("left out"), "{}", own[0].body);
-}
-
-/// Records that were kept in windows of a rule that left nothing out, about which nothing is said.
-fn never_asked(own: &[&testkit::log_sink::Received], kept: usize, read: usize) -> usize {
-    let told = |key: &str| -> usize {
-        own.iter().map(|one| one.attributes[key].as_u64().unwrap() as usize).sum()
-    };
-    let dropped = told("sampling.dropped");
-    assert!(dropped + told("sampling.kept") <= read);
-    kept - told("sampling.kept")
 }

@@ -96,15 +96,14 @@ fn r30_a_config_map_that_is_replaced_is_used_without_a_signal() {
     let text = |paths: &str| config(&[to("s", &sink)], "").replace("'DIR/logs/*.log'", paths);
     // As the kubelet mounts it: the file is a link over a link that is replaced.
     let put = |version: &str, paths: &str| {
-        desk.config(&text(paths));
         let folder = desk.path(version);
         std::fs::create_dir(&folder).unwrap();
-        std::fs::rename(desk.path("agent.yaml"), folder.join("agent.yaml")).unwrap();
+        std::fs::write(folder.join("agent.yaml"), desk.filled(&text(paths))).unwrap();
         symlink(version, desk.path("..tmp")).unwrap();
         std::fs::rename(desk.path("..tmp"), desk.path("..data")).unwrap();
-        symlink("..data/agent.yaml", desk.path("agent.yaml")).unwrap();
     };
     put("..1", "'DIR/logs/a.log'");
+    symlink("..data/agent.yaml", desk.path("agent.yaml")).unwrap();
     desk.append("logs/a.log", &lines(0, 10));
     desk.append("logs/b.log", &lines(10, 20));
     desk.append("logs/c.log", &lines(20, 30));

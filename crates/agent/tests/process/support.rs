@@ -63,10 +63,15 @@ impl Desk {
         self.dir.path().join(name)
     }
 
+    /// The text of a config with the folder in place of `DIR`, and with its state in it.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let dir = self.dir.path().to_str().unwrap();
+        format!("state_dir: {dir}/state\nlisten: off\n{}", text.replace("DIR", dir))
+    }
+
     /// Writes a config; `DIR` in it is the folder.
     pub(crate) fn config(&self, text: &str) {
-        let dir = self.dir.path().to_str().unwrap();
-        let text = format!("state_dir: {dir}/state\nlisten: off\n{}", text.replace("DIR", dir));
+        let text = self.filled(text);
         let fresh = self.path("agent.yaml.new");
         std::fs::write(&fresh, text).unwrap();
         std::fs::rename(fresh, self.path("agent.yaml")).unwrap();
