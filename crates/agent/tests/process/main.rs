@@ -11,6 +11,7 @@ mod balance;
 mod collector;
 mod delivery;
 mod full_disk;
+mod hostile;
 mod journald;
 mod reload;
 mod support;
