@@ -150,7 +150,10 @@ fn r27_r28_the_daemon_set_delivers_every_line_with_its_pod_also_when_agents_are_
     apply(&pod(name, "brief", "for i in 1 2 3; do echo \"brief $i\"; done"));
     until(&sink, "brief", 3);
     let orderly = sink.records();
-    assert!(lines_of(&orderly, "writer").values().all(|times| *times == 1), "an orderly stop repeats nothing");
+    assert!(
+        lines_of(&orderly, "writer").values().all(|times| *times == 1),
+        "an orderly stop repeats nothing"
+    );
     replace_agent(&cluster, &["--grace-period=0", "--force"]);
     until(&sink, "writer", LINES);
     assert_eq!(lines_of(&sink.records(), "writer").len(), LINES, "no line was invented");
