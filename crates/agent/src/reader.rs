@@ -122,7 +122,9 @@ impl Reader {
         if self.journals.feed(&mut self.core) {
             return true;
         }
-        let Some(chunk) = self.tailer.turn(now) else { return false };
+        let Some(chunk) = self.tailer.turn(now) else {
+            return self.journals.packed.feed(&mut self.core, now);
+        };
         self.core.accept(&chunk, wall_ns());
         true
     }
@@ -175,6 +177,9 @@ impl Reader {
         }
         if self.core.is_waiting_for_sinks() {
             until = until.min(LOOK * 4);
+        }
+        if let Some(pause) = self.journals.packed.pause(now) {
+            until = until.min(pause);
         }
         if !self.core.waiting.is_empty() {
             until = until.min(LOOK);

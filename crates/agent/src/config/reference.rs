@@ -94,6 +94,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "files: whether symbolic links that belong to root or to the owner of their target are followed",
     ),
     field(
+        "inputs[].compressed",
+        "true or false",
+        "false",
+        "files: whether rotated files that are compressed with gzip are read, too, as far as they were not read before",
+    ),
+    field(
         "inputs[].encoding",
         "a label such as utf-16le, latin1, shift_jis",
         "utf-8",

@@ -156,7 +156,7 @@ impl Core {
                 books.unwritten += lowest - source.committed;
                 source.committed = lowest;
                 books.dirty = true;
-                if !journals.commit(*slot, lowest) {
+                if !journals.commit(*slot, lowest) && !journals.packed.commit(source.key, lowest) {
                     tailer.commit(source.key, lowest);
                 }
             }
