@@ -7,6 +7,7 @@
 
 use super::admit::peek;
 use super::config::{Input, stem};
+use super::glob::Pattern;
 use super::identity::{Identity, MARKER_BYTES_MAX, Resume};
 use crate::hash::Fnv;
 use std::ffi::OsStr;
@@ -43,7 +44,7 @@ pub struct PackedFile {
 pub fn packed<'a>(inputs: impl IntoIterator<Item = (usize, &'a Input)>) -> Vec<PackedFile> {
     let mut found = Vec::new();
     for (number, input) in inputs {
-        let mut bases: Vec<&Path> = input.include.iter().map(|pattern| pattern.base()).collect();
+        let mut bases: Vec<&Path> = input.include.iter().map(Pattern::base).collect();
         bases.sort_unstable();
         bases.dedup();
         for base in bases {
