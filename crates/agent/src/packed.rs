@@ -15,9 +15,10 @@ use crate::reader::{Core, Piece, wall_ns};
 use crate::say::Say;
 use flate2::read::MultiGzDecoder;
 use host::tail::{FileKey, HEAD_BYTES_MAX, Input, MARKER_BYTES_MAX, PackedFile, Resume, packed};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Entry;
@@ -36,13 +37,15 @@ const DONE: &[u8] = b"done";
 /// One file.
 struct Progress {
     file: PackedFile,
+    /// The name of the input that means it; numbers change with a config.
+    input: String,
     /// Up to where every sink has its text.
     delivered: u64,
     /// The length of its text, once that is known.
     end: Option<u64>,
     done: bool,
-    /// Files of the checkpoint that it may have been.
-    was: Vec<Resume>,
+    /// Whether it may be a file of the checkpoint that was compressed meanwhile.
+    was_text: bool,
 }
 
 /// The file that is read now.
@@ -58,6 +61,8 @@ struct Open {
 pub(crate) struct Packed {
     files: Vec<Progress>,
     waiting: VecDeque<usize>,
+    /// Files of the checkpoint, by directory.
+    before: HashMap<PathBuf, Vec<Resume>>,
     open: Option<Open>,
     rate: Option<u64>,
     next: Option<Instant>,
@@ -84,27 +89,29 @@ impl Packed {
         rate: Option<u64>,
     ) -> Self {
         let mut all = Self { rate, ..Self::default() };
-        for file in packed(inputs) {
-            let known = name(&file);
-            let cursor = before.cursors.iter().find(|(name, _)| *name == known);
-            let value = cursor.map(|(_, value)| value.as_slice());
+        for record in before.files {
+            let directory = record.path.parent().unwrap_or(&record.path).to_owned();
+            all.before.entry(directory).or_default().push(record.clone());
+        }
+        let cursors: HashMap<&str, &[u8]> =
+            before.cursors.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let inputs: Vec<(usize, &Input)> = inputs.into_iter().collect();
+        for file in packed(inputs.iter().copied()) {
+            let input = inputs.iter().find(|(number, _)| *number == file.input);
+            let input = input.map(|(_, input)| input.name.clone()).unwrap_or_default();
+            let value = cursors.get(name(&file).as_str()).copied();
             let offset = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-            let was: Vec<Resume> = before
-                .files
-                .iter()
-                .filter(|record| record.path.parent() == file.path.parent())
-                .cloned()
-                .collect();
+            let has_neighbours =
+                file.path.parent().is_some_and(|parent| all.before.contains_key(parent));
+            let was_text = value.is_none() && before.written_ns.is_some() && has_neighbours;
             let is_unseen = before.written_ns.is_none_or(|then| file.written_ns >= then);
             // Whether it was one of the known files is seen when it is opened.
-            let done = value == Some(DONE) || (value.is_none() && !is_unseen && was.is_empty());
-            let was =
-                if offset.is_some() || before.written_ns.is_none() { Vec::new() } else { was };
+            let done = value == Some(DONE) || (value.is_none() && !is_unseen && !was_text);
             if !done {
                 all.waiting.push_back(all.files.len());
             }
             let delivered = offset.unwrap_or(if is_unseen { 0 } else { u64::MAX });
-            all.files.push(Progress { file, delivered, end: None, done, was });
+            all.files.push(Progress { file, input, delivered, end: None, done, was_text });
         }
         all
     }
@@ -167,7 +174,14 @@ impl Packed {
     fn open_next(&mut self, say: &Say) {
         let Some(number) = self.waiting.pop_front() else { return };
         let Some(progress) = self.files.get_mut(number) else { return };
-        match start(progress) {
+        let parent = progress.file.path.parent().filter(|_| progress.was_text);
+        let known =
+            parent.and_then(|parent| self.before.get(parent)).map_or(&[][..], Vec::as_slice);
+        let started = start(progress, known);
+        if self.waiting.is_empty() {
+            self.before.clear();
+        }
+        match started {
             Ok(Some((text, offset))) => {
                 progress.delivered = offset;
                 self.open = Some(Open { number, text, slot: None, offset });
@@ -214,7 +228,8 @@ fn tell(say: &Say, progress: Option<&Progress>, error: &io::Error) {
 }
 
 fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Option<u32> {
-    let (path, input) = (&progress.file.path, progress.file.input);
+    let path = &progress.file.path;
+    let input = core.intents.iter().position(|intent| intent.name == progress.input)?;
     let intent = core.intents.get(input)?;
     let (plan, origin) = (intent.plan.clone(), Arc::new(intent.origin(path, None)));
     let slot = core.sources.add(NewSource {
@@ -234,14 +249,14 @@ fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Op
 type Started = (MultiGzDecoder<File>, u64);
 
 /// Opens a file where reading goes on; none when all of it was read as text.
-fn start(progress: &Progress) -> io::Result<Option<Started>> {
+fn start(progress: &Progress, known: &[Resume]) -> io::Result<Option<Started>> {
     let open = || Ok::<_, io::Error>(MultiGzDecoder::new(progress.file.open()?));
-    if !progress.was.is_empty() {
+    if !known.is_empty() {
         let mut beginning = Vec::new();
         // What is damaged fits no file that was read.
         let _ = open()?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut beginning);
         let path = &progress.file.path;
-        for record in progress.was.iter().filter(|one| one.may_be_text(path, &beginning)) {
+        for record in known.iter().filter(|one| one.may_be_text(path, &beginning)) {
             let mut text = open()?;
             let last = skip(&mut text, record.offset)?;
             if last.is_some_and(|last| record.stands_before(&last)) {
