@@ -32,14 +32,15 @@ pub(super) fn read(path: &str, kind: &str, body: &[u8]) -> Option<Vec<Received>>
         serde_json::from_slice(&line).ok()?
     };
     let mut all = Vec::new();
-    for logs in list(&request["resourceLogs"]) {
-        let resource = attributes(&logs["resource"]["attributes"]);
-        for scope in list(&logs["scopeLogs"]) {
-            for record in list(&scope["logRecords"]) {
+    for logs in list(request.get("resourceLogs")) {
+        let resource = attributes(logs.pointer("/resource/attributes"));
+        for scope in list(logs.get("scopeLogs")) {
+            for record in list(scope.get("logRecords")) {
+                let body = record.pointer("/body/stringValue");
                 all.push(Received {
-                    body: record["body"]["stringValue"].as_str().unwrap_or_default().to_owned(),
+                    body: body.and_then(Value::as_str).unwrap_or_default().to_owned(),
                     resource: resource.clone(),
-                    attributes: attributes(&record["attributes"]),
+                    attributes: attributes(record.get("attributes")),
                     record: record.clone(),
                     headers: BTreeMap::new(),
                 });
@@ -60,13 +61,15 @@ pub(super) fn with_headers(
     records
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Attributes of OTLP by their names; a value is what JSON would write for it.
-fn attributes(list_of: &Value) -> BTreeMap<String, Value> {
-    let pair = |one: &Value| Some((one["key"].as_str()?.to_owned(), plain(&one["value"])));
+fn attributes(list_of: Option<&Value>) -> BTreeMap<String, Value> {
+    let pair = |one: &Value| {
+        Some((one.get("key")?.as_str()?.to_owned(), one.get("value").map_or(Value::Null, plain)))
+    };
     list(list_of).iter().filter_map(pair).collect()
 }
 
@@ -80,9 +83,9 @@ fn plain(value: &Value) -> Value {
             Some(number) => number.into(),
             None => inner.clone(),
         },
-        "arrayValue" => list(&inner["values"]).iter().map(plain).collect(),
+        "arrayValue" => list(inner.get("values")).iter().map(plain).collect(),
         "kvlistValue" => {
-            Value::Object(attributes(&inner["values"]).into_iter().collect::<Map<_, _>>())
+            Value::Object(attributes(inner.get("values")).into_iter().collect::<Map<_, _>>())
         }
         _ => inner.clone(),
     }
