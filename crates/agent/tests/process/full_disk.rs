@@ -56,7 +56,7 @@ fn said(desk: &Desk) -> String {
 
 fn failed(agent: &Agent, desk: &Desk) {
     agent.until_status(&desk.path("state"), |status| {
-        status["checkpoints"]["failed"].as_u64() >= Some(1)
+        status.pointer("/checkpoints/failed").and_then(serde_json::Value::as_u64) >= Some(1)
     });
 }
 
