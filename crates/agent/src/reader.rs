@@ -11,6 +11,7 @@ mod control;
 mod feed;
 pub(crate) mod inputs;
 mod late;
+mod publish;
 mod sampling;
 pub(crate) mod sources;
 mod spill;

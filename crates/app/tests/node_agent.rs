@@ -75,7 +75,8 @@ fn manifests(desk: &Desk, bed: &Cluster, namespace: &str, sink: &str) {
 fn pod(namespace: &str, name: &str, script: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: {namespace}\n  \
-         labels: {{app.kubernetes.io/name: teapot, tier: {name}}}\n  annotations: {{note: of {name}}}\n\
+         labels: {{app.kubernetes.io/name: teapot, tier: {name}}}\n  \
+         annotations: {{note: of {name}}}\n\
          spec:\n  restartPolicy: Never\n  terminationGracePeriodSeconds: 0\n  containers:\n  \
          - name: main\n    image: local.test/shell:1\n    imagePullPolicy: Never\n    \
          args: [sh, -c, '{script}']\n"

@@ -1,9 +1,10 @@
 //! Tells when one file may have changed: written to, replaced, or, when its path goes over links,
 //! when one of them was pointed elsewhere (which is how Kubernetes replaces a ConfigMap).
 //!
-//! Input: a path. Output: [`Changes::wait`] ends when it can have been the file. The directory of the path and
-//! those of everything that its links lead to are watched, [`LINKS_MAX`] at most. A file that was
-//! only created is not told before it is closed after writing, so that nobody reads it half.
+//! Input: a path. Output: [`Changes::wait`] ends when it can have been the file. The directory of
+//! the path and those of everything that its links lead to are watched, [`LINKS_MAX`] at most. A
+//! file that was only created is not told before it is closed after writing, so that nobody reads
+//! it half.
 //! Errors: those of the kernel; without a watch the caller looks from time to time.
 
 use rustix::event::{PollFd, PollFlags, poll};

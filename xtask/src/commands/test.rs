@@ -39,7 +39,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Steps: packages (installed as root), tidy, format, clippy, each plane alone, building the
 tests, generated files fresh, components (built once), cluster, images, peers (built once),
-tests, models of the lock-free ring, docs. A table with times and every skipped test with its reason come last.
+tests, models of the lock-free ring, docs. A table with times and every skipped test with its
+reason come last.
 
 Flags:
   -p, --package NAME   tests of one crate only, without the other steps
