@@ -161,15 +161,23 @@ fn r27_r28_the_daemon_set_delivers_every_line_with_its_pod_also_when_agents_are_
 
     let uid = ["-n", name, "get", "pod", "writer", "-o", "jsonpath={.metadata.uid}"];
     let uid = cluster.kubectl_ok(&uid);
-    for record in sink.records() {
+    let (records, mut late) = (sink.records(), 0);
+    for record in &records {
         let known = |key: &str| record.resource.get(key).and_then(|value| value.as_str());
         let pod = known("k8s.pod.name").unwrap();
         assert_eq!(known("k8s.namespace.name"), Some(name));
         assert_eq!(known("k8s.container.name"), Some("main"));
         assert!(pod != "writer" || known("k8s.pod.uid") == Some(uid.trim()));
-        assert_eq!(known("k8s.pod.label.tier"), Some(pod), "{:?}", record.resource);
+        assert!(known("host.name").is_some());
+        // No line waits for the API server for longer than two seconds, however slow it is.
+        let Some(tier) = known("k8s.pod.label.tier") else {
+            late += 1;
+            continue;
+        };
+        assert_eq!(tier, pod);
         assert_eq!(known("k8s.pod.annotation.note"), Some(format!("of {pod}").as_str()));
         assert_eq!(known("service.name"), Some("teapot"));
-        assert!(known("container.image.name").is_some() && known("host.name").is_some());
+        assert!(known("container.image.name").is_some());
     }
+    assert!(late * 10 < records.len(), "{late} of {} lines came without labels", records.len());
 }
