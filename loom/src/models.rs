@@ -21,6 +21,10 @@ pub(crate) const MODELS: &[(&str, fn())] = &[
     ("a_task_that_waits_is_woken_by_a_block_and_by_the_end", a_task_that_waits_is_woken_by_a_block_and_by_the_end),
     ("two_consumers_let_a_shared_block_go_exactly_once", two_consumers_let_a_shared_block_go_exactly_once),
     ("who_joins_while_the_producer_ends_sees_the_end", who_joins_while_the_producer_ends_sees_the_end),
+    (
+        "a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end",
+        a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end,
+    ),
 ];
 
 const LONG: Duration = Duration::from_secs(60);
@@ -184,5 +188,20 @@ fn who_joins_while_the_producer_ends_sees_the_end() {
         let mut late = subscriber.subscribe(Mode::Lossy);
         assert!(all(&mut late).is_empty());
         other.join().unwrap();
+    });
+}
+
+fn a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end() {
+    model(|| {
+        let (mut producer, subscriber) = ring::<Vec<u64>>(limits(2, 100));
+        let mut consumer = subscriber.subscribe(Mode::Lossless);
+        let retirement = consumer.retirement();
+        let other = thread::spawn(move || all(&mut consumer));
+        assert!(producer.try_push(vec![1], 10).is_ok());
+        retirement.retire();
+        // It holds nobody up from here on, and is given nothing more.
+        assert!(producer.try_push(vec![2], 10).is_ok_and(|told| told.lossless == 0));
+        assert_eq!(other.join().unwrap(), [1]);
+        assert_eq!(producer.lossless_gone(), 0);
     });
 }

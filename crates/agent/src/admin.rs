@@ -13,6 +13,7 @@ use crate::options::RunOptions;
 use crate::run::reload::Running;
 use crate::run::{SOCKET, Shared, Spawner};
 use crate::tap::{Stage, Wish};
+use host::changes::Changes;
 use http::{Method, StatusCode};
 use model::Build;
 use std::os::unix::fs::MetadataExt;
@@ -22,13 +23,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Handler, Reply, Request};
 
 /// How long a sink may fail before the agent says that it is not ready.
 pub(crate) const READY_GRACE: Duration = Duration::from_secs(60);
-/// How often the config file is looked at.
+/// How often the config file is looked at while the kernel tells of no change.
 pub(crate) const CONFIG_LOOK: Duration = Duration::from_secs(2);
+/// The same while it does: some file systems change without a word.
+const CONFIG_LOOK_WATCHED: Duration = Duration::from_secs(60);
 /// Signals within this time are one reload.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The media type of `/metrics`.
@@ -172,6 +176,7 @@ impl Tasks {
     async fn reload(mut self, mut hangups: Signal) {
         let path = self.running.options.place.config.clone();
         let mut seen = path.as_deref().map(stamp);
+        let mut watch = path.as_deref().and_then(watch);
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -188,7 +193,12 @@ impl Tasks {
                     }
                     seen = path.as_deref().map(stamp);
                 }
-                () = tokio::time::sleep(CONFIG_LOOK) => {
+                () = changed(&mut watch) => {
+                    // What replaces a file does it in several steps.
+                    tokio::time::sleep(SETTLE).await;
+                    if watch.is_none() {
+                        watch = path.as_deref().and_then(self::watch);
+                    }
                     let now = path.as_deref().map(stamp);
                     if now == seen {
                         continue;
@@ -202,6 +212,35 @@ impl Tasks {
                 self.running.reload(&spawner);
             }
         }
+    }
+}
+
+/// Tells when the config file may have changed; none when the kernel gives no watch. It ends when
+/// the file's folder is gone.
+fn watch(path: &Path) -> Option<mpsc::Receiver<()>> {
+    let changes = Changes::of(path);
+    let mut changes = changes
+        .inspect_err(|error| tracing::debug!(%error, "no watch over the config file"))
+        .ok()?;
+    let (sender, receiver) = mpsc::channel(1);
+    let run = move || {
+        while let Ok(()) = changes.wait() {
+            // One that waits to be taken says the same.
+            if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
+                return;
+            }
+        }
+    };
+    // It sleeps until something happens, and ends with the process.
+    std::thread::Builder::new().name("config".to_owned()).spawn(run).ok()?;
+    Some(receiver)
+}
+
+/// Ends when the file may have changed, or it is time to look again.
+async fn changed(watch: &mut Option<mpsc::Receiver<()>>) {
+    let Some(changes) = watch else { return tokio::time::sleep(CONFIG_LOOK).await };
+    if let Ok(None) = tokio::time::timeout(CONFIG_LOOK_WATCHED, changes.recv()).await {
+        *watch = None;
     }
 }
 
@@ -228,7 +267,9 @@ impl Served {
         Some(match path {
             "/metrics" => {
                 self.shared.control.ask();
-                let text = self.shared.numbers.render(self.build.version, self.build.commit);
+                let (files, _) = self.shared.control.files();
+                let (version, commit) = (self.build.version, self.build.commit);
+                let text = self.shared.numbers.render(version, commit, &files);
                 Reply { content_type: OPENMETRICS, ..Reply::text(StatusCode::OK, text) }
             }
             "/healthz" if self.shared.control.is_well() => Reply::text(StatusCode::OK, "ok\n"),

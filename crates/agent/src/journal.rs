@@ -9,6 +9,7 @@ use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Journald, StartAt};
 use crate::encode::json::string;
+use crate::packed::Packed;
 use crate::reader::Core;
 use crate::reader::sources::NewSource;
 use crate::reader::{Piece, wall_ns};
@@ -46,6 +47,8 @@ struct Lines {
 #[derive(Default)]
 pub(crate) struct Journals {
     list: Vec<Journal>,
+    /// The other inputs that nobody follows: compressed files.
+    pub(crate) packed: Packed,
 }
 
 struct Journal {
@@ -88,7 +91,7 @@ impl Journals {
             let number = u32::try_from(list.len()).unwrap_or(u32::MAX);
             list.push(start(config, input, journald, host_name, (number, cursor), waker, say)?);
         }
-        Ok(Self { list })
+        Ok(Self { list, packed: Packed::default() })
     }
 
     /// Gives the reader what has come; false when nothing has.
@@ -142,10 +145,11 @@ impl Journals {
 
     /// What is written down.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.list.iter().filter_map(|journal| {
+        let journals = self.list.iter().filter_map(|journal| {
             let cursor = journal.committed.clone()?;
             Some(Entry::Cursor { name: source_name(&journal.name), value: cursor.into_bytes() })
-        })
+        });
+        journals.chain(self.packed.entries())
     }
 }
 

@@ -19,6 +19,7 @@ mod journal;
 mod manifests;
 mod numbers;
 mod options;
+mod packed;
 pub mod pods;
 mod reader;
 mod run;

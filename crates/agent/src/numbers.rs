@@ -4,11 +4,13 @@
 //! hand and not with a library: the set is fixed, and a scrape must not stop a thread.
 
 use crate::pods::Table;
+use crate::reader::FileLine;
 use lines::Counters;
+use pipeline::balance::{Balance, Balances};
 use pipeline::sampling::{RULES, Rule};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Bytes of an error that are kept for the status.
@@ -64,6 +66,8 @@ pub(crate) struct SinkNumbers {
     pub(crate) wire_bytes: Count,
     /// Why the last request failed, and since when all have.
     failing: Mutex<Option<(Instant, String)>>,
+    /// What became of the records of each file, since this sink is there (R25).
+    balances: Mutex<Balances>,
     /// It ended.
     pub(crate) ended: AtomicBool,
 }
@@ -72,6 +76,11 @@ impl SinkNumbers {
     /// Numbers of a sink.
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// What became of the records of each file.
+    pub(crate) fn balances(&self) -> MutexGuard<'_, Balances> {
+        self.balances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request failed; says whether it is the first in a row.
@@ -126,6 +135,8 @@ pub(crate) struct Numbers {
     pub(crate) reload_failures: Count,
     /// Bytes of vanishing files that were kept aside.
     pub(crate) spilled_bytes: Count,
+    /// Records of sinks that are not wanted any more and did not take them in time.
+    pub(crate) given_up: Count,
     /// Messages of our own that were not said because there were too many.
     pub(crate) silenced: Count,
     /// Memory of blocks, in bytes.
@@ -155,8 +166,14 @@ impl Numbers {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Another sink took the place of this one, or none.
+    pub(crate) fn forget(&self, gone: &Arc<SinkNumbers>) {
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.retain(|sink| !Arc::ptr_eq(sink, gone));
+    }
+
     /// Every number in the text format of OpenMetrics.
-    pub(crate) fn render(&self, version: &str, commit: &str) -> String {
+    pub(crate) fn render(&self, version: &str, commit: &str, files: &[FileLine]) -> String {
         let mut text = Text::default();
         text.family("orlop_build", "info", "What this program was built from");
         text.line("orlop_build_info", &[("version", version), ("commit", commit)], 1);
@@ -165,6 +182,7 @@ impl Numbers {
         render_tail(&mut text, &tail);
         self.render_own(&mut text);
         self.render_sinks(&mut text);
+        self.render_balances(&mut text, files);
         self.render_pods(&mut text);
         text.0.push_str("# EOF\n");
         text.0
@@ -239,6 +257,11 @@ impl Numbers {
             "Own messages beyond the bound",
             self.silenced.get(),
         );
+        text.counter(
+            "orlop_agent_records_given_up",
+            "Records that a removed sink did not take in time",
+            self.given_up.get(),
+        );
         text.gauge("orlop_agent_block_bytes", "Memory of blocks", self.block_bytes.get());
     }
 
@@ -295,6 +318,38 @@ impl Numbers {
         }
     }
 
+    /// `read = sent + sampled_out + quarantined + oversize + in_flight`, for each sink and for the
+    /// files that `status` shows (R25).
+    fn render_balances(&self, text: &mut Text, files: &[FileLine]) {
+        let family = "orlop_agent_sink_records";
+        text.family(family, "gauge", "Records since the sink is there, by what became of them");
+        let sinks = self.sinks();
+        for sink in &sinks {
+            for (state, number) in states(&sink.balances().total()) {
+                text.line(family, &[("sink", &sink.name), ("state", state)], number);
+            }
+        }
+        let family = "orlop_agent_sink_unbalanced_files";
+        text.family(family, "gauge", "Files for which these numbers do not add up");
+        for sink in &sinks {
+            text.line(family, &[("sink", &sink.name)], sink.balances().inexact() as u64);
+        }
+        let family = "orlop_agent_file_records";
+        text.family(
+            family,
+            "gauge",
+            "Records of the files with most to do, by what became of them",
+        );
+        for file in files {
+            for (sink, balance) in &file.balances {
+                for (state, number) in states(balance) {
+                    let labels = [("file", &*file.path), ("sink", sink), ("state", state)];
+                    text.line(family, &labels, number);
+                }
+            }
+        }
+    }
+
     fn render_pods(&self, text: &mut Text) {
         let tables = self.pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sum = |field: fn(&Table) -> u64| tables.iter().map(|table| field(table)).sum();
@@ -325,6 +380,18 @@ impl Numbers {
             sum(|table| table.numbers().refused.load(Ordering::Relaxed)),
         );
     }
+}
+
+/// The parts of the equation by their names.
+pub(crate) fn states(balance: &Balance) -> [(&'static str, u64); 6] {
+    [
+        ("read", balance.read),
+        ("sent", balance.sent),
+        ("sampled_out", balance.sampled_out_total()),
+        ("quarantined", balance.quarantined),
+        ("oversize", balance.oversize),
+        ("in_flight", balance.in_flight),
+    ]
 }
 
 fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
@@ -423,7 +490,7 @@ mod tests {
         let sink = Arc::new(SinkNumbers::new("a\"b\\"));
         sink.sent.add(3);
         numbers.sinks.lock().unwrap().push(sink);
-        let text = numbers.render("1", "c");
+        let text = numbers.render("1", "c", &[]);
         assert!(text.ends_with("# EOF\n"));
         assert!(text.contains("orlop_agent_sink_records_sent_total{sink=\"a\\\"b\\\\\"} 3\n"));
         let mut types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();

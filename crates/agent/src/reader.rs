@@ -5,16 +5,20 @@
 //! (for room), where it still looks after deleted files, commands and commits (R20). A block is
 //! handed on when it is full, or [`LINGER`] after its first record.
 
+mod accounts;
 mod commit;
 mod control;
 mod feed;
 pub(crate) mod inputs;
+mod late;
+mod publish;
 mod sampling;
 pub(crate) mod sources;
 mod spill;
+mod summary;
 
 pub(crate) use commit::{Books, SinkHandle, resume};
-pub(crate) use control::{Control, Order};
+pub(crate) use control::{Control, FileLine, Order};
 pub(crate) use feed::{Core, Parts, Piece};
 pub(crate) use sampling::Stage;
 pub(crate) use spill::Aside;
@@ -83,11 +87,12 @@ impl Reader {
                 continue;
             }
             if now >= next_tick {
+                self.core.summarize(wall_ns());
                 self.core.tick(wall_ns());
                 next_tick = now + TICK;
                 continue;
             }
-            if self.core.resume_rest() || self.read(now) {
+            if self.core.resume_rest() || self.core.resume_waiting(now, false) || self.read(now) {
                 worked = true;
                 continue;
             }
@@ -112,13 +117,15 @@ impl Reader {
             self.core.rescue(&mut self.tailer, now);
             return true;
         }
-        if self.core.feed_spilled() {
+        if self.core.feed_spilled() || self.core.resume_vanished() {
             return true;
         }
         if self.journals.feed(&mut self.core) {
             return true;
         }
-        let Some(chunk) = self.tailer.turn(now) else { return false };
+        let Some(chunk) = self.tailer.turn(now) else {
+            return self.journals.packed.feed(&mut self.core, now);
+        };
         self.core.accept(&chunk, wall_ns());
         true
     }
@@ -172,6 +179,16 @@ impl Reader {
         if self.core.is_waiting_for_sinks() {
             until = until.min(LOOK * 4);
         }
+        if let Some(pause) = self.journals.packed.pause(now) {
+            until = until.min(pause);
+        }
+        if !self.core.waiting.is_empty() {
+            until = until.min(LOOK);
+        }
+        if let Some(due) = self.core.summary_due() {
+            let left = Duration::from_nanos(due.saturating_sub(wall_ns()));
+            until = until.min(left.max(TICK));
+        }
         until
     }
 
@@ -182,6 +199,9 @@ impl Reader {
     /// What was read is handed on and waited for; then the last checkpoint.
     fn end(&mut self) -> Ended {
         let deadline = Instant::now() + self.control.shutdown_timeout();
+        // Bytes of a pod that nobody knows may be of a file that is gone.
+        while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
+        self.core.last_summary(wall_ns());
         self.core.flush();
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
             self.core.unstick(LOOK);

@@ -10,6 +10,7 @@ use crate::config::{self, Config, InputKind, Kubernetes};
 use crate::journal::{Journals, source_name};
 use crate::numbers::Numbers;
 use crate::options::{Place, RunOptions};
+use crate::packed::{Before, Packed};
 use crate::pods::{self, Table, WatchOptions};
 use crate::reader::inputs::{Intent, METADATA_WAIT, intents};
 use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume};
@@ -21,7 +22,7 @@ use model::{Build, Exit};
 use pipeline::ring::{self, Subscriber};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use store::{Checkpoint, DeadLetters, Entry, Outcome, Spill, State};
 use tokio_util::sync::CancellationToken;
 
@@ -142,6 +143,7 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     let mut wanted = intents(&config, &shared.host_name, |input| watches.table(input, &shared))?;
     watches.wait();
     let (files, cursors) = split(loaded.entries);
+    let packed = packed(&config, &wanted, &files, &cursors, loaded.outcome);
     let tailer = tailer(&config, &mut wanted, files, loaded.outcome)?;
     shared.control.set_waker(tailer.waker());
     shared.control.set_shutdown_timeout(config.shutdown_timeout);
@@ -152,7 +154,8 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         found.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
     };
     let waker = tailer.waker();
-    let journals = Journals::start(&config, &shared.host_name, cursor, &waker, &shared.say)?;
+    let mut journals = Journals::start(&config, &shared.host_name, cursor, &waker, &shared.say)?;
+    journals.packed = packed;
     let mut reader =
         assemble(&config, &shared, (state, checkpoint), (tailer, wanted, journals), &admin)?;
     // What is there now is written down at once: lines that come while we are away are then
@@ -329,6 +332,25 @@ fn tailer(
     let inputs = wanted.iter().map(|intent| intent.tail.clone()).collect();
     Tailer::new(inputs, limits, files, Instant::now())
         .map_err(|error| AgentError::Input { input: "files".to_owned(), reason: words(&error) })
+}
+
+/// The compressed files that are to be read.
+fn packed(
+    config: &Config,
+    wanted: &[Intent],
+    files: &[Resume],
+    cursors: &[(String, Vec<u8>)],
+    outcome: Outcome,
+) -> Packed {
+    let asked = wanted.iter().enumerate().filter(|(_, intent)| intent.compressed);
+    let inputs = asked.map(|(number, intent)| (number, &intent.tail));
+    let written = std::fs::metadata(config.state_dir.join(store::CHECKPOINT));
+    let written = written.and_then(|meta| meta.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let written_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    let written_ns = (outcome != Outcome::Absent).then_some(written_ns);
+    let before = Before { files, cursors, written_ns };
+    Packed::find(inputs, &before, config.backfill_bytes_per_second)
 }
 
 fn tell_checkpoint(outcome: Outcome) {

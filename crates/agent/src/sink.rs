@@ -23,6 +23,7 @@ use pipeline::ledger::{Batch, FileId};
 use pipeline::ring::{Consumer, Lease};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -204,6 +205,8 @@ fn seed() -> u64 {
 struct Filling {
     tracker: Tracker,
     encoder: Encoder,
+    /// The slots of the records' files, each with how many behind each other are its.
+    owners: Vec<(u32, u64)>,
     batch: Option<Batch>,
     /// When its first record came.
     since: Option<Instant>,
@@ -217,6 +220,7 @@ struct Filling {
 struct Sealed {
     batch: Batch,
     encoder: Encoder,
+    owners: Vec<(u32, u64)>,
 }
 
 impl Filling {
@@ -224,6 +228,7 @@ impl Filling {
         Self {
             tracker: Tracker::default(),
             encoder: desk.encoder(),
+            owners: Vec::new(),
             batch: None,
             since: None,
             block: None,
@@ -258,7 +263,6 @@ impl Filling {
         let Some((block, mut at)) = self.block.take() else { return };
         let records = block.records.records();
         let mut source = None;
-        let mut added = 0;
         while let Some(record) = records.get(at) {
             let known = match source.take() {
                 Some(known) if slot_of(known) == record.source => Some(known),
@@ -277,17 +281,19 @@ impl Filling {
             }
             let Some(batch) = self.batch else { break };
             match self.encoder.push(&block, record, known) {
-                Pushed::Added => added += 1,
+                Pushed::Added => match self.owners.last_mut() {
+                    Some((slot, count)) if *slot == record.source => *count += 1,
+                    _ => self.owners.push((record.source, 1)),
+                },
                 Pushed::Full => {
                     self.full = true;
                     break;
                 }
-                Pushed::TooLarge => desk.too_large(record.original_len),
+                Pushed::TooLarge => desk.too_large(record.source, record.original_len),
             }
             self.tracker.note(&block, record, batch);
             at += 1;
         }
-        desk.numbers.in_flight.add(added);
         if at >= records.len() {
             self.tracker.finish(&block);
         } else {
@@ -305,8 +311,19 @@ impl Filling {
         (self.batch, self.since) = (None, None);
         (self.full, self.overdue) = (false, false);
         let encoder = std::mem::replace(&mut self.encoder, desk.encoder());
-        Some(Sealed { batch, encoder })
+        Some(Sealed { batch, encoder, owners: std::mem::take(&mut self.owners) })
     }
+}
+
+/// Whose the records in a part of a batch are.
+fn owners(runs: &[(u32, u64)], part: Range<usize>) -> impl Iterator<Item = (u32, u64)> {
+    let (from, to) = (part.start as u64, part.end as u64);
+    let mut start = 0;
+    runs.iter().filter_map(move |(slot, count)| {
+        let (begin, end) = (start.max(from), (start + count).min(to));
+        start += count;
+        (begin < end).then(|| (*slot, end - begin))
+    })
 }
 
 fn slot_of(source: &crate::block::Source) -> u32 {
@@ -386,8 +403,10 @@ impl Desk {
         }
     }
 
-    fn too_large(&self, bytes: u64) {
+    fn too_large(&self, slot: u32, bytes: u64) {
         self.numbers.oversize.add(1);
+        self.numbers.in_flight.sub(1);
+        self.numbers.balances().file(slot).too_large(1);
         let sink = &self.name;
         self.say.warn(&format!(
             "sink `{sink}`: a record of {bytes} bytes fits into no request and is left out; raise \
@@ -407,14 +426,13 @@ impl Desk {
         let mut bisect = Bisect::new(sealed.encoder.len());
         let mut backoff = Backoff::new(self.now().backoff);
         while let Some(part) = bisect.next() {
-            let records = part.len() as u64;
-            let answer = self.send(&sealed.encoder, part).await;
+            let answer = self.send(&sealed.encoder, part.clone()).await;
             self.numbers.requests.add(1);
             self.numbers.wire_bytes.add(answer.wire_bytes);
             let class = self.believed(answer.class);
             let outcome = match class {
                 Class::Accepted => {
-                    self.accepted(records, &answer);
+                    self.accepted(&sealed, part, &answer);
                     backoff.succeeded();
                     Outcome::Accepted
                 }
@@ -426,14 +444,14 @@ impl Desk {
             match bisect.report(outcome) {
                 Verdict::Continue => {}
                 Verdict::Quarantine(at) | Verdict::Oversize(at) => {
-                    self.put_aside(&sealed.encoder, at, &answer.words);
+                    self.put_aside(&sealed, at, &answer.words);
                 }
             }
         }
         sealed
     }
 
-    async fn send(&self, encoder: &Encoder, part: std::ops::Range<usize>) -> Answer {
+    async fn send(&self, encoder: &Encoder, part: Range<usize>) -> Answer {
         let now = self.now();
         if let Encoder::Lines(lines) = encoder
             && let Some(answer) = now.transport.write(lines.lines(part.clone()))
@@ -456,13 +474,24 @@ impl Desk {
         class
     }
 
-    fn accepted(&self, records: u64, answer: &Answer) {
+    fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer) {
         self.run_of_refusals.set(0);
-        let sink = &self.name;
+        let (sink, records) = (&self.name, part.len() as u64);
         let rejected = answer.rejected.min(records);
         self.numbers.sent.add(records - rejected);
         self.numbers.quarantined.add(rejected);
         self.numbers.in_flight.sub(records);
+        // A server does not say which records it left out: the first ones count as those.
+        let mut left_out = rejected;
+        let mut balances = self.numbers.balances();
+        for (slot, count) in owners(&sealed.owners, part) {
+            let aside = left_out.min(count);
+            left_out -= aside;
+            let balance = balances.file(slot);
+            balance.put_aside(aside);
+            balance.acknowledged(count - aside);
+        }
+        drop(balances);
         if rejected > 0 {
             self.say.warn(&format!(
                 "sink `{sink}` took a batch and left out {rejected} records of it: {}",
@@ -501,12 +530,15 @@ impl Desk {
         Outcome::Again
     }
 
-    fn put_aside(&self, encoder: &Encoder, at: usize, reason: &str) {
+    fn put_aside(&self, sealed: &Sealed, at: usize, reason: &str) {
         self.run_of_refusals.set(self.run_of_refusals.get() + 1);
         self.numbers.quarantined.add(1);
         self.numbers.in_flight.sub(1);
+        if let Some((slot, _)) = owners(&sealed.owners, at..at + 1).next() {
+            self.numbers.balances().file(slot).put_aside(1);
+        }
         let mut record = Vec::new();
-        encoder.letter(at, &mut record);
+        sealed.encoder.letter(at, &mut record);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let letter = DeadLetter {
             time_ns: now.as_nanos() as u64,

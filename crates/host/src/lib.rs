@@ -1,8 +1,10 @@
 //! The log files and the journal of this machine, as bytes.
 //!
 //! [`tail`] finds files by patterns and follows them over every kind of rotation; [`journal`]
-//! reads systemd's journal. They read; what the bytes mean is the business of others.
+//! reads systemd's journal. They read; what the bytes mean is the business of others. [`changes`]
+//! tells when one file, such as a config, may have changed.
 
+pub mod changes;
 pub mod fuzzing;
 mod hash;
 pub mod journal;

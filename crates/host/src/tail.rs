@@ -11,6 +11,7 @@ mod events;
 mod file;
 mod glob;
 mod identity;
+mod packed;
 mod pod;
 mod read;
 mod rotate;
@@ -24,6 +25,7 @@ pub use config::{Input, Limits, StartAt, Symlinks};
 pub use file::FileKey;
 pub use glob::{GlobError, PATTERN_BYTES_MAX, PATTERN_NAMES_MAX, Pattern};
 pub use identity::{HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume};
+pub use packed::{DEPTH_MAX, PACKED_MAX, PackedFile, packed};
 pub use pod::PodLog;
 pub use stats::{FileStat, NOTICES_MAX, Notice, Stats};
 pub use tailer::{

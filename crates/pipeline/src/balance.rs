@@ -115,6 +115,19 @@ impl Balances {
         self.files.get_mut(at).unwrap_or(&mut self.gone)
     }
 
+    /// The counts of a slot, as they are.
+    #[must_use]
+    pub fn get(&self, slot: u32) -> Balance {
+        let at = usize::try_from(slot).unwrap_or(usize::MAX);
+        self.files.get(at).copied().unwrap_or_default()
+    }
+
+    /// For how many files the equation does not hold; those that are gone count as one.
+    #[must_use]
+    pub fn inexact(&self) -> usize {
+        self.files.iter().chain([&self.gone]).filter(|balance| !balance.is_exact()).count()
+    }
+
     /// A file is gone and its slot free: its counts stay in the total.
     pub fn forget(&mut self, slot: u32) {
         let at = usize::try_from(slot).unwrap_or(usize::MAX);

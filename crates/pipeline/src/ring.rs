@@ -152,6 +152,19 @@ struct Outlet<T: Default> {
     items: Arc<Signal>,
     missed: Arc<AtomicU64>,
     mode: Mode,
+    retired: Arc<AtomicBool>,
+}
+
+/// Ends a consumer in good order: it is given no further blocks, sees those that it has, and then
+/// the end.
+#[derive(Debug, Clone)]
+pub struct Retirement(Arc<AtomicBool>);
+
+impl Retirement {
+    /// From the producer's next look on.
+    pub fn retire(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl<T: Default> Drop for Outlet<T> {
@@ -223,8 +236,14 @@ impl<T: Default> Subscriber<T> {
             Mode::Lossy => blocks.min(LOSSY_BLOCKS_MAX),
         });
         let (items, missed) = (Arc::new(Signal::new()), Arc::new(AtomicU64::new(0)));
-        let outlet =
-            Outlet { pusher, items: Arc::clone(&items), missed: Arc::clone(&missed), mode };
+        let retired = Arc::new(AtomicBool::new(false));
+        let outlet = Outlet {
+            pusher,
+            items: Arc::clone(&items),
+            missed: Arc::clone(&missed),
+            mode,
+            retired: Arc::clone(&retired),
+        };
         let mut joining = lock(&self.0.joining);
         if joining.closed {
             drop(joining);
@@ -234,7 +253,7 @@ impl<T: Default> Subscriber<T> {
             drop(joining);
             self.0.somebody_joins.store(true, Ordering::Release);
         }
-        Consumer { core: Arc::clone(&self.0), popper, items, missed }
+        Consumer { core: Arc::clone(&self.0), popper, items, missed, retired }
     }
 
     /// Bytes of all blocks that are alive now.
@@ -352,6 +371,11 @@ impl<T: Default> Producer<T> {
         self.lossless_gone
     }
 
+    /// Takes in who joined and lets go who left or is retired; every push does that, too.
+    pub fn look(&mut self) {
+        self.admit();
+    }
+
     /// Takes in who joined and forgets who left.
     fn admit(&mut self) {
         if self.core.somebody_joins.load(Ordering::Acquire) {
@@ -362,8 +386,9 @@ impl<T: Default> Producer<T> {
         let gone = &mut self.lossless_gone;
         self.outlets.retain(|outlet| {
             let leaves = outlet.pusher.popper_gone();
-            *gone += usize::from(leaves && outlet.mode == Mode::Lossless);
-            !leaves
+            let retired = outlet.retired.load(Ordering::Acquire);
+            *gone += usize::from(leaves && !retired && outlet.mode == Mode::Lossless);
+            !leaves && !retired
         });
     }
 }
@@ -395,9 +420,16 @@ pub struct Consumer<T: Default> {
     popper: Popper<Lease<T>>,
     items: Arc<Signal>,
     missed: Arc<AtomicU64>,
+    retired: Arc<AtomicBool>,
 }
 
 impl<T: Default> Consumer<T> {
+    /// Ends it in good order, from wherever.
+    #[must_use]
+    pub fn retirement(&self) -> Retirement {
+        Retirement(Arc::clone(&self.retired))
+    }
+
     /// The next block, without waiting.
     pub fn try_next(&mut self) -> Next<T> {
         if let Some(lease) = self.popper.pop() {

@@ -265,6 +265,12 @@ impl Sampler {
         self.counters.roll(now_ns)
     }
 
+    /// When the next summary is due; none while nothing was decided since the last one.
+    #[must_use]
+    pub fn summary_due(&self) -> Option<u64> {
+        self.counters.due()
+    }
+
     /// What happened since the last summary, whatever the time: for the end.
     pub fn last_summary(&mut self, now_ns: u64) -> Summary {
         self.counters.take(now_ns)

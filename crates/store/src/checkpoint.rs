@@ -23,7 +23,8 @@ pub const TEXT_BYTES_MAX: usize = 4096;
 /// The largest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
-const NAME: &str = "checkpoint";
+/// The file with the offsets, in the state folder.
+pub const CHECKPOINT: &str = "checkpoint";
 const PREVIOUS: &str = "checkpoint.1";
 const MAGIC: [u8; 8] = *b"orlopck1";
 const HEADER_BYTES: usize = 24;
@@ -120,7 +121,7 @@ impl Checkpoint {
     /// is no error; see [`Outcome`].
     pub fn load(state: &State) -> Result<(Self, Loaded), StoreError> {
         let read = |name| Ok(state.read(name, FILE_BYTES_MAX)?.map(|bytes| decode(&bytes)));
-        let (current, previous) = (read(NAME)?, read(PREVIOUS)?);
+        let (current, previous) = (read(CHECKPOINT)?, read(PREVIOUS)?);
         let number = |decoded: &Option<Decoded>| decoded.as_ref().map_or(0, |d| d.generation);
         let generation = number(&current).max(number(&previous));
         let loaded = choose(current, previous);
@@ -155,7 +156,7 @@ impl Checkpoint {
         if let Some(room) = body.get_mut(..HEADER_BYTES) {
             room.copy_from_slice(&header);
         }
-        let saved = state.replace(NAME, Some(PREVIOUS), &body);
+        let saved = state.replace(CHECKPOINT, Some(PREVIOUS), &body);
         let bytes = body.len();
         self.buffer = body;
         saved?;
@@ -287,6 +288,19 @@ pub fn decode(bytes: &[u8]) -> Decoded {
     }
     decoded.is_whole = whole == count && reader.0.is_empty();
     decoded
+}
+
+/// A checkpoint whose checksums hold, with these bodies of records whatever they are: past the
+/// checksums, no fuzzer comes by itself.
+#[must_use]
+pub(crate) fn sealed(bodies: &[&[u8]]) -> Vec<u8> {
+    let mut out = header(1, bodies.len()).to_vec();
+    for body in bodies {
+        out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+        out.extend_from_slice(body);
+    }
+    out
 }
 
 fn entry(body: &[u8]) -> Option<Entry> {

@@ -13,7 +13,7 @@ pub mod fuzzing;
 pub mod spill;
 mod state;
 
-pub use checkpoint::{Checkpoint, Entry, FileRecord, Loaded, Outcome};
+pub use checkpoint::{CHECKPOINT, Checkpoint, Entry, FileRecord, Loaded, Outcome};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use spill::{Frame, Spill, SpillStats, Token};

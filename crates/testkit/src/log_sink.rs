@@ -1,21 +1,30 @@
-//! A server that counts log records by the numbers that are written in them.
+//! A server that takes log records and counts them: the sink of tests and of `cargo xtask bench
+//! logs`.
 //!
-//! A record carries `seq=N;t=MICROSECONDS;` somewhere in its text: its number, and when it was
+//! A record may carry `seq=N;t=MICROSECONDS;` somewhere in its text: its number, and when it was
 //! written. The sink looks for that in whatever is posted to it, so it counts the same for every
-//! protocol and every agent: OTLP, Loki, JSON lines. Bodies may be gzip or zstd.
+//! protocol and every agent: OTLP, Loki, JSON lines. When it is told to keep them, it reads the
+//! records themselves ([`Received`]). Bodies may be gzip or zstd.
 //!
-//! Input: `POST` to any path. Output: [`Stats`], also as JSON at `GET /stats`. `POST /down` makes
-//! it answer 503 until `POST /up`; `POST /reset` forgets what was counted. Limits: a body of
-//! [`BODY_BYTES_MAX`] unpacked, numbers up to [`SEQUENCE_MAX`].
+//! Input: `POST` to any path, over HTTP/1.1, or over HTTP/2 as gRPC; plain, with TLS, or with TLS
+//! and certificates of clients. Output: [`Stats`], also as JSON at `GET /stats`. `POST /down` makes
+//! it answer 503 until `POST /up`; `POST /reset` forgets what was counted. How requests are
+//! answered can be decided by the test ([`Reply`]). Limits: a body of [`BODY_BYTES_MAX`] unpacked,
+//! numbers up to [`SEQUENCE_MAX`].
 
-use crate::serve::{Answer, Cut, Handler, LOOPBACK, Serve, full_body, plain};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::{Request, Response};
+mod answer;
+mod records;
+
+pub use records::Received;
+
+use crate::certificates::Authority;
+use crate::serve::{Handler, LOOPBACK, Serve, Speech};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Largest body, unpacked.
 pub const BODY_BYTES_MAX: u64 = 64 << 20;
@@ -57,38 +66,136 @@ struct Counts {
     seen: Vec<u64>,
     latencies: Vec<u64>,
     down: bool,
+    /// How often each body came.
+    bodies: BTreeMap<String, usize>,
+    records: Vec<Received>,
+    /// Requests with records, whatever the answer was.
+    asked: usize,
 }
 
 impl Default for Counts {
     fn default() -> Self {
         let latencies = vec![0; LATENCY_STEPS];
-        Self { stats: Stats::default(), seen: Vec::new(), latencies, down: false }
+        Self {
+            stats: Stats::default(),
+            seen: Vec::new(),
+            latencies,
+            down: false,
+            bodies: BTreeMap::new(),
+            records: Vec::new(),
+            asked: 0,
+        }
     }
+}
+
+/// How a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The records are taken.
+    Take,
+    /// A status of HTTP; nothing is taken.
+    Status(u16),
+    /// A status of gRPC; nothing is taken unless it is 0.
+    Grpc(u32),
+    /// These bytes, and then the connection is closed; nothing is taken.
+    Raw(&'static [u8]),
+    /// The records are taken, and the connection is closed without an answer.
+    TakeInSilence,
+}
+
+/// Decides how a request is answered, by its number from 0 and the bodies of its records.
+pub type Answers = Arc<dyn Fn(usize, &[String]) -> Reply + Send + Sync>;
+
+/// What of the records is kept beside the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Keep {
+    /// Nothing: their numbers count.
+    #[default]
+    Numbers,
+    /// How often each body came.
+    Bodies,
+    /// All of each record, too.
+    Records,
+}
+
+/// How clients reach a sink.
+#[derive(Clone, Copy, Default)]
+pub enum Way<'a> {
+    /// Without TLS.
+    #[default]
+    Plain,
+    /// With a certificate of this authority for `localhost` and `127.0.0.1`.
+    Tls(&'a Authority),
+    /// The same, and clients need a certificate of the second one.
+    MutualTls(&'a Authority, &'a Authority),
+}
+
+/// What a sink is like.
+#[derive(Clone, Default)]
+pub struct LogSinkOptions<'a> {
+    /// HTTP/2 and the answers of gRPC.
+    pub grpc: bool,
+    /// How it is reached.
+    pub way: Way<'a>,
+    /// What is kept.
+    pub keep: Keep,
+    /// How requests are answered; each is taken when there is none.
+    pub answers: Option<Answers>,
 }
 
 /// A running sink.
 #[derive(Debug)]
 pub struct LogSink {
-    counts: Arc<Mutex<Counts>>,
+    shared: Arc<Shared>,
     serve: Serve,
 }
 
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    changed: Condvar,
+}
+
 impl LogSink {
-    /// Listens on a free port of loopback.
+    /// Listens on a free port of loopback and counts numbers.
     ///
     /// # Errors
     /// When no port can be listened on.
     pub fn start() -> io::Result<Self> {
-        let counts = Arc::new(Mutex::new(Counts::default()));
-        let for_requests = counts.clone();
-        let handler: Handler = Arc::new(move |request| {
-            let counts = for_requests.clone();
-            Box::pin(async move { answer(&counts, request).await })
-        });
-        Ok(Self { counts, serve: Serve::start_on(LOOPBACK, handler, None)? })
+        Self::start_with(TcpListener::bind((LOOPBACK, 0))?, &LogSinkOptions::default())
     }
 
-    /// Where it listens, without a path.
+    /// Listens on a port that is open already.
+    ///
+    /// # Errors
+    /// When it cannot be listened on, or there can be no certificate.
+    pub fn start_with(listener: TcpListener, options: &LogSinkOptions<'_>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (state, answers) = (shared.clone(), options.answers.clone());
+        let (keep, grpc) = (options.keep, options.grpc);
+        let handler: Handler = Arc::new(move |request| {
+            let desk = answer::Desk { shared: state.clone(), answers: answers.clone(), keep, grpc };
+            Box::pin(async move { desk.answer(request).await })
+        });
+        let protocols: [&[u8]; 1] = [if grpc { b"h2" } else { b"http/1.1" }];
+        let tls = match options.way {
+            Way::Plain => None,
+            Way::Tls(own) => Some(crate::tls::acceptor(own, None, &protocols)?),
+            Way::MutualTls(own, clients) => {
+                Some(crate::tls::acceptor(own, Some(clients), &protocols)?)
+            }
+        };
+        let serve = Serve::start_with(listener, handler, Speech { tls, http2: grpc })?;
+        Ok(Self { shared, serve })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.serve.address
+    }
+
+    /// Where it listens, without a path, when it has no TLS.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.serve.address)
@@ -97,7 +204,43 @@ impl LogSink {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        lock(&self.counts).summary()
+        lock(&self.shared.counts).summary()
+    }
+
+    /// How often each body came.
+    #[must_use]
+    pub fn bodies(&self) -> BTreeMap<String, usize> {
+        lock(&self.shared.counts).bodies.clone()
+    }
+
+    /// Every record, in the order of their arrival.
+    #[must_use]
+    pub fn records(&self) -> Vec<Received> {
+        lock(&self.shared.counts).records.clone()
+    }
+
+    /// Requests with records so far, whatever the answer was.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        lock(&self.shared.counts).asked
+    }
+
+    /// Waits until so many different bodies came; false when they did not within `at_most`.
+    #[must_use]
+    pub fn until_bodies(&self, number: usize, at_most: Duration) -> bool {
+        self.until(at_most, |counts| counts.bodies.len() >= number)
+    }
+
+    /// Waits until so many requests came; false when they did not within `at_most`.
+    #[must_use]
+    pub fn until_requests(&self, number: usize, at_most: Duration) -> bool {
+        self.until(at_most, |counts| counts.asked >= number)
+    }
+
+    fn until(&self, at_most: Duration, well: impl Fn(&Counts) -> bool) -> bool {
+        let counts = lock(&self.shared.counts);
+        let waited = self.shared.changed.wait_timeout_while(counts, at_most, |now| !well(now));
+        well(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 }
 
@@ -105,65 +248,9 @@ fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(counts: &Mutex<Counts>, request: Request<Incoming>) -> Answer {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    match (method.as_str(), path.as_str()) {
-        ("GET", "/stats") => {
-            let stats = serde_json::to_vec(&lock(counts).summary()).unwrap_or_default();
-            return Ok(Response::new(full_body(stats)));
-        }
-        ("POST", "/reset") => {
-            *lock(counts) = Counts::default();
-            return Ok(plain(200, ""));
-        }
-        ("POST", "/down" | "/up") => {
-            lock(counts).down = path == "/down";
-            return Ok(plain(200, ""));
-        }
-        _ => {}
-    }
-    let header = |name: &str| {
-        request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let (encoding, kind) = (header("content-encoding"), header("content-type"));
-    let body = request.into_body().collect().await.map_err(|_| Cut)?.to_bytes();
-    let mut counts = lock(counts);
-    if counts.down {
-        counts.stats.refused += 1;
-        return Ok(plain(503, "down"));
-    }
-    let Some(text) = unpacked(&body, encoding.as_deref()) else {
-        return Ok(plain(400, "the body cannot be unpacked"));
-    };
-    counts.stats.requests += 1;
-    counts.stats.wire_bytes += body.len() as u64;
-    counts.count(&text, micros_now());
-    // The empty message is a whole OTLP answer; `{}` is one in JSON.
-    let json = kind.is_some_and(|kind| kind.contains("json"));
-    let mut response = plain(200, if json { "{}" } else { "" });
-    let kind = if json { "application/json" } else { "application/x-protobuf" };
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
-    Ok(response)
-}
-
 fn micros_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The body as it was before it was packed.
-fn unpacked<'a>(body: &'a [u8], encoding: Option<&str>) -> Option<std::borrow::Cow<'a, [u8]>> {
-    let read = |reader: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        reader.take(BODY_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-        Some(bytes.into())
-    };
-    match encoding {
-        None | Some("" | "identity") => Some(body.into()),
-        Some("gzip") => read(&mut flate2::read::MultiGzDecoder::new(body)),
-        Some("zstd") => read(&mut zstd::stream::read::Decoder::new(body).ok()?),
-        Some(_) => None,
-    }
 }
 
 impl Counts {
@@ -182,6 +269,18 @@ impl Counts {
                 let time = rest.strip_prefix(MARKS[1]).and_then(|rest| digits(rest).0);
                 self.wait(now.saturating_sub(time.unwrap_or(now)));
             }
+        }
+    }
+
+    /// Keeps what a request brought.
+    fn keep(&mut self, records: Vec<Received>, keep: Keep) {
+        if keep >= Keep::Bodies {
+            for record in &records {
+                *self.bodies.entry(record.body.clone()).or_default() += 1;
+            }
+        }
+        if keep >= Keep::Records {
+            self.records.extend(records);
         }
     }
 
@@ -246,14 +345,5 @@ mod tests {
         let stats = counts.summary();
         assert_eq!((stats.records, stats.distinct, stats.end), (3, 2, 8));
         assert!(stats.p50_micros >= 800 && stats.p99_micros <= 1_000, "{stats:?}");
-    }
-
-    #[test]
-    fn packed_bodies_are_unpacked_and_unknown_ones_refused() {
-        let packed = zstd::encode_all(b"seq=1;".as_slice(), 1).unwrap();
-        assert_eq!(unpacked(&packed, Some("zstd")).unwrap().as_ref(), b"seq=1;");
-        assert_eq!(unpacked(b"a", None).unwrap().as_ref(), b"a");
-        assert_eq!(unpacked(b"a", Some("br")), None);
-        assert_eq!(unpacked(b"a", Some("gzip")), None);
     }
 }

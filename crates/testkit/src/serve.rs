@@ -1,18 +1,19 @@
-//! A small HTTP/1.1 server on loopback, in a thread of its own, which both the Git server and the
-//! API proxy are built on. It ends, with all its connections, when it is dropped.
+//! A small HTTP server on loopback, in a thread of its own, which the Git server, the API proxy and
+//! the log sink are built on: HTTP/1.1, or HTTP/2 for gRPC. It ends, with all its connections, when
+//! it is dropped.
 
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +42,30 @@ pub(crate) type Handler =
 /// Where servers listen unless told otherwise.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// What kind of server.
+#[derive(Clone, Default)]
+pub(crate) struct Speech {
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// HTTP/2 and nothing else, as gRPC needs it.
+    pub(crate) http2: bool,
+}
+
+/// In the extensions of each request: what its connection says instead of HTTP, before it is
+/// closed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Instead(Arc<Mutex<Option<&'static [u8]>>>);
+
+impl Instead {
+    /// From the next written byte on.
+    pub(crate) fn say(&self, bytes: &'static [u8]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+
+    fn said(&self) -> Option<&'static [u8]> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Serve {
@@ -63,9 +88,23 @@ impl Serve {
         handler: Handler,
         tls: Option<TlsAcceptor>,
     ) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((host, 0))?;
+        Self::start_with(listener, handler, Speech { tls, http2: false })
+    }
+
+    /// The same on a port that is listened on already.
+    pub(crate) fn start_with(
+        listener: std::net::TcpListener,
+        handler: Handler,
+        speech: Speech,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((host, 0)))?;
         let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let listener = {
+            let _inside = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let (stop, stopped) = oneshot::channel();
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = accepted.clone();
@@ -73,7 +112,7 @@ impl Serve {
             std::thread::Builder::new().name("testkit-server".into()).spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, handler, tls, &count) => {}
+                        () = accept(listener, handler, speech, &count) => {}
                         _ = stopped => {}
                     }
                 });
@@ -92,23 +131,18 @@ impl Drop for Serve {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    handler: Handler,
-    tls: Option<TlsAcceptor>,
-    accepted: &AtomicUsize,
-) {
+async fn accept(listener: TcpListener, handler: Handler, speech: Speech, accepted: &AtomicUsize) {
     while let Ok((stream, _)) = listener.accept().await {
         accepted.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
-        let (handler, tls) = (handler.clone(), tls.clone());
+        let (handler, speech) = (handler.clone(), speech.clone());
         tokio::spawn(async move {
-            match tls {
-                None => connection(stream, handler).await,
+            match speech.tls {
+                None => connection(stream, handler, speech.http2).await,
                 Some(tls) => {
                     // A client that does not trust us ends here, which is its right.
                     if let Ok(stream) = tls.accept(stream).await {
-                        connection(stream, handler).await;
+                        connection(stream, handler, speech.http2).await;
                     }
                 }
             }
@@ -119,12 +153,64 @@ async fn accept(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     handler: Handler,
+    http2: bool,
 ) {
-    let service = hyper::service::service_fn(move |request| handler(request));
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let instead = Instead::default();
+    let stream = TokioIo::new(Replaceable { stream, instead: instead.clone(), said: 0 });
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(instead.clone());
+        handler(request)
+    });
+    if http2 {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection(stream, service).await;
+    } else {
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        let _ = builder.timer(TokioTimer::new()).serve_connection(stream, service).await;
+    }
+}
+
+/// A connection that can be made to say something else.
+struct Replaceable<S> {
+    stream: S,
+    instead: Instead,
+    /// How many of these bytes were written.
+    said: usize,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Replaceable<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Replaceable<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(instead) = self.instead.said() else {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        };
+        while let Some(rest) = instead.get(self.said..).filter(|rest| !rest.is_empty()) {
+            self.said += ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// A body whose frames come from a channel; a `Cut` in it closes the connection.

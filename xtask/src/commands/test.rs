@@ -39,7 +39,8 @@ pub(crate) const COMMAND: Command = Command {
     help: "\
 Steps: packages (installed as root), tidy, format, clippy, each plane alone, building the
 tests, generated files fresh, components (built once), cluster, images, peers (built once),
-tests, docs. A table with times and every skipped test with its reason come last.
+tests, models of the lock-free ring, docs. A table with times and every skipped test with its
+reason come last.
 
 Flags:
   -p, --package NAME   tests of one crate only, without the other steps
@@ -104,6 +105,7 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
         steps.run("tests", |skips| tests(&asked, skips));
     }
     if !asked.is_partial() {
+        steps.run("models", |_| models());
         steps.run("docs", |_| {
             let mut cargo = workspace::cargo()?;
             cargo.args(["doc", "--workspace", "--no-deps", "--quiet", "--locked"]);
@@ -129,6 +131,13 @@ fn parse(words: &[OsString]) -> anyhow::Result<Asked> {
         }
     }
     Ok(asked)
+}
+
+/// Runs the ring's models, every interleaving of them, in half a minute.
+fn models() -> anyhow::Result<bool> {
+    let mut cargo = workspace::cargo()?;
+    cargo.args(["run", "--quiet", "--locked", "--manifest-path", "loom/Cargo.toml"]);
+    Ok(cargo.args(["--target-dir", "target/loom"]).status()?.success())
 }
 
 /// Installs the Debian packages; without root the missing ones are listed as skips.

@@ -36,7 +36,7 @@ const FLOORS: [(&str, u8); 23] = [
 /// Beside the floors: tools and fixtures, with what they may use of ours outside their tests.
 const SIDE: [(&str, &[&str]); 5] = [
     ("testbed", &["model"]),
-    ("testkit", &["model", "objects", "cluster", "repo", "testbed"]),
+    ("testkit", &["model", "objects", "otlp", "cluster", "repo", "testbed"]),
     ("xtask", &["model", "testbed"]),
     ("pause", &[]),
     ("web", &[]),

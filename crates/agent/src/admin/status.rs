@@ -1,6 +1,7 @@
 //! What `orlop agent status` shows, as JSON.
 
 use super::Served;
+use pipeline::balance::Balance;
 use pipeline::sampling::Rule;
 use serde_json::{Value, json};
 
@@ -29,6 +30,7 @@ pub(super) fn render(served: &Served) -> Value {
             "read": numbers.read.get(),
             "sampled_out": sampled,
             "rescued": numbers.rescued.get(),
+            "given_up": numbers.given_up.get(),
             "unparsed": lines.unparsed,
         },
         "files": {
@@ -57,7 +59,11 @@ fn files(served: &Served) -> (Vec<Value>, usize) {
     let files = files
         .into_iter()
         .map(|file| {
+            let of_sink = |(sink, balance): &(String, Balance)| (sink.clone(), balanced(balance));
+            let records: serde_json::Map<String, Value> =
+                file.balances.iter().map(of_sink).collect();
             json!({
+                "records": records,
                 "path": file.path,
                 "input": file.input,
                 "size": file.size,
@@ -71,6 +77,15 @@ fn files(served: &Served) -> (Vec<Value>, usize) {
     (files, left_out)
 }
 
+/// The parts of the equation, and whether it holds.
+fn balanced(balance: &Balance) -> Value {
+    let parts = crate::numbers::states(balance);
+    let mut map: serde_json::Map<String, Value> =
+        parts.into_iter().map(|(state, number)| (state.to_owned(), number.into())).collect();
+    map.insert("exact".to_owned(), balance.is_exact().into());
+    Value::Object(map)
+}
+
 fn sinks(served: &Served) -> Vec<Value> {
     let numbers = &served.shared.numbers;
     numbers
@@ -82,6 +97,7 @@ fn sinks(served: &Served) -> Vec<Value> {
             );
             json!({
                 "name": sink.name,
+                "records": balanced(&sink.balances().total()),
                 "sent": sink.sent.get(),
                 "in_flight": sink.in_flight.get(),
                 "quarantined": sink.quarantined.get(),

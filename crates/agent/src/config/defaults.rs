@@ -81,6 +81,12 @@ pub const RESCUE_WINDOW_MAX: Duration = Duration::from_secs(600);
 pub const RESCUE_MEMORY_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 /// The most memory for it.
 pub const RESCUE_MEMORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Over how long what sampling left out is summed up.
+pub const SUMMARY_DEFAULT: Duration = Duration::from_secs(60);
+/// The shortest such time.
+pub const SUMMARY_MIN: Duration = Duration::from_secs(1);
+/// The longest such time.
+pub const SUMMARY_MAX: Duration = Duration::from_secs(3_600);
 /// The most lines in a second that a rate lets pass.
 pub const RATE_LINES_MAX: u64 = pipeline::sampling::rate::RULE_MAX as u64;
 /// Redaction patterns of one agent.

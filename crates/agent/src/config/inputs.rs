@@ -31,6 +31,8 @@ pub enum InputKind {
         exclude: Vec<String>,
         /// Whether links of the file's owner and of root are followed.
         follow_links: bool,
+        /// Whether rotated files that are compressed with gzip are read, too.
+        compressed: bool,
     },
     /// The pods of this node.
     Kubernetes(Kubernetes),
@@ -194,7 +196,8 @@ impl Multiline {
 /// The standard logs of a host, when no input is named.
 pub(crate) fn standard() -> Vec<Input> {
     let paths = STANDARD_LOGS.map(str::to_owned).to_vec();
-    let kind = InputKind::Files { paths, exclude: Vec::new(), follow_links: true };
+    let kind =
+        InputKind::Files { paths, exclude: Vec::new(), follow_links: true, compressed: false };
     let name = "host".to_owned();
     vec![Input { name, kind, reading: Reading::default(), resource: Vec::new() }]
 }
@@ -263,6 +266,7 @@ fn files(section: &Section<'_>) -> InputKind {
         paths,
         exclude: patterns(section, "exclude"),
         follow_links: section.flag("follow_links", true),
+        compressed: section.flag("compressed", false),
     }
 }
 

@@ -94,6 +94,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "files: whether symbolic links that belong to root or to the owner of their target are followed",
     ),
     field(
+        "inputs[].compressed",
+        "true or false",
+        "false",
+        "files: whether rotated files that are compressed with gzip are read, too, as far as they were not read before",
+    ),
+    field(
         "inputs[].encoding",
         "a label such as utf-16le, latin1, shift_jis",
         "utf-8",
@@ -261,6 +267,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "a size, 64Ki to 1Gi",
         "4Mi",
         "memory for where they are",
+    ),
+    field(
+        "sampling.summary",
+        "a duration, 1s to 1h",
+        "1m",
+        "how often records of our own say what each rule left out, with the keys of which most is missing",
     ),
     field(
         "redaction",

@@ -21,6 +21,8 @@ pub struct Sampling {
     pub rescue: Option<Duration>,
     /// Memory for what may be asked back, in bytes.
     pub rescue_memory_bytes: u64,
+    /// Over how long what was left out is summed up in records of our own.
+    pub summary: Duration,
 }
 
 /// Thinning above a rate.
@@ -40,6 +42,7 @@ impl Default for Sampling {
             keep_percent: 100.0,
             rescue: None,
             rescue_memory_bytes: RESCUE_MEMORY_BYTES_DEFAULT,
+            summary: SUMMARY_DEFAULT,
         }
     }
 }
@@ -132,6 +135,7 @@ pub(crate) fn sampling(root: &Section<'_>) -> Sampling {
         keep_percent: section.percent("keep_percent", 100.0),
         rescue: window,
         rescue_memory_bytes: memory,
+        summary: section.span("summary", SUMMARY_MIN..=SUMMARY_MAX, SUMMARY_DEFAULT),
     };
     section.finish();
     sampling

@@ -122,17 +122,6 @@ impl Table {
         self.lock().get(uid)?.pod.clone()
     }
 
-    /// What is known of a pod, waiting for it for a while.
-    pub(crate) fn wait(&self, uid: &str, at_most: Duration) -> Option<Arc<Pod>> {
-        let known =
-            |entries: &HashMap<String, Entry>| entries.get(uid).and_then(|entry| entry.pod.clone());
-        let (entries, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), at_most, |entries| known(entries).is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        known(&entries)
-    }
-
     /// Waits for the first list, for a while.
     pub(crate) fn wait_synced(&self, at_most: Duration) -> bool {
         let waiting = |_: &mut HashMap<String, Entry>| !self.is_synced();
@@ -179,17 +168,6 @@ mod tests {
         assert!(table.is_synced());
         table.release("b");
         assert!(table.get("b").is_none());
-    }
-
-    #[test]
-    fn r27_a_reader_waits_for_a_pod_until_it_is_known() {
-        let table = Arc::new(Table::default());
-        table.hold("a");
-        assert!(table.wait("a", Duration::ZERO).is_none());
-        let other = table.clone();
-        let waiting = std::thread::spawn(move || other.wait("a", Duration::from_secs(60)));
-        table.put(pod("a"));
-        assert!(waiting.join().unwrap().is_some());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::numbers::SinkNumbers;
 use crate::sink::{Moves, Swap};
 use host::tail::{Head, Identity, Marker, Resume, Tailer};
 use pipeline::ledger::FileId;
+use pipeline::ring::Retirement;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -33,6 +34,28 @@ pub(crate) struct SinkHandle {
     pub(crate) swap: Arc<Swap>,
     pub(crate) abandon: CancellationToken,
     pub(crate) thread: Option<JoinHandle<()>>,
+    /// Ends it in good order.
+    pub(crate) retirement: Retirement,
+    /// It is not wanted any more, and has until then to deliver what it was given.
+    pub(crate) retired: Option<Instant>,
+}
+
+impl SinkHandle {
+    /// Not wanted any more: it is given nothing further, and delivers what it has within a time.
+    pub(crate) fn retire(&mut self, at_most: Duration) {
+        self.retirement.retire();
+        self.retired = Some(Instant::now() + at_most);
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.numbers.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether it is not wanted any more, and done or out of time.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.retired.is_some_and(|until| now >= until || self.has_ended())
+    }
 }
 
 /// Sinks, and what is written down.
@@ -76,6 +99,11 @@ impl Books {
         }
     }
 
+    /// Sinks that are wanted.
+    pub(crate) fn active(&self) -> impl Iterator<Item = &SinkHandle> {
+        self.sinks.iter().filter(|sink| sink.retired.is_none())
+    }
+
     /// A file was read further.
     pub(crate) fn wait_for(&mut self, slot: u32) {
         if !self.waiting.contains(&slot) {
@@ -109,6 +137,7 @@ impl Books {
 impl Core {
     /// Takes what the sinks have moved.
     pub(crate) fn collect(&mut self, tailer: &mut Tailer, journals: &mut Journals) {
+        self.release_retired(Instant::now());
         let books = &mut self.books;
         for (at, sink) in books.sinks.iter().enumerate() {
             sink.moves.take(&mut books.moved);
@@ -127,7 +156,7 @@ impl Core {
                 books.unwritten += lowest - source.committed;
                 source.committed = lowest;
                 books.dirty = true;
-                if !journals.commit(*slot, lowest) {
+                if !journals.commit(*slot, lowest) && !journals.packed.commit(source.key, lowest) {
                     tailer.commit(source.key, lowest);
                 }
             }
@@ -141,6 +170,9 @@ impl Core {
         self.aside.acknowledge(&self.sources, &self.say);
         for slot in done {
             let Some(source) = self.sources.remove(slot) else { continue };
+            for sink in &self.books.sinks {
+                sink.numbers.balances().forget(slot);
+            }
             let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
             if let (Some(table), Some(uid)) = (table, &source.pod) {
                 table.release(uid);
@@ -150,7 +182,8 @@ impl Core {
 
     /// Whether sinks have not taken everything yet.
     pub(crate) fn is_waiting_for_sinks(&self) -> bool {
-        !self.books.waiting.is_empty()
+        let books = &self.books;
+        !books.waiting.is_empty() || books.sinks.iter().any(|sink| sink.retired.is_some())
     }
 
     /// When a checkpoint is to be written.
@@ -198,7 +231,7 @@ impl Core {
 
     /// Whether every sink has ended.
     pub(crate) fn sinks_ended(&self) -> bool {
-        self.books.sinks.iter().all(|sink| sink.numbers.ended.load(Ordering::Acquire))
+        self.books.sinks.iter().all(SinkHandle::has_ended)
     }
 
     /// Ends every sink, whatever is under way.

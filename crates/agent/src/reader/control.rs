@@ -3,6 +3,7 @@
 use super::inputs::Intent;
 use super::{SinkHandle, Stage};
 use host::tail::Waker;
+use pipeline::balance::Balance;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
@@ -34,6 +35,8 @@ pub(crate) struct FileLine {
     pub(crate) size: u64,
     pub(crate) deleted: bool,
     pub(crate) possible_loss_bytes: u64,
+    /// What became of its records, by sink.
+    pub(crate) balances: Vec<(String, Balance)>,
 }
 
 /// What the reader was asked and has answered.

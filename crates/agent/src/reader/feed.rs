@@ -1,9 +1,11 @@
 //! From bytes to blocks.
 
 use super::LINGER;
+use super::accounts::Entry;
 use super::commit::Books;
-use super::control::{Control, FileLine, MakeSinks};
-use super::inputs::{Intent, METADATA_WAIT};
+use super::control::MakeSinks;
+use super::inputs::Intent;
+use super::late::Waiting;
 use super::sampling::Stage;
 use super::sources::{NewSource, Sources};
 use super::spill::Aside;
@@ -19,36 +21,35 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Files that `status` lists; those with the most unread bytes come first.
-pub(crate) const FILES_SHOWN_MAX: usize = 200;
-/// In this time, new pods may hold reading up for [`METADATA_WAIT`] together.
-const METADATA_BUDGET_WINDOW: Duration = Duration::from_secs(10);
-
 /// Everything of the reader but the tailer, from which chunks are borrowed.
 pub(crate) struct Core {
     pub(crate) intents: Vec<Intent>,
     pub(crate) sources: Sources,
     pub(crate) books: Books,
     pub(crate) aside: Aside,
-    intake: Intake,
-    stage: Box<Stage>,
-    producer: Option<Producer<Block>>,
+    pub(super) intake: Intake,
+    pub(super) stage: Box<Stage>,
+    pub(super) producer: Option<Producer<Block>>,
     block: Block,
     since: Option<Instant>,
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
-    /// Pieces that wait, oldest first: at most one of a chunk and one that vanished.
+    /// Pieces that wait, oldest first: what of a chunk found no room.
     rest: VecDeque<Rest>,
+    /// A piece of a deleted file that could not be kept aside: it comes after all that was.
+    vanished: Option<Rest>,
     /// How many records at the start of the block were left out before and are back.
     rescued: usize,
     touched: Vec<u32>,
     /// Files with unfinished pieces.
     open: Vec<u32>,
-    counters: Counters,
+    pub(super) counters: Counters,
     pub(crate) numbers: Arc<Numbers>,
     tap: Arc<Tap>,
     pub(crate) say: Say,
-    metadata: (Instant, Duration),
+    pub(super) waiting: Waiting,
+    /// Bytes of our own records so far.
+    pub(super) own_offset: u64,
 }
 
 /// What is left of a chunk when the ring is full.
@@ -58,6 +59,7 @@ struct Rest {
     bytes: Vec<u8>,
     now: u64,
     last: bool,
+    after_hole: bool,
 }
 
 /// A piece of a file, whoever read it.
@@ -100,6 +102,7 @@ impl Core {
             since: None,
             stuck: None,
             rest: VecDeque::new(),
+            vanished: None,
             rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
@@ -107,7 +110,8 @@ impl Core {
             numbers: parts.numbers,
             tap: parts.tap,
             say: parts.say,
-            metadata: (Instant::now(), Duration::ZERO),
+            waiting: Waiting::default(),
+            own_offset: 0,
         }
     }
 
@@ -128,14 +132,24 @@ impl Core {
         self.take(&piece);
     }
 
-    /// Takes a piece; what finds no room in the ring is kept for later.
+    /// Takes a piece; what finds no room in the ring, and what belongs to a pod that is not known
+    /// yet, is kept for later.
     pub(crate) fn take(&mut self, piece: &Piece<'_>) {
+        if self.waiting.keep(piece) {
+            return;
+        }
+        self.take_now(piece);
+    }
+
+    /// Takes a piece, whatever is known of its pod.
+    pub(super) fn take_now(&mut self, piece: &Piece<'_>) {
         if self.tap.looks_at(tap::Stage::Raw)
             && let Some(source) = self.sources.get(piece.slot)
         {
             self.tap.raw(&source.origin, piece.bytes);
         }
-        let taken = self.feed(piece);
+        // What waits already comes first: it may be of the same file.
+        let taken = if self.may_read() { self.feed(piece) } else { 0 };
         if taken < piece.bytes.len() {
             let rest = piece.bytes.get(taken..).unwrap_or_default();
             self.rest.push_back(Rest {
@@ -144,6 +158,7 @@ impl Core {
                 bytes: rest.to_vec(),
                 now: piece.now,
                 last: piece.last,
+                after_hole: piece.after_hole && taken == 0,
             });
         }
     }
@@ -151,13 +166,14 @@ impl Core {
     /// Goes on with a chunk that found no room before.
     pub(crate) fn resume_rest(&mut self) -> bool {
         let Some(rest) = self.rest.pop_front() else { return false };
-        let Rest { slot, offset, bytes, now, last } = rest;
-        let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole: false };
+        let Rest { slot, offset, bytes, now, last, after_hole } = rest;
+        let piece = Piece { slot, offset, bytes: &bytes, now, last, after_hole };
         let taken = self.feed(&piece);
         if taken < bytes.len() {
             let offset = offset + taken as u64;
             let bytes = bytes.get(taken..).unwrap_or_default().to_vec();
-            self.rest.push_front(Rest { slot, offset, bytes, now, last });
+            let after_hole = after_hole && taken == 0;
+            self.rest.push_front(Rest { slot, offset, bytes, now, last, after_hole });
         }
         true
     }
@@ -216,14 +232,22 @@ impl Core {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether a piece that vanished can wait beside that of a chunk.
-    pub(crate) fn has_room_for_rest(&self) -> bool {
-        self.rest.len() < 2
+    /// Whether a piece of a deleted file can wait in memory.
+    pub(crate) fn has_room_for_vanished(&self) -> bool {
+        self.vanished.is_none()
     }
 
-    /// Bytes that wait for room.
-    pub(crate) fn set_rest(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        self.rest.push_back(Rest { slot, offset, bytes, now: super::wall_ns(), last });
+    /// A piece of a deleted file waits until everything that was kept aside is read back.
+    pub(crate) fn set_vanished(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
+        let now = super::wall_ns();
+        self.vanished = Some(Rest { slot, offset, bytes, now, last, after_hole: false });
+    }
+
+    /// Goes on with that piece; false when there is none.
+    pub(crate) fn resume_vanished(&mut self) -> bool {
+        let Some(rest) = self.vanished.take() else { return false };
+        self.rest.push_back(rest);
+        self.resume_rest()
     }
 
     /// The slot of a file; a new one when it is new. None when it is not wanted.
@@ -248,43 +272,24 @@ impl Core {
         let pod = match (&table, &uid) {
             (Some(table), Some(uid)) => {
                 table.hold(uid);
-                self.pod_within_budget(table, uid)
+                table.get(uid)
             }
             _ => None,
         };
-        let intent = self.intents.get(input)?;
+        let is_late = table.is_some() && uid.is_some() && pod.is_none();
         let origin = Arc::new(intent.origin(path, pod.as_deref()));
         let pod = uid.filter(|_| table.is_some());
         let (plan, sinks) = (intent.plan.clone(), self.books.sinks.len());
         let new = NewSource { key, input, path, plan, origin, pod, base: start, sinks, group };
-        Some(self.sources.add(new))
-    }
-
-    /// A pod that is not known yet is waited for, all together not longer than
-    /// [`METADATA_WAIT`] in a while (R27).
-    fn pod_within_budget(
-        &mut self,
-        table: &crate::pods::Table,
-        uid: &str,
-    ) -> Option<Arc<crate::pods::Pod>> {
-        if let Some(pod) = table.get(uid) {
-            return Some(pod);
+        let slot = self.sources.add(new);
+        if is_late {
+            self.waiting.begin(slot, Instant::now());
         }
-        let now = Instant::now();
-        if now.saturating_duration_since(self.metadata.0) > METADATA_BUDGET_WINDOW {
-            self.metadata = (now, Duration::ZERO);
-        }
-        let left = METADATA_WAIT.saturating_sub(self.metadata.1);
-        let pod = table.wait(uid, left);
-        self.metadata.1 += now.elapsed();
-        if pod.is_none() {
-            table.numbers().late.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-        pod
+        Some(slot)
     }
 
     /// What is known of a pod may have changed since its last lines.
-    fn refresh(&mut self, slot: u32) {
+    pub(super) fn refresh(&mut self, slot: u32) {
         let Some(source) = self.sources.get_mut(slot) else { return };
         let Some(uid) = &source.pod else { return };
         let Some(intent) = self.intents.get(source.input) else { return };
@@ -326,6 +331,10 @@ impl Core {
         self.stage.thin(&mut self.block, rescued, now, &self.numbers);
         if self.tap.looks_at(tap::Stage::Sampled) {
             self.tap.block(tap::Stage::Sampled, &self.block);
+        }
+        let entry = Entry::of(&self.block, rescued);
+        for sink in self.books.sinks.iter().filter(|sink| sink.retired.is_none()) {
+            entry.enter(sink, &self.stage.dropped);
         }
         if self.block.is_empty() {
             self.block.clear();
@@ -503,65 +512,36 @@ impl Core {
             source.origin = Arc::new(intent.origin(&source.path, pod.as_deref()));
             source.plan = intent.plan.clone();
         }
-        if let Some(stage) = stage {
+        if let Some(mut stage) = stage {
+            stage.own = self.stage.own;
             self.stage = stage;
         }
     }
 
     /// Other sinks, from the next block on.
     pub(crate) fn change_sinks(&mut self, make: MakeSinks) {
+        let before: Vec<_> = self.books.active().map(|sink| sink.numbers.clone()).collect();
         self.books.change(make, &mut self.sources);
+        if let Some(producer) = &mut self.producer {
+            producer.look();
+        }
+        // A block that found no room goes to those who are there now.
+        let Some((block, _)) = &self.stuck else { return };
+        let entry = Entry::of(block, 0);
+        for sink in self.books.active() {
+            if !before.iter().any(|known| Arc::ptr_eq(known, &sink.numbers)) {
+                entry.enter(sink, &[]);
+            }
+        }
+        for gone in
+            before.iter().filter(|one| !self.books.active().any(|s| Arc::ptr_eq(&s.numbers, one)))
+        {
+            entry.leave(gone);
+        }
     }
 
     /// Nothing will follow.
     pub(crate) fn close_ring(&mut self) {
         self.producer = None;
     }
-
-    /// Numbers and files for those who ask.
-    pub(crate) fn publish(&mut self, tailer: &Tailer, control: &Control) {
-        let new = self.intake.take_counters();
-        add(&mut self.counters, &new);
-        self.numbers.publish(self.counters, tailer.stats());
-        if let Some(producer) = &self.producer {
-            let stage = self.stage.memory() as u64;
-            self.numbers.block_bytes.set(producer.live_bytes() + stage);
-        }
-        if !control.is_asked() {
-            return;
-        }
-        let mut files: Vec<FileLine> = tailer
-            .files()
-            .map(|file| FileLine {
-                path: file.path.to_string_lossy().into_owned(),
-                input: self.intents.get(file.input as usize).map_or("", |one| &one.name).into(),
-                offset: file.offset,
-                committed: file.committed,
-                size: file.size,
-                deleted: file.deleted,
-                possible_loss_bytes: file.possible_loss_bytes,
-            })
-            .collect();
-        files.sort_by_key(|file| std::cmp::Reverse(file.size.saturating_sub(file.committed)));
-        let left_out = files.len().saturating_sub(FILES_SHOWN_MAX);
-        files.truncate(FILES_SHOWN_MAX);
-        control.answer(files, left_out);
-    }
-}
-
-fn add(sum: &mut Counters, new: &Counters) {
-    sum.bytes += new.bytes;
-    sum.lines += new.lines;
-    sum.records += new.records;
-    sum.unparsed += new.unparsed;
-    sum.malformed += new.malformed;
-    sum.truncated += new.truncated;
-    sum.truncated_bytes += new.truncated_bytes;
-    sum.repaired += new.repaired;
-    sum.partial += new.partial;
-    sum.multiline += new.multiline;
-    sum.empty += new.empty;
-    sum.hole_bytes += new.hole_bytes;
-    sum.fields_cut += new.fields_cut;
-    sum.redacted += new.redacted;
 }

@@ -26,6 +26,8 @@ pub(crate) struct Intent {
     pub(crate) kubernetes: bool,
     pub(crate) namespaces: Namespaces,
     pub(crate) tail: tail::Input,
+    /// Whether compressed files are read, too.
+    pub(crate) compressed: bool,
 }
 
 /// Which namespaces are read.
@@ -56,15 +58,17 @@ pub(crate) fn intents(
             kubernetes,
             namespaces,
             tail,
+            compressed: false,
         };
         match &input.kind {
-            InputKind::Files { paths, exclude, follow_links } => {
+            InputKind::Files { paths, exclude, follow_links, compressed } => {
                 let mut tail = globs(&input.name, paths, exclude).map_err(failed)?;
                 tail.start_at = start_at(input.reading.start_at);
                 if !follow_links {
                     tail.symlinks = tail::Symlinks::Refused;
                 }
-                intents.push(base(tail, None, false, Namespaces::default()));
+                let made = base(tail, None, false, Namespaces::default());
+                intents.push(Intent { compressed: *compressed, ..made });
             }
             InputKind::Kubernetes(kubernetes) => {
                 let root = kubernetes.root.to_string_lossy();

@@ -6,10 +6,12 @@ use crate::config::Sampling;
 use crate::numbers::Numbers;
 use lines::{Record, Value};
 use pipeline::deferred::{Deferred, Noted, Place};
-use pipeline::sampling::{NeverSample, RateRule, Ratio, Rule, Rules, Sampler, Subject};
+use pipeline::sampling::{
+    NeverSample, RULES, RateRule, Ratio, Rule, Rules, Sampler, Subject, Summary,
+};
 
-/// Over how long what was dropped is summed up.
-const SUMMARY_NS: u64 = 60 * 1_000_000_000;
+/// Records of one file that were dropped, by rule.
+pub(crate) type Dropped = (u32, [u64; RULES]);
 
 /// The rules of the config with what they remember.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub(crate) struct Stage {
     key: Option<String>,
     keeps_all: bool,
     decisions: Vec<Option<(f64, u64)>>,
+    /// What was dropped of the last block, by file.
+    pub(crate) dropped: Vec<Dropped>,
+    /// The slot of our own records, which are never left out.
+    pub(crate) own: Option<u32>,
     /// Places to read again.
     pub(crate) recalled: Vec<Place>,
 }
@@ -35,17 +41,33 @@ impl Stage {
         debug_assert!(rules.never.contains(&NeverSample::StatusAtLeast(500)));
         let deferred = sampling.rescue.filter(|_| !sampling.keeps_all()).map(|window| {
             let memory = usize::try_from(sampling.rescue_memory_bytes).unwrap_or(usize::MAX);
-            let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-            Deferred::new(memory, window, seed)
+            Deferred::new(memory, nanoseconds(window), seed)
         });
         Self {
-            sampler: Sampler::new(&rules, seed, SUMMARY_NS),
+            sampler: Sampler::new(&rules, seed, nanoseconds(sampling.summary)),
             deferred,
             key: sampling.rate.as_ref().map(|(field, _)| field.clone()),
             keeps_all: sampling.keeps_all(),
             decisions: Vec::new(),
+            dropped: Vec::new(),
+            own: None,
             recalled: Vec::new(),
         }
+    }
+
+    /// What was left out since the last time, when its window is over.
+    pub(crate) fn summary(&mut self, now_ns: u64) -> Option<Summary> {
+        if self.keeps_all { None } else { self.sampler.summary(now_ns) }
+    }
+
+    /// The same, whatever the time.
+    pub(crate) fn last_summary(&mut self, now_ns: u64) -> Option<Summary> {
+        (!self.keeps_all).then(|| self.sampler.last_summary(now_ns))
+    }
+
+    /// When a summary is due.
+    pub(crate) fn summary_due(&self) -> Option<u64> {
+        self.sampler.summary_due()
     }
 
     /// Bytes of memory.
@@ -63,18 +85,20 @@ impl Stage {
     ) {
         let records = (block.records.len() - spared.min(block.records.len())) as u64;
         numbers.read.add(records);
+        self.dropped.clear();
         if self.keeps_all || records == 0 {
             return;
         }
         self.decisions.clear();
-        let mut dropped = [0_u64; pipeline::sampling::RULES];
         self.decisions.resize(spared, Some((1.0, 0)));
         for record in block.records.records().iter().skip(spared) {
-            let decision = self.decide(block, record, now_ns, &mut dropped);
+            let decision = self.decide(block, record, now_ns);
             self.decisions.push(decision);
         }
-        for (count, number) in numbers.sampled_out.iter().zip(dropped) {
-            count.add(number);
+        for (_, dropped) in &self.dropped {
+            for (count, number) in numbers.sampled_out.iter().zip(dropped) {
+                count.add(*number);
+            }
         }
         let mut decisions = self.decisions.iter();
         block.records.retain(|record| match decisions.next() {
@@ -91,13 +115,10 @@ impl Stage {
         }
     }
 
-    fn decide(
-        &mut self,
-        block: &Block,
-        record: &Record,
-        now_ns: u64,
-        dropped: &mut [u64; pipeline::sampling::RULES],
-    ) -> Option<(f64, u64)> {
+    fn decide(&mut self, block: &Block, record: &Record, now_ns: u64) -> Option<(f64, u64)> {
+        if self.own == Some(record.source) {
+            return Some((1.0, 0));
+        }
         let key = self.key.as_deref().and_then(|key| block.records.field(record, key));
         let number;
         let key: &[u8] = match key {
@@ -139,11 +160,28 @@ impl Stage {
                 return Some((1.0, 0));
             }
         }
-        if let Some(count) = dropped.get_mut(decision.rule.index()) {
-            *count += 1;
-        }
+        self.drop_one(record.source, decision.rule);
         None
     }
+
+    /// Counts a record that is left out; those of one file mostly come in a row.
+    fn drop_one(&mut self, slot: u32, rule: Rule) {
+        let at = match self.dropped.last() {
+            Some((last, _)) if *last == slot => self.dropped.len() - 1,
+            _ => self.dropped.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
+                self.dropped.push((slot, [0; RULES]));
+                self.dropped.len() - 1
+            }),
+        };
+        let count = self.dropped.get_mut(at).and_then(|(_, counts)| counts.get_mut(rule.index()));
+        if let Some(count) = count {
+            *count += 1;
+        }
+    }
+}
+
+fn nanoseconds(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn rule(rate: &crate::config::KeyRate) -> Option<RateRule> {

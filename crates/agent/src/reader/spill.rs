@@ -118,7 +118,7 @@ impl Core {
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
         let mut kept: Vec<(FileKey, u64)> = Vec::new();
         for _ in 0..CHUNKS_AT_ONCE {
-            if !self.aside.has_room() || !self.has_room_for_rest() {
+            if !self.aside.has_room() || !self.has_room_for_vanished() {
                 break;
             }
             let Some(chunk) = tailer.turn_vanishing(now) else { break };
@@ -137,7 +137,7 @@ impl Core {
                     // It was read and cannot be read again: it waits in memory, alone.
                     self.say.warn(&format!("cannot keep bytes of a deleted file aside: {reason}"));
                     let bytes = chunk.bytes.to_vec();
-                    self.set_rest(slot, start, bytes, last);
+                    self.set_vanished(slot, start, bytes, last);
                     break;
                 }
             }

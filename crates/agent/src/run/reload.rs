@@ -119,7 +119,9 @@ fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
     let wanted: Vec<_> = fresh.sinks.iter().map(|sink| within_memory(sink, fresh)).collect();
     // A sink that keeps its name and format goes on with another server: what is under way is
     // not lost, and not delivered twice.
-    for known in running.iter_mut().filter(|known| !wanted.contains(&known.sink)) {
+    let differs =
+        |known: &&mut SinkHandle| known.retired.is_none() && !wanted.contains(&known.sink);
+    for known in running.iter_mut().filter(differs) {
         let heir = wanted.iter().find(|sink| {
             sink.name == known.sink.name && crate::sink::same_format(&sink.kind, &known.sink.kind)
         });
@@ -128,17 +130,17 @@ fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
             known.sink = heir.clone();
         }
     }
-    running.retain(|known| {
-        let stays = wanted.contains(&known.sink);
-        if !stays {
-            // A dead sink must not hold a reload up: what is under way is given up.
-            known.abandon.cancel();
-            tracing::info!(sink = known.sink.name, "a sink is ended");
-        }
-        stays
-    });
+    for known in running.iter_mut().filter(differs) {
+        // What it was given is delivered first, but a dead sink must not hold the others up for
+        // ever.
+        known.retire(fresh.shutdown_timeout);
+        tracing::info!(
+            sink = known.sink.name,
+            "a sink is removed once it has taken what it was given"
+        );
+    }
     for sink in &wanted {
-        if running.iter().any(|known| known.sink == *sink) {
+        if running.iter().any(|known| known.retired.is_none() && known.sink == *sink) {
             continue;
         }
         match spawner.one(sink) {

@@ -68,9 +68,11 @@ impl Spawner {
         let numbers = Arc::new(SinkNumbers::new(&sink.name));
         let (moves, abandon) = (Arc::default(), CancellationToken::new());
         let swap = Arc::<Swap>::default();
+        let consumer = self.subscriber.subscribe(Mode::Lossless);
+        let retirement = consumer.retirement();
         let task = SinkTask {
             sink: sink.clone(),
-            consumer: self.subscriber.subscribe(Mode::Lossless),
+            consumer,
             moves: Arc::clone(&moves),
             numbers: numbers.clone(),
             letterbox: self.letterbox.clone(),
@@ -82,12 +84,20 @@ impl Spawner {
         let thread = sink::start(task)
             .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
         let thread = Some(thread);
-        Ok(SinkHandle { sink: sink.clone(), moves, numbers, swap, abandon, thread })
+        let sink = sink.clone();
+        Ok(SinkHandle { sink, moves, numbers, swap, abandon, thread, retirement, retired: None })
     }
 
-    /// Makes the sinks known to those who ask for numbers.
+    /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and
+    /// whose name another one has is left out, because numbers go by names.
     pub(crate) fn list(&self, running: &[SinkHandle]) {
-        let all = running.iter().map(|sink| sink.numbers.clone()).collect();
+        let is_listed = |sink: &&SinkHandle| {
+            let has_heir = |other: &SinkHandle| {
+                other.retired.is_none() && other.numbers.name == sink.numbers.name
+            };
+            sink.retired.is_none() || !running.iter().any(has_heir)
+        };
+        let all = running.iter().filter(is_listed).map(|sink| sink.numbers.clone()).collect();
         *self.numbers.sinks.lock().unwrap_or_else(PoisonError::into_inner) = all;
     }
 }

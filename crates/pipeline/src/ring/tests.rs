@@ -230,3 +230,18 @@ fn a_task_is_woken_once_by_a_block_and_by_the_end() {
     assert_eq!(count.0.load(Ordering::SeqCst), 2);
     assert!(matches!(sink.poll_next(&mut context), Poll::Ready(None)));
 }
+
+#[test]
+fn r30_a_consumer_that_is_retired_sees_what_it_has_and_then_the_end_and_holds_nobody_up() {
+    let limits = Limits { blocks_max: 1, bytes_max: 100, lossy_bytes_max: 0, free_bytes_max: 0 };
+    let (mut producer, subscriber) = ring::<Vec<u64>>(limits);
+    let mut sink = subscriber.subscribe(Mode::Lossless);
+    producer.try_push(vec![1], 10).unwrap();
+    assert!(!producer.has_room(10));
+    sink.retirement().retire();
+    assert!(producer.has_room(10));
+    assert_eq!(producer.try_push(vec![2], 10), Ok(Delivered::default()));
+    assert!(matches!(sink.try_next(), Next::Block(block) if *block == [1]));
+    assert!(matches!(sink.try_next(), Next::Closed));
+    assert_eq!(producer.lossless_gone(), 0, "it ended on purpose");
+}

@@ -191,6 +191,11 @@ impl Counters {
         }
     }
 
+    /// When the window that runs is over; none while nothing was decided.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.from_ns.map(|from| from.saturating_add(self.window_ns))
+    }
+
     pub(super) fn roll(&mut self, now_ns: u64) -> Option<Summary> {
         let from = self.from_ns?;
         (now_ns.saturating_sub(from) >= self.window_ns).then(|| self.take(now_ns))

@@ -52,7 +52,7 @@ fn r18_what_was_saved_is_loaded_and_the_generation_before_is_kept() {
 #[test]
 fn r18_a_checkpoint_that_is_cut_anywhere_is_made_whole_from_the_one_before() {
     let dir = two();
-    let path = dir.path().join(NAME);
+    let path = dir.path().join(CHECKPOINT);
     let whole = std::fs::read(&path).unwrap();
     for end in 0..whole.len() {
         std::fs::write(&path, &whole[..end]).unwrap();
@@ -71,7 +71,7 @@ fn r18_a_checkpoint_that_is_cut_anywhere_is_made_whole_from_the_one_before() {
 #[test]
 fn r18_one_damaged_record_costs_no_other() {
     let dir = two();
-    let path = dir.path().join(NAME);
+    let path = dir.path().join(CHECKPOINT);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[HEADER_BYTES + 20] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
@@ -83,7 +83,7 @@ fn r18_one_damaged_record_costs_no_other() {
 #[test]
 fn r18_a_crash_between_the_renames_is_the_generation_before() {
     let dir = two();
-    std::fs::rename(dir.path().join(NAME), dir.path().join("checkpoint.new")).unwrap();
+    std::fs::rename(dir.path().join(CHECKPOINT), dir.path().join("checkpoint.new")).unwrap();
     let loaded = load(dir.path());
     assert_eq!((loaded.entries.len(), loaded.outcome), (2, Outcome::Previous));
     // The next save does not trip over what was left.

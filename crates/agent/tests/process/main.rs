@@ -1,13 +1,26 @@
 //! The agent as a process, end to end: files in, counted records out, killed and stopped and
 //! reloaded on the way.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
+mod balance;
+mod collector;
+mod delivery;
+mod full_disk;
+mod hostile;
+mod journald;
+mod packed;
+mod reload;
 mod support;
 
 use rustix::process::Signal;
-use std::fmt::Write as _;
 use std::net::TcpListener;
-use support::{Agent, Desk, Reply, Sink, ask, play, ran};
+use support::{Agent, Desk, Sink, ask, lines, play, ran, sink, sink_at};
+use testkit::log_sink::Reply;
 
 /// Not a guarantee but the agent that the other tests start.
 #[test]
@@ -15,8 +28,8 @@ fn the_agent_itself() {
     play();
 }
 
-fn all_well() -> support::Answer {
-    Box::new(|_, _| Reply::Status(200))
+fn all_well() -> Sink {
+    sink(|_, _| Reply::Take)
 }
 
 fn config(sink: &Sink, more: &str) -> String {
@@ -25,20 +38,13 @@ fn config(sink: &Sink, more: &str) -> String {
          checkpoint_interval: 50ms\n\
          sinks:\n  - type: otlp_http\n    name: s\n    endpoint: http://{}\n    \
          backoff_max: 200ms\n{more}",
-        sink.address
+        sink.address()
     )
-}
-
-fn lines(from: usize, to: usize) -> String {
-    (from..to).fold(String::new(), |mut text, number| {
-        let _ = writeln!(text, "line number {number:07} of a file that is long enough to count");
-        text
-    })
 }
 
 #[test]
 fn r19_a_clean_stop_and_start_deliver_every_line_exactly_once() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     desk.config(&config(&sink, ""));
     let mut written = 0;
     for round in 1..=4 {
@@ -63,7 +69,7 @@ fn r19_a_clean_stop_and_start_deliver_every_line_exactly_once() {
 fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_its_window() {
     let points: usize =
         std::env::var("ORLOP_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
     let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
     for round in 0..points {
@@ -120,7 +126,7 @@ fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_i
     });
     assert!(read(&unread) < written as u64 / 2, "reading did not stop: {first} {}", read(&unread));
     assert!(agent.rss_kb() < memory.max(20_000) + 12_000, "{memory} {}", agent.rss_kb());
-    let sink = Sink::at(TcpListener::bind(address).unwrap(), all_well());
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));
@@ -145,7 +151,7 @@ fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arr
     std::fs::remove_file(desk.path("logs/a.log")).unwrap();
     agent
         .until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() > Some(5_000_000));
-    let sink = Sink::at(TcpListener::bind(address).unwrap(), all_well());
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));
@@ -153,7 +159,7 @@ fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arr
 
 #[test]
 fn r26_an_error_brings_the_lines_of_its_trace_back() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     desk.config(&config(&sink, "sampling: {keep_percent: 0.1, rescue: {window: 1m}}\n"));
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let line = |number: usize, trace: &str, level: &str| {
@@ -178,9 +184,9 @@ fn r26_an_error_brings_the_lines_of_its_trace_back() {
 fn r20_a_poisoned_record_is_put_aside_alone_and_the_others_arrive() {
     let answer = |_: usize, bodies: &[String]| {
         let poisoned = bodies.iter().any(|body| body.contains("POISON"));
-        Reply::Status(if poisoned { 400 } else { 200 })
+        if poisoned { Reply::Status(400) } else { Reply::Take }
     };
-    let (desk, sink) = (Desk::new(), Sink::start(Box::new(answer)));
+    let (desk, sink) = (Desk::new(), sink(answer));
     desk.config(&config(&sink, ""));
     desk.append("logs/a.log", &lines(0, 500));
     desk.append("logs/a.log", "POISON one\n");
@@ -197,7 +203,7 @@ fn r20_a_poisoned_record_is_put_aside_alone_and_the_others_arrive() {
 
 #[test]
 fn r20_a_sink_that_refuses_everything_is_not_believed_and_costs_no_more_than_a_few_records() {
-    let (desk, sink) = (Desk::new(), Sink::start(Box::new(|_, _| Reply::Status(400))));
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Status(400)));
     desk.config(&config(&sink, "    batch: {records: 1000, wait: 5ms}\n"));
     desk.append("logs/a.log", &lines(0, 3_000));
     let agent = desk.start();
@@ -215,11 +221,11 @@ fn a_sink_that_answers_garbage_or_not_at_all_is_tried_until_it_is_well() {
         2 => Reply::Status(503),
         3 => Reply::Status(302),
         4 => Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n"),
-        5 => Reply::TakenAndSilent,
+        5 => Reply::TakeInSilence,
         6 => Reply::Status(401),
-        _ => Reply::Status(200),
+        _ => Reply::Take,
     };
-    let (desk, sink) = (Desk::new(), Sink::start(Box::new(answer)));
+    let (desk, sink) = (Desk::new(), sink(answer));
     desk.config(&config(&sink, "    in_flight: 1\n"));
     desk.append("logs/a.log", &lines(0, 100));
     let agent = desk.start();
@@ -233,7 +239,7 @@ fn a_sink_that_answers_garbage_or_not_at_all_is_tried_until_it_is_well() {
 
 #[test]
 fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_changes_nothing() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     let state = desk.path("state");
     desk.config(&config(&sink, ""));
     desk.append("logs/a.log", &lines(0, 10));
@@ -259,9 +265,9 @@ fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_change
 
 #[test]
 fn r30_a_dead_sink_does_not_hold_a_reload_up_and_what_waited_goes_to_the_new_server() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     let text = config(&sink, "");
-    desk.config(&text.replace(&sink.address.to_string(), "127.0.0.1:1"));
+    desk.config(&text.replace(&sink.address().to_string(), "127.0.0.1:1"));
     desk.append("logs/a.log", &lines(0, 1_000));
     let agent = desk.start();
     agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
@@ -306,7 +312,7 @@ fn r13_containers_are_joined_over_rotation_and_named_by_their_path() {
 
 #[test]
 fn status_tap_and_check_config_answer_with_the_documented_exit_codes() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     desk.config(&config(&sink, ""));
     desk.append("logs/a.log", "");
     let agent = desk.start();
@@ -317,6 +323,7 @@ fn status_tap_and_check_config_answer_with_the_documented_exit_codes() {
     ask(&state, "/tap?session=1&stage=parsed").unwrap();
     desk.append("logs/a.log", "level=warn msg=\"a \\u001b[2J b\" user=7\n");
     sink.until(1);
+    agent.until_status(&state, |status| status["sinks"][0]["sent"] == 1);
     let seen = ask(&state, "/tap?session=1&stage=parsed").unwrap();
     assert!(seen.contains("a.log") && !seen.contains('\u{1b}'), "{seen}");
     assert!(
@@ -336,7 +343,7 @@ fn status_tap_and_check_config_answer_with_the_documented_exit_codes() {
 
 #[test]
 fn no_two_agents_share_a_state_folder() {
-    let (desk, sink) = (Desk::new(), Sink::start(all_well()));
+    let (desk, sink) = (Desk::new(), all_well());
     desk.config(&config(&sink, ""));
     let agent = desk.start();
     let file = desk.path("agent.yaml");

@@ -3,13 +3,14 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use testkit::log_sink::{Keep, LogSink, LogSinkOptions, Reply};
 
 /// Holds the words behind `orlop agent`, one a line, in the process that plays the agent.
 pub(crate) const WORDS: &str = "ORLOP_TEST_AGENT_WORDS";
@@ -20,6 +21,7 @@ pub(crate) const WAIT: Duration = Duration::from_secs(120);
 pub(crate) fn play() {
     let Ok(words) = std::env::var(WORDS) else { return };
     let words: Vec<std::ffi::OsString> = words.lines().map(Into::into).collect();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let build = model::Build {
         version: "0.0.0-test",
         commit: "",
@@ -39,6 +41,14 @@ pub(crate) fn play() {
     std::process::exit(i32::from(code));
 }
 
+/// Lines with numbers.
+pub(crate) fn lines(from: usize, to: usize) -> String {
+    (from..to).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "line number {number:07} of a file that is long enough to count");
+        text
+    })
+}
+
 /// A folder with a config, state and logs.
 pub(crate) struct Desk {
     pub(crate) dir: tempfile::TempDir,
@@ -53,10 +63,15 @@ impl Desk {
         self.dir.path().join(name)
     }
 
+    /// The text of a config with the folder in place of `DIR`, and with its state in it.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let dir = self.dir.path().to_str().unwrap();
+        format!("state_dir: {dir}/state\nlisten: off\n{}", text.replace("DIR", dir))
+    }
+
     /// Writes a config; `DIR` in it is the folder.
     pub(crate) fn config(&self, text: &str) {
-        let dir = self.dir.path().to_str().unwrap();
-        let text = format!("state_dir: {dir}/state\nlisten: off\n{}", text.replace("DIR", dir));
+        let text = self.filled(text);
         let fresh = self.path("agent.yaml.new");
         std::fs::write(&fresh, text).unwrap();
         std::fs::rename(fresh, self.path("agent.yaml")).unwrap();
@@ -73,7 +88,9 @@ impl Desk {
     /// Starts the agent with the config.
     pub(crate) fn start(&self) -> Agent {
         let config = self.path("agent.yaml");
-        let agent = Agent::start(&["run", "--config", config.to_str().unwrap()]);
+        let words = ["run", "--config", config.to_str().unwrap()];
+        let log = std::fs::File::options().create(true).append(true).open(self.path("agent.log"));
+        let agent = Agent::start_with(&words, log.unwrap().into());
         // Then it has found its files and written down which there are.
         agent.until_status(&self.path("state"), |status| {
             !status["not_ready"].as_str().is_some_and(|reason| reason.contains("starting"))
@@ -103,7 +120,12 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(words: &[&str]) -> Self {
-        let child = command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with(words, Stdio::null())
+    }
+
+    /// With what it says going there.
+    fn start_with(words: &[&str], log: Stdio) -> Self {
+        let child = command(words).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { child }
     }
 
@@ -176,152 +198,62 @@ fn status(state: &Path) -> Option<serde_json::Value> {
     serde_json::from_str(&ask(state, "/status")?).ok()
 }
 
-/// How a sink answers a request, by its number and the records in it.
-pub(crate) type Answer = Box<dyn Fn(usize, &[String]) -> Reply + Send + Sync>;
-
-/// One answer.
-pub(crate) enum Reply {
-    /// A status; with 200 the records count.
-    Status(u16),
-    /// These bytes, then the connection is closed.
-    Raw(&'static [u8]),
-    /// The records count and no answer comes.
-    TakenAndSilent,
+/// A sink of OTLP over HTTP that decides how it answers.
+pub(crate) fn sink(answers: impl Fn(usize, &[String]) -> Reply + Send + Sync + 'static) -> Sink {
+    sink_at(TcpListener::bind("127.0.0.1:0").unwrap(), answers)
 }
 
-#[derive(Default)]
-struct Taken {
-    bodies: Mutex<BTreeMap<String, usize>>,
-    changed: Condvar,
-    requests: AtomicUsize,
+/// The same on a port that is listened on already.
+pub(crate) fn sink_at(
+    listener: TcpListener,
+    answers: impl Fn(usize, &[String]) -> Reply + Send + Sync + 'static,
+) -> Sink {
+    let options = LogSinkOptions {
+        keep: Keep::Bodies,
+        answers: Some(Arc::new(answers)),
+        ..Default::default()
+    };
+    Sink(LogSink::start_with(listener, &options).unwrap())
 }
 
-/// A server of OTLP over HTTP that counts what it took.
-pub(crate) struct Sink {
-    pub(crate) address: SocketAddr,
-    taken: Arc<Taken>,
-}
+/// A sink that fails the test when nothing comes.
+pub(crate) struct Sink(pub(crate) LogSink);
 
 impl Sink {
-    pub(crate) fn start(answer: Answer) -> Self {
-        Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    /// With other options, on a free port.
+    pub(crate) fn with(options: &LogSinkOptions<'_>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self(LogSink::start_with(listener, options).unwrap())
     }
 
-    pub(crate) fn at(listener: TcpListener, answer: Answer) -> Self {
-        let address = listener.local_addr().unwrap();
-        let taken = Arc::new(Taken::default());
-        let (shared, answer) = (taken.clone(), Arc::new(answer));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, shared, answer) = (stream.unwrap(), shared.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &shared, &answer));
-            }
-        });
-        Self { address, taken }
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// How often each body was taken.
     pub(crate) fn bodies(&self) -> BTreeMap<String, usize> {
-        self.taken.bodies.lock().unwrap().clone()
+        self.0.bodies()
     }
 
     pub(crate) fn requests(&self) -> usize {
-        self.taken.requests.load(Ordering::SeqCst)
+        self.0.requests()
     }
 
     /// Waits until so many different bodies were taken.
     pub(crate) fn until(&self, number: usize) {
-        let bodies = self.taken.bodies.lock().unwrap();
-        let (bodies, _) = self
-            .taken
-            .changed
-            .wait_timeout_while(bodies, WAIT, |bodies| bodies.len() < number)
-            .unwrap();
-        assert!(bodies.len() >= number, "{} of {number} came", bodies.len());
+        let well = self.0.until_bodies(number, WAIT);
+        assert!(well, "{} of {number} came", self.bodies().len());
     }
 
     pub(crate) fn until_requests(&self, number: usize) {
-        let bodies = self.taken.bodies.lock().unwrap();
-        let few = |_: &mut BTreeMap<String, usize>| self.requests() < number;
-        let waited = self.taken.changed.wait_timeout_while(bodies, WAIT, few).unwrap();
-        drop(waited);
-        assert!(self.requests() >= number, "{} of {number} requests came", self.requests());
+        let well = self.0.until_requests(number, WAIT);
+        assert!(well, "{} of {number} requests came", self.requests());
     }
-}
 
-fn serve(stream: TcpStream, taken: &Taken, answer: &Answer) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    while let Some((encoding, body)) = request(&mut reader) {
-        let plain = match encoding.as_str() {
-            "zstd" => zstd::stream::decode_all(&body[..]).unwrap(),
-            "gzip" => {
-                let mut plain = Vec::new();
-                flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
-                plain
-            }
-            _ => body,
-        };
-        let bodies = bodies(&plain);
-        let number = taken.requests.fetch_add(1, Ordering::SeqCst);
-        let reply = answer(number, &bodies);
-        if matches!(reply, Reply::Status(200) | Reply::TakenAndSilent) {
-            let mut all = taken.bodies.lock().unwrap();
-            for body in bodies {
-                *all.entry(body).or_default() += 1;
-            }
-        }
-        taken.changed.notify_all();
-        match reply {
-            Reply::Status(status) => {
-                let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
-                if stream.write_all(head.as_bytes()).is_err() {
-                    return;
-                }
-            }
-            Reply::Raw(bytes) => {
-                let _ = stream.write_all(bytes);
-                return;
-            }
-            Reply::TakenAndSilent => return,
-        }
+    /// Asserts that so many different bodies came, each once.
+    pub(crate) fn each_once(&self, number: usize) {
+        let bodies = self.bodies();
+        assert_eq!(bodies.len(), number);
+        assert!(bodies.values().all(|times| *times == 1), "a line was delivered twice");
     }
-}
-
-fn request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
-    let (mut encoding, mut length, mut first) = (String::new(), 0, true);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() && !first {
-            break;
-        }
-        first = false;
-        match line.split_once(": ") {
-            Some(("content-encoding", value)) => encoding = value.to_owned(),
-            Some(("content-length", value)) => length = value.parse().ok()?,
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((encoding, body))
-}
-
-fn bodies(request: &[u8]) -> Vec<String> {
-    let request = otlp::LogsRequest::read(request).unwrap();
-    let mut all = Vec::new();
-    for resource in request.resource_logs() {
-        for scope in resource.scope_logs() {
-            for record in scope.records() {
-                if let otlp::AnyValue::Str(body) = record.body() {
-                    all.push(body.to_owned());
-                }
-            }
-        }
-    }
-    all
 }

@@ -1,0 +1,291 @@
+//! Rotated files that are compressed with gzip, read once where an input asks for it (R7).
+//!
+//! What is read of them goes by the offset in their text, which is written down like that of any
+//! file. At the first start everything is history and is read. Later, a compressed file is read
+//! on where it stood; one that a known file has become is read from where that one stood; one that
+//! was written to after the last checkpoint was never seen, and is read; every other one was read
+//! as text while it grew. Live files come first, and `backfill_bytes_per_second` holds.
+//!
+//! Memory is constant whatever a file becomes when it is unpacked; a text beyond
+//! [`TEXT_BYTES_MAX`] is not read further. A damaged file gives what can be unpacked of it. Both
+//! are told, once.
+
+use crate::reader::sources::NewSource;
+use crate::reader::{Core, Piece, wall_ns};
+use crate::say::Say;
+use flate2::read::MultiGzDecoder;
+use host::tail::{FileKey, HEAD_BYTES_MAX, Input, MARKER_BYTES_MAX, PackedFile, Resume, packed};
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::Entry;
+
+/// Bytes of text that are read at once.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of the text of one file.
+pub(crate) const TEXT_BYTES_MAX: u64 = 1 << 40;
+/// Keys of these files have this place and the number of the file; see `Aside` and the journals.
+const OWN_SLOT: u32 = u32::MAX - 3;
+/// What names of their offsets in a checkpoint begin with.
+const NAME: &str = "gzip:";
+/// The value of one that is done with.
+const DONE: &[u8] = b"done";
+
+/// One file.
+struct Progress {
+    file: PackedFile,
+    /// The name of the input that means it; numbers change with a config.
+    input: String,
+    /// Up to where every sink has its text.
+    delivered: u64,
+    /// The length of its text, once that is known.
+    end: Option<u64>,
+    done: bool,
+    /// Whether it may be a file of the checkpoint that was compressed meanwhile.
+    was_text: bool,
+}
+
+/// The file that is read now.
+struct Open {
+    number: usize,
+    text: MultiGzDecoder<File>,
+    slot: Option<u32>,
+    offset: u64,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Packed {
+    files: Vec<Progress>,
+    waiting: VecDeque<usize>,
+    /// Files of the checkpoint, by directory.
+    before: HashMap<PathBuf, Vec<Resume>>,
+    open: Option<Open>,
+    rate: Option<u64>,
+    next: Option<Instant>,
+}
+
+/// What is known from before.
+pub(crate) struct Before<'a> {
+    pub(crate) files: &'a [Resume],
+    pub(crate) cursors: &'a [(String, Vec<u8>)],
+    /// When the last checkpoint was written, in nanoseconds since 1970; none at the first start.
+    pub(crate) written_ns: Option<u64>,
+}
+
+fn name(file: &PackedFile) -> String {
+    let (id, size) = (&file.identity, file.size);
+    format!("{NAME}{}:{}:{size}:{}", id.device, id.inode, file.written_ns)
+}
+
+impl Packed {
+    /// Finds what these inputs ask for.
+    pub(crate) fn find<'a>(
+        inputs: impl IntoIterator<Item = (usize, &'a Input)>,
+        before: &Before<'_>,
+        rate: Option<u64>,
+    ) -> Self {
+        let mut all = Self { rate, ..Self::default() };
+        for record in before.files {
+            let directory = record.path.parent().unwrap_or(&record.path).to_owned();
+            all.before.entry(directory).or_default().push(record.clone());
+        }
+        let cursors: HashMap<&str, &[u8]> =
+            before.cursors.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let inputs: Vec<(usize, &Input)> = inputs.into_iter().collect();
+        for file in packed(inputs.iter().copied()) {
+            let input = inputs.iter().find(|(number, _)| *number == file.input);
+            let input = input.map(|(_, input)| input.name.clone()).unwrap_or_default();
+            let value = cursors.get(name(&file).as_str()).copied();
+            let offset = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+            let has_neighbours =
+                file.path.parent().is_some_and(|parent| all.before.contains_key(parent));
+            let was_text = value.is_none() && before.written_ns.is_some() && has_neighbours;
+            let is_unseen = before.written_ns.is_none_or(|then| file.written_ns >= then);
+            // Whether it was one of the known files is seen when it is opened.
+            let done = value == Some(DONE) || (value.is_none() && !is_unseen && !was_text);
+            if !done {
+                all.waiting.push_back(all.files.len());
+            }
+            let delivered = offset.unwrap_or(if is_unseen { 0 } else { u64::MAX });
+            all.files.push(Progress { file, input, delivered, end: None, done, was_text });
+        }
+        all
+    }
+
+    /// How long the rate asks to wait; none when nothing waits.
+    pub(crate) fn pause(&self, now: Instant) -> Option<Duration> {
+        if self.open.is_none() && self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now)))
+    }
+
+    /// Gives the reader a piece of text; false when there is none now.
+    pub(crate) fn feed(&mut self, core: &mut Core, now: Instant) -> bool {
+        if self.pause(now) != Some(Duration::ZERO) {
+            return false;
+        }
+        if self.open.is_none() {
+            self.open_next(&core.say);
+            return true;
+        }
+        let Some(open) = &mut self.open else { return false };
+        let mut bytes = Vec::new();
+        let read = (&mut open.text).take(PIECE_BYTES as u64).read_to_end(&mut bytes);
+        // After an error there may be bytes that came before it; then the same error comes again.
+        let ended = bytes.is_empty() || open.offset >= TEXT_BYTES_MAX;
+        if let (Err(error), true) = (&read, ended) {
+            tell(&core.say, self.files.get(open.number), error);
+        }
+        let Some(progress) = self.files.get_mut(open.number) else { return false };
+        let slot = open.slot.or_else(|| begin(core, progress, open.number, open.offset));
+        // Its input is not configured any more.
+        let Some(slot) = slot else {
+            self.open = None;
+            return true;
+        };
+        open.slot = Some(slot);
+        let piece = Piece {
+            slot,
+            offset: open.offset,
+            bytes: &bytes,
+            now: wall_ns(),
+            last: ended,
+            after_hole: false,
+        };
+        core.take(&piece);
+        open.offset += bytes.len() as u64;
+        if let Some(rate) = self.rate {
+            let nanos = (bytes.len() as u64).saturating_mul(1_000_000_000) / rate.max(1);
+            self.next = Some(now + Duration::from_nanos(nanos));
+        }
+        if ended {
+            progress.end = Some(open.offset);
+            progress.done |= progress.delivered >= open.offset;
+            self.open = None;
+        }
+        true
+    }
+
+    fn open_next(&mut self, say: &Say) {
+        let Some(number) = self.waiting.pop_front() else { return };
+        let Some(progress) = self.files.get_mut(number) else { return };
+        let parent = progress.file.path.parent().filter(|_| progress.was_text);
+        let known =
+            parent.and_then(|parent| self.before.get(parent)).map_or(&[][..], Vec::as_slice);
+        let started = start(progress, known);
+        if self.waiting.is_empty() {
+            self.before.clear();
+        }
+        match started {
+            Ok(Some((text, offset))) => {
+                progress.delivered = offset;
+                self.open = Some(Open { number, text, slot: None, offset });
+            }
+            Ok(None) => progress.done = true,
+            Err(error) => {
+                progress.done = true;
+                tell(say, self.files.get(number), &error);
+            }
+        }
+    }
+
+    /// A source moved; says whether it is one of these files.
+    pub(crate) fn commit(&mut self, key: FileKey, offset: u64) -> bool {
+        if key.slot != OWN_SLOT {
+            return false;
+        }
+        if let Some(progress) = self.files.get_mut(key.generation as usize) {
+            progress.delivered = offset;
+            progress.done = progress.end.is_some_and(|end| offset >= end);
+        }
+        true
+    }
+
+    /// What is written down.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        self.files.iter().filter(|progress| progress.done || progress.delivered != u64::MAX).map(
+            |progress| {
+                let value = if progress.done {
+                    DONE.to_vec()
+                } else {
+                    progress.delivered.to_string().into_bytes()
+                };
+                Entry::Cursor { name: name(&progress.file), value }
+            },
+        )
+    }
+}
+
+fn tell(say: &Say, progress: Option<&Progress>, error: &io::Error) {
+    let path = progress.map(|progress| progress.file.path.display().to_string());
+    let path = path.unwrap_or_default();
+    say.warn(&format!("cannot unpack {path} further: {error}; what came before is delivered"));
+}
+
+fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Option<u32> {
+    let path = &progress.file.path;
+    let input = core.intents.iter().position(|intent| intent.name == progress.input)?;
+    let intent = core.intents.get(input)?;
+    let (plan, origin) = (intent.plan.clone(), Arc::new(intent.origin(path, None)));
+    let slot = core.sources.add(NewSource {
+        key: FileKey { slot: OWN_SLOT, generation: u32::try_from(number).unwrap_or(u32::MAX) },
+        input,
+        path,
+        plan,
+        origin,
+        pod: None,
+        base: offset,
+        sinks: core.books.sinks.len(),
+        group: path.clone(),
+    });
+    Some(slot)
+}
+
+type Started = (MultiGzDecoder<File>, u64);
+
+/// Opens a file where reading goes on; none when all of it was read as text.
+fn start(progress: &Progress, known: &[Resume]) -> io::Result<Option<Started>> {
+    let open = || Ok::<_, io::Error>(MultiGzDecoder::new(progress.file.open()?));
+    if !known.is_empty() {
+        let mut beginning = Vec::new();
+        // What is damaged fits no file that was read.
+        let _ = open()?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut beginning);
+        let path = &progress.file.path;
+        for record in known.iter().filter(|one| one.may_be_text(path, &beginning)) {
+            let mut text = open()?;
+            let last = skip(&mut text, record.offset)?;
+            if last.is_some_and(|last| record.stands_before(&last)) {
+                return Ok(Some((text, record.offset)));
+            }
+        }
+    }
+    if progress.delivered == u64::MAX {
+        return Ok(None);
+    }
+    let mut text = open()?;
+    let whole = skip(&mut text, progress.delivered)?.is_some();
+    Ok(whole.then_some((text, progress.delivered)))
+}
+
+/// Passes over so many bytes of text; gives the last of them, none when there are fewer.
+fn skip(text: &mut impl Read, bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let (mut left, mut buffer, mut last) = (bytes, vec![0; PIECE_BYTES], Vec::new());
+    while left > 0 {
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let Some(room) = buffer.get_mut(..wanted) else { return Ok(None) };
+        let read = text.read(room)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        last.extend_from_slice(room.get(..read).unwrap_or_default());
+        let over = last.len().saturating_sub(MARKER_BYTES_MAX);
+        last.drain(..over);
+        left -= read as u64;
+    }
+    Ok(Some(last))
+}

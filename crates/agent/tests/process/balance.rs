@@ -1,0 +1,156 @@
+//! R25: what was read is accounted for, for every sink and file, at any time.
+
+use super::support::{Desk, Sink, ask, lines, sink, sink_at};
+use serde_json::Value;
+use std::net::TcpListener;
+use testkit::log_sink::{Keep, LogSinkOptions, Reply};
+
+fn number(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+/// The equation as `status` tells its parts.
+fn adds_up(records: &Value) -> bool {
+    let parts = ["sent", "sampled_out", "quarantined", "oversize", "in_flight"];
+    let sum: u64 = parts.iter().map(|part| number(records, part)).sum();
+    records["exact"] == true && number(records, "read") == sum
+}
+
+#[test]
+fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() {
+    let desk = Desk::new();
+    let well = sink(|_, bodies: &[String]| {
+        let poisoned = bodies.iter().any(|body| body.contains("POISON"));
+        if poisoned { Reply::Status(400) } else { Reply::Take }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = listener.local_addr().unwrap();
+    drop(listener);
+    let one = |name: &str, address: &str| {
+        format!(
+            "  - {{type: otlp_http, name: {name}, endpoint: 'http://{address}', backoff_max: 100ms, \
+             batch: {{bytes: 64Ki, wait: 5ms}}}}\n"
+        )
+    };
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         sampling: {{keep_percent: 30}}\nsinks:\n{}{}",
+        one("well", &well.address().to_string()),
+        one("dead", &dead.to_string()),
+    ));
+    let state = desk.path("state");
+    desk.append("logs/a.log", &lines(0, 5_000));
+    desk.append("logs/b.log", &lines(5_000, 8_000));
+    // Errors are never left out.
+    desk.append("logs/b.log", "level=error msg=\"POISON one\"\n");
+    let huge = "x".repeat(100_000);
+    desk.append("logs/b.log", &format!("{{\"level\":\"error\",\"msg\":\"{huge}\"}}\n"));
+    let agent = desk.start();
+    let status = agent.until_status(&state, |status| {
+        let sinks = status["sinks"].as_array().unwrap();
+        assert!(sinks.iter().all(|sink| adds_up(&sink["records"])), "{sinks:?}");
+        for file in status["files"]["shown"].as_array().unwrap() {
+            let sinks = file["records"].as_object().unwrap();
+            assert!(sinks.values().all(adds_up), "{file}");
+        }
+        let well = &status["sinks"][0]["records"];
+        number(well, "read") == 8_002 && number(well, "in_flight") == 0
+    });
+    let (first, second) = (&status["sinks"][0]["records"], &status["sinks"][1]["records"]);
+    assert_eq!((number(first, "quarantined"), number(first, "oversize")), (1, 1));
+    assert_eq!(number(first, "sent") as usize, well.bodies().len());
+    // What the dead one has not taken is on its way, all but what fits into no request.
+    assert_eq!(number(second, "sampled_out"), number(first, "sampled_out"));
+    assert!(number(second, "in_flight") >= number(first, "sent"), "{second}");
+    let files = status["files"]["shown"].as_array().unwrap();
+    let of = |name: &str| {
+        let file = files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name));
+        file.unwrap()["records"]["well"].clone()
+    };
+    let (a, b) = (of("a.log"), of("b.log"));
+    assert_eq!((number(&a, "read"), number(&b, "read")), (5_000, 3_002));
+    assert_eq!((number(&a, "quarantined"), number(&b, "quarantined")), (0, 1));
+    for part in ["sent", "sampled_out", "oversize", "in_flight"] {
+        assert_eq!(number(&a, part) + number(&b, part), number(first, part), "{part}");
+    }
+    let metrics = ask(&state, "/metrics").unwrap();
+    let has = |line: &str| metrics.lines().any(|known| known == line);
+    assert!(has("orlop_agent_sink_unbalanced_files{sink=\"well\"} 0"), "{metrics}");
+    assert!(has("orlop_agent_sink_records{sink=\"well\",state=\"read\"} 8002"));
+    let path = desk.path("logs/b.log");
+    let line = format!(
+        "orlop_agent_file_records{{file=\"{}\",sink=\"well\",state=\"read\"}} 3002",
+        path.display()
+    );
+    assert!(has(&line), "{metrics}");
+    let other = sink_at(TcpListener::bind(dead).unwrap(), |_, _| Reply::Take);
+    agent.until_status(&state, |status| {
+        let second = &status["sinks"][1]["records"];
+        adds_up(second) && number(second, "in_flight") == 0
+    });
+    assert_eq!(agent.stop(), 0);
+    other.each_once(well.bodies().len() + 1);
+}
+
+#[test]
+fn r25_records_that_are_given_back_to_their_trace_do_not_count_twice() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         sampling: {{keep_percent: 1, rescue: {{window: 1m}}}}\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        sink.address()
+    ));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4700";
+    for at in 0..100 {
+        let line = format!("{{\"trace_id\":\"{trace}\",\"level\":\"info\",\"msg\":\"{at}\"}}\n");
+        desk.append("logs/a.log", &line);
+    }
+    let state = desk.path("state");
+    let agent = desk.start();
+    agent.until_status(&state, |status| status["records"]["read"] == 100);
+    let line = format!("{{\"trace_id\":\"{trace}\",\"level\":\"error\",\"msg\":\"e\"}}\n");
+    desk.append("logs/a.log", &line);
+    sink.until(101);
+    agent.until_status(&state, |status| {
+        let records = &status["sinks"][0]["records"];
+        assert!(adds_up(records), "{records}");
+        number(records, "sent") == 101 && number(records, "read") == 101
+    });
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
+    let desk = Desk::new();
+    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
+    let sink = Sink::with(&options);
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         sampling: {{keep_percent: 20, summary: 1s, rate: {{field: user, lines_per_second: 5, \
+         keep_percent: 10}}}}\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        sink.address()
+    ));
+    desk.append("logs/a.log", &lines(0, 4_000));
+    for at in 0..1_000 {
+        desk.append("logs/a.log", &format!("user=loud msg=\"{at} of the loud one\"\n"));
+    }
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["records"]["read"].as_u64() >= Some(5_000));
+    // The last window is told at the end.
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    let (own, theirs): (Vec<_>, Vec<_>) =
+        records.iter().partition(|record| record.resource["log.file.path"] == "orlop:sampling");
+    assert!(own.iter().all(|record| record.attributes.contains_key("sampling.kept")), "{own:?}");
+    let sum = |key: &str| {
+        own.iter().map(|record| record.attributes[key].as_u64().unwrap()).sum::<u64>() as usize
+    };
+    assert_eq!(sum("sampling.dropped") + theirs.len(), 5_000, "{own:?}");
+    let loud = own.iter().find(|record| record.attributes["sampling.rule"] == "hot-key").unwrap();
+    let top = loud.attributes["sampling.top"].to_string();
+    assert!(top.contains("loud"), "{top}");
+    assert!(own[0].body.contains("left out"), "{}", own[0].body);
+}

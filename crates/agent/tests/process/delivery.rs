@@ -1,0 +1,261 @@
+//! Every protocol, with TLS and with secrets from files.
+
+use super::support::{Desk, Sink, ask, lines, sink};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use testkit::certificates::{Authority, Identity};
+use testkit::log_sink::{Keep, LogSinkOptions, Received, Reply, Way};
+
+/// One input, and a sink of this type at this address, with more of it.
+fn config(kind: &str, endpoint: &str, more: &str) -> String {
+    format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         checkpoint_interval: 50ms\nresource: {{team: shop}}\n\
+         sinks:\n  - type: {kind}\n    name: s\n    endpoint: {endpoint}\n    \
+         backoff_max: 200ms\n{more}"
+    )
+}
+
+fn keeping(grpc: bool, way: Way<'_>) -> Sink {
+    Sink::with(&LogSinkOptions { grpc, way, keep: Keep::Records, answers: None })
+}
+
+/// Replaced in one step, as whoever renews certificates does it.
+fn put(path: &Path, text: &str) {
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, text).unwrap();
+    std::fs::rename(fresh, path).unwrap();
+}
+
+fn put_identity(desk: &Desk, identity: &Identity) {
+    put(&desk.path("client.pem"), &identity.certificate);
+    put(&desk.path("client.key"), &identity.key);
+}
+
+/// One line of JSON with all that a record can carry.
+const RICH: &str = "{\"level\":\"error\",\"msg\":\"a \\\"quoted\\\" body\",\"n\":7,\"ok\":true,\
+                    \"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\
+                    \"span_id\":\"00f067aa0ba902b7\"}\n";
+
+fn rich(records: &[Received]) -> &Received {
+    records.iter().find(|record| record.body == "a \"quoted\" body").unwrap()
+}
+
+#[test]
+fn otlp_over_grpc_delivers_every_record_once_with_each_compression() {
+    for (compression, encoding) in [("none", None), ("gzip", Some("gzip")), ("zstd", Some("zstd"))]
+    {
+        let (desk, sink) = (Desk::new(), keeping(true, Way::Plain));
+        let endpoint = format!("http://{}", sink.address());
+        desk.config(&config("otlp_grpc", &endpoint, &format!("    compression: {compression}\n")));
+        desk.append("logs/a.log", &lines(0, 3_000));
+        desk.append("logs/a.log", RICH);
+        let agent = desk.start();
+        sink.until(3_001);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(3_001);
+        let records = sink.0.records();
+        let one = rich(&records);
+        assert_eq!(one.headers.get("grpc-encoding").map(String::as_str), encoding);
+        assert_eq!((&one.resource["team"], &one.attributes["n"]), (&"shop".into(), &7.into()));
+        assert_eq!(one.record["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            (&one.record["severityNumber"], &one.attributes["ok"]),
+            (&17.into(), &true.into())
+        );
+    }
+}
+
+#[test]
+fn r20_statuses_of_grpc_are_retried_bisected_or_waited_for_as_their_meaning_is() {
+    let answers = |number: usize, bodies: &[String]| match number {
+        // UNAVAILABLE, RESOURCE_EXHAUSTED without a pause, UNAUTHENTICATED.
+        0 => Reply::Grpc(14),
+        1 => Reply::Grpc(16),
+        2 => Reply::Grpc(8),
+        _ if bodies.iter().any(|body| body.contains("POISON")) => Reply::Grpc(3),
+        _ => Reply::Take,
+    };
+    let desk = Desk::new();
+    let options = LogSinkOptions {
+        grpc: true,
+        keep: Keep::Bodies,
+        answers: Some(Arc::new(answers)),
+        ..LogSinkOptions::default()
+    };
+    let sink = Sink::with(&options);
+    let endpoint = format!("http://{}", sink.address());
+    desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
+    desk.append("logs/a.log", &lines(0, 500));
+    desk.append("logs/a.log", "POISON one\n");
+    desk.append("logs/a.log", &lines(500, 1_000));
+    let agent = desk.start();
+    sink.until(1_000);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["quarantined"] == 1);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(1_000);
+}
+
+#[test]
+fn a_grpc_sink_that_answers_garbage_is_tried_until_it_is_well() {
+    let answers = |number: usize, _: &[String]| match number {
+        0 => Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\nthis is no HTTP/2"),
+        1 => Reply::Raw(b"\0\0\0\x7f\xff\xff\xff\xff\xff\xff"),
+        2 => Reply::Raw(b""),
+        // What a proxy answers: no status of gRPC at all.
+        3 => Reply::Status(503),
+        4 => Reply::Status(200),
+        5 => Reply::Grpc(9_999),
+        _ => Reply::Take,
+    };
+    let desk = Desk::new();
+    let options = LogSinkOptions {
+        grpc: true,
+        keep: Keep::Bodies,
+        answers: Some(Arc::new(answers)),
+        ..LogSinkOptions::default()
+    };
+    let sink = Sink::with(&options);
+    let endpoint = format!("http://{}", sink.address());
+    desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
+    desk.append("logs/a.log", &lines(0, 100));
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 100);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(100);
+    assert_eq!(sink.requests(), 7);
+}
+
+#[test]
+fn loki_gets_every_line_once_with_labels_and_with_trace_ids_in_its_metadata() {
+    let (desk, sink) = (Desk::new(), keeping(false, Way::Plain));
+    let endpoint = format!("http://{}", sink.address());
+    let labels = "    labels: {cluster: test}\n    labels_from: [team]\n";
+    desk.config(&config("loki", &endpoint, labels));
+    desk.append("logs/a.log", &lines(0, 3_000));
+    desk.append("logs/a.log", RICH);
+    let agent = desk.start();
+    sink.until(3_001);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(3_001);
+    let records = sink.0.records();
+    let one = rich(&records);
+    let wanted = [("cluster", "test"), ("team", "shop")];
+    let wanted: BTreeMap<_, _> =
+        wanted.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    assert!(records.iter().all(|record| record.resource == wanted), "other labels than asked for");
+    assert_eq!(one.attributes["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(
+        (&one.attributes["n"], &one.attributes["severity_number"]),
+        (&"7".into(), &"17".into())
+    );
+    assert_eq!(one.headers["content-type"], "application/x-protobuf");
+}
+
+#[test]
+fn a_loki_that_refuses_a_line_costs_that_line_only() {
+    let answers = |_: usize, bodies: &[String]| {
+        let poisoned = bodies.iter().any(|body| body.contains("POISON"));
+        if poisoned { Reply::Status(400) } else { Reply::Take }
+    };
+    let (desk, sink) = (Desk::new(), sink(answers));
+    desk.config(&config("loki", &format!("http://{}", sink.address()), ""));
+    desk.append("logs/a.log", &lines(0, 300));
+    desk.append("logs/a.log", "POISON one\n");
+    desk.append("logs/a.log", &lines(300, 600));
+    let agent = desk.start();
+    sink.until(600);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["quarantined"] == 1);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(600);
+}
+
+#[test]
+fn a_server_of_another_authority_is_refused_until_the_file_of_authorities_is_replaced() {
+    let (own, other) = (Authority::new("own").unwrap(), Authority::new("other").unwrap());
+    for (kind, grpc) in [("otlp_http", false), ("otlp_grpc", true)] {
+        let (desk, sink) = (Desk::new(), keeping(grpc, Way::Tls(&own)));
+        put(&desk.path("ca.pem"), other.pem());
+        let endpoint = format!("https://127.0.0.1:{}", sink.address().port());
+        let dir = desk.dir.path().display();
+        desk.config(&config(kind, &endpoint, &format!("    tls: {{ca_file: {dir}/ca.pem}}\n")));
+        desk.append("logs/a.log", &lines(0, 100));
+        let agent = desk.start();
+        let status = agent
+            .until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+        let reason = status["sinks"][0]["failing"]["reason"].to_string().to_lowercase();
+        assert!(reason.contains("certificate"), "{reason}");
+        assert_eq!(sink.requests(), 0, "records went to a server that nobody vouches for");
+        put(&desk.path("ca.pem"), own.pem());
+        sink.until(100);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(100);
+    }
+}
+
+#[test]
+fn a_sink_that_wants_certificates_of_clients_takes_the_new_one_when_the_file_is_replaced() {
+    let (own, clients) = (Authority::new("own").unwrap(), Authority::new("clients").unwrap());
+    for (kind, grpc) in [("otlp_http", false), ("otlp_grpc", true)] {
+        let (desk, sink) = (Desk::new(), keeping(grpc, Way::MutualTls(&own, &clients)));
+        put(&desk.path("ca.pem"), own.pem());
+        // Not one that the server knows.
+        put_identity(&desk, &own.issue("agent", "", &["agent"], &[]).unwrap());
+        let endpoint = format!("https://localhost:{}", sink.address().port());
+        let dir = desk.dir.path().display();
+        let tls = format!(
+            "    tls: {{ca_file: {dir}/ca.pem, cert_file: {dir}/client.pem, key_file: \
+             {dir}/client.key}}\n"
+        );
+        desk.config(&config(kind, &endpoint, &tls));
+        desk.append("logs/a.log", &lines(0, 100));
+        let agent = desk.start();
+        agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+        assert_eq!(sink.requests(), 0);
+        put_identity(&desk, &clients.issue("agent", "", &["agent"], &[]).unwrap());
+        sink.until(100);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(100);
+    }
+}
+
+#[test]
+fn secrets_of_headers_come_from_files_are_read_anew_and_are_told_nowhere() {
+    let own = Authority::new("own").unwrap();
+    let (desk, sink) = (Desk::new(), keeping(false, Way::Tls(&own)));
+    put(&desk.path("ca.pem"), own.pem());
+    put(&desk.path("token"), "hush-one\n");
+    put(&desk.path("tenant"), "hush-tenant\n");
+    let endpoint = format!("https://localhost:{}", sink.address().port());
+    let dir = desk.dir.path().display();
+    let more = format!(
+        "    tls: {{ca_file: {dir}/ca.pem}}\n    bearer_file: {dir}/token\n    \
+         headers: {{x-plain: seen}}\n    headers_from_files: {{x-scope-orgid: {dir}/tenant}}\n"
+    );
+    desk.config(&config("otlp_http", &endpoint, &more));
+    desk.append("logs/a.log", "first\n");
+    let agent = desk.start();
+    sink.until(1);
+    put(&desk.path("token"), "hush-two\n");
+    desk.append("logs/a.log", "second\n");
+    sink.until(2);
+    let state = desk.path("state");
+    let told = ask(&state, "/status").unwrap() + &ask(&state, "/metrics").unwrap();
+    assert!(!told.contains("hush"), "a secret is told");
+    // A secret that is not there any more costs no record.
+    std::fs::remove_file(desk.path("token")).unwrap();
+    desk.append("logs/a.log", "third\n");
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    put(&desk.path("token"), "hush-three\n");
+    sink.until(3);
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    let bearers: Vec<&str> =
+        records.iter().map(|record| record.headers["authorization"].as_str()).collect();
+    assert_eq!(bearers, ["Bearer hush-one", "Bearer hush-two", "Bearer hush-three"]);
+    assert_eq!(records[0].headers["x-scope-orgid"], "hush-tenant");
+    assert_eq!(records[0].headers["x-plain"], "seen");
+    let log = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(!log.contains("hush"), "{log}");
+}

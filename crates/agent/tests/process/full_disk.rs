@@ -1,0 +1,166 @@
+//! R18, R20: a full disk under the state folder, for the whole process: checkpoint, spill and dead
+//! letters. Needs a small file system of its own, which only root can have.
+
+use super::support::{Agent, Desk, lines, sink, sink_at};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use testkit::log_sink::Reply;
+
+/// A state folder that is a file system of its own.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(desk: &Desk, kilobytes: u32) -> Option<Self> {
+        let path = desk.path("state");
+        std::fs::create_dir(&path).unwrap();
+        let size = format!("size={kilobytes}k,mode=0700");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
+        let reason = match mounted {
+            Ok(output) if output.status.success() => return Some(Self(path)),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        testkit::cluster::skip(format_args!("no file system of its own: {reason}"));
+        None
+    }
+
+    fn fill(&self) {
+        // It is written until nothing more fits, not as large as it should be.
+        let _ = std::fs::write(self.0.join("ballast"), vec![0; 64 << 20]);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn config(address: &str, more: &str) -> String {
+    format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
+         sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    backoff_max: 100ms\n"
+    )
+}
+
+fn said(desk: &Desk) -> String {
+    std::fs::read_to_string(desk.path("agent.log")).unwrap()
+}
+
+fn failed(agent: &Agent, desk: &Desk) {
+    agent.until_status(&desk.path("state"), |status| {
+        status.pointer("/checkpoints/failed").and_then(serde_json::Value::as_u64) >= Some(1)
+    });
+}
+
+#[test]
+fn r18_with_a_full_disk_lines_arrive_and_a_kill_then_loses_none() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 512) else { return };
+    let sink = sink(|_, _| Reply::Take);
+    desk.config(&config(&sink.address().to_string(), ""));
+    desk.append("logs/a.log", &lines(0, 1_000));
+    let agent = desk.start();
+    sink.until(1_000);
+    agent.until_status(&desk.path("state"), |status| {
+        status["files"]["shown"][0]["delivered"] == status["files"]["shown"][0]["size"]
+    });
+    disk.fill();
+    desk.append("logs/a.log", &lines(1_000, 2_000));
+    sink.until(2_000);
+    failed(&agent, &desk);
+    assert!(said(&desk).contains("none is lost"), "{}", said(&desk));
+    agent.kill();
+    // It starts on the full disk, too, from what was written down before.
+    let agent = desk.start();
+    desk.append("logs/a.log", &lines(2_000, 3_000));
+    sink.until(3_000);
+    failed(&agent, &desk);
+    disk.free();
+    agent.until_status(&desk.path("state"), |status| {
+        status["checkpoints"]["written"].as_u64() >= Some(1)
+    });
+    assert_eq!(agent.stop(), 0);
+    let before = sink.bodies();
+    assert_eq!(before.len(), 3_000);
+    let agent = desk.start();
+    desk.append("logs/a.log", &lines(3_000, 3_001));
+    sink.until(3_001);
+    assert_eq!(agent.stop(), 0);
+    let again =
+        sink.bodies().iter().filter(|(body, times)| before.get(*body) != Some(times)).count();
+    assert_eq!(again, 1, "what was written down in the end is not delivered again");
+}
+
+#[test]
+fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 2_048) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    desk.config(&config(&address.to_string(), ""));
+    let written = 200_000;
+    desk.append("logs/a.log", &lines(0, written));
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    // Some of it is kept aside, then the disk is full.
+    agent.until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() > Some(500_000));
+    testbed::wait::until(super::support::WAIT, || {
+        Ok::<_, std::convert::Infallible>(
+            said(&desk).contains("cannot keep bytes of a deleted file aside").then_some(()),
+        )
+    })
+    .unwrap()
+    .unwrap();
+    let memory = agent.rss_kb();
+    assert!(memory < 64_000, "{memory} kB");
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written);
+    drop(disk);
+}
+
+#[test]
+fn r20_a_full_disk_under_the_dead_letters_costs_the_letter_and_no_other_record() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 512) else { return };
+    let sink = sink(|_, bodies: &[String]| {
+        let poisoned = bodies.iter().any(|body| body.contains("POISON"));
+        if poisoned { Reply::Status(400) } else { Reply::Take }
+    });
+    desk.config(&config(&sink.address().to_string(), ""));
+    let agent = desk.start();
+    disk.fill();
+    desk.append("logs/a.log", &lines(0, 100));
+    desk.append("logs/a.log", "POISON one\n");
+    desk.append("logs/a.log", &lines(100, 200));
+    sink.until(200);
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["sinks"][0]["quarantined"] == 1);
+    let metrics = super::support::ask(&state, "/metrics").unwrap();
+    let letters =
+        metrics.lines().find(|line| line.starts_with("orlop_agent_sink_dead_letters_total"));
+    assert!(letters.unwrap().ends_with(" 0"), "{letters:?}");
+    assert!(said(&desk).contains("it is lost"), "{}", said(&desk));
+    // Nothing of it was written by halves.
+    let kept = std::fs::read_to_string(state.join("dead-letter.jsonl")).unwrap_or_default();
+    assert_eq!(kept, "");
+    disk.free();
+    desk.append("logs/a.log", "POISON two\n");
+    agent.until_status(&state, |status| status["sinks"][0]["quarantined"] == 2);
+    let kept = std::fs::read_to_string(state.join("dead-letter.jsonl")).unwrap();
+    assert_eq!(kept.lines().filter(|line| line.contains("POISON two")).count(), 1);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(200);
+}

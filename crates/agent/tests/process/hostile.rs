@@ -1,0 +1,106 @@
+//! Files that nobody would write on purpose.
+
+use super::support::{Desk, Sink, ask, lines, sink};
+use std::io::{Seek, SeekFrom, Write};
+use testkit::log_sink::{Keep, LogSinkOptions, Reply};
+
+fn config(sink: &Sink) -> String {
+    format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        sink.address()
+    )
+}
+
+fn metric(metrics: &str, name: &str) -> u64 {
+    let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_file_of_a_hundred_gigabytes_that_is_mostly_holes_is_read_at_once_and_without_its_holes() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink));
+    desk.append("logs/a.log", &lines(0, 10));
+    let path = desk.path("logs/a.log");
+    let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+    for (at, from) in [(50_u64 << 30, 10), (100 << 30, 20)] {
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(lines(from, from + 10).as_bytes()).unwrap();
+    }
+    let agent = desk.start();
+    sink.until(30);
+    let memory = agent.rss_kb();
+    assert!(memory < 64_000, "{memory} kB");
+    let metrics = ask(&desk.path("state"), "/metrics").unwrap();
+    assert!(metric(&metrics, "orlop_agent_line_bytes_total") < 1 << 20, "holes were read");
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(30);
+}
+
+/// The size of the line can be set with `ORLOP_TEST_LINE_MIB`; 10,240 is the one of R14.
+#[test]
+fn r14_a_line_without_an_end_is_cut_in_constant_memory_and_the_next_one_is_whole() {
+    let mebibytes: u64 =
+        std::env::var("ORLOP_TEST_LINE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);
+    let desk = Desk::new();
+    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
+    let sink = Sink::with(&options);
+    // Batches have to hold the line when it is cut.
+    desk.config(&config(&sink).replace("memory_max_bytes: 8Mi", "memory_max_bytes: 32Mi"));
+    desk.append("logs/a.log", "before\n");
+    let agent = desk.start();
+    sink.until(1);
+    let before = agent.rss_kb();
+    let mut file = std::fs::File::options().append(true).open(desk.path("logs/a.log")).unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..mebibytes {
+        file.write_all(&piece).unwrap();
+    }
+    file.write_all(b"\nafter\n").unwrap();
+    sink.until(3);
+    let after = agent.rss_kb();
+    assert!(after < before + 24_000, "{before} kB became {after} kB");
+    let metrics = ask(&desk.path("state"), "/metrics").unwrap();
+    assert_eq!(metric(&metrics, "orlop_agent_truncated_bytes_total"), (mebibytes - 1) << 20);
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    let bodies: Vec<usize> = records.iter().map(|record| record.body.len()).collect();
+    assert_eq!(bodies, [6, 1 << 20, 5]);
+    let attributes = format!("{:?}", records[1].attributes);
+    assert!(attributes.contains(&(mebibytes << 20).to_string()), "{attributes}");
+}
+
+#[test]
+fn r8_a_file_that_is_deleted_while_the_agent_is_dead_harms_no_other_and_its_name_begins_anew() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink));
+    desk.append("logs/a.log", &lines(0, 1_000));
+    desk.append("logs/b.log", &lines(1_000, 2_000));
+    let agent = desk.start();
+    sink.until(2_000);
+    agent.until_status(&desk.path("state"), |status| {
+        let files = status["files"]["shown"].as_array().unwrap();
+        files.len() == 2
+            && files.iter().all(|file| file["delivered"] == file["size"])
+            && status["checkpoints"]["written"].as_u64() >= Some(2)
+    });
+    agent.kill();
+    desk.append("logs/a.log", &lines(2_000, 2_010));
+    desk.append("logs/b.log", &lines(2_010, 2_020));
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    // Longer than what was read of the one before, and with the same beginning.
+    desk.append("logs/a.log", &lines(0, 1));
+    desk.append("logs/a.log", &lines(2_020, 4_000));
+    let agent = desk.start();
+    // What only the deleted file had is gone with it: 2,000 to 2,009.
+    sink.until(3_990);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.len(), 3_990);
+    let line = |number: usize| lines(number, number + 1).trim_end().to_owned();
+    assert!(!bodies.contains_key(&line(2_000)) && bodies.contains_key(&line(2_010)));
+    assert_eq!(bodies[&line(0)], 2, "the first line of the new file is its own");
+    assert!((2_010..4_000).all(|number| bodies[&line(number)] == 1));
+}

@@ -1,0 +1,150 @@
+//! The journal of a real journald: one of its own in a mount namespace, with its files in the
+//! folder of the test. Needs root and systemd's journald; skipped without.
+
+use super::support::{Desk, Sink, WAIT};
+use std::convert::Infallible;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use testkit::log_sink::{Keep, LogSinkOptions};
+
+const PROGRAM: &str = "/usr/lib/systemd/systemd-journald";
+/// The name of the journald's own namespace; it is part of its paths.
+const NAME: &str = "orlop";
+
+/// A running journald.
+struct Journald {
+    child: Child,
+    run: PathBuf,
+    log: PathBuf,
+}
+
+impl Journald {
+    fn start(desk: &Desk) -> Option<Self> {
+        let (run, log) = (desk.path("run"), desk.path("var-log"));
+        if !Path::new(PROGRAM).exists() || !Path::new("/usr/bin/journalctl").exists() {
+            testkit::cluster::skip("systemd's journald is not installed");
+            return None;
+        }
+        if !rustix::process::geteuid().is_root() {
+            testkit::cluster::skip("a journald of its own needs root");
+            return None;
+        }
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::create_dir_all(log.join("journal")).unwrap();
+        // Its sockets and its files are ours.
+        let script =
+            "mount --bind \"$1\" /run && mount --bind \"$2\" /var/log && exec \"$3\" \"$4\"";
+        let child = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+            .args([&run, &log])
+            .args([PROGRAM, NAME])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut journald = Self { child, run, log };
+        let socket = journald.socket();
+        let found = testbed::wait::until(WAIT, || {
+            let ended = journald.child.try_wait().unwrap().is_some();
+            Ok::<_, Infallible>((ended || socket.exists()).then_some(ended))
+        });
+        if found.unwrap() == Some(false) {
+            return Some(journald);
+        }
+        testkit::cluster::skip("journald does not run here");
+        None
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.run.join(format!("systemd/journal.{NAME}/socket"))
+    }
+
+    /// Writes an entry as programs do that speak its own protocol.
+    fn entry(&self, message: &str, priority: u8) {
+        let socket = UnixDatagram::unbound().unwrap();
+        let length = message.len() as u64;
+        let mut entry = b"MESSAGE\n".to_vec();
+        entry.extend_from_slice(&length.to_le_bytes());
+        entry.extend_from_slice(message.as_bytes());
+        entry.extend_from_slice(
+            format!("\nPRIORITY={priority}\nSYSLOG_IDENTIFIER=teapot\n").as_bytes(),
+        );
+        socket.send_to(&entry, self.socket()).unwrap();
+    }
+
+    /// The folder with its files, once it has made some.
+    fn directory(&self) -> PathBuf {
+        let root = self.log.join("journal");
+        let found = testbed::wait::until(WAIT, || {
+            let entries = std::fs::read_dir(&root).into_iter().flatten().flatten();
+            let mut paths = entries.map(|entry| entry.path());
+            Ok::<_, Infallible>(paths.find(|path| path.extension().is_some_and(|e| e == NAME)))
+        });
+        found.unwrap().unwrap()
+    }
+}
+
+impl Drop for Journald {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn r19_entries_of_a_real_journal_arrive_and_a_restart_goes_on_after_the_last_one() {
+    let desk = Desk::new();
+    let Some(journald) = Journald::start(&desk) else { return };
+    let message = |number: usize| format!("entry {number}\nwith a second line");
+    for number in 0..500 {
+        journald.entry(&message(number), 6);
+    }
+    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
+    let sink = Sink::with(&options);
+    desk.config(&format!(
+        "inputs: [{{type: journald, name: j, directory: '{}', start_at: beginning}}]\n\
+         checkpoint_interval: 50ms\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        journald.directory().display(),
+        sink.address()
+    ));
+    let ours = |sink: &Sink| {
+        let bodies = sink.bodies();
+        bodies.into_iter().filter(|(body, _)| body.starts_with("entry ")).collect::<Vec<_>>()
+    };
+    let until = |sink: &Sink, number: usize| {
+        let well = testbed::wait::until(WAIT, || {
+            Ok::<_, Infallible>((ours(sink).len() >= number).then_some(()))
+        });
+        assert!(well.unwrap().is_some(), "{} of {number} came", ours(sink).len());
+    };
+    let agent = desk.start();
+    until(&sink, 500);
+    journald.entry(&message(500), 3);
+    until(&sink, 501);
+    assert_eq!(agent.stop(), 0);
+    for number in 501..800 {
+        journald.entry(&message(number), 6);
+    }
+    let agent = desk.start();
+    until(&sink, 800);
+    agent.kill();
+    let agent = desk.start();
+    journald.entry(&message(800), 6);
+    until(&sink, 801);
+    assert_eq!(agent.stop(), 0);
+    let all = ours(&sink);
+    assert_eq!(all.len(), 801);
+    // Nothing before the clean stop came twice; the kill may repeat what was not written down.
+    let early = |body: &str| {
+        let number = body.strip_prefix("entry ").and_then(|rest| rest.split('\n').next());
+        number.and_then(|number| number.parse::<usize>().ok()).is_some_and(|number| number <= 500)
+    };
+    assert!(all.iter().filter(|(body, _)| early(body)).all(|(_, times)| *times == 1));
+    let records = sink.0.records();
+    let one = records.iter().find(|record| record.body == message(500)).unwrap();
+    assert_eq!((&one.record["severityNumber"]), &17);
+    assert_eq!(one.attributes["syslog.identifier"], "teapot");
+}
