@@ -78,6 +78,14 @@ impl Sshd {
         format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, repository.display())
     }
 
+    /// Other lines at the end of its configuration, for connections from now on.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn configure(&self, more: &str) -> io::Result<()> {
+        std::fs::write(self.root.path().join("sshd_config"), settings(self.root.path()) + more)
+    }
+
     /// Where the server listens on this machine.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -149,6 +157,57 @@ impl Sshd {
         let key = std::fs::read_to_string(self.root.path().join(format!("{key}.pub")))?;
         let line = format!("[127.0.0.1]:{} {key}", self.port);
         std::fs::write(self.root.path().join(file), line)
+    }
+}
+
+/// A running `ssh-agent`; ended when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    root: TempDir,
+    pid: String,
+}
+
+impl Agent {
+    /// Starts an agent without keys.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let root = tempfile::tempdir()?;
+        let output =
+            Command::new("ssh-agent").arg("-a").arg(root.path().join("socket")).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let pid = text.split_once("SSH_AGENT_PID=").and_then(|(_, rest)| rest.split_once(';'));
+        let (pid, _) = pid.ok_or_else(|| io::Error::other(text.clone()))?;
+        Ok(Self { root, pid: pid.to_owned() })
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.root.path().join("socket")
+    }
+
+    /// Gives it a key without a passphrase.
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub fn add(&self, key: &Path) -> io::Result<()> {
+        let output = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", self.socket())
+            .output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(&self.pid).status();
     }
 }
 

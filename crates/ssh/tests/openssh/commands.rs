@@ -72,8 +72,12 @@ fn commands_run_beside_each_other_and_channels_are_bounded() {
     let mut driver = Driver::open(&sshd, config(&sshd, vec![key(&sshd.user_key())])).unwrap();
     let first = driver.start("cat", 1000);
     let second = driver.start("cat", 1000);
-    assert_eq!(driver.client.write(first, b"one").unwrap(), 3);
-    assert_eq!(driver.client.write(second, b"two").unwrap(), 3);
+    // The server allows input once it has started the command.
+    for (id, input) in [(first, b"one"), (second, b"two")] {
+        while driver.client.write(id, input).unwrap() == 0 {
+            driver.turn().unwrap();
+        }
+    }
     for (id, expected) in [(second, b"two"), (first, b"one")] {
         while driver.client.channel(id).unwrap().waiting() == 0 {
             driver.turn().unwrap();
@@ -111,7 +115,7 @@ fn a_key_that_is_not_let_in_and_too_many_of_them_are_told() {
         Driver::open(&sshd, config(&sshd, keys)).err().unwrap()
     };
     let text = told(1).to_string();
-    assert!(text.contains("it does not take the key; it takes only: ") || text.contains("does not take"), "{text}");
+    assert!(text.contains("it does not take the key"), "{text}");
     assert!(matches!(told(0), SshError::Authenticate { offered: 0, .. }));
     let many = told(10);
     assert!(matches!(many, SshError::Authenticate { .. }), "{many}");
