@@ -60,10 +60,7 @@ pub fn sign_request(request: &SignRequest) -> Vec<u8> {
         _ => 0,
     };
     framed(
-        Writer::message(SIGN_REQUEST)
-            .string(request.key.blob())
-            .string(&request.data)
-            .u32(flags),
+        Writer::message(SIGN_REQUEST).string(request.key.blob()).string(&request.data).u32(flags),
     )
 }
 

@@ -43,12 +43,7 @@ pub struct Config {
 impl Config {
     /// A config with the default bounds.
     #[must_use]
-    pub fn new(
-        host: Host,
-        user: &str,
-        identities: Vec<Identity>,
-        known_hosts: KnownHosts,
-    ) -> Self {
+    pub fn new(host: Host, user: &str, identities: Vec<Identity>, known_hosts: KnownHosts) -> Self {
         Self { host, user: user.to_owned(), identities, known_hosts, rekey_bytes: None }
     }
 }
@@ -339,5 +334,7 @@ fn farewell(error: &SshError) -> Option<(u32, &'static str)> {
     })
 }
 
+#[cfg(test)]
+mod peer;
 #[cfg(test)]
 mod tests;

@@ -157,6 +157,26 @@ impl Shared {
     }
 }
 
+/// The server's side, for tests.
+#[cfg(test)]
+impl Shared {
+    pub(crate) fn of(secret: &[u8], hash: Vec<u8>) -> Self {
+        let algorithm = &digest::SHA256;
+        Self { secret: Zeroizing::new(secret.to_vec()), hash, algorithm }
+    }
+
+    pub(crate) fn peer_keys(&self, session: &[u8], agreement: &Agreement) -> (Sealer, Opener) {
+        let key = |cipher: Cipher, iv: u8, key: u8| {
+            let (key_bytes, iv_bytes) = cipher.key_bytes();
+            (self.derive(key, session, key_bytes), self.derive(iv, session, iv_bytes))
+        };
+        let (inward, iv) = key(agreement.inward, b'B', b'D');
+        let sealer = Sealer::new(agreement.inward, &inward, &iv).unwrap();
+        let (outward, iv) = key(agreement.outward, b'A', b'C');
+        (sealer, Opener::new(agreement.outward, &outward, &iv).unwrap())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,9 @@ pub(crate) fn find(input: &[u8]) -> Result<Option<Identification>, String> {
             return Err(format!("it answers `{}`", printable(line)));
         }
     }
-    Err(format!("it sends more than {LINES_BEFORE_IDENTIFICATION_MAX} lines before it says who it is"))
+    Err(format!(
+        "it sends more than {LINES_BEFORE_IDENTIFICATION_MAX} lines before it says who it is"
+    ))
 }
 
 fn checked(line: &[u8]) -> Result<(), String> {

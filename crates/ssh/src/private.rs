@@ -130,9 +130,9 @@ impl PrivateKey {
                 Self::rsa(pair.map_err(|rejected| refused_rsa(&rejected.to_string()))?)
             }
             "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted { public: None }),
-            "EC PRIVATE KEY" | "DSA PRIVATE KEY" => Err(KeyError::Unsupported {
-                what: format!("a key in the old form `{label}`"),
-            }),
+            "EC PRIVATE KEY" | "DSA PRIVATE KEY" => {
+                Err(KeyError::Unsupported { what: format!("a key in the old form `{label}`") })
+            }
             _ => Err(malformed("it is no private key")),
         }
     }

@@ -32,6 +32,9 @@ const NEWKEYS: u8 = 21;
 /// Messages below belong to the transport layer.
 const FIRST_ABOVE: u8 = 50;
 
+/// Bytes that a packet has besides its payload, at most: length, padding and tag.
+const PACKET_OVERHEAD_BYTES: usize = 64;
+
 /// `SSH_MSG_SERVICE_ACCEPT`, which the layer above waits for.
 pub(crate) const SERVICE_ACCEPT: u8 = 6;
 
@@ -183,11 +186,12 @@ impl Transport {
 
     /// Sends a payload of the layers above; while keys are exchanged it waits.
     pub(crate) fn send(&mut self, payload: Vec<u8>) -> Result<(), SshError> {
-        if self.output.len() + self.held_bytes + payload.len() > OUTGOING_BYTES_MAX {
+        let bytes = payload.len() + PACKET_OVERHEAD_BYTES;
+        if self.output.len() + self.held_bytes + bytes > OUTGOING_BYTES_MAX {
             return Err(self.broken("it asks for more answers than it reads"));
         }
         if !matches!(self.exchanging, Exchanging::No | Exchanging::Agreed { .. }) {
-            self.held_bytes += payload.len();
+            self.held_bytes += bytes;
             self.held.push(payload);
             return Ok(());
         }
@@ -290,7 +294,8 @@ impl Transport {
         {
             return Ok(false);
         }
-        let inside = matches!(self.exchanging, Exchanging::Asked { .. } | Exchanging::Agreed { .. });
+        let inside =
+            matches!(self.exchanging, Exchanging::Asked { .. } | Exchanging::Agreed { .. });
         match *number {
             KEXINIT => self.offered(payload, rest).map(|()| false),
             number @ (NEWKEYS | 30..=49) => self.exchange(number, rest).map(|()| false),
@@ -356,6 +361,3 @@ impl Transport {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

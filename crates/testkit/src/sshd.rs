@@ -102,12 +102,7 @@ impl Sshd {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn add_user_key(
-        &self,
-        name: &str,
-        kind: &[&str],
-        passphrase: &str,
-    ) -> io::Result<PathBuf> {
+    pub fn add_user_key(&self, name: &str, kind: &[&str], passphrase: &str) -> io::Result<PathBuf> {
         let path = self.root.path().join(name);
         make_key(&path, kind, passphrase)?;
         let public = std::fs::read(path.with_extension("pub"))?;

@@ -202,10 +202,8 @@ fn reach(
     let (sender, answer) = sync_channel(1);
     let name = host.to_owned();
     let connecting = move || {
-        let resolve = |error: io::Error| RepoError::Resolve {
-            url: url.clone(),
-            source: Cause::of(&error),
-        };
+        let resolve =
+            |error: io::Error| RepoError::Resolve { url: url.clone(), source: Cause::of(&error) };
         let addresses = (name.as_str(), port).to_socket_addrs().map_err(resolve)?;
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in addresses {
@@ -231,11 +229,7 @@ fn reach(
 
 impl Stream {
     /// Opens a channel and runs the command in it.
-    fn open(
-        mut session: Session,
-        command: &str,
-        waiting: &Waiting<'_>,
-    ) -> Result<Self, Failed> {
+    fn open(mut session: Session, command: &str, waiting: &Waiting<'_>) -> Result<Self, Failed> {
         let opened = session.client.open_session(ssh::WINDOW_BYTES)?;
         let id = opened.ok_or_else(|| Failed::Refused("too many are open".to_owned()))?;
         loop {
@@ -265,9 +259,11 @@ impl Stream {
             if !data.is_empty() {
                 return Ok(Bytes::from(data));
             }
-            let over = self.session.client.channel(self.channel).is_none_or(|channel| {
-                channel.ended() || channel.started() == Some(false)
-            });
+            let over = self
+                .session
+                .client
+                .channel(self.channel)
+                .is_none_or(|channel| channel.ended() || channel.started() == Some(false));
             if over {
                 return Ok(Bytes::new());
             }
@@ -279,7 +275,8 @@ impl Stream {
     fn send(&mut self, mut request: &[u8], watch: &Watch<'_>) -> io::Result<()> {
         let start = Instant::now();
         loop {
-            let sent = self.session.client.write(self.channel, request).map_err(io::Error::other)?;
+            let sent =
+                self.session.client.write(self.channel, request).map_err(io::Error::other)?;
             request = request.get(sent..).unwrap_or_default();
             if request.is_empty() {
                 return self.session.flush().map_err(io::Error::other);

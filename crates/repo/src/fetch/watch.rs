@@ -1,8 +1,8 @@
 //! Waiting for a server without waiting for ever: every wait ends when the caller cancels or when
 //! nothing came for too long.
 
-use crate::RepoError;
 use super::ssh::Stream;
+use crate::RepoError;
 use crate::connections::Body;
 use hyper::body::Bytes;
 use std::io;

@@ -47,7 +47,9 @@ fn a_key_with_a_passphrase_says_what_to_do_and_works_with_an_agent() {
     let agent = Agent::start().unwrap();
     agent.add(&plain).unwrap();
     let change = ["-q", "-p", "-N", "a passphrase", "-f", plain.to_str().unwrap()];
-    assert!(std::process::Command::new("ssh-keygen").args(change).output().unwrap().status.success());
+    assert!(
+        std::process::Command::new("ssh-keygen").args(change).output().unwrap().status.success()
+    );
     let mut spec = f.spec();
     spec.ssh.identity_file = Some(plain);
     spec.ssh.agent_socket = Some(f.root.path().join("no agent"));

@@ -73,9 +73,8 @@ fn inner(bytes: &[u8], random: &dyn SecureRandom) -> Option<Result<PrivateKey, K
                 let point = reader.string()?;
                 let scalar = padded(reader.integer()?, curve.width())?;
                 let signing = curve.signing();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(
-                    signing, &scalar, point, random,
-                );
+                let pair =
+                    EcdsaKeyPair::from_private_key_and_public_key(signing, &scalar, point, random);
                 PrivateKey::ecdsa(pair.ok()?, curve)
             }
             None => {

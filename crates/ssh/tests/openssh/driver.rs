@@ -1,7 +1,9 @@
 //! The smallest owner of a client: one blocking socket.
 
 use ring::rand::SystemRandom;
-use ssh::{ChannelId, Client, Config, Exit, Host, Identity, KnownHosts, Phase, PrivateKey, SshError};
+use ssh::{
+    ChannelId, Client, Config, Exit, Host, Identity, KnownHosts, Phase, PrivateKey, SshError,
+};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

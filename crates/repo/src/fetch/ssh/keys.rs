@@ -105,11 +105,8 @@ impl Material {
 
     /// The one key that is given.
     fn add_identity(&mut self, path: &Path) -> Result<(), RepoError> {
-        let refused = |source, hint| RepoError::IdentityFile {
-            path: path.to_owned(),
-            source,
-            hint,
-        };
+        let refused =
+            |source, hint| RepoError::IdentityFile { path: path.to_owned(), source, hint };
         let bytes = read(path, ssh::PRIVATE_KEY_BYTES_MAX)
             .map_err(|source| RepoError::CredentialFile { path: path.to_owned(), source })?;
         self.count(&bytes);
@@ -167,11 +164,7 @@ impl Material {
 }
 
 /// Has the agent sign.
-pub(super) fn sign(
-    agent: &Path,
-    request: &SignRequest,
-    wait: Duration,
-) -> Result<Vec<u8>, String> {
+pub(super) fn sign(agent: &Path, request: &SignRequest, wait: Duration) -> Result<Vec<u8>, String> {
     let message = ask(agent, &agent::sign_request(request), wait)
         .map_err(|error| format!("the agent does not answer: {error}"))?;
     agent::read_signature(&message, &request.algorithm).map_err(str::to_owned)
