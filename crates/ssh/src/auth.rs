@@ -215,6 +215,11 @@ impl Auth {
         printable(&self.banner)
     }
 
+    #[cfg(test)]
+    pub(crate) fn banner_bytes(&self) -> usize {
+        self.banner.len()
+    }
+
     /// A request, which its signature follows where there is one.
     fn request(&self, signed: bool, algorithm: &str, blob: &[u8]) -> Vec<u8> {
         Writer::message(REQUEST)

@@ -3,7 +3,9 @@
 use super::peer::{Peer, Wrong, client, pair};
 use super::*;
 use crate::cipher::Cipher;
-use crate::limits::{OUTGOING_BYTES_MAX, WINDOW_BYTES};
+use crate::limits::{
+    BANNER_BYTES_MAX, COMMAND_BYTES_MAX, IDENTITIES_MAX, OUTGOING_BYTES_MAX, WINDOW_BYTES,
+};
 use crate::private::PrivateKey;
 use crate::wire::Reader;
 use ring::rand::SystemRandom;
@@ -273,4 +275,48 @@ fn a_message_of_the_login_before_its_time_is_refused() {
     peer.send(LET_IN);
     assert!(peer.talk(&mut client).is_err());
     assert_ne!(client.phase(), Phase::Open);
+}
+
+#[test]
+fn keys_are_offered_and_banners_kept_up_to_their_bounds() {
+    let keys = (0..IDENTITIES_MAX + 5).map(|_| private()).collect();
+    let (mut peer, mut client) = (Peer::new(Wrong::Nothing, Cipher::Aes128Gcm), client(keys, None));
+    peer.talk(&mut client).unwrap();
+    peer.send(&Writer::message(SERVICE_ACCEPT).string(SERVICE).into_vec());
+    let banner = Writer::message(53).string(&vec![b'x'; 3000]).string(b"").into_vec();
+    peer.send(&banner);
+    peer.send(&banner);
+    peer.talk(&mut client).unwrap();
+    let Login::On(auth) = &client.login else { panic!("we log in") };
+    assert_eq!(auth.banner_bytes(), BANNER_BYTES_MAX);
+    let no = Writer::message(51).names(&["publickey"]).bool(false).into_vec();
+    for _ in 1..IDENTITIES_MAX {
+        peer.send(&no);
+        peer.talk(&mut client).unwrap();
+    }
+    peer.send(&no);
+    let error = peer.talk(&mut client).unwrap_err();
+    let most = IDENTITIES_MAX;
+    assert!(matches!(error, SshError::Authenticate { offered, .. } if offered == most), "{error}");
+}
+
+#[test]
+fn commands_and_variables_are_asked_for_up_to_their_bound() {
+    let (mut peer, mut client) = open(Wrong::Nothing, Cipher::Aes128Gcm, None);
+    let id = channel(&mut peer, &mut client, 100);
+    assert!(client.exec(id, &vec![b'x'; COMMAND_BYTES_MAX]).unwrap());
+    assert!(!client.exec(id, &vec![b'x'; COMMAND_BYTES_MAX + 1]).unwrap());
+    assert!(client.env(id, "A", &"x".repeat(COMMAND_BYTES_MAX - 1)).unwrap());
+    assert!(!client.env(id, "A", &"x".repeat(COMMAND_BYTES_MAX)).unwrap());
+}
+
+#[test]
+fn a_method_that_is_not_ours_is_told() {
+    let (mut peer, mut client) =
+        (Peer::new(Wrong::Nothing, Cipher::Aes128Gcm), client(vec![private()], None));
+    peer.talk(&mut client).unwrap();
+    peer.send(&Writer::message(SERVICE_ACCEPT).string(SERVICE).into_vec());
+    peer.send(&Writer::message(51).names(&["password", "hostbased"]).bool(false).into_vec());
+    let error = peer.talk(&mut client).unwrap_err();
+    assert!(error.to_string().ends_with("it takes only: password, hostbased"), "{error}");
 }
