@@ -48,7 +48,7 @@ impl fmt::Debug for AgentKey {
 /// Asks for the list of keys.
 #[must_use]
 pub fn list_request() -> Vec<u8> {
-    framed(Writer::message(REQUEST_IDENTITIES))
+    framed(&Writer::message(REQUEST_IDENTITIES))
 }
 
 /// Asks for a signature.
@@ -60,7 +60,7 @@ pub fn sign_request(request: &SignRequest) -> Vec<u8> {
         _ => 0,
     };
     framed(
-        Writer::message(SIGN_REQUEST).string(request.key.blob()).string(&request.data).u32(flags),
+        &Writer::message(SIGN_REQUEST).string(request.key.blob()).string(&request.data).u32(flags),
     )
 }
 
@@ -116,7 +116,7 @@ pub fn read_signature(message: &[u8], algorithm: &str) -> Result<Vec<u8>, &'stat
     Ok(blob.to_vec())
 }
 
-fn framed(message: Writer) -> Vec<u8> {
+fn framed(message: &Writer) -> Vec<u8> {
     Writer::default().string(message.as_slice()).into_vec()
 }
 

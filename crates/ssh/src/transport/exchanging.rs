@@ -24,9 +24,9 @@ impl Transport {
         if matches!(self.exchanging, Exchanging::No) {
             self.make_offer()?;
         }
-        let offer = match std::mem::replace(&mut self.exchanging, Exchanging::No) {
-            Exchanging::Offered { offer } => offer,
-            _ => return Err(self.failed("it offers algorithms in the middle of an exchange")),
+        let exchanging = std::mem::replace(&mut self.exchanging, Exchanging::No);
+        let Exchanging::Offered { offer } = exchanging else {
+            return Err(self.failed("it offers algorithms in the middle of an exchange"));
         };
         let agreement = negotiate::agree(&self.host, &self.host_keys, rest)?;
         if self.session.is_none() {
