@@ -1,17 +1,20 @@
-//! HTTP connections that are kept open and shared: by fetches, and by the polls of an agent that
-//! asks a hundred servers every few seconds.
+//! Connections that are kept open and shared: by fetches, and by the polls of an agent that asks a
+//! hundred servers every few seconds.
 //!
-//! One thread drives all of them; it starts with the first request and ends when the last
+//! One thread drives all of HTTP's; it starts with the first request and ends when the last
 //! [`Connections`] is dropped. At most [`IDLE_PER_HOST_MAX`] connections to a host wait for their
 //! next use, for at most [`IDLE_TIME`]. What a server said of itself is remembered for
 //! [`GREETING_TIME`], so that a poll is one request. Trusted certificates are read once and again
-//! after [`TRUST_TIME`], or as soon as the caller's file is another one.
+//! after [`TRUST_TIME`], or as soon as the caller's file is another one. Those of ssh are in
+//! [`session`] and need no thread.
 
 mod client;
 mod connector;
+mod session;
 mod trust;
 
 pub(crate) use client::{Body, Client, Head, Pending};
+pub(crate) use session::{Broken, Session, SessionKey};
 
 use crate::error::Cause;
 use crate::url::HttpUrl;
@@ -54,6 +57,7 @@ struct Shared {
     clients: Mutex<Vec<Known<TrustKey, Client>>>,
     greetings: Mutex<HashMap<String, Known<HttpUrl, Greeting>>>,
     proxies: connector::Proxies,
+    sessions: Mutex<Vec<session::Idle>>,
 }
 
 /// A thread that runs until this is dropped.

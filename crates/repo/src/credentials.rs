@@ -96,12 +96,14 @@ impl fmt::Debug for Credentials {
 /// How ssh proves who we are and checks who the server is. Paths only: no secret is in here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssh {
-    /// The private key; without it, ssh's own configuration and agent decide.
+    /// The private key, and the only one that is offered; without it, the agent's keys and those
+    /// of `~/.ssh` are.
     pub identity_file: Option<PathBuf>,
-    /// The file of known host keys; without it, ssh's own files. The host key is always checked.
+    /// The file of known host keys; without it, `~/.ssh/known_hosts` and
+    /// `/etc/ssh/ssh_known_hosts`. The host key is always checked.
     pub known_hosts: Option<PathBuf>,
-    /// The ssh program; without it, `ssh` of `PATH`.
-    pub program: Option<PathBuf>,
+    /// The agent's socket; without it, the one of `SSH_AUTH_SOCK`.
+    pub agent_socket: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -165,13 +165,41 @@ pub enum RepoError {
         /// Why.
         source: Cause,
     },
-    /// The ssh program cannot be started.
-    #[error("cannot start the ssh program `{program}`")]
-    SshProgram {
-        /// The program.
-        program: String,
+    /// The private key for ssh cannot be used.
+    #[error("cannot use the private key {}", path.display())]
+    IdentityFile {
+        /// The file.
+        path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: Cause,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The known hosts cannot be read.
+    #[error("cannot read the known hosts of {}", path.display())]
+    KnownHosts {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Cause,
+    },
+    /// What answers does not speak ssh as it must.
+    #[error("cannot establish ssh with {url}")]
+    Ssh {
+        /// The URL.
+        url: String,
+        /// Why.
+        source: Cause,
+        /// Whether it is likely to pass by itself.
+        passing: bool,
+    },
+    /// The server's host key is marked as revoked.
+    #[error("cannot verify the host key of {url}: it is revoked")]
+    HostKeyRevoked {
+        /// The URL.
+        url: String,
+        /// Which key, and where it is marked.
+        source: Cause,
     },
     /// The server's host key is not the known one, or not known at all.
     #[error("cannot verify the host key of {url}: {}", if *changed { "it has changed" } else { "it is not known" })]
@@ -180,7 +208,7 @@ pub enum RepoError {
         url: String,
         /// Known under another key: an attack, or a new server.
         changed: bool,
-        /// What ssh said.
+        /// Which key it shows, and what is known.
         source: Cause,
     },
     /// The server wants to know who we are, or does not accept who we are.
@@ -404,6 +432,7 @@ impl Explain for RepoError {
             }
             Self::Resolve { .. }
             | Self::Connect { .. }
+            | Self::Ssh { passing: true, .. }
             | Self::ReceivePack { .. }
             | Self::ReferenceMoved { .. }
             | Self::Stalled { .. } => Retry::After(RETRY_PAUSE),
@@ -424,9 +453,18 @@ impl RepoError {
             Self::Tls { .. } => {
                 "if the server uses a private certificate authority, give its certificate file"
             }
-            Self::SshProgram { .. } => "install the OpenSSH client, or use https://",
+            Self::IdentityFile { hint, .. } => hint,
+            Self::KnownHosts { .. } => {
+                "give a file of known hosts, as ssh-keyscan writes it and somebody has verified it"
+            }
+            Self::Ssh { .. } => {
+                "check host and port, and update the server: old algorithms are not accepted"
+            }
+            Self::HostKeyRevoked { .. } => {
+                "do not connect: the holder of a revoked key can pretend to be this host"
+            }
             Self::HostKey { changed: false, .. } => {
-                "verify the host's key fingerprint, then add the key to the known hosts file"
+                "verify the key's fingerprint with the host's owner, then add it to the known hosts"
             }
             Self::HostKey { changed: true, .. } => {
                 "somebody may be listening: verify the new fingerprint before you replace the known key"

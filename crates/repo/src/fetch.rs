@@ -204,7 +204,7 @@ impl Remote<'_> {
             }
             Place::Ssh { user, host, port, path } => {
                 let place = (user.as_deref(), host.as_str(), *port, path.as_str());
-                Transport::Ssh(ssh::connect(spec, place, self.watch.clone())?)
+                Transport::Ssh(ssh::connect(self.connections, spec, place, self.watch.clone())?)
             }
             Place::Local { path } => {
                 return Err(RepoError::RepositoryNotFound {
@@ -215,11 +215,15 @@ impl Remote<'_> {
         };
         let mut conversation = Conversation { transport, spec, watch, progress };
         let result = lead(&mut conversation);
-        match (result, &mut conversation.transport) {
+        match (result, conversation.transport) {
             (
                 Err(error @ (RepoError::ListReferences { .. } | RepoError::Negotiate { .. })),
-                Transport::Ssh(server),
-            ) => Err(server.process.explain(spec, &self.watch.failure).unwrap_or(error)),
+                Transport::Ssh(mut server),
+            ) => Err(server.explain(spec, &self.watch.failure).unwrap_or(error)),
+            (Ok(result), Transport::Ssh(server)) => {
+                server.keep(self.connections);
+                Ok(result)
+            }
             (result, _) => result,
         }
     }

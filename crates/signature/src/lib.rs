@@ -20,6 +20,7 @@ pub mod trust;
 mod verdict;
 
 pub use object::{OBJECT_BYTES_MAX, ObjectKind, SIGNATURE_BYTES_MAX};
+pub use ssh::public::{SshPublicKey, ssh_fingerprint};
 pub use trust::{CommitterRule, Diagnostic, Place, Trust};
 pub use verdict::{Scheme, Verdict};
 

@@ -8,6 +8,7 @@
 
 pub(crate) mod allowed;
 pub(crate) mod key;
+pub(crate) mod public;
 
 use crate::armor;
 use crate::bytes::Cursor;

@@ -92,7 +92,7 @@ pub const PACKAGES: [Package; 11] = [
     },
     Package {
         name: "openssh-client",
-        programs: &["ssh", "ssh-keygen"],
+        programs: &["ssh-add", "ssh-agent", "ssh-keygen"],
         scope: Scope::Tests,
         without: "tests that fetch over ssh are skipped",
     },

@@ -31,12 +31,24 @@ impl Sshd {
     /// # Errors
     /// When keys cannot be made or no port can be listened on.
     pub fn start() -> io::Result<Result<Self, String>> {
+        Self::start_with(&["-t", "ed25519"], "")
+    }
+
+    /// Starts a server with a host key of this kind (`ssh-keygen`'s arguments) and more lines of
+    /// its configuration.
+    ///
+    /// # Errors
+    /// When keys cannot be made or no port can be listened on.
+    pub fn start_with(host_key: &[&str], more: &str) -> io::Result<Result<Self, String>> {
         let Some(program) = PROGRAMS.iter().map(Path::new).find(|path| path.exists()) else {
             return Ok(Err("sshd is not installed (Debian: openssh-server)".into()));
         };
         let root = tempfile::tempdir()?;
-        for name in ["host_key", "other_host_key", "user_key", "stranger_key"] {
-            make_key(&root.path().join(name))?;
+        for name in ["host_key", "other_host_key"] {
+            make_key(&root.path().join(name), host_key, "")?;
+        }
+        for name in ["user_key", "stranger_key"] {
+            make_key(&root.path().join(name), &["-t", "ed25519"], "")?;
         }
         let authorized = std::fs::read_to_string(root.path().join("user_key.pub"))?;
         std::fs::write(root.path().join("authorized_keys"), authorized)?;
@@ -46,7 +58,7 @@ impl Sshd {
             std::fs::create_dir_all(SEPARATION_DIR)?;
         }
         let config = root.path().join("sshd_config");
-        std::fs::write(&config, settings(root.path()))?;
+        std::fs::write(&config, settings(root.path()) + more)?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let sshd = Self { root, port, user };
@@ -64,6 +76,40 @@ impl Sshd {
     #[must_use]
     pub fn url(&self, repository: &Path) -> String {
         format!("ssh://{}@127.0.0.1:{}{}", self.user, self.port, repository.display())
+    }
+
+    /// Other lines at the end of its configuration, for connections from now on.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn configure(&self, more: &str) -> io::Result<()> {
+        std::fs::write(self.root.path().join("sshd_config"), settings(self.root.path()) + more)
+    }
+
+    /// Where the server listens on this machine.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The user that is let in.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Makes one more key that is let in, with `ssh-keygen`'s arguments and a passphrase.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn add_user_key(&self, name: &str, kind: &[&str], passphrase: &str) -> io::Result<PathBuf> {
+        let path = self.root.path().join(name);
+        make_key(&path, kind, passphrase)?;
+        let public = std::fs::read(path.with_extension("pub"))?;
+        let authorized = self.root.path().join("authorized_keys");
+        let mut file = std::fs::OpenOptions::new().append(true).open(authorized)?;
+        io::Write::write_all(&mut file, &public)?;
+        Ok(path)
     }
 
     /// The key that is let in.
@@ -109,6 +155,57 @@ impl Sshd {
     }
 }
 
+/// A running `ssh-agent`; ended when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    root: TempDir,
+    pid: String,
+}
+
+impl Agent {
+    /// Starts an agent without keys.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start() -> io::Result<Self> {
+        let root = tempfile::tempdir()?;
+        let output =
+            Command::new("ssh-agent").arg("-a").arg(root.path().join("socket")).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let pid = text.split_once("SSH_AGENT_PID=").and_then(|(_, rest)| rest.split_once(';'));
+        let (pid, _) = pid.ok_or_else(|| io::Error::other(text.clone()))?;
+        Ok(Self { root, pid: pid.to_owned() })
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.root.path().join("socket")
+    }
+
+    /// Gives it a key without a passphrase.
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub fn add(&self, key: &Path) -> io::Result<()> {
+        let output = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", self.socket())
+            .output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(&self.pid).status();
+    }
+}
+
 fn settings(root: &Path) -> String {
     let root = root.display();
     format!(
@@ -124,9 +221,11 @@ fn settings(root: &Path) -> String {
     )
 }
 
-fn make_key(path: &Path) -> io::Result<()> {
+fn make_key(path: &Path, kind: &[&str], passphrase: &str) -> io::Result<()> {
     let output = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+        .arg("-q")
+        .args(kind)
+        .args(["-N", passphrase, "-C", "test", "-f"])
         .arg(path)
         .output()?;
     if !output.status.success() {

@@ -2,8 +2,8 @@
 //!
 //! Over http it is one request when the server is known from an earlier poll: protocol 2 asks for
 //! the exact name, and what the server can do does not change from one poll to the next. A server
-//! that answers in an unexpected way is greeted anew. Over ssh each poll is a login of its own.
-//! Nothing is written anywhere.
+//! that answers in an unexpected way is greeted anew. Over ssh the command greets each time, on a
+//! connection that is kept. Nothing is written anywhere.
 
 use super::conversation::{Conversation, Found};
 use super::transport::Transport;

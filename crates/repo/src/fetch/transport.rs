@@ -5,7 +5,6 @@ use super::ssh;
 use super::watch::Incoming;
 use crate::RepoError;
 use crate::error::Cause;
-use std::io::Write;
 
 /// How a server is asked.
 pub(super) enum Transport<'a> {
@@ -31,8 +30,7 @@ impl<'a> Transport<'a> {
         match self {
             Self::Http(http) => http.ask(request),
             Self::Ssh(server) => {
-                let sent = server.writing.write_all(&request).and_then(|()| server.writing.flush());
-                sent.map_err(|error| RepoError::Negotiate {
+                server.send(&request).map_err(|error| RepoError::Negotiate {
                     url: url.to_owned(),
                     source: Cause::of(&error),
                 })?;

@@ -1,6 +1,7 @@
 //! Waiting for a server without waiting for ever: every wait ends when the caller cancels or when
 //! nothing came for too long.
 
+use super::ssh::Stream;
 use crate::RepoError;
 use crate::connections::Body;
 use hyper::body::Bytes;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a wait looks at the caller's wish to stop.
-const LOOK_INTERVAL: Duration = Duration::from_millis(25);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Bytes after the last one that means something, before a connection is given up.
 const TRAILING_BYTES_MAX: usize = 4096;
@@ -59,11 +60,17 @@ impl Watch<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.check_cancel()?;
-            if start.elapsed() >= self.stall_timeout {
-                let after = self.stall_timeout;
-                return Err(self.failure.keep(RepoError::Stalled { url: self.url.clone(), after }));
-            }
+            self.check_stall(start)?;
         }
+    }
+
+    /// Whether nothing has come for too long.
+    pub(super) fn check_stall(&self, start: Instant) -> io::Result<()> {
+        let after = self.stall_timeout;
+        if start.elapsed() >= after {
+            return Err(self.failure.keep(RepoError::Stalled { url: self.url.clone(), after }));
+        }
+        Ok(())
     }
 
     pub(super) fn check_cancel(&self) -> io::Result<()> {
@@ -74,7 +81,7 @@ impl Watch<'_> {
     }
 }
 
-/// Bytes that come from another thread.
+/// Bytes that come from a server.
 pub(super) struct Incoming<'a> {
     watch: Watch<'a>,
     source: Source,
@@ -84,8 +91,8 @@ pub(super) struct Incoming<'a> {
 
 /// Where the bytes come from.
 pub(super) enum Source {
-    /// The pipe of a program.
-    Pipe(Receiver<io::Result<Bytes>>),
+    /// The channel of a command.
+    Ssh(Box<Stream>),
     /// The body of an answer.
     Http(Body),
 }
@@ -110,9 +117,28 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    fn next(&self) -> io::Result<Bytes> {
-        let chunk = match &self.source {
-            Source::Pipe(chunks) => self.watch.next(chunks)?,
+    /// Does something with the channel of a command, where it is one.
+    pub(super) fn with_ssh<R>(
+        &mut self,
+        act: impl FnOnce(&mut Stream, &Watch<'_>) -> R,
+    ) -> Option<R> {
+        match &mut self.source {
+            Source::Ssh(stream) => Some(act(stream, &self.watch)),
+            Source::Http(_) => None,
+        }
+    }
+
+    /// The channel of a command, where it is one.
+    pub(super) fn into_ssh(self) -> Option<Box<Stream>> {
+        match self.source {
+            Source::Ssh(stream) => Some(stream),
+            Source::Http(_) => None,
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Bytes> {
+        let chunk = match &mut self.source {
+            Source::Ssh(stream) => return stream.next(&self.watch),
             Source::Http(body) => {
                 let chunk = self.watch.next(&body.chunks)?;
                 body.taken();

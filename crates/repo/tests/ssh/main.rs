@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
+mod broken;
+mod keys;
+
 use model::Explain;
 use repo::{Fetch, Reference, RepoError, RepoUrl, Tree, fetch};
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use testkit::git::Repository;
 use testkit::sshd::Sshd;
@@ -84,14 +86,4 @@ fn a_missing_repository_is_told() {
     spec.url = RepoUrl::parse(&f.sshd.url(&f.root.path().join("missing.git"))).unwrap();
     let error = f.run(&spec).unwrap_err();
     assert!(matches!(error, RepoError::RepositoryNotFound { .. }), "{error:?}");
-}
-
-#[test]
-fn a_missing_ssh_program_is_told_with_a_hint() {
-    let mut spec = Fetch::new(RepoUrl::parse("git@localhost:a.git").unwrap(), Reference::Head);
-    spec.ssh.program = Some(PathBuf::from("/nonexistent/ssh"));
-    let cache = tempfile::tempdir().unwrap();
-    let error = fetch(&spec, cache.path(), &GO, &|_| {}).unwrap_err();
-    assert!(matches!(error, RepoError::SshProgram { .. }), "{error:?}");
-    assert!(error.hint().unwrap().as_str().contains("OpenSSH"));
 }
