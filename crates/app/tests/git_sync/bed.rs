@@ -53,12 +53,17 @@ impl Bed {
         self.repository.commit("main", &changes, "values").unwrap()
     }
 
-    /// Applies a GitSync of this name with further lines of its spec.
+    /// Applies a GitSync of this name with further lines of its spec; it looks every second.
     pub(crate) fn sync(&self, name: &str, path: &str, spec: &str) {
+        self.sync_every("1s", name, path, spec);
+    }
+
+    /// The same with another interval.
+    pub(crate) fn sync_every(&self, interval: &str, name: &str, path: &str, spec: &str) {
         let text = format!(
             "apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
              metadata: {{name: {name}, namespace: default}}\nspec:\n  source:\n    \
-             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: 1s\n{spec}",
+             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: {interval}\n{spec}",
             self.server.url("demo.git"),
         );
         let file = self.desk.file(&format!("{name}.yaml"), &text);

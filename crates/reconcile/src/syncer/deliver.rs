@@ -1,13 +1,13 @@
 //! The actions on the cluster: apply a revision, look for drift, heal it.
 
-use super::tell::{chain, rounded};
+use super::tell::rounded;
 use super::{AttemptState, Loaded, Syncer, calls};
 use crate::numbers::Phase;
 use delivery::{DriftKind, Event, Live, OutcomeResult, Progress, Report};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
-use model::{Explain, Retry};
+use model::{Explain, Retry, chain};
 use std::time::Duration;
 use sync::{Action, Plan, Problem};
 use tokio::time::Instant;

@@ -82,7 +82,7 @@ impl Syncer {
         if self.written.as_ref() == Some(&self.status) {
             return None;
         }
-        if !self.shared.home.may_act() {
+        if !self.shared.home.may_act() || self.mailbox.ends() {
             return Some(TROUBLE_PAUSE);
         }
         let (turned, status) = (self.turned(), self.status.clone());
@@ -96,7 +96,7 @@ impl Syncer {
         valid: &Valid,
         decision: &Decision,
     ) -> Option<Duration> {
-        if self.written.as_ref() == Some(&self.status) {
+        if self.written.as_ref() == Some(&self.status) || self.mailbox.ends() {
             return self.act(valid, decision).await;
         }
         let (turned, status) = (self.turned(), self.status.clone());
@@ -274,19 +274,4 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
 /// To milliseconds, as a status shows it.
 pub(super) fn rounded(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
