@@ -6,7 +6,7 @@
 
 use super::{Command, UsageError};
 use crate::{terminal, workspace};
-use model::Exit;
+use model::{Exit, Span};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ fn run(words: &[OsString]) -> anyhow::Result<ExitCode> {
             .env(SECONDS_VARIABLE, seconds.to_string());
         let passed = cargo.status()?.success();
         failed |= !passed;
-        let took = model::Span::from(Duration::from_secs(start.elapsed().as_secs()));
+        let took = Span(Duration::from_secs(start.elapsed().as_secs()));
         let verdict = if passed { "passed" } else { "FAILED" };
         rows.push(vec![soak.name.to_owned(), took.to_string(), verdict.to_owned()]);
     }
