@@ -235,7 +235,8 @@ impl Candidate {
         }
     }
 
-    /// One look at the Lease and, where allowed, one write.
+    /// One look at the Lease and, where allowed, one write. Who leads writes without a look: the
+    /// version that it wrote last is the one that is there unless somebody else was.
     async fn attempt(&self) {
         let limit = self.options.times.renew_deadline;
         match tokio::time::timeout(limit, self.exchange()).await {
@@ -249,6 +250,19 @@ impl Candidate {
 
     async fn exchange(&self) -> Result<(), ClusterError> {
         let LeaseOptions { namespace, name, .. } = &self.options;
+        let leads = self.with(|state, now| state.leads(now).then(|| state.next(now)));
+        if let Some(Next::Update { spec, version }) = leads {
+            let started = reading(&*self.clock);
+            match self.write(spec, version).await {
+                Ok(live) => {
+                    self.written(started, &live);
+                    return Ok(());
+                }
+                // Somebody else wrote it, or it is gone: a look will tell.
+                Err(ClusterError::Changed { .. } | ClusterError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let live = self.client.get(&self.resource, namespace, name).await?;
         let record = live.as_ref().map(election::Record::from_object);
         let next = self.with(|state, now| {

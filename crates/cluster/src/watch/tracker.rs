@@ -8,7 +8,8 @@ use objects::{Object, ObjectRef};
 use std::collections::HashMap;
 
 /// What an object takes here, without its name.
-pub(super) const ENTRY_BYTES_MAX: usize = 64;
+const ENTRY_BYTES_MAX: usize = 64;
+const _: () = assert!(size_of::<(Box<str>, Known)>() <= ENTRY_BYTES_MAX);
 
 /// The objects of one watch.
 pub(super) struct Tracker {
@@ -91,15 +92,5 @@ impl Tracker {
         let (namespace, name) = key.split_once('/').unwrap_or(("", key));
         let id = ObjectRef::new(self.resource.gvk.group_kind(), namespace, name);
         WatchEvent::Deleted(Box::new(Deletion { id, uid: uid.to_string(), object }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_object_takes_no_more_than_its_bound() {
-        const { assert!(size_of::<(Box<str>, Known)>() <= ENTRY_BYTES_MAX) };
     }
 }
