@@ -133,18 +133,21 @@ async fn a_tree_of_other_objects_is_looked_at_as_a_whole() {
         ("another object in its place", [("a", ""), ("x", "")]),
         ("another order", [("b", ""), ("a", "")]),
         ("the same object twice", [("a", ""), ("a", "")]),
-        ("what cannot be delivered", [("a", ""), ("''", "data: {v: '1'}")]),
     ] {
         let new = tree(&text(&documents), Some(&old));
         assert!(desk.again(&new, &first).await.is_none(), "{what}");
     }
-    // A hook is no object of the set.
-    let hook = "metadata: {name: b, annotations: {orlop.dev/hook: PreSync}}";
-    let text = format!("{}---\napiVersion: v1\nkind: ConfigMap\n{hook}\n", text(&[("a", "")]));
-    let new = tree(&text, Some(&old));
-    let whole = Desk::new().await.first(&new).await;
-    assert_eq!((whole.objects.len(), whole.hooks.len()), (1, 1), "{:?}", whole.invalid);
-    assert!(desk.again(&new, &first).await.is_none(), "a hook");
+    // A hook is no object of the set, and what cannot be delivered neither.
+    for (metadata, hooks) in
+        [("name: b, annotations: {orlop.dev/hook: PreSync}", 1), ("generateName: b-", 0)]
+    {
+        let one = format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{{metadata}}}\n");
+        let new = tree(&format!("{}{one}", text(&[("a", "")])), Some(&old));
+        assert_eq!(new.documents.len(), 2, "{metadata}");
+        let whole = Desk::new().await.first(&new).await;
+        assert_eq!((whole.objects.len(), whole.hooks.len()), (1, hooks), "{metadata}");
+        assert!(desk.again(&new, &first).await.is_none(), "{metadata}");
+    }
 }
 
 #[tokio::test]

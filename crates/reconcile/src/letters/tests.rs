@@ -6,7 +6,9 @@ use crate::home::{Home, MaterialKind};
 use crate::numbers::Numbers;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gitops::spec::{GitSync, LocalRef, NotifyEvent, Operation, Status, SyncKey, Tenancy};
+use gitops::spec::{
+    API_VERSION, GitSync, KIND, LocalRef, NotifyEvent, Operation, Status, SyncKey, Tenancy,
+};
 use gitops::webhook::{Headers, verify};
 use model::SystemClock;
 use std::collections::BTreeMap;
@@ -115,6 +117,8 @@ fn receiver(kind: NotifyKind, url: &str) -> Notify {
 
 fn valid(notify: Vec<Notify>) -> Valid {
     let mut sync = GitSync::default();
+    API_VERSION.clone_into(&mut sync.api_version);
+    KIND.clone_into(&mut sync.kind);
     sync.metadata.name = "web".to_owned();
     sync.metadata.namespace = "team".to_owned();
     sync.spec.source.url = "https://git.example/team/shop.git".to_owned();
