@@ -5,12 +5,13 @@
 //! leader stops acting a shorter time after the start of its last successful renewal. Wall clocks
 //! are written into the Lease for people and never compared between machines.
 //!
-//! A candidate watches the Lease: it sees each renewal when it happens, looks at the moment when the
-//! last one runs out, and at once when a leader gives it back. Only where the watch does not work
-//! does it look every now and then.
+//! A candidate watches the Lease: it sees each renewal when it happens, looks at the moment when
+//! the last one runs out, and at once when a leader gives it back. Only where the watch does not
+//! work does it look every now and then.
 //!
-//! A leader counts the time that its machine sleeps, in which the monotonic clock may stand still. Work that can reach the server late should carry
-//! [`Leadership::fence`], which grows with every change of leader.
+//! A leader counts the time that its machine sleeps, in which the monotonic clock may stand still.
+//! Work that can reach the server late should carry [`Leadership::fence`], which grows with every
+//! change of leader.
 
 mod election;
 

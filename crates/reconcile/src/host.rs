@@ -1,10 +1,11 @@
 //! Continuous delivery by a process on a host, from a file of GitSyncs.
 //!
 //! The file is read again when it changes; one that cannot be read changes nothing. What its
-//! `AgentConfig` says is used at once, too: a GitSync whose cluster is another one begins there, and
-//! an address or an audit file that cannot be used is named, and the one before is kept. A process that
-//! is started again goes on where the status in the cluster says. What the file takes for the
-//! generation of a GitSync is a digest of its spec, so that a changed line is another generation.
+//! `AgentConfig` says is used at once, too: a GitSync whose cluster is another one begins there,
+//! and an address or an audit file that cannot be used is named, and the one before is kept. A
+//! process that is started again goes on where the status in the cluster says. What the file takes
+//! for the generation of a GitSync is a digest of its spec, so that a changed line is another
+//! generation.
 
 use crate::ReconcileError;
 use crate::audit::Audit;

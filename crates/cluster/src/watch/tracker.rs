@@ -1,5 +1,5 @@
-//! What a watch knows to exist: enough to tell what is new, changed or gone, in a few bytes for each
-//! object, because there can be a hundred thousand.
+//! What a watch knows to exist: enough to tell what is new, changed or gone, in a few bytes for
+//! each object, because there can be a hundred thousand.
 
 use super::{Deletion, WatchEvent};
 use crate::brief::{Uid, Version};
