@@ -203,6 +203,8 @@ kind: Deployment
 metadata: {name: scaled}
 spec:
   replicas: 1
+  # Nothing runs it, and that it is late would be news after ten minutes.
+  progressDeadlineSeconds: 86400
   selector: {matchLabels: {app: scaled}}
   template:
     metadata: {labels: {app: scaled}}
