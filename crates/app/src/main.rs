@@ -2,6 +2,8 @@
 //! picks the plane. Logging, the crypto provider, the printing of errors and the exit code are
 //! set here and nowhere else.
 
+#[cfg(any(feature = "cli", feature = "controller"))]
+mod allocator;
 #[cfg(any(feature = "cli", feature = "controller", feature = "agent"))]
 mod preparation;
 
@@ -81,6 +83,7 @@ fn agent(_: &[OsString]) -> Exit {
 
 #[cfg(feature = "controller")]
 fn controller(arguments: &[OsString]) -> Exit {
+    allocator::keep_little();
     if let Err(exit) = preparation::prepare("info", !std::io::stderr().is_terminal()) {
         return exit;
     }
@@ -115,6 +118,9 @@ fn workstation(arguments: &[OsString]) -> Exit {
     // A person's command says what is wrong; one that goes on for ever says what it does.
     let goes_on = arguments.get(1..3).is_some_and(|words| words == ["sync", "run"]);
     let level = if goes_on { "info" } else { "warn" };
+    if goes_on {
+        allocator::keep_little();
+    }
     let as_json = goes_on && !std::io::stderr().is_terminal();
     if let Err(exit) = preparation::prepare(level, as_json) {
         return exit;

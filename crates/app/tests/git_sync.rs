@@ -3,6 +3,8 @@
 
 #[path = "git_sync/bed.rs"]
 mod bed;
+#[path = "git_sync/clock.rs"]
+mod clock;
 #[path = "git_sync/delivering.rs"]
 mod delivering;
 #[path = "git_sync/host.rs"]

@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+/// Requests about leases under way at once: one process competes for one.
+const LEASE_IN_FLIGHT_MAX: usize = 2;
 /// The first pause after a failed try.
 const BACKOFF_BASE_MILLISECONDS: u64 = 100;
 /// The longest pause that we choose ourselves.
@@ -38,6 +40,9 @@ pub(crate) struct Inner {
     pub(crate) address: String,
     pub(crate) metrics: Metrics,
     pub(crate) permits: Semaphore,
+    /// Places for requests about leases: who has a thousand writes under way must not lose the
+    /// right to write because the renewal of it waits behind them.
+    pub(crate) lease_permits: Semaphore,
     pub(crate) in_flight_max: usize,
     pub(crate) jitter: Jitter,
     pub(crate) backoff: Backoff,
@@ -91,6 +96,7 @@ impl Client {
             address,
             metrics: options.metrics.clone().unwrap_or_default(),
             permits: Semaphore::new(options.in_flight_max.max(1)),
+            lease_permits: Semaphore::new(LEASE_IN_FLIGHT_MAX),
             in_flight_max: options.in_flight_max.max(1),
             jitter: Jitter::seeded(options.seed),
             backoff: Backoff {

@@ -5,11 +5,13 @@
 //! leader stops acting a shorter time after the start of its last successful renewal. Wall clocks
 //! are written into the Lease for people and never compared between machines.
 //!
-//! A candidate also watches the Lease, so that it looks at once when a leader gives it back.
+//! A candidate watches the Lease: it sees each renewal when it happens, looks at the moment when
+//! the last one runs out, and at once when a leader gives it back. Only where the watch does not
+//! work does it look every now and then.
 //!
-//! A leader also stops when its own wall clock says that the time is over, because the monotonic
-//! clock of a suspended machine stands still. Work that can reach the server late should carry
-//! [`Leadership::fence`], which grows with every change of leader.
+//! A leader counts the time that its machine sleeps, in which the monotonic clock may stand still.
+//! Work that can reach the server late should carry [`Leadership::fence`], which grows with every
+//! change of leader.
 
 mod election;
 
@@ -34,6 +36,10 @@ pub use election::{LeaseTimes, LeaseTimesError};
 const FIELD_MANAGER: &str = "orlop/lease";
 /// Work that does not end after its token is cancelled is dropped after this time.
 const STOP_MILLISECONDS: u64 = 1_000;
+/// A candidate looks this much after a lease has run out, at least: then it has.
+const SPREAD_MIN: Duration = Duration::from_millis(1);
+/// And at most this part of the pause between looks later.
+const SPREAD_SHARE: u32 = 4;
 
 /// What to compete for, and as whom.
 #[derive(Debug, Clone)]
@@ -130,11 +136,51 @@ impl Candidate {
             let watch = watch.get_or_insert_with(|| {
                 let (namespace, fields) = (namespace.clone(), format!("metadata.name={name}"));
                 let options = ListOptions { namespace, fields, ..ListOptions::default() };
-                self.client.watch(&self.resource, options)
+                self.client.watch_exact(&self.resource, options)
             });
+            self.wait(watch).await;
+        }
+    }
+
+    /// Waits until a look at the Lease is worth it: it was given back, or nobody renewed it for
+    /// its duration, or nothing is told and it is time to ask.
+    async fn wait(&self, watch: &mut Watch) {
+        let rest = self.rest();
+        tokio::pin!(rest);
+        let mut rested = false;
+        loop {
+            let held_up = self.with(|state, now| state.held_up(now));
+            if rested && (held_up.is_none() || !watch.position().is_in_sync()) {
+                return;
+            }
+            let free = async {
+                match held_up {
+                    Some(left) => tokio::time::sleep(left + self.spread()).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                () = self.rest() => {}
-                () = released(watch) => {}
+                () = &mut rest, if !rested => rested = true,
+                () = free => return,
+                given_back = self.hear(watch) => if given_back { return },
+            }
+        }
+    }
+
+    /// Takes in one event of the watch; true when the Lease is nobody's now. Who may not watch it
+    /// looks at it in time.
+    async fn hear(&self, watch: &mut Watch) -> bool {
+        match watch.next().await {
+            Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)) => {
+                let record = election::Record::from_object(&lease);
+                self.with(|state, now| state.heard(now, &record));
+                record.holder.is_empty()
+            }
+            Ok(WatchEvent::Deleted(_)) => true,
+            Ok(WatchEvent::Synced) => false,
+            Err(error) => {
+                tracing::debug!(%error, "the lease cannot be watched");
+                false
             }
         }
     }
@@ -190,7 +236,8 @@ impl Candidate {
         }
     }
 
-    /// One look at the Lease and, where allowed, one write.
+    /// One look at the Lease and, where allowed, one write. Who leads writes without a look: the
+    /// version that it wrote last is the one that is there unless somebody else was.
     async fn attempt(&self) {
         let limit = self.options.times.renew_deadline;
         match tokio::time::timeout(limit, self.exchange()).await {
@@ -204,6 +251,19 @@ impl Candidate {
 
     async fn exchange(&self) -> Result<(), ClusterError> {
         let LeaseOptions { namespace, name, .. } = &self.options;
+        let leads = self.with(|state, now| state.leads(now).then(|| state.next(now)));
+        if let Some(Next::Update { spec, version }) = leads {
+            let started = reading(&*self.clock);
+            match self.write(spec, version).await {
+                Ok(live) => {
+                    self.written(started, &live);
+                    return Ok(());
+                }
+                // Somebody else wrote it, or it is gone: a look will tell.
+                Err(ClusterError::Changed { .. } | ClusterError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let live = self.client.get(&self.resource, namespace, name).await?;
         let record = live.as_ref().map(election::Record::from_object);
         let next = self.with(|state, now| {
@@ -269,30 +329,21 @@ impl Candidate {
         tokio::time::sleep(self.client.inner.jitter.between(period, period.mul_f64(1.2))).await;
     }
 
+    /// A little time, so that candidates do not meet at the moment when a lease runs out.
+    fn spread(&self) -> Duration {
+        let most = self.options.times.retry_period / SPREAD_SHARE;
+        self.client.inner.jitter.between(SPREAD_MIN, most.max(SPREAD_MIN))
+    }
+
     fn with<T>(&self, with: impl FnOnce(&mut Election, Reading) -> T) -> T {
         let now = reading(&*self.clock);
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 }
 
-/// Ends when the Lease is told to be given back. Who may not watch it looks at it in time.
-async fn released(watch: &mut Watch) {
-    loop {
-        match watch.next().await {
-            Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)) => {
-                if lease.str_at(&["spec", "holderIdentity"]).unwrap_or_default().is_empty() {
-                    return;
-                }
-            }
-            Ok(WatchEvent::Deleted(_)) => return,
-            Ok(WatchEvent::Synced) => {}
-            Err(error) => tracing::debug!(%error, "the lease cannot be watched"),
-        }
-    }
-}
-
 fn reading(clock: &dyn Clock) -> Reading {
-    Reading { monotonic: clock.monotonic(), wall: clock.now() }
+    let (monotonic, since_boot) = (clock.monotonic(), clock.since_boot());
+    Reading { monotonic, since_boot, wall: clock.now() }
 }
 
 fn lease_resource() -> Resource {

@@ -27,6 +27,8 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 128 << 20;
 const IMPERSONATE_USER: &str = "Impersonate-User";
 /// And in which groups, one header for each.
 const IMPERSONATE_GROUP: &str = "Impersonate-Group";
+/// The label of requests about leases.
+const LEASES: &str = "leases.coordination.k8s.io";
 /// Plain JSON.
 pub(crate) const JSON: &str = "application/json";
 
@@ -56,6 +58,13 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// Sent more than once: an earlier try may have been carried out.
     pub(crate) repeated: bool,
+}
+
+impl Call {
+    /// Whether it is about who may act.
+    fn is_of_lease(&self) -> bool {
+        self.label == LEASES
+    }
 }
 
 impl Answer {
@@ -171,7 +180,8 @@ impl Inner {
     async fn send_once(&self, call: &Call) -> Result<Answer, Failure> {
         let lasting = |error| Failure { error, after: None, passing: false, refused: false };
         let request = self.request(call).map_err(lasting)?;
-        let Ok(_permit) = self.permits.acquire().await else {
+        let permits = if call.is_of_lease() { &self.lease_permits } else { &self.permits };
+        let Ok(_permit) = permits.acquire().await else {
             return Err(lasting(ClusterError::BadRequest {
                 subject: call.about.subject.clone(),
                 message: "the client is closed".to_owned(),

@@ -9,8 +9,10 @@
 //! ended the stream in good order. After anything else it lists again, so that
 //! [`WatchPosition::is_in_sync`] can say whether what was reported is what the cluster has.
 //!
-//! Memory: one small entry (name, UID, version) per object. Errors of the network and the server
-//! are retried for ever with growing pauses and reported when they persist.
+//! Memory: one small entry per object, its name and at most 64 bytes. Errors of the network and the
+//! server are retried for ever with growing pauses and reported when they persist.
+
+mod tracker;
 
 use crate::backoff::Backoff;
 use crate::client::Client;
@@ -26,12 +28,12 @@ use kube::client::Body;
 use objects::{Object, ObjectRef};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracker::Tracker;
 
 /// A stream without any event or bookmark for this long is opened again (bookmarks come about
 /// once in a minute).
@@ -495,95 +497,6 @@ impl Lines {
 
     fn waiting(&self) -> usize {
         self.bytes.len()
-    }
-}
-
-/// What is known to exist: enough to tell what is new, changed or gone.
-struct Tracker {
-    resource: Resource,
-    known: HashMap<(String, String), Known>,
-    round: u64,
-}
-
-struct Known {
-    uid: String,
-    version: String,
-    round: u64,
-}
-
-impl Tracker {
-    fn new(resource: Resource) -> Self {
-        Self { resource, known: HashMap::new(), round: 0 }
-    }
-
-    fn listed_before(&self) -> bool {
-        self.round > 0
-    }
-
-    /// A list begins (again): what it does not name is gone when it ends.
-    fn begin(&mut self) {
-        self.round += 1;
-    }
-
-    fn end(&mut self) -> Vec<WatchEvent> {
-        let round = self.round;
-        let mut gone: Vec<(String, String)> = self
-            .known
-            .iter()
-            .filter(|(_, known)| known.round != round)
-            .map(|(key, _)| key.clone())
-            .collect();
-        gone.sort();
-        gone.into_iter()
-            .filter_map(|key| {
-                let known = self.known.remove(&key)?;
-                Some(self.deletion(key, known.uid, None))
-            })
-            .collect()
-    }
-
-    fn seen(&mut self, object: Object) -> Vec<WatchEvent> {
-        let key = (object.namespace().to_owned(), object.name().to_owned());
-        let uid = object.uid().unwrap_or_default().to_owned();
-        let version = object.resource_version().unwrap_or_default().to_owned();
-        let next = Known { uid, version, round: self.round };
-        let object = Box::new(object);
-        match self.known.get_mut(&key) {
-            None => {
-                self.known.insert(key, next);
-                vec![WatchEvent::Added(object)]
-            }
-            Some(known) if known.uid != next.uid => {
-                let before = std::mem::replace(known, next);
-                vec![self.deletion(key, before.uid, None), WatchEvent::Added(object)]
-            }
-            Some(known) => {
-                let changed = known.version != next.version;
-                *known = next;
-                if changed { vec![WatchEvent::Modified(object)] } else { Vec::new() }
-            }
-        }
-    }
-
-    fn removed(&mut self, object: Object) -> Vec<WatchEvent> {
-        let key = (object.namespace().to_owned(), object.name().to_owned());
-        let uid = object.uid().unwrap_or_default();
-        if self.known.get(&key).is_none_or(|known| known.uid != uid) {
-            return Vec::new();
-        }
-        let uid = uid.to_owned();
-        self.known.remove(&key);
-        vec![self.deletion(key, uid, Some(object))]
-    }
-
-    fn deletion(
-        &self,
-        (namespace, name): (String, String),
-        uid: String,
-        object: Option<Object>,
-    ) -> WatchEvent {
-        let id = ObjectRef::new(self.resource.gvk.group_kind(), namespace, name);
-        WatchEvent::Deleted(Box::new(Deletion { id, uid, object }))
     }
 }
 

@@ -427,19 +427,46 @@ async fn no_more_requests_are_under_way_than_allowed() {
             tokio::spawn(async move { client.get(&pods(), "a", "p").await })
         })
         .collect();
-    let most = async {
-        let mut most = 0;
-        loop {
-            let text = client.metrics().render();
-            let line = text.lines().find(|line| line.starts_with("orlop_api_in_flight ")).unwrap();
-            most = most.max(line.rsplit_once(' ').unwrap().1.parse().unwrap());
-            if tasks.iter().all(tokio::task::JoinHandle::is_finished) {
-                return most;
-            }
-            tokio::task::yield_now().await;
+    assert_eq!(most_under_way(&client, &tasks).await, 3);
+}
+
+/// The most requests that are under way until all tasks have ended.
+async fn most_under_way<T>(client: &Client, tasks: &[tokio::task::JoinHandle<T>]) -> u32 {
+    let mut most = 0;
+    loop {
+        let text = client.metrics().render();
+        let line = text.lines().find(|line| line.starts_with("orlop_api_in_flight ")).unwrap();
+        most = most.max(line.rsplit_once(' ').unwrap().1.parse().unwrap());
+        if tasks.iter().all(tokio::task::JoinHandle::is_finished) {
+            return most;
         }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn operator_19_a_renewal_of_the_lease_does_not_wait_behind_the_work() {
+    let server = Server::start(vec![Reply::Silence]).await;
+    let client = server
+        .client_with(|options| {
+            options.in_flight_max = 1;
+            options.tries_max = 1;
+            options.request_timeout = Duration::from_millis(300);
+        })
+        .await;
+    let lease = Resource {
+        gvk: GroupVersionKind::from_api_version("coordination.k8s.io/v1", "Lease"),
+        plural: "leases".to_owned(),
+        ..pods()
     };
-    assert_eq!(most.await, 3_u32);
+    let tasks: Vec<_> = [pods(), pods(), lease]
+        .into_iter()
+        .map(|resource| {
+            let client = client.clone();
+            tokio::spawn(async move { client.get(&resource, "a", "p").await })
+        })
+        .collect();
+    assert_eq!(most_under_way(&client, &tasks).await, 2, "one of the work, and the lease");
 }
 
 #[tokio::test]

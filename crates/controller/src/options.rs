@@ -266,10 +266,11 @@ fn number(name: &str, text: &str, min: u32, max: u32) -> Result<u32, ControllerE
     })
 }
 
-/// A third of the lease is left for the leader to notice that it cannot renew.
+/// A seventh of the lease is left for the leader to notice that it cannot renew: it asks the clock
+/// before every write. What an API server under load needs for an answer is the rest.
 fn times(lease_seconds: u32) -> Result<LeaseTimes, ControllerError> {
     let whole = Duration::from_secs(u64::from(lease_seconds));
-    LeaseTimes::new(lease_seconds, whole * 2 / 3, whole * 2 / 15)
+    LeaseTimes::new(lease_seconds, whole * 6 / 7, whole * 2 / 15)
         .map_err(|error| ControllerError::usage(error.to_string()))
 }
 

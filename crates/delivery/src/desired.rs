@@ -592,3 +592,6 @@ fn form(object: &mut Object, namespace: &str, resource: Option<&Resource>, deliv
     }
     object.set_label(DELIVERY_LABEL, delivery);
 }
+
+#[cfg(test)]
+mod tests;

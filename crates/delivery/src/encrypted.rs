@@ -176,7 +176,7 @@ mod tests {
         }
         let token = tokio_util::sync::CancellationToken::new();
         let source = Source::Directory(folder.path().to_owned());
-        load(&source, options, &token).await.map_err(|error| crate::source::chain(&error))
+        load(&source, options, &token).await.map_err(|error| model::chain(&error))
     }
 
     #[tokio::test]

@@ -218,11 +218,11 @@ impl Files for Listed<'_> {
         if !self.entries.contains_key(path) {
             return Err("there is no such file".to_owned());
         }
-        let bytes = self.get(path).map_err(|error| crate::source::chain(&error))?;
+        let bytes = self.get(path).map_err(|error| model::chain(&error))?;
         if !encrypted::is_encrypted(&bytes) {
             return Ok(bytes);
         }
-        encrypted::text(path, &bytes, self.keys).map_err(|error| crate::source::chain(&error))
+        encrypted::text(path, &bytes, self.keys).map_err(|error| model::chain(&error))
     }
 }
 
@@ -422,7 +422,7 @@ mod tests {
         write(folder.path(), &[("kustomization.yaml", "resorces: [a.yaml]\n")]);
         let error = load(folder.path().to_owned(), &RenderOptions::default()).await.unwrap_err();
         assert_eq!(error.hint().unwrap().as_str(), "did you mean `resources`?");
-        assert!(crate::source::chain(&error).contains("kustomization.yaml:1: unknown field"));
+        assert!(model::chain(&error).contains("kustomization.yaml:1: unknown field"));
     }
 
     #[tokio::test]
@@ -435,7 +435,7 @@ mod tests {
             [(Engine::Kustomize, "no kustomization.yaml"), (Engine::Helm, "no Chart.yaml")]
         {
             let error = load(folder.path().to_owned(), &options(engine)).await.unwrap_err();
-            assert!(crate::source::chain(&error).contains(missing), "{error:?}");
+            assert!(model::chain(&error).contains(missing), "{error:?}");
         }
         let tree = load(folder.path().to_owned(), &options(Engine::Plain)).await.unwrap();
         assert_eq!(tree.len(), 1);
@@ -462,7 +462,7 @@ mod tests {
         let options =
             |helm: PathBuf| RenderOptions { helm: Some(helm), ..RenderOptions::default() };
         let error = load(folder.path().to_owned(), &options("/no/helm".into())).await.unwrap_err();
-        assert!(crate::source::chain(&error).contains("there is no `helm` at /no/helm"), "{error}");
+        assert!(model::chain(&error).contains("there is no `helm` at /no/helm"), "{error}");
         let program = match testbed::peer("helm") {
             Ok(program) => program,
             Err(missing) => {
@@ -515,7 +515,7 @@ mod tests {
         let options =
             RenderOptions { values: vec!["secret.yaml".to_owned()], ..RenderOptions::default() };
         let error = load(folder.path().to_owned(), &options).await.unwrap_err();
-        let told = crate::source::chain(&error);
+        let told = model::chain(&error);
         assert!(told.contains("cannot use secret.yaml: the file of values is encrypted"), "{told}");
     }
 }

@@ -440,22 +440,11 @@ impl Defined {
 
 /// An error as a line of a plan, with its causes.
 pub(crate) fn problem(origin: Option<String>, error: &dyn Explain) -> Problem {
-    Problem { origin, message: chain(error), hint: error.hint().map(|hint| hint.to_string()) }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
+    Problem {
+        origin,
+        message: model::chain(error),
+        hint: error.hint().map(|hint| hint.to_string()),
     }
-    text
 }
 
 #[cfg(test)]

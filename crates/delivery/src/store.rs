@@ -38,7 +38,8 @@ pub(crate) struct Store {
 
 #[derive(Debug, Clone)]
 struct Shard {
-    text: String,
+    /// The hash of its text: as long as the inventory itself, and only needed to see a difference.
+    hash: [u8; 32],
     resource_version: String,
     uid: String,
 }
@@ -109,8 +110,8 @@ impl Store {
             tracing::warn!(name = object.name(), "a ConfigMap with an inventory's label is none");
             return Ok(());
         };
-        let text = object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default().to_owned();
-        self.inventory.read(&text).map_err(|source| DeliveryError::Inventory {
+        let text = object.str_at(&["data", OBJECTS_KEY]).unwrap_or_default();
+        self.inventory.read(text).map_err(|source| DeliveryError::Inventory {
             namespace: self.namespace.clone(),
             object: object.name().to_owned(),
             source,
@@ -119,7 +120,7 @@ impl Store {
             source.clone_into(&mut self.source);
         }
         let shard = Shard {
-            text,
+            hash: hash(text),
             resource_version: object.resource_version().unwrap_or_default().to_owned(),
             uid: object.uid().unwrap_or_default().to_owned(),
         };
@@ -134,9 +135,9 @@ impl Store {
         wanted: Inventory,
         source: &str,
     ) -> Result<(), DeliveryError> {
-        let stored: BTreeMap<usize, &str> =
-            self.shards.iter().map(|(index, shard)| (*index, shard.text.as_str())).collect();
-        let writes = wanted.writes(&stored).map_err(|error| DeliveryError::Inventory {
+        let is_same = |shard: &Shard, text: &str| shard.hash == hash(text);
+        let writes = wanted.writes(&self.shards, is_same);
+        let writes = writes.map_err(|error| DeliveryError::Inventory {
             namespace: self.namespace.clone(),
             object: self.name.inventory_object(0),
             source: error,
@@ -158,7 +159,7 @@ impl Store {
         text: String,
         source: &str,
     ) -> Result<(), DeliveryError> {
-        let name = self.name.inventory_object(index);
+        let (name, hash) = (self.name.inventory_object(index), hash(&text));
         let data = match index {
             0 => json!({OBJECTS_KEY: text, SOURCE_KEY: source}),
             _ => json!({OBJECTS_KEY: text}),
@@ -186,7 +187,7 @@ impl Store {
         };
         let applied = written.map_err(|error| self.failed(&name, error))?;
         let shard = Shard {
-            text,
+            hash,
             resource_version: applied.object.resource_version().unwrap_or_default().to_owned(),
             uid: applied.object.uid().unwrap_or_default().to_owned(),
         };
@@ -220,6 +221,10 @@ impl Store {
             },
         }
     }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    repo::ContentDigest::hash(text.as_bytes())
 }
 
 impl Store {

@@ -97,6 +97,23 @@ impl fmt::Display for Report<'_> {
     }
 }
 
+/// An error and its causes in one line, for a log or a field of a status. As in a [`report`], a
+/// cause that the text before it ends with is left out.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// Further lines of a message stand under its first one.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
@@ -141,6 +158,13 @@ mod tests {
               cause: os error 111
               hint: start the server"]]
         .assert_eq(&text);
+    }
+
+    #[test]
+    fn a_chain_is_one_line_with_each_cause_once() {
+        let error = layers(&["cannot fetch: refused", "refused", "os error 111"]);
+        assert_eq!(chain(&error), "cannot fetch: refused: os error 111");
+        assert_eq!(chain(&layers(&["alone"])), "alone");
     }
 
     #[test]

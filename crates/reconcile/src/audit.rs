@@ -71,6 +71,13 @@ impl Audit {
         Ok(Self::to(Sink::File(file), chain))
     }
 
+    /// From now on the lines of all clones go where those of `other` would.
+    pub(crate) fn switch(&self, other: Self) {
+        let Some(other) = Arc::into_inner(other.0) else { return };
+        let other = other.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
     /// Appends one line.
     pub(crate) fn event(&self, event: &AuditEvent) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,6 +129,13 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 4);
         gitops::audit::verify(Chain::default(), text.lines()).unwrap();
+        // Clones go with it to another file.
+        let (audit, other) = (Audit::file(&path).unwrap(), folder.path().join("other.jsonl"));
+        let clone = audit.clone();
+        audit.switch(Audit::file(&other).unwrap());
+        clone.event(&event);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(std::fs::read_to_string(&other).unwrap().lines().count(), 1);
         std::fs::write(&path, format!("{text}half a li")).unwrap();
         assert!(Audit::file(&path).is_err());
     }

@@ -96,6 +96,8 @@ pub(crate) struct Mail {
     pub(crate) sync: Option<Arc<GitSync>>,
     /// Something asks for a look at the source, since when.
     pub(crate) triggers: BTreeMap<u8, (Trigger, SystemTime)>,
+    /// Of the pushes among these the commit that all of them name, if they do.
+    pub(crate) pushed: Option<Option<String>>,
     /// A live object was touched.
     pub(crate) touched: bool,
     /// Health of a live object or a dependency changed.
@@ -113,6 +115,19 @@ pub(crate) struct Mailbox {
     changed: Notify,
 }
 
+impl Mail {
+    /// A push was told, which may name the commit that the reference names now.
+    pub(crate) fn push(&mut self, at: SystemTime, revision: Option<&str>) {
+        let webhook = Trigger::Webhook;
+        self.triggers.entry(rank(webhook)).or_insert((webhook, at));
+        let same = |known: Option<String>| known.filter(|known| Some(known.as_str()) == revision);
+        self.pushed = Some(match self.pushed.take() {
+            Some(known) => same(known),
+            None => revision.map(str::to_owned),
+        });
+    }
+}
+
 impl Mailbox {
     pub(crate) fn post(&self, write: impl FnOnce(&mut Mail)) {
         write(&mut lock(&self.mail));
@@ -121,6 +136,11 @@ impl Mailbox {
 
     pub(crate) fn take(&self) -> Mail {
         std::mem::take(&mut lock(&self.mail))
+    }
+
+    /// Whether its owner is to end.
+    pub(crate) fn ends(&self) -> bool {
+        lock(&self.mail).gone
     }
 
     pub(crate) async fn wait(&self) {
@@ -291,10 +311,19 @@ impl Inner {
         let now = self.options.clock.now();
         let running = lock(&self.running);
         let Some(running) = running.get(key) else { return false };
-        running.mailbox.post(|mail| {
-            mail.triggers.entry(rank(trigger)).or_insert((trigger, now));
+        running.mailbox.post(|mail| match trigger {
+            Trigger::Webhook => mail.push(now, None),
+            _ => drop(mail.triggers.entry(rank(trigger)).or_insert((trigger, now))),
         });
         true
+    }
+
+    /// A push to the source of a GitSync was told.
+    pub(crate) fn pushed(&self, key: &SyncKey, revision: Option<&str>) {
+        let now = self.options.clock.now();
+        if let Some(running) = lock(&self.running).get(key) {
+            running.mailbox.post(|mail| mail.push(now, revision));
+        }
     }
 
     /// A task ended.
@@ -339,14 +368,28 @@ mod tests {
         let mailbox = Mailbox::default();
         for n in 0..1_000 {
             let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(n);
-            mailbox.post(|mail| {
-                mail.triggers.entry(rank(Trigger::Webhook)).or_insert((Trigger::Webhook, at));
-            });
+            mailbox.post(|mail| mail.push(at, Some("a")));
         }
         let mail = mailbox.take();
+        assert_eq!(mail.pushed, Some(Some("a".to_owned())));
         let first = (Trigger::Webhook, SystemTime::UNIX_EPOCH);
         assert_eq!(mail.triggers.into_values().collect::<Vec<_>>(), [first]);
         assert!(mailbox.take().triggers.is_empty());
+    }
+
+    #[test]
+    fn gitops_14_pushes_name_a_commit_while_all_of_them_name_the_same() {
+        let at = SystemTime::UNIX_EPOCH;
+        for (revisions, told) in [
+            ([Some("a"), Some("a"), Some("a")], Some("a")),
+            ([Some("a"), Some("b"), Some("b")], None),
+            ([Some("a"), None, Some("a")], None),
+            ([None, Some("a"), Some("a")], None),
+        ] {
+            let mut mail = Mail::default();
+            revisions.into_iter().for_each(|revision| mail.push(at, revision));
+            assert_eq!(mail.pushed, Some(told.map(str::to_owned)), "{revisions:?}");
+        }
     }
 
     #[test]

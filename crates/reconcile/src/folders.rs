@@ -5,7 +5,7 @@
 //! cannot be watched is polled like everything else. Limits: [`FOLDERS_MAX`], [`DEPTH_MAX`].
 
 use crate::engine::Mailbox;
-use gitops::spec::{Trigger, Valid};
+use gitops::spec::Valid;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::io;
@@ -114,10 +114,7 @@ async fn tell(repository: &Path, mailbox: &Mailbox) {
                 return;
             }
         }
-        mailbox.post(|mail| {
-            let key = crate::engine::rank(Trigger::Webhook);
-            mail.triggers.entry(key).or_insert((Trigger::Webhook, SystemTime::now()));
-        });
+        mailbox.post(|mail| mail.push(SystemTime::now(), None));
     }
 }
 

@@ -10,14 +10,16 @@
 //! was not sent before a crash is sent after it, under the same id.
 
 use crate::engine::{Inner, Mailbox, lock};
-use crate::syncer::chain;
+use crate::home::Material;
 use cluster::{EventType, News};
 use gitops::chance;
 use gitops::notify::{self, Letter};
-use gitops::spec::{NOTIFY_KEY, Notified, Notify, NotifyKind, Valid};
+use gitops::spec::{
+    NOTIFY_CA_BYTES_MAX, NOTIFY_CA_KEY, NOTIFY_KEY, Notified, Notify, NotifyKind, Valid,
+};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
-use model::{Explain, Retry};
+use model::{Explain, Retry, chain};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -64,6 +66,8 @@ struct Post {
     to: Notify,
     queue: Mutex<VecDeque<Arc<Sending>>>,
     filled: tokio::sync::Notify,
+    /// Connections that trust the authority of this receiver, and that authority.
+    own: Mutex<Option<(Vec<u8>, wire::Client)>>,
 }
 
 /// A letter on its way to all receivers.
@@ -93,14 +97,7 @@ impl Letters {
         }
         self.receivers.clear();
         for to in &spec.notify {
-            let post = Arc::new(Post {
-                shared: shared.clone(),
-                mailbox: mailbox.clone(),
-                valid: valid.clone(),
-                to: to.clone(),
-                queue: Mutex::default(),
-                filled: tokio::sync::Notify::new(),
-            });
+            let post = Arc::new(Post::new(shared, mailbox, valid, to));
             let stop: CancellationToken = shared.stop.child_token();
             let (own, end) = (post.clone(), stop.clone());
             tokio::spawn(async move {
@@ -140,6 +137,18 @@ impl Letters {
 }
 
 impl Post {
+    fn new(shared: &Arc<Inner>, mailbox: &Arc<Mailbox>, valid: &Valid, to: &Notify) -> Self {
+        Self {
+            shared: shared.clone(),
+            mailbox: mailbox.clone(),
+            valid: valid.clone(),
+            to: to.clone(),
+            queue: Mutex::default(),
+            filled: tokio::sync::Notify::new(),
+            own: Mutex::default(),
+        }
+    }
+
     fn push(&self, sending: Arc<Sending>) {
         let mut lost = Vec::new();
         {
@@ -246,7 +255,8 @@ impl Post {
         let name = &self.to.secret_ref.name;
         let found = home.own_secret(&self.valid, name).await;
         let found = found.map_err(|error| Problem::later(chain(&error)))?;
-        let secret = found.as_ref().and_then(|found| found.text(NOTIFY_KEY));
+        let found = found.unwrap_or_default();
+        let secret = found.text(NOTIFY_KEY);
         let missing = || format!("the Secret {}/{name} has no `{NOTIFY_KEY}`", key.namespace);
         let secret = secret.ok_or_else(|| Problem::later(missing()))?;
         let now = Timestamp::try_from(self.shared.options.clock.now());
@@ -256,8 +266,9 @@ impl Post {
         let request = notify::request(&self.to, source, &key, &cluster, letter, proof, now);
         let request = request.map_err(|error| Problem::never(error.to_string()))?;
         let outgoing = outgoing(self.to.base(), request, secret)?;
+        let wire = self.wire(&found)?;
         let Ok(_place) = self.shared.posts.acquire().await else { return Ok(()) };
-        let sent = self.shared.wire.send(&outgoing).await;
+        let sent = wire.send(&outgoing).await;
         sent.map(drop).map_err(|error| Problem {
             message: chain(&error),
             retry: match error.retry() {
@@ -267,6 +278,26 @@ impl Post {
                 other => other,
             },
         })
+    }
+
+    /// The connections for a try. Those that trust a receiver's own authority are for this
+    /// receiver alone, and go when the Secret has another one.
+    fn wire(&self, secret: &Material) -> Result<wire::Client, Problem> {
+        let pem = secret.0.get(NOTIFY_CA_KEY).filter(|pem| !pem.is_empty());
+        let Some(pem) = pem else { return Ok(self.shared.wire.clone()) };
+        if pem.len() > NOTIFY_CA_BYTES_MAX {
+            let name = &self.to.secret_ref.name;
+            let message = format!("`{NOTIFY_CA_KEY}` of the Secret {name} is larger than 64 KiB");
+            return Err(Problem::later(message));
+        }
+        let mut own = lock(&self.own);
+        if let Some((_, wire)) = own.as_ref().filter(|(known, _)| known == pem) {
+            return Ok(wire.clone());
+        }
+        let options = wire::ClientOptions { ca_pem: pem.clone(), ..Default::default() };
+        let wire = wire::Client::new(options);
+        *own = Some((pem.clone(), wire.clone()));
+        Ok(wire)
     }
 }
 
@@ -303,3 +334,6 @@ fn outgoing(base: &str, request: notify::Request, secret: &str) -> Result<wire::
     }
     Ok(outgoing)
 }
+
+#[cfg(test)]
+mod tests;

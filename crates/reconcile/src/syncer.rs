@@ -14,7 +14,6 @@ pub(crate) mod record;
 mod tell;
 
 pub(crate) use fetch::on_a_thread;
-pub(crate) use tell::chain;
 
 use crate::MATERIAL_SECONDS;
 use crate::engine::{Hook, Inner, Mail, Mailbox, lock};
@@ -33,6 +32,7 @@ use gitops::spec::{
     reason,
 };
 use jiff::Timestamp;
+use model::chain;
 use objects::ObjectRef;
 use record::Past;
 use std::collections::BTreeMap;
@@ -151,7 +151,8 @@ pub(crate) struct Syncer {
     attempt: Option<AttemptState>,
     drift: DriftState,
     fights: Fights,
-    push: Option<Instant>,
+    /// The oldest push that no look has begun after, and the commit that all of them name.
+    push: Option<(Instant, Option<String>)>,
     manual: Option<Instant>,
     /// When the oldest thing that asks for work was heard of, by the wall clock.
     heard: Option<SystemTime>,
@@ -326,7 +327,7 @@ impl Syncer {
     }
 
     fn receive(&mut self) {
-        let Mail { sync, triggers, touched, news: _, gone, notified } = self.mailbox.take();
+        let Mail { sync, triggers, pushed, touched, news: _, gone, notified } = self.mailbox.take();
         // Of what was told meanwhile only the newest is worth a write.
         if let Some(notified) = notified.filter(|notified| self.told.as_ref() == Some(notified)) {
             self.status.notified = Some(notified);
@@ -373,12 +374,31 @@ impl Syncer {
             match trigger {
                 Trigger::Manual => self.wish(at),
                 Trigger::Webhook => {
-                    self.push.get_or_insert_with(Instant::now);
+                    let revision = pushed.clone().flatten();
+                    if self.has(revision.as_deref()) {
+                        continue;
+                    }
+                    self.push = Some(match self.push.take() {
+                        Some((since, known)) => {
+                            (since, known.filter(|known| Some(known) == revision.as_ref()))
+                        }
+                        None => (Instant::now(), revision),
+                    });
                     self.heard.get_or_insert(at);
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Whether a push tells of nothing but the commit that is at hand.
+    fn has(&self, revision: Option<&str>) -> bool {
+        let loaded = self.loaded.as_ref().map(|loaded| loaded.commit.id.as_str());
+        let head = self.source.head.as_deref();
+        revision.is_some()
+            && revision == head
+            && revision == loaded
+            && self.source.failure.is_none()
     }
 
     /// Reads the secret of the webhook; who calls without it is not believed.

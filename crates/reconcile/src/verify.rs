@@ -5,10 +5,11 @@
 //! it, because a line that was passed over could be the one that revokes.
 
 use crate::home::MaterialKind;
-use crate::syncer::{Loaded, Syncer, chain};
+use crate::syncer::{Loaded, Syncer};
 use gitops::spec::{
     KeySource, KeySourceKind, Operation, Reference, SignatureVerdict, Valid, VerifyMode,
 };
+use model::chain;
 use signature::policy::{Decision, Mode, Policy, Tag, TagRule, judge};
 use signature::{CommitterRule, ObjectKind, Trust, Verdict};
 

@@ -7,7 +7,7 @@
 
 use crate::Engine;
 use crate::engine::{Hook, lock};
-use gitops::spec::{SyncKey, Trigger, WebhookProvider};
+use gitops::spec::{SyncKey, WebhookProvider};
 use gitops::webhook::{Event, Headers, WebhookError, verify};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -100,18 +100,20 @@ impl Engine {
     }
 
     fn told(&self, event: &Event, proven: &[&(SyncKey, Arc<Hook>)]) -> Reply {
-        let concerned: Vec<&SyncKey> = match event {
+        let concerned: Vec<(&SyncKey, Option<String>)> = match event {
             Event::Ping => return Reply::text(StatusCode::OK, "pong\n"),
             Event::Push(push) => proven
                 .iter()
-                .filter(|(_, hook)| push.concerns(&hook.url, &hook.reference).is_some())
-                .map(|(key, _)| key)
+                .filter_map(|(key, hook)| {
+                    let concern = push.concerns(&hook.url, &hook.reference)?;
+                    Some((key, concern.revision().map(str::to_owned)))
+                })
                 .collect(),
-            Event::Nudge => proven.iter().map(|(key, _)| key).collect(),
+            Event::Nudge => proven.iter().map(|(key, _)| (key, None)).collect(),
             _ => Vec::new(),
         };
-        for key in &concerned {
-            self.request(key, Trigger::Webhook);
+        for (key, revision) in &concerned {
+            self.0.pushed(key, revision.as_deref());
         }
         let text = format!("{} told\n", concerned.len());
         Reply::text(StatusCode::ACCEPTED, text)

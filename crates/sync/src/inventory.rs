@@ -184,13 +184,14 @@ impl Inventory {
 
     /// The writes that turn the stored shards into this inventory, in an order in which a crash
     /// between any two of them loses no object: shards that are new come first, shards that go
-    /// come last. Equal shards are not written.
+    /// come last. Shards of which `is_same` says that they have this text are not written.
     ///
     /// # Errors
     /// [`InventoryError::TooLarge`].
-    pub fn writes(
+    pub fn writes<T>(
         &self,
-        stored: &BTreeMap<usize, impl AsRef<str>>,
+        stored: &BTreeMap<usize, T>,
+        is_same: impl Fn(&T, &str) -> bool,
     ) -> Result<Vec<ShardWrite>, InventoryError> {
         let wanted = self.shards()?;
         let shards = wanted.len();
@@ -199,7 +200,7 @@ impl Inventory {
         let mut writes: Vec<ShardWrite> = new
             .into_iter()
             .chain(known)
-            .filter(|(shard, text)| stored.get(shard).map(AsRef::as_ref) != Some(text.as_str()))
+            .filter(|(shard, text)| !stored.get(shard).is_some_and(|known| is_same(known, text)))
             .map(|(shard, text)| ShardWrite::Put { shard, text })
             .collect();
         writes.extend(

@@ -42,7 +42,7 @@ pub struct Package {
 }
 
 /// Every package, in the order in which they are installed.
-pub const PACKAGES: [Package; 11] = [
+pub const PACKAGES: [Package; 12] = [
     Package {
         name: "runc",
         programs: &["runc"],
@@ -113,6 +113,12 @@ pub const PACKAGES: [Package; 11] = [
         programs: &["sshd"],
         scope: Scope::Tests,
         without: "tests that fetch over ssh are skipped",
+    },
+    Package {
+        name: "faketime",
+        programs: &["faketime"],
+        scope: Scope::Tests,
+        without: "tests in which the wall clock jumps are skipped",
     },
 ];
 

@@ -12,7 +12,6 @@ use hyper::body::{Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -41,6 +40,9 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Certificates to trust beside the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Certificates to trust instead of the system's and of those of the file, in PEM; none when
+    /// empty.
+    pub ca_pem: Vec<u8>,
     /// Time for a whole request.
     pub timeout: Duration,
 }
@@ -50,6 +52,7 @@ impl Default for ClientOptions {
         Self {
             user_agent: concat!("orlop/", env!("CARGO_PKG_VERSION")).to_owned(),
             ca_file: None,
+            ca_pem: Vec::new(),
             timeout: Duration::from_secs(REQUEST_TIMEOUT_SECONDS),
         }
     }
@@ -154,7 +157,7 @@ impl Client {
         let exchange = async {
             let response = http.request(request).await.map_err(|error| WireError::Unreachable {
                 shown: shown.clone(),
-                reason: chain(&error),
+                reason: model::chain(&error),
             })?;
             read(response, &shown).await
         };
@@ -168,7 +171,10 @@ impl Client {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let tls = roots::tls(self.options.ca_file.as_deref())?;
+        let tls = match self.options.ca_pem.as_slice() {
+            [] => roots::tls(self.options.ca_file.as_deref())?,
+            pem => roots::tls_of(pem)?,
+        };
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -286,20 +292,6 @@ fn may_see(uri: &Uri, host: &str) -> bool {
 pub(crate) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

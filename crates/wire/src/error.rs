@@ -98,7 +98,7 @@ pub enum WireError {
 impl WireError {
     /// No answer, with the reason and its causes.
     pub(crate) fn unreachable(shown: &str, error: &dyn std::error::Error) -> Self {
-        Self::Unreachable { shown: shown.to_owned(), reason: crate::client::chain(error) }
+        Self::Unreachable { shown: shown.to_owned(), reason: model::chain(error) }
     }
 }
 

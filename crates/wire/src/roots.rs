@@ -38,6 +38,21 @@ pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, WireError> {
     config(roots, None)
 }
 
+/// As [`tls`], but these certificates are trusted instead of the system's.
+pub(crate) fn tls_of(pem: &[u8]) -> Result<ClientConfig, WireError> {
+    let given = Path::new("what was given as `ca.crt`");
+    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|error| failed(given, &error))?;
+    if all.is_empty() {
+        return Err(failed(given, &"there is no certificate in it"));
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in all {
+        roots.add(certificate).map_err(|error| failed(given, &error))?;
+    }
+    config(roots, None)
+}
+
 /// As [`tls`], but a file is trusted instead of the system's certificates: who names an authority
 /// for one server does not want that every other one can play it.
 pub(crate) fn client_tls(

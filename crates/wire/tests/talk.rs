@@ -197,4 +197,14 @@ async fn a_certificate_is_trusted_by_the_given_file_only() {
     std::fs::write(&file, "nothing").unwrap();
     let broken = Client::new(ClientOptions { ca_file: Some(file), ..ClientOptions::default() });
     assert!(matches!(broken.send(&outgoing).await, Err(WireError::Certificates { .. })));
+    // The same without a file.
+    let given = |pem: &str| {
+        Client::new(ClientOptions { ca_pem: pem.as_bytes().to_vec(), ..ClientOptions::default() })
+    };
+    assert_eq!(given(authority.pem()).send(&outgoing).await.unwrap().status, 204);
+    let other = Authority::new("another authority").unwrap();
+    let error = given(other.pem()).send(&outgoing).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let error = given("nothing").send(&outgoing).await.unwrap_err();
+    assert!(matches!(error, WireError::Certificates { .. }), "{error:?}");
 }

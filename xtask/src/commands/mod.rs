@@ -9,6 +9,7 @@ mod down;
 mod image;
 mod peers;
 mod probe;
+mod soak;
 mod test;
 mod tidy;
 mod up;
@@ -22,6 +23,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     up::COMMAND,
     down::COMMAND,
     test::COMMAND,
+    soak::COMMAND,
     cluster::COMMAND,
     image::COMMAND,
     peers::COMMAND,

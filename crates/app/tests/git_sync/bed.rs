@@ -39,7 +39,13 @@ impl Bed {
 
     /// A controller that may act for GitSyncs without a service account.
     pub(crate) fn controller(&self) -> Running {
-        Running::start_with(&self.desk, &["--namespace", "default", "--tenancy", "single"])
+        self.controller_with(&[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn controller_with(&self, options: &[&str]) -> Running {
+        let all = [&["--namespace", "default", "--tenancy", "single"], options].concat();
+        Running::start_with(&self.desk, &all)
     }
 
     /// Pushes ConfigMaps, each with one value; what is not named goes.
@@ -53,12 +59,17 @@ impl Bed {
         self.repository.commit("main", &changes, "values").unwrap()
     }
 
-    /// Applies a GitSync of this name with further lines of its spec.
+    /// Applies a GitSync of this name with further lines of its spec; it looks every second.
     pub(crate) fn sync(&self, name: &str, path: &str, spec: &str) {
+        self.sync_every("1s", name, path, spec);
+    }
+
+    /// The same with another interval.
+    pub(crate) fn sync_every(&self, interval: &str, name: &str, path: &str, spec: &str) {
         let text = format!(
             "apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
              metadata: {{name: {name}, namespace: default}}\nspec:\n  source:\n    \
-             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: 1s\n{spec}",
+             url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: {interval}\n{spec}",
             self.server.url("demo.git"),
         );
         let file = self.desk.file(&format!("{name}.yaml"), &text);
@@ -67,8 +78,13 @@ impl Bed {
 
     /// Waits until a field of the GitSync has a value.
     pub(crate) fn wait(&self, name: &str, field: &str, value: &str) {
+        self.wait_within(TIMEOUT, name, field, value);
+    }
+
+    /// The same for what takes longer than usual; `timeout` is kubectl's.
+    pub(crate) fn wait_within(&self, timeout: &str, name: &str, field: &str, value: &str) {
         let condition = format!("--for=jsonpath={{{field}}}={value}");
-        let line = ["wait", TIMEOUT, &condition, &format!("gitsync/{name}")];
+        let line = ["wait", timeout, &condition, &format!("gitsync/{name}")];
         let output = self.cluster.kubectl().args(line).output().unwrap();
         if !output.status.success() {
             panic!("{field} did not become {value}:\n{}", self.describe(name));

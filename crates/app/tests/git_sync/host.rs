@@ -3,6 +3,7 @@
 use crate::bed::{Bed, config_map};
 use crate::running::{Running, WAIT};
 use std::fmt::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 use testkit::cluster::ControlPlane;
 use testkit::git::{GitServer, Repository};
@@ -87,4 +88,59 @@ fn a_file_is_delivered_a_local_push_is_seen_at_once_and_a_changed_file_is_follow
     let ran = bed.desk.run(&["sync", "suspend", "web", "-n", "default"]);
     assert_eq!(ran.code, Some(2), "{}", ran.show());
     assert!(ran.stderr.contains("from a file"), "{}", ran.show());
+}
+
+#[test]
+fn a_changed_agent_config_is_used_without_a_restart_and_what_cannot_be_used_is_named() {
+    let Some(bed) = bed() else { return };
+    let Some(other) = ControlPlane::start() else { return };
+    let text = config_map("one", "a");
+    let first = bed.repository.push(&[("web/one.yaml", text.as_bytes())], "a").unwrap();
+    let write = |listen: &str, audit: &str, cluster: &ControlPlane| {
+        let (kubeconfig, url) = (cluster.kubeconfig(), bed.repository.path().display());
+        let text = format!(
+            "apiVersion: orlop.dev/v1alpha1\nkind: AgentConfig\nmetadata: {{name: host}}\n\
+             spec: {{listen: '{listen}', auditPath: {audit}, kubeconfig: '{}'}}\n---\n\
+             apiVersion: orlop.dev/v1alpha1\nkind: GitSync\nmetadata: {{name: web}}\n\
+             spec:\n  interval: 1h\n  source: {{url: 'file://{url}', ref: {{branch: main}}, \
+             path: web}}\n",
+            kubeconfig.display()
+        );
+        bed.desk.file("agent.yaml", &text);
+    };
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(bed.desk.dir.path().join(name)).unwrap_or_default();
+        text.lines().count()
+    };
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (one, two) = (free(), free());
+    write(&one, "one.jsonl", &bed.cluster);
+    let mut process = run(&bed);
+    shown(&bed, "web", "healthyRevision", &first);
+    let audited = lines("one.jsonl");
+    assert!(audited > 0);
+
+    // Another address, another audit file, another cluster.
+    write(&two, "two.jsonl", &other);
+    process.line_with("its cluster is another one");
+    process.line_with("the changed AgentConfig is used");
+    let end = Instant::now() + WAIT;
+    let value = ["get", "cm", "one", "--ignore-not-found", "-o", "jsonpath={.data.value}"];
+    while other.kubectl_ok(&value) != "a" {
+        assert!(Instant::now() < end, "it did not come to the other cluster");
+    }
+    process.line_with("an operation ended");
+    assert!(TcpStream::connect(&one).is_err(), "the old address is served still");
+    process.address.clone_from(&two);
+    assert_eq!(process.get("/healthz").0, 200);
+    assert_eq!(bed.get("cm/one", ".data.value"), "a", "what was delivered stays");
+    assert_eq!(lines("one.jsonl"), audited);
+    assert!(lines("two.jsonl") > 0);
+
+    // What cannot be used is named, and what was is kept.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    write(&taken.local_addr().unwrap().to_string(), "no/folder/x.jsonl", &other);
+    assert!(process.line_with("cannot be used").contains("auditPath"));
+    assert!(process.line_with("cannot be used").contains("\"listen\""));
+    assert_eq!(process.get("/healthz").0, 200);
 }

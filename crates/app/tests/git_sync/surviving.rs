@@ -146,8 +146,9 @@ fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a
     let first = bed.repository.push(&files, "many").unwrap();
     let rule = "{group: apps, kind: Deployment, pointers: [/spec/replicas]}";
     bed.sync("web", "app", &format!("  ignore: [{rule}]\n  healthTimeout: 1s\n"));
-    let controller = bed.controller();
-    bed.wait("web", ".status.appliedRevision", &first);
+    // The lease is not what this is about, and a busy machine must not take it away.
+    let controller = bed.controller_with(&["--lease-seconds", "30"]);
+    bed.wait_within("--timeout=600s", "web", ".status.appliedRevision", &first);
     // Nobody measures anything here, which the autoscaler says.
     bed.wait("web", ready_reason(), "Degraded");
     // The delivery as such is told once, too, which may take longer.
@@ -202,6 +203,8 @@ kind: Deployment
 metadata: {name: scaled}
 spec:
   replicas: 1
+  # Nothing runs it, and that it is late would be news after ten minutes.
+  progressDeadlineSeconds: 86400
   selector: {matchLabels: {app: scaled}}
   template:
     metadata: {labels: {app: scaled}}

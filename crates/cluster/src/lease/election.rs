@@ -56,10 +56,13 @@ impl LeaseTimes {
     }
 }
 
-/// Both clocks of this machine at one moment.
+/// The clocks of this machine at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     pub(super) monotonic: Instant,
+    /// Goes on while the machine sleeps, and does not jump.
+    pub(super) since_boot: Duration,
+    /// Only to be written down.
     pub(super) wall: SystemTime,
 }
 
@@ -132,13 +135,25 @@ impl Election {
         }
     }
 
+    /// The Lease was told by a watch, which may be behind what we have read or written.
+    pub(super) fn heard(&mut self, now: Reading, record: &Record) {
+        let number = |record: &Record| record.version.parse::<u64>().ok();
+        let known = self.seen.as_ref().map(|(known, _)| number(known));
+        let newer = match known {
+            None => true,
+            Some(known) => known.zip(number(record)).is_some_and(|(known, new)| known < new),
+        };
+        if newer {
+            self.observe(now, Some(record));
+        }
+    }
+
     /// What may be written now.
     pub(super) fn next(&self, now: Reading) -> Next {
         let Some((record, since)) = &self.seen else {
             return Next::Create(self.spec(now, 0, None));
         };
-        // A holder's own promise counts, and never less than ours.
-        let patience = record.duration.max(self.times.duration);
+        let patience = self.patience(record);
         let ours = record.holder == self.identity;
         let free = record.holder.is_empty();
         let over = now.monotonic.saturating_duration_since(*since) > patience;
@@ -166,12 +181,28 @@ impl Election {
         !self.remaining(now).is_zero()
     }
 
-    /// How long acting is still allowed, by the stricter of both clocks.
+    /// How long acting is still allowed; the sleep of the machine counts, and what happens to the
+    /// wall clock does not.
     pub(super) fn remaining(&self, now: Reading) -> Duration {
         let Some(start) = self.renewed else { return Duration::ZERO };
-        let monotonic = now.monotonic.saturating_duration_since(start.monotonic);
-        let wall = now.wall.duration_since(start.wall).unwrap_or_default();
-        self.times.renew_deadline.saturating_sub(monotonic.max(wall))
+        let awake = now.monotonic.saturating_duration_since(start.monotonic);
+        let all = now.since_boot.saturating_sub(start.since_boot);
+        self.times.renew_deadline.saturating_sub(awake.max(all))
+    }
+
+    /// How long the lease of somebody else holds us up from now on, if it stays as it was seen
+    /// last; none when nothing of the kind is known.
+    pub(super) fn held_up(&self, now: Reading) -> Option<Duration> {
+        let (record, since) = self.seen.as_ref()?;
+        if record.holder.is_empty() || record.holder == self.identity {
+            return None;
+        }
+        Some(self.patience(record).saturating_sub(now.monotonic.saturating_duration_since(*since)))
+    }
+
+    /// A holder's own promise counts, and never less than ours.
+    fn patience(&self, record: &Record) -> Duration {
+        record.duration.max(self.times.duration)
     }
 
     pub(super) fn fence(&self) -> i64 {

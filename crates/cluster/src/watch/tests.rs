@@ -1,6 +1,7 @@
 use super::*;
 use objects::GroupVersionKind;
 use serde_json::json;
+use std::collections::HashMap;
 
 fn pods() -> Resource {
     Resource {

@@ -247,7 +247,8 @@ fn notify() -> Value {
         &json!({"minLength": 3, "maxLength": 1024}),
     );
     let kinds = ["webhook", "github", "gitlab", "gitea"].as_slice();
-    let secret = "The Secret with the token, or the key to sign with, in its key token.";
+    let secret = "The Secret with the token, or the key to sign with, in its key token, and \
+                  the authority of the receiver's certificate, where it has its own, in ca.crt.";
     let told = list("What is told; everything by default.", &choice("An event.", &events));
     let fields = vec![
         ("kind", default(choice("What kind of receiver it is.", kinds), "webhook")),

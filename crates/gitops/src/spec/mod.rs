@@ -19,8 +19,8 @@ mod tests;
 mod valid;
 
 pub use notify::{
-    GITHUB_URL_DEFAULT, GITLAB_URL_DEFAULT, NOTIFY_KEY, NOTIFY_MAX, Notify, NotifyEvent,
-    NotifyKind, REPOSITORY_BYTES_MAX,
+    GITHUB_URL_DEFAULT, GITLAB_URL_DEFAULT, NOTIFY_CA_BYTES_MAX, NOTIFY_CA_KEY, NOTIFY_KEY,
+    NOTIFY_MAX, Notify, NotifyEvent, NotifyKind, REPOSITORY_BYTES_MAX,
 };
 pub use period::Period;
 pub use policy::{

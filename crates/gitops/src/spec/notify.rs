@@ -11,6 +11,10 @@ pub const NOTIFY_MAX: usize = 8;
 pub const REPOSITORY_BYTES_MAX: usize = 1024;
 /// The key of a receiver's Secret: the token of a forge, or the key that a webhook is signed with.
 pub const NOTIFY_KEY: &str = "token";
+/// The key of the certificates, in PEM, that a receiver's own must be of instead of the system's.
+pub const NOTIFY_CA_KEY: &str = "ca.crt";
+/// Bytes of these certificates.
+pub const NOTIFY_CA_BYTES_MAX: usize = 64 * 1024;
 /// The API of GitHub unless told otherwise.
 pub const GITHUB_URL_DEFAULT: &str = "https://api.github.com";
 /// GitLab unless told otherwise.
@@ -74,7 +78,8 @@ pub struct Notify {
     /// The receiver of a webhook, or the base of a forge's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The Secret that holds token or signing key, under [`NOTIFY_KEY`].
+    /// The Secret that holds token or signing key, under [`NOTIFY_KEY`], and, for a receiver that
+    /// the system does not trust, its authority under [`NOTIFY_CA_KEY`].
     pub secret_ref: LocalRef,
     /// The repository at the forge, `owner/name`; that of `source.url` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

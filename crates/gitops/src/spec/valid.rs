@@ -372,7 +372,7 @@ fn reference(spec: &Spec) -> Result<Reference, SpecProblem> {
             }
             "must be a full commit id: 40 or 64 hexadecimal digits".to_owned()
         }
-        Reference::Semver(range) => match crate::semver::Range::parse(&range) {
+        Reference::Semver(range) => match model::VersionRange::parse(&range) {
             Ok(_) => return Ok(Reference::Semver(range)),
             Err(error) => format!("is no range of versions: {error}"),
         },

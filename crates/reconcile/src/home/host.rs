@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of a file that stands for a key of a Secret; a Secret holds no more.
@@ -38,7 +38,8 @@ const MANAGER: &str = "orlop-status";
 
 /// A file of GitSyncs.
 pub struct HostHome {
-    agent: AgentSpec,
+    /// As the file says it now.
+    agent: RwLock<Arc<AgentSpec>>,
     /// What relative paths start from: the folder of the file.
     base: PathBuf,
     connect: ConnectOptions,
@@ -56,7 +57,19 @@ impl HostHome {
         connect: ConnectOptions,
         stop: CancellationToken,
     ) -> Self {
+        let agent = RwLock::new(Arc::new(agent));
         Self { agent, base, connect, clients: Mutex::default(), stop }
+    }
+
+    fn agent(&self) -> Arc<AgentSpec> {
+        self.agent.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The file says something else now. Connections are made anew: a kubeconfig of the same name
+    /// may be another one.
+    pub(crate) fn change(&self, agent: AgentSpec) {
+        *self.agent.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(agent);
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A connection to the cluster of a GitSync, as the kubeconfig's user or as somebody else.
@@ -65,7 +78,8 @@ impl HostHome {
         key: &SyncKey,
         account: Option<&str>,
     ) -> Result<Client, ReconcileError> {
-        let (kubeconfig, context) = self.agent.connection(key);
+        let agent = self.agent();
+        let (kubeconfig, context) = agent.connection(key);
         let who = account.map(|account| user_of(&key.namespace, account));
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let user = who.as_ref().map(|who| who.user.as_str());
@@ -104,7 +118,8 @@ impl HostHome {
 
     /// What stands in files; none when there is no folder of that name.
     fn files(&self, sync: &SyncKey, name: &str) -> Result<Option<Material>, ReconcileError> {
-        let Some(path) = &self.agent.secrets_path else { return Ok(None) };
+        let agent = self.agent();
+        let Some(path) = &agent.secrets_path else { return Ok(None) };
         let folder = self.base.join(path).join(&sync.namespace).join(name);
         read_files(&folder).map_err(|source| ReconcileError::Material {
             kind: MaterialKind::Secret.name(),
@@ -246,7 +261,8 @@ impl Home for HostHome {
     }
 
     fn cluster_name(&self, sync: &SyncKey) -> String {
-        let (_, context) = self.agent.connection(sync);
+        let agent = self.agent();
+        let (_, context) = agent.connection(sync);
         context.or(self.connect.context.as_deref()).unwrap_or_default().to_owned()
     }
 

@@ -1,13 +1,16 @@
 //! The actions on the cluster: apply a revision, look for drift, heal it.
 
-use super::tell::{chain, rounded};
-use super::{AttemptState, Loaded, Syncer, calls};
+use super::tell::rounded;
+use super::{AttemptState, Loaded, Syncer, TROUBLE_PAUSE, calls};
+use crate::engine::lock;
 use crate::numbers::Phase;
 use delivery::{DriftKind, Event, Live, OutcomeResult, Progress, Report};
 use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
-use model::{Explain, Retry};
+use model::{Explain, Retry, chain};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use sync::{Action, Plan, Problem};
 use tokio::time::Instant;
@@ -30,6 +33,11 @@ impl End {
         Self { outcome: Outcome::Refused, reason, message, counts, retry_after: None }
     }
 
+    /// It was not written down that the operation begins: nothing was done.
+    fn unwritten() -> Self {
+        Self::refused(reason::PROGRESSING, "its beginning could not be written down".to_owned())
+    }
+
     fn failed(error: &dyn Explain) -> Self {
         let retry_after = match error.retry() {
             Retry::After(pause) => Some(pause),
@@ -42,6 +50,28 @@ impl End {
             counts: Counts::default(),
             retry_after,
         }
+    }
+}
+
+/// Whether it is written down that an operation begins; a thread waits for that.
+struct Begun(Mutex<Receiver<bool>>);
+
+impl Begun {
+    fn later() -> (Sender<bool>, Self) {
+        let (written, begun) = channel();
+        (written, Self(Mutex::new(begun)))
+    }
+
+    fn already() -> Self {
+        let (written, begun) = Self::later();
+        // It is there to be taken.
+        let _ = written.send(true);
+        begun
+    }
+
+    /// False when it could not be written, or nobody is there any more who would write it.
+    fn is_written(&self) -> bool {
+        lock(&self.0).recv().unwrap_or(false)
     }
 }
 
@@ -76,17 +106,22 @@ impl Syncer {
             state.attempt.revision != loaded.commit.id
                 || state.attempt.outcome != Outcome::Succeeded
         });
-        let pause = match is_new {
-            true => self.begin(valid, operation.clone()).await,
-            false => self.write_status().await,
+        let began = Instant::now();
+        let (pause, end) = match is_new {
+            true => self.begin_and_deliver(valid, &loaded, &mut operation).await,
+            false => match self.write_status().await {
+                Some(pause) => (Some(pause), End::unwritten()),
+                None => {
+                    let begun = Begun::already();
+                    (None, Box::pin(self.deliver(valid, &loaded, &mut operation, begun)).await)
+                }
+            },
         };
         if pause.is_some() {
             self.loaded = Some(loaded);
             return pause;
         }
         self.manual = None;
-        let began = Instant::now();
-        let end = Box::pin(self.deliver(valid, &loaded, &mut operation)).await;
         let took = began.elapsed();
         operation.timings.apply = Some(Period(rounded(took)));
         self.shared.numbers.took(Phase::Apply, took);
@@ -137,7 +172,43 @@ impl Syncer {
         self.finish(valid, operation);
     }
 
-    async fn deliver(&mut self, valid: &Valid, loaded: &Loaded, operation: &mut Operation) -> End {
+    /// Writes down that an operation begins and, meanwhile, finds out what it has to do. Nothing
+    /// is done before that is written, so that a crash is seen. Gives a pause when it was not.
+    async fn begin_and_deliver(
+        &mut self,
+        valid: &Valid,
+        loaded: &Loaded,
+        operation: &mut Operation,
+    ) -> (Option<Duration>, End) {
+        self.status.record(operation.clone());
+        if !self.shared.home.may_act() || self.mailbox.ends() {
+            return (Some(TROUBLE_PAUSE), End::unwritten());
+        }
+        let started = self.started(valid, operation);
+        let (turned, status) = (self.turned(), self.status.clone());
+        let (shared, sync) = (self.shared.clone(), self.sync.clone());
+        let (written, begun) = Begun::later();
+        let write = async {
+            let result = shared.home.write_status(&sync, &status).await;
+            if result.is_ok() {
+                shared.options.audit.event(&started);
+            }
+            // Who waits for it may have found a reason to do nothing.
+            let _ = written.send(result.is_ok());
+            result
+        };
+        let deliver = Box::pin(self.deliver(valid, loaded, operation, begun));
+        let (result, end) = tokio::join!(write, deliver);
+        (self.wrote_status(result, status, turned).await, end)
+    }
+
+    async fn deliver(
+        &mut self,
+        valid: &Valid,
+        loaded: &Loaded,
+        operation: &mut Operation,
+        begun: Begun,
+    ) -> End {
         if let Some(refusal) = self.verify(valid, loaded, operation).await {
             return End::refused(reason::VERIFICATION_FAILED, refusal);
         }
@@ -158,7 +229,9 @@ impl Syncer {
         // From here on the memory is aimed at this tree; a refusal aims it back.
         self.looking = false;
         let progress = Log { sync: self.key.to_string() };
-        let report = calls::apply(&live, &tree, &options, refusal, progress, &cancel).await;
+        let refuse =
+            move |plan: &Plan| refusal(plan).or_else(|| (!begun.is_written()).then(End::unwritten));
+        let report = calls::apply(&live, &tree, &options, refuse, progress, &cancel).await;
         match report {
             Ok(Err(refusal)) => refusal,
             Ok(Ok(report)) => {

@@ -1,11 +1,11 @@
 //! The end of a GitSync: its objects are pruned or released, then it is let go.
 
-use super::tell::chain;
 use super::{Syncer, TROUBLE_PAUSE, calls};
 use crate::engine::lock;
 use delivery::{DeletePolicy, DeliveryError};
 use gitops::audit::EventType;
 use gitops::spec::{FINALIZER, GitSync, OnDelete, Operation, Outcome, Trigger, Valid, reason};
+use model::chain;
 use std::time::Duration;
 
 /// Between two looks at a GitSync whose objects do not go.

@@ -37,7 +37,10 @@ impl Syncer {
         Facts {
             seed: hasher.finish(),
             source,
-            push: self.push.map(|at| Push { age: at.elapsed(), revision: None }),
+            push: self
+                .push
+                .as_ref()
+                .map(|(at, revision)| Push { age: at.elapsed(), revision: revision.clone() }),
             manual: self.manual.map(|at| at.elapsed()),
             attempt,
             dependencies: self.dependencies(valid),

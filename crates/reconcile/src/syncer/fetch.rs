@@ -1,13 +1,12 @@
 //! The actions on the source: ask it for news, and bring a revision here with its tree.
 
 use super::deliver::with_hint;
-use super::tell::chain;
 use super::{Loaded, Syncer};
 use crate::numbers::Phase;
 use delivery::LoadOptions;
 use gitops::decide::Failure;
 use gitops::spec::{Valid, reason};
-use model::{Explain, Retry};
+use model::{Explain, Retry, chain};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,7 +39,7 @@ impl Syncer {
         self.source.asked = Some(Instant::now());
         self.source.generation = self.sync.metadata.generation;
         // Pushes that came while this look was under way may be newer than what it found.
-        if self.push.is_some_and(|at| at <= began) {
+        if self.push.as_ref().is_some_and(|(at, _)| *at <= began) {
             self.push = None;
         }
         match found {

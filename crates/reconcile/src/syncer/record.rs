@@ -7,12 +7,12 @@
 //! the deployments out. What cannot be written now is written later, and stops no delivery.
 
 use super::Syncer;
-use super::tell::chain;
 use crate::ReconcileError;
 use crate::names::delivery_name;
 use cluster::{ApplyOptions, Client, Resource};
 use gitops::history::{History, Record};
 use gitops::spec::{API_VERSION, KIND, Status, SyncKey, Trigger, Valid};
+use model::chain;
 use objects::{GroupVersionKind, Object};
 use serde_json::{Value, json};
 use std::sync::Arc;

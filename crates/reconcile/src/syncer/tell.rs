@@ -82,7 +82,7 @@ impl Syncer {
         if self.written.as_ref() == Some(&self.status) {
             return None;
         }
-        if !self.shared.home.may_act() {
+        if !self.shared.home.may_act() || self.mailbox.ends() {
             return Some(TROUBLE_PAUSE);
         }
         let (turned, status) = (self.turned(), self.status.clone());
@@ -96,7 +96,7 @@ impl Syncer {
         valid: &Valid,
         decision: &Decision,
     ) -> Option<Duration> {
-        if self.written.as_ref() == Some(&self.status) {
+        if self.written.as_ref() == Some(&self.status) || self.mailbox.ends() {
             return self.act(valid, decision).await;
         }
         let (turned, status) = (self.turned(), self.status.clone());
@@ -106,7 +106,7 @@ impl Syncer {
         self.wrote_status(result, status, turned).await.or(pause)
     }
 
-    async fn wrote_status(
+    pub(super) async fn wrote_status(
         &mut self,
         result: Result<(), ReconcileError>,
         status: Status,
@@ -155,7 +155,7 @@ impl Syncer {
     }
 
     /// News when `Ready` is another than it was.
-    fn turned(&self) -> Option<News> {
+    pub(super) fn turned(&self) -> Option<News> {
         let ready = |status: &Status| {
             let ready = status.condition(condition::READY)?;
             Some((ready.status, ready.reason.clone(), ready.message.clone()))
@@ -177,17 +177,6 @@ impl Syncer {
         Some(News { r#type, reason: why, action: "Reconcile".to_owned(), note })
     }
 
-    /// An operation begins: written down before anything is done, so that a crash is seen.
-    /// Gives the pause when it was not written.
-    pub(super) async fn begin(&mut self, valid: &Valid, operation: Operation) -> Option<Duration> {
-        self.status.record(operation.clone());
-        let pause = self.write_status().await;
-        if pause.is_none() {
-            self.audit(valid, EventType::SyncStarted, &operation);
-        }
-        pause
-    }
-
     /// An operation ended.
     pub(super) fn finish(&mut self, valid: &Valid, operation: Operation) {
         let outcome = outcome_name(operation.outcome);
@@ -206,8 +195,17 @@ impl Syncer {
         self.status.record(operation);
     }
 
+    /// The line of the audit log about the beginning of an operation.
+    pub(super) fn started(&self, valid: &Valid, operation: &Operation) -> AuditEvent {
+        self.about(valid, EventType::SyncStarted, operation)
+    }
+
     /// One line of the audit log about the GitSync as a whole.
     pub(super) fn audit(&self, valid: &Valid, r#type: EventType, operation: &Operation) {
+        self.shared.options.audit.event(&self.about(valid, r#type, operation));
+    }
+
+    fn about(&self, valid: &Valid, r#type: EventType, operation: &Operation) -> AuditEvent {
         let mut event = self.event(valid, r#type, "sync", operation);
         event.outcome = operation.outcome;
         gitops::spec::KIND.clone_into(&mut event.resource_kind);
@@ -215,7 +213,7 @@ impl Syncer {
         event.name.clone_from(&self.key.name);
         event.resource_uid = self.sync.metadata.uid.clone().unwrap_or_default();
         event.message.clone_from(&operation.message);
-        self.shared.options.audit.event(&event);
+        event
     }
 
     /// One line of the audit log about one object.
@@ -274,19 +272,4 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
 /// To milliseconds, as a status shows it.
 pub(super) fn rounded(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

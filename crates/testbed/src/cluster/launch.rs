@@ -131,14 +131,17 @@ impl<'a> Launcher<'a> {
 
     /// Ends a component with SIGKILL and waits until it is gone.
     pub(crate) fn kill(&self, place: Place, program: &Program) -> Result<(), TestbedError> {
+        let mut dying = Vec::new();
         let gone = crate::wait::until(super::KILL_LIMIT, || {
             let pids = self.pids(place, program);
-            for pid in &pids {
+            dying.extend(pids.iter().filter_map(|pid| {
                 process::kill_if(*pid, |pid| {
                     process::has_variable(pid, COMPONENT_MARK, program.component)
-                });
-            }
-            Ok::<_, TestbedError>(pids.is_empty().then_some(()))
+                })
+            }));
+            // Until the last of its threads is gone its port is taken.
+            let ended = pids.is_empty() && dying.iter().all(process::Dying::has_ended);
+            Ok::<_, TestbedError>(ended.then_some(()))
         })?;
         gone.ok_or_else(|| TestbedError::Left {
             what: format!("the process {}", program.component),

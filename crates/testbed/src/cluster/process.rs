@@ -4,7 +4,9 @@
 //! their own name. A signal goes through a pidfd that is opened before the check, so that it
 //! never reaches a process that got the number later.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -67,14 +69,28 @@ pub(crate) fn resident_bytes(pid: i32) -> Option<u64> {
     Some(pages * PAGE_BYTES)
 }
 
-/// Sends SIGKILL to `pid` if `still` holds for it.
-pub(crate) fn kill_if(pid: i32, still: impl FnOnce(i32) -> bool) {
-    let Some(number) = Pid::from_raw(pid) else { return };
-    let Ok(handle) = pidfd_open(number, PidfdFlags::empty()) else { return };
-    if still(pid) {
-        // It may have ended by itself meanwhile, which is as good.
-        let _ = pidfd_send_signal(handle, Signal::KILL);
+/// A process that was sent SIGKILL. It is there for a while, also when `/proc` shows nothing of its
+/// program any more: its sockets are closed when the last of its threads is gone.
+pub(crate) struct Dying(OwnedFd);
+
+impl Dying {
+    /// Whether nothing is left of it.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
+}
+
+/// Sends SIGKILL to `pid` if `still` holds for it.
+pub(crate) fn kill_if(pid: i32, still: impl FnOnce(i32) -> bool) -> Option<Dying> {
+    let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+    if !still(pid) {
+        return None;
+    }
+    // It may have ended by itself meanwhile, which is as good.
+    let _ = pidfd_send_signal(&handle, Signal::KILL);
+    Some(Dying(handle))
 }
 
 /// The fields of `/proc/PID/stat` behind the program's name: state, parent, ...
@@ -104,9 +120,17 @@ mod tests {
     fn only_a_process_that_still_matches_is_killed() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        kill_if(pid, |_| false);
+        assert!(kill_if(pid, |_| false).is_none());
         assert!(child.try_wait().unwrap().is_none());
-        kill_if(pid, is_alive);
+        let dying = kill_if(pid, is_alive).unwrap();
         assert!(!child.wait().unwrap().success());
+        assert!(dying.has_ended());
+    }
+
+    #[test]
+    fn a_process_that_was_not_killed_has_not_ended() {
+        let own = Pid::from_raw(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let handle = pidfd_open(own, PidfdFlags::empty()).unwrap();
+        assert!(!Dying(handle).has_ended());
     }
 }

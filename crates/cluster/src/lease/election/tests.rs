@@ -45,7 +45,8 @@ impl Candidate {
     }
 
     fn now(&self) -> Reading {
-        Reading { monotonic: self.clock.monotonic(), wall: self.clock.now() }
+        let (monotonic, since_boot) = (self.clock.monotonic(), self.clock.since_boot());
+        Reading { monotonic, since_boot, wall: self.clock.now() }
     }
 
     fn look(&mut self, store: &Store) {
@@ -137,9 +138,49 @@ fn a_machine_that_slept_does_not_act_when_it_wakes() {
     let (mut store, mut a, _) = pair(0);
     a.look(&store);
     a.arrive(&mut store, true);
-    // Only the wall clock saw the sleep.
-    a.clock.jump(Duration::from_secs(60), false);
+    // The monotonic clock stood still.
+    a.clock.sleep(Duration::from_secs(60));
     assert!(!a.leads());
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_neither_ends_nor_prolongs_a_leadership() {
+    for back in [false, true] {
+        let (mut store, mut a, mut b) = pair(0);
+        a.look(&store);
+        a.arrive(&mut store, true);
+        a.clock.jump(Duration::from_secs(5 * 3600), back);
+        assert!(a.leads());
+        b.look(&store);
+        b.clock.jump(Duration::from_secs(5 * 3600), !back);
+        b.look(&store);
+        assert_eq!(b.sent.take().unwrap().1, Next::Stand);
+        pass([&a, &b], 11);
+        assert!(!a.leads(), "nobody renewed it");
+    }
+}
+
+#[test]
+fn what_a_watch_tells_late_is_not_taken_for_news() {
+    let (mut store, mut a, mut b) = pair(0);
+    a.look(&store);
+    a.arrive(&mut store, true);
+    let old = store.record.clone().unwrap();
+    let began = b.now();
+    b.election.heard(began, &old);
+    assert_eq!(b.election.held_up(began), Some(LeaseTimes::default().duration));
+    a.look(&store);
+    a.arrive(&mut store, true);
+    pass([&a, &b], 3);
+    let renewed = store.record.clone().unwrap();
+    b.election.heard(b.now(), &renewed);
+    assert_eq!(b.election.held_up(b.now()), Some(LeaseTimes::default().duration));
+    pass([&a, &b], 3);
+    // Neither the same again nor an older one makes it younger.
+    b.election.heard(b.now(), &renewed);
+    b.election.heard(b.now(), &old);
+    let left = LeaseTimes::default().duration - Duration::from_secs(3);
+    assert_eq!(b.election.held_up(b.now()), Some(left));
 }
 
 #[test]
