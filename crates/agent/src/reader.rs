@@ -33,6 +33,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) const LINGER: Duration = Duration::from_millis(50);
 /// The pause after having read everything: events that come meanwhile are taken together.
 pub(crate) const PACE: Duration = Duration::from_millis(10);
+/// When everything was read, nothing is for so long.
+const REST: Duration = Duration::from_millis(40);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.
@@ -70,6 +72,7 @@ impl Reader {
     /// Reads until it is told to stop, then delivers what it has within the time for that.
     pub(crate) fn run(&mut self) -> Ended {
         let mut worked = false;
+        let mut rested = Instant::now();
         let mut next_tick = Instant::now();
         let mut next_publish = Instant::now();
         loop {
@@ -92,7 +95,8 @@ impl Reader {
                 next_tick = now + TICK;
                 continue;
             }
-            if self.core.resume_rest() || self.core.resume_waiting(now, false) || self.read(now) {
+            let resumed = self.core.resume_rest() || self.core.resume_waiting(now, false);
+            if resumed || (now >= rested && self.read(now)) {
                 worked = true;
                 continue;
             }
@@ -101,8 +105,13 @@ impl Reader {
                 continue;
             }
             if std::mem::take(&mut worked) {
-                // Many small writes are taken in one go instead of one wake-up each.
+                rested = now + REST;
+            }
+            if now < rested {
+                // Many small writes are taken in one go instead of one wake-up and two calls for
+                // each file; what appears meanwhile is opened before it can vanish.
                 self.tailer.pause(PACE);
+                self.tailer.tend(Instant::now());
                 continue;
             }
             let pause = self.pause(now, next_tick);
