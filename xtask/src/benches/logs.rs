@@ -6,10 +6,9 @@
 //! last record arrived; peak memory is the kernel's high-water mark.
 //!
 //! Workloads have the numbers of the plan: B1 raw lines to a file, B2 JSON with three fields to a
-//! file, B3 container lines with JSON to OTLP/HTTP, B4 the same with zstd,
-//! B5 the same sampled to 10 %, B6 10,000 lines a second over 50 files, B7 10,000 idle files, B8
-//! rotation and kills, B9 a sink that is down for a while, B10 redaction of three patterns; and what
-//! is dear to read.
+//! file, B3 container lines with JSON to OTLP/HTTP, B4 the same with zstd, B5 the same sampled to
+//! 10 %, B6 10,000 lines a second over 50 files, B7 10,000 idle files, B8 rotation and kills, B9 a
+//! sink that is down for a while, B10 redaction of three patterns; and what is dear to read.
 
 mod input;
 mod runs;
