@@ -34,7 +34,7 @@ pub(crate) const LINGER: Duration = Duration::from_millis(50);
 /// The pause after having read everything: events that come meanwhile are taken together.
 pub(crate) const PACE: Duration = Duration::from_millis(10);
 /// When everything was read, nothing is for so long.
-const REST: Duration = Duration::from_millis(40);
+const REST: Duration = Duration::from_millis(90);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.
