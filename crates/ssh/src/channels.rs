@@ -2,8 +2,8 @@
 //!
 //! Input: what their owner wants, and the server's messages. Output: our messages, and what came
 //! of stdout, of stderr and of the command's end. The server opens nothing here: no forwarding, no
-//! agent. Limits: [`CHANNELS_MAX`]; stdout up to the window that the channel was opened with; stderr
-//! up to [`STDERR_BYTES_MAX`], and the rest is dropped.
+//! agent. Limits: [`CHANNELS_MAX`]; stdout up to the window that the channel was opened with;
+//! stderr up to [`STDERR_BYTES_MAX`], and the rest is dropped.
 
 mod messages;
 

@@ -1,12 +1,12 @@
 //! An SSH client as a state machine: bytes in, bytes out. Pure.
 //!
-//! A [`Client`] is fed with what comes from a server and says what is to be sent. It exchanges keys,
-//! believes only a host whose key is in its [`KnownHosts`], logs in with the keys it is given and
-//! runs commands in channels. Sockets, time and files are its owner's, and so is the source of random
-//! numbers.
+//! A [`Client`] is fed with what comes from a server and says what is to be sent. It exchanges
+//! keys, believes only a host whose key is in its [`KnownHosts`], logs in with the keys it is given
+//! and runs commands in channels. Sockets, time and files are its owner's, and so is the source of
+//! random numbers.
 //!
-//! All cryptography is `ring`'s. Limits are in [`limits`](self) constants such as
-//! [`PACKET_BYTES_MAX`]; errors are [`SshError`] and [`KeyError`].
+//! All cryptography is `ring`'s. Limits are constants such as [`PACKET_BYTES_MAX`]; errors are
+//! [`SshError`] and [`KeyError`].
 
 pub mod agent;
 mod auth;

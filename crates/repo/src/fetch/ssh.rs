@@ -114,7 +114,7 @@ impl Failed {
         let url = spec.url.to_string();
         match self {
             Self::Told(error) => error,
-            Self::Broken(Broken::Ssh(error)) => told(url, error),
+            Self::Broken(Broken::Ssh(error)) => told(url, &error),
             Self::Broken(broken) => RepoError::Connect { url, source: Cause::of(&broken) },
             Self::Refused(why) => {
                 let source = Cause::new(format!("the server opens no session ({why})"));
@@ -129,14 +129,14 @@ impl Failed {
     }
 }
 
-fn told(url: String, error: SshError) -> RepoError {
-    let source = Cause::of(&error);
+fn told(url: String, error: &SshError) -> RepoError {
+    let source = Cause::of(error);
     match error {
         SshError::UnknownHostKey { .. } => RepoError::HostKey { url, changed: false, source },
         SshError::ChangedHostKey { .. } => RepoError::HostKey { url, changed: true, source },
         SshError::RevokedHostKey { .. } => RepoError::HostKeyRevoked { url, source },
         SshError::Authenticate { offered, .. } => {
-            RepoError::Authenticate { url, sent: offered > 0, source }
+            RepoError::Authenticate { url, sent: *offered > 0, source }
         }
         SshError::Disconnected { .. } => RepoError::Ssh { url, source, passing: true },
         _ => RepoError::Ssh { url, source, passing: false },

@@ -75,7 +75,7 @@ impl Driver {
         self.flush();
         let count = self.socket.read(&mut self.buffer).unwrap_or_default();
         assert!(count > 0, "the server closed the connection");
-        let result = self.client.receive(&self.buffer[..count]);
+        let result = self.client.receive(self.buffer.get(..count).unwrap());
         self.flush();
         result
     }
@@ -96,7 +96,7 @@ impl Driver {
         let mut ran = Ran { stdout: Vec::new(), stderr: Vec::new(), exit: None, most: 0 };
         loop {
             let written = self.client.write(id, input).unwrap();
-            input = &input[written..];
+            input = input.get(written..).unwrap();
             if input.is_empty() {
                 self.client.end_input(id).unwrap();
             }
