@@ -384,6 +384,35 @@ fn r29_redaction_covers_body_fields_and_nested_values_and_leaves_no_copy() {
 }
 
 #[test]
+fn r29_long_numbers_that_are_no_secret_change_nothing_and_those_that_are_do() {
+    let rules = || Redaction::builtin(["email", "credit-card", "ipv4"]).unwrap();
+    let with = |parsers: &[&str], line: &str| {
+        let parsers = parsers.iter().map(|name| (*name).to_owned()).collect();
+        let pattern = Some(r"^x(?P<pan>\d{16})\d$".to_owned());
+        let redaction = Some(rules());
+        read(Settings { parsers, pattern, redaction, ..Settings::default() }, line)
+    };
+    let clean = r#"{"t":1764100000000000,"trace":"17641000000000001","v":"1.2.3.x"}"#;
+    let out = with(&["json"], clean);
+    assert_eq!(out.body(&out.records()[0]), clean);
+    assert!(!out.records()[0].flags.has(Flags::REDACTED));
+    let pan = |out: &Records| {
+        let record = &out.records()[0];
+        assert!(record.flags.has(Flags::REDACTED));
+        out.field(record, "pan").unwrap()
+    };
+    for line in [r#"{"pan":4111111111111111}"#, r#"{"pan":"4111111111111111"}"#] {
+        let out = with(&["json"], line);
+        let Value::Str(span) = pan(&out) else { panic!("still a number: {line}") };
+        assert_eq!(out.text(span), "[credit-card]");
+    }
+    // A group may cut a number so that only the part is one.
+    let out = with(&["regex"], "x41111111111111112");
+    let Value::Str(span) = pan(&out) else { panic!("no text") };
+    assert_eq!(out.text(span), "[credit-card]");
+}
+
+#[test]
 fn r29_a_secret_that_was_cut_in_two_entries_is_found() {
     let plan = Plan::new(Settings {
         framing: crate::Framing::Cri,

@@ -1,10 +1,13 @@
 //! A record with something to hide is written anew, without it.
 
 use super::survey::Survey;
-use super::{Redaction, Replacement};
+use super::{Active, Redaction, Replacement};
 use crate::json::scan::Index;
 use crate::json::walk;
 use crate::record::{Field, Record, Records, Span, Value, narrow};
+
+/// The least number with the digits of a card.
+const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
 
 /// A record's new texts.
 #[derive(Default)]
@@ -20,7 +23,45 @@ impl Redaction {
     pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
         let line = block.text(record.line);
         let suspicious = self.suspects(line) || self.suspects_decoded(line, block, record);
-        suspicious && self.rewrite(block, record)
+        suspicious && self.may_find(line, block, record) && self.rewrite(block, record)
+    }
+
+    /// Whether a suspicion is worth to write the record anew. Long numbers are suspicious and
+    /// common: a look at each text finds out that there is nothing, and copies none of them.
+    fn may_find(&self, line: &str, block: &Records, record: &Record) -> bool {
+        let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
+        if has_patterns || memchr::memchr(b'\\', line.as_bytes()).is_some() {
+            return true;
+        }
+        let finds = |span: Span| self.finds(block.text(span));
+        self.finds(line)
+            || (record.body != record.line && finds(record.body))
+            || finds(record.severity_text)
+            || block.unfinished_fields().iter().any(|field| {
+                finds(field.key)
+                    || match field.value {
+                        Value::Str(span) | Value::Json(span) => finds(span),
+                        Value::Int(number) => self.finds_number(number.unsigned_abs()),
+                        Value::UInt(number) => self.finds_number(number),
+                        Value::Double(_) | Value::Bool(_) | Value::Null => false,
+                    }
+            })
+    }
+
+    fn finds(&self, text: &str) -> bool {
+        let survey = Survey::of(text.as_bytes());
+        self.rules.iter().any(|rule| {
+            let mut found = false;
+            if rule.suspects(&survey, text) {
+                rule.find(text, &mut |start, end| found |= start < end);
+            }
+            found
+        })
+    }
+
+    /// A number is of interest to no rule of ours unless it is as long as that of a card.
+    fn finds_number(&self, number: u64) -> bool {
+        number >= CARD_NUMBER_MIN && self.finds(&number.to_string())
     }
 
     #[inline]
