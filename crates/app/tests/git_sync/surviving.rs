@@ -93,7 +93,8 @@ fn gitops_15_a_file_beyond_the_limit_is_refused_in_memory_that_does_not_grow_wit
     bed.wait("web", ".status.healthyRevision", &good);
     let size = if soak().is_some() { LONG_MEBIBYTES } else { SHORT_MEBIBYTES };
     push_zeros(&bed, size);
-    bed.wait("web", ready_reason(), "FetchFailed");
+    // The server has to read all of it.
+    bed.wait_within("--timeout=600s", "web", ready_reason(), "FetchFailed");
     let shown = bed.describe("web");
     assert!(shown.contains("cannot receive the objects") && shown.contains("too large"), "{shown}");
     let status = format!("/proc/{}/status", controller.child.id());
