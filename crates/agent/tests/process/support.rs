@@ -239,10 +239,14 @@ impl Sink {
         self.0.requests()
     }
 
-    /// Waits until so many different bodies were taken.
+    /// Waits until so many different bodies were taken, as long as more of them come.
     pub(crate) fn until(&self, number: usize) {
-        let well = self.0.until_bodies(number, WAIT);
-        assert!(well, "{} of {number} came", self.bodies().len());
+        let mut before = 0;
+        while !self.0.until_bodies(number, WAIT) {
+            let now = self.bodies().len();
+            assert!(now > before, "{now} of {number} came");
+            before = now;
+        }
     }
 
     pub(crate) fn until_requests(&self, number: usize) {
