@@ -95,10 +95,16 @@ impl Reader {
                 next_tick = now + TICK;
                 continue;
             }
-            let resumed = self.core.resume_rest() || self.core.resume_waiting(now, false);
-            if resumed || (now >= rested && self.read(now)) {
+            if self.core.resume_rest() || self.core.resume_waiting(now, false) {
                 worked = true;
                 continue;
+            }
+            if now >= rested {
+                if self.read(now) {
+                    worked = true;
+                    continue;
+                }
+                self.core.caught_up(wall_ns());
             }
             self.core.flush_when_due(now);
             if self.core.is_stuck() {

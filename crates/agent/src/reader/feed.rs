@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(super) waiting: Waiting,
     /// Bytes of our own records so far.
     pub(super) own_offset: u64,
+    /// When everything was read, nanoseconds since 1970.
+    caught_up: u64,
 }
 
 /// What is left of a chunk when the ring is full.
@@ -112,6 +114,7 @@ impl Core {
             say: parts.say,
             waiting: Waiting::default(),
             own_offset: 0,
+            caught_up: 0,
         }
     }
 
@@ -463,8 +466,15 @@ impl Core {
         self.numbers.rescued.add(self.rescued as u64);
     }
 
-    /// Emits what waited too long.
+    /// Everything that could be read was read.
+    pub(crate) fn caught_up(&mut self, now: u64) {
+        self.caught_up = now;
+    }
+
+    /// Emits what waited too long. Only what we have caught up with can: the end of a line that
+    /// seems to be missing may be among what is not read yet.
     pub(crate) fn tick(&mut self, now: u64) {
+        let now = now.min(self.caught_up);
         self.tap.tidy(Instant::now());
         let open = std::mem::take(&mut self.open);
         for slot in &open {

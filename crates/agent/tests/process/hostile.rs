@@ -104,3 +104,28 @@ fn r8_a_file_that_is_deleted_while_the_agent_is_dead_harms_no_other_and_its_name
     assert_eq!(bodies[&line(0)], 2, "the first line of the new file is its own");
     assert!((2_010..4_000).all(|number| bodies[&line(number)] == 1));
 }
+
+#[test]
+fn r14_a_line_whose_end_is_there_and_not_read_yet_is_never_cut() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    // Chunks of a file end within lines, and its next turn comes after one of each other file.
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         partial_timeout: 50ms}}]\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{records: 100, wait: 5ms}}}}]\n",
+        sink.address()
+    ));
+    let (files, each) = (6, 12_000);
+    for file in 0..files {
+        desk.append(&format!("logs/{file}.log"), &lines(file * each, (file + 1) * each));
+    }
+    let agent = desk.start();
+    sink.until(files * each);
+    // A line whose end is really missing is told after a while.
+    let half = "half of a line";
+    desk.append("logs/0.log", half);
+    sink.until(files * each + 1);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(files * each + 1);
+    assert!(sink.bodies().contains_key(half));
+}
