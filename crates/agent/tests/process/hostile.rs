@@ -115,7 +115,7 @@ fn r14_a_line_whose_end_is_there_and_not_read_yet_is_never_cut() {
          sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{records: 100, wait: 5ms}}}}]\n",
         sink.address()
     ));
-    let (files, each) = (6, 12_000);
+    let (files, each) = (30, 6_000);
     for file in 0..files {
         desk.append(&format!("logs/{file}.log"), &lines(file * each, (file + 1) * each));
     }
