@@ -33,8 +33,6 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) const LINGER: Duration = Duration::from_millis(50);
 /// The pause after having read everything: events that come meanwhile are taken together.
 pub(crate) const PACE: Duration = Duration::from_millis(10);
-/// When everything was read, nothing is for so long.
-const REST: Duration = Duration::from_millis(90);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.
@@ -72,7 +70,6 @@ impl Reader {
     /// Reads until it is told to stop, then delivers what it has within the time for that.
     pub(crate) fn run(&mut self) -> Ended {
         let mut worked = false;
-        let mut rested = Instant::now();
         let mut next_tick = Instant::now();
         let mut next_publish = Instant::now();
         loop {
@@ -99,25 +96,18 @@ impl Reader {
                 worked = true;
                 continue;
             }
-            if now >= rested {
-                if self.read(now) {
-                    worked = true;
-                    continue;
-                }
-                self.core.caught_up(wall_ns());
+            if self.read(now) {
+                worked = true;
+                continue;
             }
+            self.core.caught_up(wall_ns());
             self.core.flush_when_due(now);
             if self.core.is_stuck() {
                 continue;
             }
             if std::mem::take(&mut worked) {
-                rested = now + REST;
-            }
-            if now < rested {
-                // Many small writes are taken in one go instead of one wake-up and two calls for
-                // each file; what appears meanwhile is opened before it can vanish.
+                // Many small writes are taken in one go instead of one wake-up each.
                 self.tailer.pause(PACE);
-                self.tailer.tend(Instant::now());
                 continue;
             }
             let pause = self.pause(now, next_tick);

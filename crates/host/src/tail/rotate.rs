@@ -239,7 +239,10 @@ impl Tailer {
             }
             let Some((fd, identity, stat)) = peek(&entry.path()) else { continue };
             let known = self.by_place.get(&identity.place());
-            let is_read = known.and_then(|key| self.files.get(*key)).is_some_and(|f| f.offset > 0);
+            // An inode is used again: what is known of its place may be of another file.
+            let is_read = known
+                .and_then(|key| self.files.get(*key))
+                .is_some_and(|file| file.offset > 0 && file.identity.same(&identity));
             if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
                 continue;
             }
