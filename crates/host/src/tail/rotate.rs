@@ -211,8 +211,7 @@ impl Tailer {
 
     /// A copy is read as the file that it was made of, not once more as a file of its own.
     fn claim(&mut self, identity: Identity, size: u64) {
-        let known = self.by_place.get(&identity.place()).copied();
-        if let Some(file) = known.and_then(|key| self.files.get_mut(key)) {
+        if let Some(file) = self.known(&identity).and_then(|key| self.files.get_mut(key)) {
             file.begin_at(size);
             file.hold_until = None;
         } else {
@@ -238,11 +237,8 @@ impl Tailer {
                 continue;
             }
             let Some((fd, identity, stat)) = peek(&entry.path()) else { continue };
-            let known = self.by_place.get(&identity.place());
-            // An inode is used again: what is known of its place may be of another file.
-            let is_read = known
-                .and_then(|key| self.files.get(*key))
-                .is_some_and(|file| file.offset > 0 && file.identity.same(&identity));
+            let known = self.known(&identity).and_then(|key| self.files.get(key));
+            let is_read = known.is_some_and(|file| file.offset > 0);
             if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
                 continue;
             }
@@ -452,7 +448,7 @@ impl Tailer {
         size: u64,
         now: Instant,
     ) {
-        if size <= record.offset || self.by_place.contains_key(&identity.place()) {
+        if size <= record.offset || self.known(&identity).is_some() {
             return;
         }
         let live = self.key_at(&record.path);

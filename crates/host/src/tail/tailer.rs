@@ -514,6 +514,13 @@ impl Tailer {
     }
 
     /// Shares the path of a file.
+    /// The file with this identity. An inode is used again as soon as nobody has it open: what is
+    /// known of a place may be another file, whose end was not told yet.
+    pub(super) fn known(&self, identity: &Identity) -> Option<FileKey> {
+        let key = self.by_place.get(&identity.place()).copied()?;
+        self.files.get(key).is_some_and(|file| file.identity.same(identity)).then_some(key)
+    }
+
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
         self.files.get(key).map_or_else(|| Path::new("").into(), |file| Arc::clone(&file.path))
     }
