@@ -3,7 +3,7 @@
 use super::support::{Desk, Sink, ask, lines, sink, sink_at};
 use serde_json::Value;
 use std::net::TcpListener;
-use testkit::log_sink::{Keep, LogSinkOptions, Reply};
+use testkit::log_sink::Reply;
 
 fn number(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
@@ -123,8 +123,7 @@ fn r25_records_that_are_given_back_to_their_trace_do_not_count_twice() {
 #[test]
 fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
     let desk = Desk::new();
-    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
-    let sink = Sink::with(&options);
+    let sink = Sink::of_records();
     desk.config(&format!(
         "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
          sampling: {{keep_percent: 20, summary: 1s, rate: {{field: user, lines_per_second: 5, \

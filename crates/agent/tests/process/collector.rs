@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use testkit::log_sink::{Keep, LogSinkOptions, Received};
+use testkit::log_sink::Received;
 
 /// A running Collector.
 struct Collector {
@@ -122,8 +122,7 @@ fn sent(desk: &Desk, sink: &Sink, kind: &str, endpoint: &str, compression: &str)
 #[test]
 fn a_real_collector_understands_every_record_as_we_wrote_it() {
     let desk = Desk::new();
-    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
-    let (direct, behind) = (Sink::with(&options), Sink::with(&options));
+    let (direct, behind) = (Sink::of_records(), Sink::of_records());
     let Some(collector) = Collector::start(&desk, &behind) else { return };
     for line in LINES {
         desk.append("logs/a.log", &format!("{line}\n"));

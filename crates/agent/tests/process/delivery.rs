@@ -21,6 +21,12 @@ fn keeping(grpc: bool, way: Way<'_>) -> Sink {
     Sink::with(&LogSinkOptions { grpc, way, keep: Keep::Records, answers: None })
 }
 
+/// A sink of gRPC that decides how it answers.
+fn grpc_sink(answers: impl Fn(usize, &[String]) -> Reply + Send + Sync + 'static) -> Sink {
+    let answers = Some(Arc::new(answers) as _);
+    Sink::with(&LogSinkOptions { grpc: true, keep: Keep::Bodies, way: Way::Plain, answers })
+}
+
 /// Replaced in one step, as whoever renews certificates does it.
 fn put(path: &Path, text: &str) {
     let fresh = path.with_extension("new");
@@ -78,13 +84,7 @@ fn r20_statuses_of_grpc_are_retried_bisected_or_waited_for_as_their_meaning_is()
         _ => Reply::Take,
     };
     let desk = Desk::new();
-    let options = LogSinkOptions {
-        grpc: true,
-        keep: Keep::Bodies,
-        answers: Some(Arc::new(answers)),
-        ..LogSinkOptions::default()
-    };
-    let sink = Sink::with(&options);
+    let sink = grpc_sink(answers);
     let endpoint = format!("http://{}", sink.address());
     desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
     desk.append("logs/a.log", &lines(0, 500));
@@ -110,13 +110,7 @@ fn a_grpc_sink_that_answers_garbage_is_tried_until_it_is_well() {
         _ => Reply::Take,
     };
     let desk = Desk::new();
-    let options = LogSinkOptions {
-        grpc: true,
-        keep: Keep::Bodies,
-        answers: Some(Arc::new(answers)),
-        ..LogSinkOptions::default()
-    };
-    let sink = Sink::with(&options);
+    let sink = grpc_sink(answers);
     let endpoint = format!("http://{}", sink.address());
     desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
     desk.append("logs/a.log", &lines(0, 100));

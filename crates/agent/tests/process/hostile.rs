@@ -2,7 +2,7 @@
 
 use super::support::{Desk, Sink, ask, lines, sink};
 use std::io::{Seek, SeekFrom, Write};
-use testkit::log_sink::{Keep, LogSinkOptions, Reply};
+use testkit::log_sink::Reply;
 
 fn config(sink: &Sink) -> String {
     format!(
@@ -45,8 +45,7 @@ fn r14_a_line_without_an_end_is_cut_in_constant_memory_and_the_next_one_is_whole
     let mebibytes: u64 =
         std::env::var("ORLOP_TEST_LINE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);
     let desk = Desk::new();
-    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
-    let sink = Sink::with(&options);
+    let sink = Sink::of_records();
     // Batches have to hold the line when it is cut.
     desk.config(&config(&sink).replace("memory_max_bytes: 8Mi", "memory_max_bytes: 32Mi"));
     desk.append("logs/a.log", "before\n");

@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use testkit::log_sink::{Keep, LogSinkOptions};
 
 const PROGRAM: &str = "/usr/lib/systemd/systemd-journald";
 /// The name of the journald's own namespace; it is part of its paths.
@@ -101,8 +100,7 @@ fn r19_entries_of_a_real_journal_arrive_and_a_restart_goes_on_after_the_last_one
     for number in 0..500 {
         journald.entry(&message(number), 6);
     }
-    let options = LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() };
-    let sink = Sink::with(&options);
+    let sink = Sink::of_records();
     desk.config(&format!(
         "inputs: [{{type: journald, name: j, directory: '{}', start_at: beginning}}]\n\
          checkpoint_interval: 50ms\n\

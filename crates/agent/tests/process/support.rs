@@ -226,6 +226,11 @@ impl Sink {
         Self(LogSink::start_with(listener, options).unwrap())
     }
 
+    /// One that takes everything and keeps whole records.
+    pub(crate) fn of_records() -> Self {
+        Self::with(&LogSinkOptions { keep: Keep::Records, ..LogSinkOptions::default() })
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.0.address()
     }
