@@ -134,10 +134,9 @@ pub(crate) fn time(record: &Record) -> u64 {
 /// A value as text.
 pub(crate) fn text_of(records: &Records, value: Value) -> std::borrow::Cow<'_, str> {
     match value {
-        Value::Str(span) | Value::Json(span) => records.text(span).into(),
+        Value::Str(span) | Value::Number(span) | Value::Json(span) => records.text(span).into(),
         Value::Int(number) => number.to_string().into(),
         Value::UInt(number) => number.to_string().into(),
-        Value::Double(number) => number.to_string().into(),
         Value::Bool(truth) => if truth { "true" } else { "false" }.into(),
         Value::Null => "null".into(),
     }

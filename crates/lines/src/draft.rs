@@ -270,14 +270,11 @@ fn set<T>(place: &mut T, value: Option<T>) -> bool {
 /// A number in the variant that holds it exactly.
 #[inline]
 fn number(digits: &str, whole: bool, span: Span) -> Value {
-    if whole && digits != "-0" {
-        if let Ok(value) = digits.parse::<i64>() {
-            return Value::Int(value);
-        }
-        return digits.parse().map_or(Value::Json(span), Value::UInt);
+    if !whole || digits == "-0" {
+        return Value::Number(span);
     }
-    match digits.parse::<f64>() {
-        Ok(value) if value.is_finite() => Value::Double(value),
-        _ => Value::Json(span),
+    if let Ok(value) = digits.parse::<i64>() {
+        return Value::Int(value);
     }
+    digits.parse().map_or(Value::Json(span), Value::UInt)
 }

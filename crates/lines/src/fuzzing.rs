@@ -102,7 +102,7 @@ fn check(out: &mut Records) -> u64 {
         assert_eq!(out.fields(record).len(), record.fields.len as usize);
         for field in out.fields(record) {
             assert!(within(field.key));
-            if let Value::Str(span) | Value::Json(span) = field.value {
+            if let Value::Str(span) | Value::Number(span) | Value::Json(span) = field.value {
                 assert!(within(span));
             }
         }

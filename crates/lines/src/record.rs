@@ -56,14 +56,14 @@ pub enum Value {
     Int(i64),
     /// A whole number beyond `i64::MAX`.
     UInt(u64),
-    /// A number with a fraction or an exponent.
-    Double(f64),
+    /// A number with a fraction or an exponent, as it was written: valid JSON, of any size.
+    Number(Span),
     /// True or false.
     Bool(bool),
     /// JSON's null.
     Null,
-    /// The raw text of a JSON object or array, or of a number that no other variant holds exactly
-    /// (beyond 64 bits, or beyond the range of a double). It is valid JSON.
+    /// The raw text of a JSON object or array, or of a whole number beyond 64 bits. It is valid
+    /// JSON.
     Json(Span),
 }
 

@@ -8,6 +8,7 @@ use super::{Pushed, flags};
 use crate::block::Origin;
 use crate::config::{Batch, Format};
 use lines::{Flags, Record, Records, Value};
+use std::io::Write as _;
 use std::ops::Range;
 
 /// Lines that grow.
@@ -114,13 +115,7 @@ impl Lines {
             self.second = (second, date(second));
         }
         self.bytes.extend_from_slice(&self.second.1);
-        let mut fraction = *b".000000000Z";
-        let mut rest = rest;
-        for place in fraction.iter_mut().skip(1).take(9).rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        self.bytes.extend_from_slice(&fraction);
+        self.bytes.extend_from_slice(&fraction(rest as u32));
     }
 }
 
@@ -156,7 +151,7 @@ fn attributes(out: &mut Vec<u8>, records: &Records, record: &Record) {
     }
     if record.adjusted != 1.0 {
         name(out, "sampling.adjusted_count");
-        out.extend_from_slice(record.adjusted.to_string().as_bytes());
+        let _ = write!(out, "{}", record.adjusted);
     }
     out.push(b'}');
 }
@@ -176,60 +171,75 @@ fn value(out: &mut Vec<u8>, records: &Records, value: Value) {
             decimal(out, number.unsigned_abs());
         }
         Value::UInt(number) => decimal(out, number),
-        Value::Double(number) if number.is_finite() => {
-            out.extend_from_slice(number.to_string().as_bytes());
-        }
+        Value::Number(span) => out.extend_from_slice(records.text(span).as_bytes()),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Double(_) | Value::Null => out.extend_from_slice(b"null"),
+        Value::Null => out.extend_from_slice(b"null"),
     }
 }
 
 /// A text in quotes. What a terminal could take as a command is escaped.
 #[inline]
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len() + 2);
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    let (mut words, rest) = text.as_bytes().as_chunks::<WORD>();
-    loop {
-        // Runs of plain words are copied at once, others are looked at byte by byte.
-        let plain = words.iter().take_while(|word| is_plain(**word)).count();
-        let (head, tail) = words.split_at_checked(plain).unwrap_or_default();
-        out.extend_from_slice(head.as_flattened());
-        let Some((word, after)) = tail.split_first() else { break };
-        escaped(out, word);
-        words = after;
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        escaped(out, bytes);
     }
-    escaped(out, rest);
     out.push(b'"');
+}
+
+/// Whether no byte has to be escaped. The last bytes are looked at as a whole word, too, some of
+/// them a second time.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let word = if let Some(last) = bytes.last_chunk() {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        let found = words.iter().fold(0, |found, word| found | specials(*word));
+        return found | specials(*last) == 0;
+    } else if let (Some([a, b, c, d]), Some([e, f, g, h])) =
+        (bytes.first_chunk(), bytes.last_chunk())
+    {
+        [*a, *b, *c, *d, *e, *f, *g, *h]
+    } else {
+        let at = |index: usize| bytes.get(index).copied().unwrap_or(b' ');
+        [at(0), at(1), at(2), b' ', b' ', b' ', b' ', b' ']
+    };
+    specials(word) == 0
 }
 
 /// Bytes that are looked at together.
 const WORD: usize = 8;
 
-/// Whether none of the bytes is below 0x20, a quote, a backslash or DEL.
+/// Not 0 if and only if one of the bytes is below 0x20, a quote, a backslash or DEL.
 #[inline]
-fn is_plain(word: [u8; WORD]) -> bool {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
+fn specials(word: [u8; WORD]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_le_bytes(word);
-    let below = word.wrapping_sub(LOW * 0x20) & !word;
-    let equal = |byte: u64| {
-        let other = word ^ (LOW * byte);
-        other.wrapping_sub(LOW) & !other
-    };
-    (below | equal(0x22) | equal(0x5c) | equal(0x7f)) & HIGH == 0
+    let below = |word: u64, bound: u64| word.wrapping_sub(EACH * bound);
+    let equal = |byte: u64| below(word ^ (EACH * byte), 1);
+    (below(word, 0x20) | equal(0x22) | equal(0x5c) | equal(0x7f)) & !word & (EACH * 0x80)
 }
 
-#[inline]
-fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
+/// Runs of plain bytes are copied at once.
+fn escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
+    let is_special = |byte: &u8| matches!(*byte, 0..0x20 | b'"' | b'\\' | 0x7f);
+    loop {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        let whole = WORD * words.iter().take_while(|word| specials(**word) == 0).count();
+        let more = bytes.iter().skip(whole).take_while(|byte| !is_special(byte)).count();
+        let (run, rest) = bytes.split_at_checked(whole + more).unwrap_or((bytes, &[]));
+        out.extend_from_slice(run);
+        let Some((byte, rest)) = rest.split_first() else { return };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
-            0..0x20 | 0x7f => escape(out, *byte),
-            _ => out.push(*byte),
+            other => escape(out, *other),
         }
+        bytes = rest;
     }
 }
 
@@ -248,11 +258,27 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| DIGITS.get(usize::from(value & 15)).copied().unwrap_or(b'0');
-    for byte in bytes {
-        out.extend([digit(byte >> 4), digit(*byte)]);
+    let (fours, rest) = bytes.as_chunks::<4>();
+    for four in fours {
+        out.extend_from_slice(&hex4(*four));
     }
+    for byte in rest {
+        let [high, low, ..] = hex4([*byte, 0, 0, 0]);
+        out.extend_from_slice(&[high, low]);
+    }
+}
+
+/// The eight digits of four bytes.
+#[inline]
+fn hex4(bytes: [u8; 4]) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let bytes = u64::from(u32::from_le_bytes(bytes));
+    let twos = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
+    let ones = (twos | twos << 8) & 0x00ff_00ff_00ff_00ff;
+    // The higher half of a byte comes first.
+    let digits = (ones >> 4 | ones << 8) & (EACH * 0x0f);
+    let letters = (digits + EACH * 6) >> 4 & EACH;
+    (digits + EACH * u64::from(b'0') + letters * 39).to_le_bytes()
 }
 
 fn decimal(out: &mut Vec<u8>, number: u64) {
@@ -269,6 +295,17 @@ fn decimal(out: &mut Vec<u8>, number: u64) {
         }
     }
     out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// `.123456789Z` of nanoseconds.
+#[inline]
+fn fraction(nanoseconds: u32) -> [u8; 11] {
+    let two = |number: u32| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+    let (high, low) = (nanoseconds / 10_000, nanoseconds % 10_000);
+    let ([a], [b, c], [d, e]) =
+        ([b'0' + (high / 10_000) as u8], two(high / 100 % 100), two(high % 100));
+    let ([f, g], [h, i]) = (two(low / 100), two(low % 100));
+    [b'.', a, b, c, d, e, f, g, h, i, b'Z']
 }
 
 /// `2026-01-02T03:04:05` of seconds since 1970.

@@ -75,8 +75,33 @@ fn value(records: &Records, value: Value) -> otlp::Value<'_> {
         Value::Str(span) | Value::Json(span) => otlp::Value::Str(records.text(span)),
         Value::Int(number) => otlp::Value::Int(number),
         Value::UInt(number) => otlp::Value::UInt(number),
-        Value::Double(number) => otlp::Value::Double(number),
+        Value::Number(span) => {
+            let text = records.text(span);
+            match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => otlp::Value::Double(number),
+                _ => otlp::Value::Str(text),
+            }
+        }
         Value::Bool(truth) => otlp::Value::Bool(truth),
         Value::Null => otlp::Value::Empty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_is_a_double_and_one_that_no_double_holds_stays_as_it_was_written() {
+        let mut records = Records::new();
+        for (text, wanted) in [
+            ("1.5", otlp::Value::Double(1.5)),
+            ("-0", otlp::Value::Double(-0.0)),
+            ("1E2", otlp::Value::Double(100.0)),
+            ("1e400", otlp::Value::Str("1e400")),
+        ] {
+            let span = records.push_text(text);
+            assert_eq!(value(&records, Value::Number(span)), wanted, "{text}");
+        }
     }
 }

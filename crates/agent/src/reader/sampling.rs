@@ -122,7 +122,9 @@ impl Stage {
         let key = self.key.as_deref().and_then(|key| block.records.field(record, key));
         let number;
         let key: &[u8] = match key {
-            Some(Value::Str(span) | Value::Json(span)) => block.records.text(span).as_bytes(),
+            Some(Value::Str(span) | Value::Number(span) | Value::Json(span)) => {
+                block.records.text(span).as_bytes()
+            }
             Some(Value::Int(value)) => {
                 number = value.to_le_bytes();
                 &number

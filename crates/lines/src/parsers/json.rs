@@ -36,6 +36,8 @@ impl Members for Fields<'_, '_> {
             draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
         } else if wanted.is_plain_field() && value.kind == Kind::Int {
             draft.put(wanted, at, Value::Int(number));
+        } else if wanted.is_plain_field() && value.kind == Kind::Number {
+            draft.put(wanted, at, Value::Number(draft.place(value.start, value.end)));
         } else {
             give(draft, wanted, at, value);
         }

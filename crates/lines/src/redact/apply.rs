@@ -22,19 +22,23 @@ impl Redaction {
     #[inline]
     pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
         let line = block.text(record.line);
-        let suspicious = self.suspects(line) || self.suspects_decoded(line, block, record);
-        suspicious && self.may_find(line, block, record) && self.rewrite(block, record)
+        let survey = Survey::of(line.as_bytes());
+        let suspicious = self.rules.iter().any(|rule| rule.suspects(&survey, line))
+            || self.suspects_decoded(line, block, record);
+        suspicious && self.may_find(line, &survey, block, record) && self.rewrite(block, record)
     }
 
     /// Whether a suspicion is worth to write the record anew. Long numbers are suspicious and
-    /// common: a look at each text finds out that there is nothing, and copies none of them.
-    fn may_find(&self, line: &str, block: &Records, record: &Record) -> bool {
+    /// common: a look at each text finds out that there is nothing, and copies none of them. What
+    /// stands in the line between quotes was looked at with it.
+    fn may_find(&self, line: &str, survey: &Survey, block: &Records, record: &Record) -> bool {
         let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
         if has_patterns || memchr::memchr(b'\\', line.as_bytes()).is_some() {
             return true;
         }
-        let finds = |span: Span| self.finds(block.text(span));
-        self.finds(line)
+        let finds =
+            |span: Span| !is_quoted(line, record.line, span) && self.finds(block.text(span));
+        self.finds_in(line, survey)
             || (record.body != record.line && finds(record.body))
             || finds(record.severity_text)
             || block.unfinished_fields().iter().any(|field| {
@@ -43,16 +47,20 @@ impl Redaction {
                         Value::Str(span) | Value::Json(span) => finds(span),
                         Value::Int(number) => self.finds_number(number.unsigned_abs()),
                         Value::UInt(number) => self.finds_number(number),
-                        Value::Double(_) | Value::Bool(_) | Value::Null => false,
+                        // Marks are around a number as quotes are around a text.
+                        Value::Number(_) | Value::Bool(_) | Value::Null => false,
                     }
             })
     }
 
     fn finds(&self, text: &str) -> bool {
-        let survey = Survey::of(text.as_bytes());
+        self.finds_in(text, &Survey::of(text.as_bytes()))
+    }
+
+    fn finds_in(&self, text: &str, survey: &Survey) -> bool {
         self.rules.iter().any(|rule| {
             let mut found = false;
-            if rule.suspects(&survey, text) {
+            if rule.suspects(survey, text) {
                 rule.find(text, &mut |start, end| found |= start < end);
             }
             found
@@ -101,9 +109,10 @@ impl Redaction {
             let value = match value {
                 Value::Str(span) => Value::Str(self.span(block, span, &mut new)),
                 Value::Json(span) => self.json(block.text(span), &mut new),
+                Value::Number(span) => self.decimal(block.text(span), &mut new),
                 Value::Int(number) => self.number(value, &number.to_string(), &mut new),
                 Value::UInt(number) => self.number(value, &number.to_string(), &mut new),
-                Value::Double(_) | Value::Bool(_) | Value::Null => value,
+                Value::Bool(_) | Value::Null => value,
             };
             rewritten.push(Field { key, value });
         }
@@ -150,6 +159,15 @@ impl Redaction {
         let valid = walk::object(&wrapped, &mut Index::default(), |_: walk::Member| {}).is_some();
         let span = new.written(from);
         if valid { Value::Json(span) } else { Value::Str(span) }
+    }
+
+    /// A number stays what it is, unless a part of it is a secret.
+    fn decimal(&self, text: &str, new: &mut Rewrite) -> Value {
+        let from = new.text.len();
+        let changed = self.write(text, &mut new.text);
+        new.changed |= changed;
+        let span = new.written(from);
+        if changed { Value::Str(span) } else { Value::Number(span) }
     }
 
     /// A number that is a secret becomes text.
@@ -200,6 +218,16 @@ impl Rewrite {
     fn written(&self, from: usize) -> Span {
         Span { start: self.base + narrow(from), len: narrow(self.text.len() - from) }
     }
+}
+
+/// Whether a part of the line stands between quotes, which end whatever a rule may find: there is
+/// nothing in it alone when there is nothing in the line.
+#[inline]
+fn is_quoted(line: &str, at: Span, part: Span) -> bool {
+    let Some(start) = part.start.checked_sub(at.start) else { return false };
+    let (start, bytes) = (start as usize, line.as_bytes());
+    let before = start.checked_sub(1).and_then(|before| bytes.get(before));
+    before == Some(&b'"') && bytes.get(start + part.len as usize) == Some(&b'"')
 }
 
 /// The text with each `\u00XX` of a printable ASCII character decoded, if there is one: JSON may

@@ -36,16 +36,15 @@ pub const RULES: [Rule; 6] = [
     Rule {
         name: "credit-card",
         about: "card numbers of known issuers with a right check digit, also with spaces or dashes",
-        suspects: |survey, text| {
-            let long = |run: &[u8]| digits(run) >= CARD_DIGITS_MIN;
-            survey.card && runs(text, CARD_DIGITS_MIN, card_byte, long)
-        },
+        suspects: |survey, text| survey.card && card_runs(text).next().is_some(),
         find: cards,
     },
     Rule {
         name: "ipv4",
         about: "IPv4 addresses",
-        suspects: |survey, text| survey.v4 && runs(text, 7, v4_byte, has_v4),
+        suspects: |survey, text| {
+            survey.v4 && runs(text, 7, v4_byte).any(|(start, end)| has_v4(part(text, start, end)))
+        },
         find: v4,
     },
     Rule { name: "ipv6", about: "IPv6 addresses", suspects: |_, text| suspects_v6(text), find: v6 },
@@ -97,29 +96,40 @@ fn digits(run: &[u8]) -> usize {
     run.iter().filter(|byte| byte.is_ascii_digit()).count()
 }
 
-/// Whether a run of at least `least` bytes of the class passes the test. Looks at every
-/// `least`th byte only: a run that long cannot lie between two of them.
+/// The runs of at least `least` bytes of the class: start and end of each. Looks at every `least`th
+/// byte only: a run that long cannot lie between two of them.
 #[inline]
 fn runs(
     text: &[u8],
     least: usize,
     class: impl Fn(u8) -> bool,
-    test: impl Fn(&[u8]) -> bool,
-) -> bool {
+) -> impl Iterator<Item = (usize, usize)> {
     let mut at = least - 1;
-    while let Some(byte) = text.get(at) {
-        if class(*byte) {
-            let (before, after) = text.split_at_checked(at).unwrap_or_default();
-            let start = at - before.iter().rev().take_while(|byte| class(**byte)).count();
-            let end = at + after.iter().take_while(|byte| class(**byte)).count();
-            if end - start >= least && text.get(start..end).is_some_and(&test) {
-                return true;
+    std::iter::from_fn(move || {
+        while let Some(byte) = text.get(at) {
+            let mut run = (at, at);
+            if class(*byte) {
+                let (before, after) = around(text, at, &class);
+                run = (at - before, at + after);
             }
-            at = end;
+            at = run.1 + least;
+            if run.1 - run.0 >= least {
+                return Some(run);
+            }
         }
-        at += least;
-    }
-    false
+        None
+    })
+}
+
+/// The runs that a card number fits in.
+#[inline]
+fn card_runs(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let long = |(start, end): &(usize, usize)| digits(part(text, *start, *end)) >= CARD_DIGITS_MIN;
+    runs(text, CARD_DIGITS_MIN, card_byte).filter(long)
+}
+
+fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
+    text.get(start..end).unwrap_or_default()
 }
 
 /// How many bytes of the class are at the end and at the start of the two parts around `at`.
@@ -170,19 +180,19 @@ impl TrimSuffix for [u8] {
 }
 
 fn cards(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
-    let mut at = 0;
-    let mut previous = b' ';
-    while let Some(byte) = text.get(at) {
-        let begins = byte.is_ascii_digit() && !previous.is_ascii_alphanumeric();
-        match begins.then(|| card(text, at)).flatten() {
-            Some(end) => {
-                each(at, end);
-                at = end;
-                previous = b'0';
-            }
-            None => {
-                previous = *byte;
-                at += 1;
+    for (start, end) in card_runs(text) {
+        let mut at = start;
+        let mut previous = start.checked_sub(1).and_then(|at| text.get(at)).copied();
+        while at < end {
+            let byte = text.get(at).copied();
+            let begins = byte.is_some_and(|byte| byte.is_ascii_digit())
+                && !previous.is_some_and(|byte| byte.is_ascii_alphanumeric());
+            match begins.then(|| card(text, at)).flatten() {
+                Some(after) => {
+                    each(at, after);
+                    (previous, at) = (Some(b'0'), after);
+                }
+                None => (previous, at) = (byte, at + 1),
             }
         }
     }
@@ -291,7 +301,8 @@ fn octets(text: &[u8], start: usize) -> Option<usize> {
 
 fn suspects_v6(text: &[u8]) -> bool {
     memmem::find(text, b"::").is_some()
-        || runs(text, 15, v6_byte, |run| memchr_iter(b':', run).nth(5).is_some())
+        || runs(text, 15, v6_byte)
+            .any(|(start, end)| memchr_iter(b':', part(text, start, end)).nth(5).is_some())
 }
 
 fn v6(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
@@ -348,22 +359,22 @@ fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
 }
 
 fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
-    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let class = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let mut from = 0;
     for start in memmem::find_iter(text, b"eyJ") {
         let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
-        if start < from || part(before) {
+        if start < from || class(before) {
             continue;
         }
-        let (_, header) = around(text, start, part);
+        let (_, header) = around(text, start, class);
         let dot = start + header;
-        let (_, payload) = around(text, dot + 1, part);
+        let (_, payload) = around(text, dot + 1, class);
         if text.get(dot) != Some(&b'.') || payload < TOKEN_BYTES_MIN {
             continue;
         }
         let mut end = dot + 1 + payload;
         if text.get(end) == Some(&b'.') {
-            end += 1 + around(text, end + 1, part).1;
+            end += 1 + around(text, end + 1, class).1;
         }
         each(start, end);
         from = end;

@@ -76,6 +76,23 @@ fn r29_each_rule_finds_exactly_this() {
 
 proptest! {
     #[test]
+    fn r29_what_is_found_between_quotes_is_found_in_the_line_too(
+        before in "[a-z0-9 .:@-]{0,8}",
+        text in "[a-z]{0,2}[0-9]{0,3}[ .:@=-]{0,1}(4111111111111111|10\\.0\\.0\\.1|a@b\\.de|fe80::1|bearer abcdefgh|eyJhbGciOi\\.eyJzdWIiOi)[ .:@=-]{0,1}[a-z0-9]{0,2}",
+        after in "[a-z0-9 .:@-]{0,8}",
+    ) {
+        let line = format!("{before}\"{text}\"{after}");
+        for rule in &RULES {
+            let finds = |text: &str| {
+                let mut finds = false;
+                (rule.find)(text.as_bytes(), &mut |_, _| finds = true);
+                finds
+            };
+            prop_assert!(!finds(&text) || finds(&line), "{} in {line}", rule.name);
+        }
+    }
+
+    #[test]
     fn r29_no_cheap_test_hides_a_finding(
         before in "[a-z .:\"0-9-]{0,40}",
         secret in "[a-z]{1,5}@[a-z]{1,5}\\.de|4111 1111 1111 1111|4111111111111111|[0-9]\\.[0-9]{2}\\.1\\.[0-9]|fe80::[0-9a-f]{1,4}|1:2:3:4:5:6:[0-9a-f]{1,4}:8|Bearer [a-z0-9]{8,20}|eyJ[a-z]{5}\\.[a-z]{9}\\.[a-z]",
