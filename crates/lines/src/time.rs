@@ -62,11 +62,12 @@ fn pairs(bytes: [u8; 8], pattern: [u8; 8]) -> Option<impl Fn(u32) -> u32> {
 /// Reads a whole text as RFC 3339 (a time without a zone is UTC) or as a number of the epoch.
 #[must_use]
 pub fn any(text: &str) -> Option<u64> {
-    let text = text.trim();
-    match rfc3339(text.as_bytes(), true) {
-        Some((time, taken)) if taken == text.len() => Some(time),
-        _ => epoch(text),
-    }
+    let whole = |text: &str| {
+        let (time, taken) = rfc3339(text.as_bytes(), true)?;
+        (taken == text.len()).then_some(time)
+    };
+    let trimmed = || text.trim();
+    whole(text).or_else(|| whole(trimmed())).or_else(|| epoch(trimmed()))
 }
 
 /// Reads a number of the epoch: its size says whether it counts seconds, milliseconds,
