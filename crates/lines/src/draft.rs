@@ -3,6 +3,7 @@
 //!
 //! The last of several fields with the same name counts, as `serde_json` and most readers have it.
 
+use crate::expected::Expected;
 use crate::json::scan::Index;
 use crate::meaning;
 use crate::options::{Body, Keep, Options, ROLES, Role, Shape};
@@ -17,6 +18,8 @@ pub const FIELDS_MAX: usize = 256;
 pub(crate) struct Scratch {
     /// What the scanner of JSON found.
     pub(crate) index: Index,
+    /// Names that a JSON object is expected to have.
+    pub(crate) expected: Expected,
     /// Decoded texts of one field.
     pub(crate) key: String,
     pub(crate) value: String,

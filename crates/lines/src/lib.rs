@@ -10,6 +10,7 @@ mod docker;
 mod draft;
 mod encoding;
 mod error;
+mod expected;
 pub mod fuzzing;
 mod intake;
 mod json;

@@ -65,11 +65,20 @@ pub(crate) struct Member {
     pub(crate) number: i64,
 }
 
+/// Bytes at the start of a member that are compared with what is expected there.
+pub(crate) const HEAD: usize = 16;
+
 /// Who is given the members of an object, in their order. A closure takes them all alike.
 pub(crate) trait Members {
+    /// The length of the name that is expected of the member at this place, when the member's
+    /// first bytes are that name in quotes, without escapes, and a colon. Not 0.
+    fn expected(&self, _place: usize, _head: &[u8; HEAD]) -> Option<usize> {
+        None
+    }
+
     /// A member without escapes whose value is a string or a number. Nearly all are: this one
-    /// should become part of the walk.
-    fn plain(&mut self, member: Member) {
+    /// should become part of the walk. `expected` when its name is.
+    fn plain(&mut self, _place: usize, _expected: bool, member: Member) {
         self.any(member);
     }
 
@@ -96,9 +105,11 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
     if byte(bytes, at)? == b'}' {
         return ends(bytes, at + 1);
     }
-    loop {
-        let after = if let Some((one, after)) = plain_member(bytes, index, at) {
-            members.plain(one);
+    for place in 0.. {
+        let head = bytes.get(at..).and_then(|rest| rest.first_chunk());
+        let name = head.and_then(|head| members.expected(place, head));
+        let after = if let Some((one, after)) = plain_member(bytes, index, at, name) {
+            members.plain(place, name.is_some(), one);
             after
         } else {
             let (one, after) = any_member(bytes, index, at)?;
@@ -117,21 +128,34 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
             }
         };
     }
+    None
 }
 
 /// The member that begins here and where it ends, when it has no escapes, no white space but one
-/// blank before its value, and a string or a number for a value.
+/// blank before its value, and a string or a number for a value. `name` is the length of its name
+/// when it is known that it begins with that and a colon.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn plain_member(bytes: &[u8], index: &Index, at: usize) -> Option<(Member, usize)> {
-    if byte(bytes, at)? != b'"' {
-        return None;
-    }
+fn plain_member(
+    bytes: &[u8],
+    index: &Index,
+    at: usize,
+    name: Option<usize>,
+) -> Option<(Member, usize)> {
     let start = at + 1;
-    let end = index.next(start)?;
-    let [b'"', b':', first] = bytes.get(end..)?.first_chunk()? else { return None };
+    let end = if let Some(length) = name {
+        start + length
+    } else {
+        if byte(bytes, at)? != b'"' {
+            return None;
+        }
+        let end = index.next(start)?;
+        let Some([b'"', b':']) = bytes.get(end..)?.first_chunk() else { return None };
+        end
+    };
     let key = token(Kind::Plain, start, end);
-    let (mut first, mut at) = (*first, end + 2);
+    let mut at = end + 2;
+    let mut first = byte(bytes, at)?;
     if first == b' ' {
         at += 1;
         first = byte(bytes, at)?;

@@ -6,7 +6,7 @@
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, Kind, Member, Members, Token};
+use crate::json::walk::{self, HEAD, Kind, Member, Members, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
@@ -26,11 +26,17 @@ struct Fields<'d, 'a>(&'d mut Draft<'a>);
 
 impl Members for Fields<'_, '_> {
     #[inline(always)]
-    fn plain(&mut self, member: Member) {
+    fn expected(&self, place: usize, head: &[u8; HEAD]) -> Option<usize> {
+        self.0.scratch.expected.name(place, head)
+    }
+
+    #[inline(always)]
+    fn plain(&mut self, place: usize, expected: bool, member: Member) {
         let Member { key, value, number } = member;
         let draft = &mut *self.0;
-        let name = draft.line.as_bytes().get(key.range()).unwrap_or_default();
-        let Some(wanted) = draft.wants(name) else { return };
+        let wanted =
+            if expected { draft.scratch.expected.wanted(place) } else { learn(draft, place, key) };
+        let Some(wanted) = wanted else { return };
         let at = draft.place(key.start, key.end);
         if wanted.is_plain_field() && value.kind == Kind::Plain {
             draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
@@ -53,6 +59,15 @@ impl Members for Fields<'_, '_> {
             give(draft, wanted, draft.place(key.start, key.end), value);
         }
     }
+}
+
+/// What a name is for that was not expected.
+#[inline(never)]
+fn learn(draft: &mut Draft<'_>, place: usize, key: Token) -> Option<Wanted> {
+    let name = key.text(draft.line).as_bytes();
+    let wanted = draft.wants(name);
+    draft.scratch.expected.learn(place, name, wanted);
+    wanted
 }
 
 /// A member that is wanted and has no escapes.
