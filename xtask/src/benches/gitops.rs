@@ -22,6 +22,9 @@ pub(crate) const BENCH: Bench = Bench {
 
 /// Objects of others for each delivered one.
 const OTHERS_FOR_EACH: usize = 10;
+/// What `orlop sync run` and `orlop controller run` ask of glibc by themselves.
+const ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 /// A push or a drift is repeated so often for each run that was asked for.
 const REPEATS: usize = 20;
 
@@ -68,7 +71,7 @@ fn measure(
     let step = |verb: &str, words: &[&str]| {
         terminal::step(format_args!("{}: {verb}", folder.display()));
         let mut command = Command::new(program);
-        command.arg(verb).arg(cluster.kubeconfig()).args(words);
+        command.arg(verb).arg(cluster.kubeconfig()).args(words).envs(ALLOCATOR);
         workspace::output(&mut command).with_context(|| format!("the step `{verb}`"))
     };
     let tree = tree.to_str().context("the target folder has an odd name")?;
