@@ -150,6 +150,7 @@ async fn run(task: SinkTask) {
         run_of_refusals: Cell::new(0),
         random: Cell::new(seed()),
         spare: RefCell::default(),
+        body: RefCell::default(),
     };
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
@@ -365,6 +366,8 @@ struct Desk {
     run_of_refusals: Cell<u64>,
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
+    /// A buffer to use again.
+    body: RefCell<Vec<u8>>,
 }
 
 impl Desk {
@@ -458,10 +461,16 @@ impl Desk {
         {
             return answer;
         }
-        let mut body = Vec::new();
+        let mut body = self.body.take();
+        body.clear();
         encoder.body(part, &mut body);
         self.numbers.bytes.add(body.len() as u64);
-        now.transport.send(body, &now.compressor).await
+        let packed = now.compressor.pack(&mut body);
+        self.body.replace(body);
+        match packed {
+            Ok(packed) => now.transport.send(packed).await,
+            Err(words) => Answer::retry(words),
+        }
     }
 
     /// A server that refuses one record after the other and takes none is not what we think it

@@ -40,7 +40,7 @@ impl Answer {
         Self { class, words: words.into(), rejected: 0, wire_bytes: 0 }
     }
 
-    fn retry(words: impl Into<String>) -> Self {
+    pub(crate) fn retry(words: impl Into<String>) -> Self {
         Self::of(Class::Retry { after: None }, words)
     }
 }
@@ -91,13 +91,13 @@ impl Transport {
     }
 
     /// Sends the body of a request.
-    pub(crate) async fn send(&self, body: Vec<u8>, compressor: &Compressor) -> Answer {
+    pub(crate) async fn send(&self, packed: Packed) -> Answer {
         match self {
             Self::Http { channel, remote, path, loki } => {
-                http(channel, remote, path, *loki, body, compressor).await
+                http(channel, remote, path, *loki, packed).await
             }
-            Self::Grpc { channel, remote } => grpc(channel, remote, body, compressor).await,
-            Self::File(appender) => written(appender, &body),
+            Self::Grpc { channel, remote } => grpc(channel, remote, packed).await,
+            Self::File(appender) => written(appender, &packed.body),
         }
     }
 
@@ -131,18 +131,14 @@ async fn http(
     remote: &Remote,
     path: &str,
     loki: bool,
-    body: Vec<u8>,
-    compressor: &Compressor,
+    packed: Packed,
 ) -> Answer {
     let mut headers = match headers(remote) {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
     headers.push((CONTENT_TYPE, Value::from_static("application/x-protobuf")));
-    let (body, encoding) = match compressor.compress(body) {
-        Ok(made) => made,
-        Err(words) => return Answer::retry(words),
-    };
+    let Packed { body, encoding } = packed;
     // Snappy is part of Loki's format and not an encoding of HTTP.
     if let Some(encoding) = encoding.filter(|_| !loki) {
         headers.push((CONTENT_ENCODING, Value::from_static(encoding)));
@@ -186,20 +182,12 @@ fn told(body: &[u8]) -> String {
     text.trim().to_owned()
 }
 
-async fn grpc(
-    channel: &Channel,
-    remote: &Remote,
-    body: Vec<u8>,
-    compressor: &Compressor,
-) -> Answer {
+async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
     let headers = match headers(remote) {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
-    let (body, encoding) = match compressor.compress(body) {
-        Ok(made) => made,
-        Err(words) => return Answer::retry(words),
-    };
+    let Packed { body, encoding } = packed;
     let Some(prefix) = otlp::grpc::prefix(encoding.is_some(), body.len()) else {
         return Answer::of(Class::TooLarge, "a message of gRPC has less than 4 GiB");
     };
@@ -289,27 +277,33 @@ impl Compressor {
         })
     }
 
-    /// The body as it is sent, and what it is called.
-    fn compress(self, body: Vec<u8>) -> Result<(Bytes, Option<&'static str>), String> {
+    /// The body as it is sent. What is copied or compressed leaves its buffer to be used again: a
+    /// new one costs a page fault for every 4 KiB.
+    pub(crate) fn pack(self, body: &mut Vec<u8>) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
-        Ok(match self.0 {
-            Compression::None => (Bytes::from(body), None),
+        let (made, encoding) = match self.0 {
+            Compression::None => (std::mem::take(body), None),
             Compression::Gzip => {
                 let level = flate2::Compression::new(crate::config::GZIP_LEVEL);
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(&body).map_err(failed)?;
-                (Bytes::from(encoder.finish().map_err(failed)?), Some("gzip"))
+                encoder.write_all(body).map_err(failed)?;
+                (encoder.finish().map_err(failed)?, Some("gzip"))
             }
-            Compression::Zstd => {
-                let made = super::zstd::compress(&body).map_err(failed)?;
-                (Bytes::from(made), Some("zstd"))
-            }
+            Compression::Zstd => (super::zstd::compress(body).map_err(failed)?, Some("zstd")),
             Compression::Snappy => {
-                let made = otlp::loki::compress(&body).ok_or("a push has less than 4 GiB")?;
-                (Bytes::from(made), Some("snappy"))
+                let made = otlp::loki::compress(body).ok_or("a push has less than 4 GiB")?;
+                (made, Some("snappy"))
             }
-        })
+        };
+        Ok(Packed { body: Bytes::from(made), encoding })
     }
+}
+
+/// The body of a request as it is sent, and what its compression is called.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    body: Bytes,
+    encoding: Option<&'static str>,
 }
 
 /// The pauses of a sink.
