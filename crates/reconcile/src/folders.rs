@@ -6,9 +6,10 @@
 
 use crate::engine::Mailbox;
 use gitops::spec::Valid;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,19 @@ const DEPTH_MAX: usize = 16;
 /// Bytes of events that are taken at once.
 const BUFFER_BYTES: usize = 4096;
 
+/// Whether a change of an entry is worth a look: the entry is in the first folder, its name.
+pub(crate) type Wanted = fn(bool, &[u8]) -> bool;
+
+/// Every entry is.
+pub(crate) const ANY: Wanted = |_, _| true;
+
+/// A reference is. Git writes a new value beside the old one and renames it: a look at the first
+/// of that would find nothing new, and the next look is not at once.
+const REFERENCE: Wanted = |is_top, name| {
+    let is_named = matches!(name, b"HEAD" | b"packed-refs" | b"refs");
+    !name.ends_with(b".lock") && (!is_top || is_named)
+};
+
 /// Folders whose entries are watched, for one change. A thread waits for it, which sleeps in the
 /// kernel; it ends with the change, or with this.
 pub(crate) struct Folders {
@@ -32,8 +46,9 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Watches folders from now on.
-    pub(crate) fn watch(folders: &[PathBuf]) -> io::Result<Self> {
+    /// Watches folders from now on, for entries that are wanted: it is told whether they are in the
+    /// first folder, and their names.
+    pub(crate) fn watch(folders: &[PathBuf], wanted: Wanted) -> io::Result<Self> {
         let fd = Arc::new(inotify::init(CreateFlags::CLOEXEC)?);
         let events = WatchFlags::CREATE
             | WatchFlags::CLOSE_WRITE
@@ -51,8 +66,22 @@ impl Folders {
         let (own, told) = (fd.clone(), seen.clone());
         let thread = std::thread::Builder::new().name("folders".to_owned());
         thread.spawn(move || {
-            let mut buffer = [0; BUFFER_BYTES];
-            while rustix::io::read(&*own, &mut buffer) == Err(Errno::INTR) {}
+            let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
+            let mut reader = Reader::new(&*own, &mut buffer);
+            loop {
+                match reader.next() {
+                    Ok(event) => {
+                        let name = event.file_name().map(|name| name.to_bytes());
+                        let lost = ReadFlags::IGNORED | ReadFlags::QUEUE_OVERFLOW;
+                        let is_wanted = name.is_none_or(|name| wanted(event.wd() == first, name));
+                        if is_wanted || event.events().intersects(lost) {
+                            break;
+                        }
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(_) => break,
+                }
+            }
             told.notify_one();
         })?;
         Ok(Self { fd, first, seen })
@@ -103,9 +132,10 @@ impl Local {
 
 /// Posts a letter for every change of the references, until they cannot be watched.
 async fn tell(repository: &Path, mailbox: &Mailbox) {
+    // Folders come and go with branches, so they are looked for anew each time.
+    let watch = || Folders::watch(&of_references(repository), REFERENCE);
+    let mut watched = watch();
     loop {
-        // Folders come and go with branches, so they are looked for anew each time.
-        let watched = Folders::watch(&of_references(repository));
         match watched {
             Ok(folders) => folders.changed().await,
             Err(error) => {
@@ -114,6 +144,8 @@ async fn tell(repository: &Path, mailbox: &Mailbox) {
                 return;
             }
         }
+        // Before anybody looks, so that no change falls between the look and the watch.
+        watched = watch();
         mailbox.post(|mail| mail.push(SystemTime::now(), None));
     }
 }
@@ -145,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_in_a_folder_is_told_and_so_is_one_before_it_was_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let watch = || Folders::watch(&[folder.path().to_owned()]).unwrap();
+        let watch = || Folders::watch(&[folder.path().to_owned()], ANY).unwrap();
         let watched = watch();
         std::fs::write(folder.path().join("a"), "1").unwrap();
         watched.changed().await;
@@ -158,7 +190,29 @@ mod tests {
         while thread.strong_count() > 0 {
             std::thread::yield_now();
         }
-        assert!(Folders::watch(&[folder.path().join("absent")]).is_err());
+        assert!(Folders::watch(&[folder.path().join("absent")], ANY).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reference_is_told_when_it_has_its_new_value_and_not_while_git_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let heads = folder.path().join("refs/heads");
+        std::fs::create_dir_all(&heads).unwrap();
+        let watched = Folders::watch(&of_references(folder.path()), REFERENCE).unwrap();
+        std::fs::write(heads.join("main.lock"), "2").unwrap();
+        for (is_top, name, told) in [
+            (true, "HEAD", true),
+            (true, "packed-refs", true),
+            (true, "refs", true),
+            (true, "index", false),
+            (true, "HEAD.lock", false),
+            (false, "main", true),
+            (false, "main.lock", false),
+        ] {
+            assert_eq!(REFERENCE(is_top, name.as_bytes()), told, "{name}");
+        }
+        std::fs::rename(heads.join("main.lock"), heads.join("main")).unwrap();
+        watched.changed().await;
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use crate::ReconcileError;
 use crate::audit::Audit;
 use crate::engine::{CONCURRENCY, Engine, EngineOptions};
-use crate::folders::Folders;
+use crate::folders::{self, Folders};
 use crate::home::host::HostHome;
 use crate::numbers::Numbers;
 use crate::webhook::WEBHOOK_BODY_BYTES_MAX;
@@ -122,7 +122,7 @@ impl Watched {
         let folder = parent.unwrap_or(Path::new(".")).to_owned();
         let mut bytes = Vec::new();
         loop {
-            match Folders::watch(std::slice::from_ref(&folder)) {
+            match Folders::watch(std::slice::from_ref(&folder), folders::ANY) {
                 Ok(folders) => {
                     // What changed before the watch began is seen by this reading.
                     self.look(&mut bytes).await;
