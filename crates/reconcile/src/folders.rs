@@ -71,7 +71,7 @@ impl Folders {
             loop {
                 match reader.next() {
                     Ok(event) => {
-                        let name = event.file_name().map(|name| name.to_bytes());
+                        let name = event.file_name().map(std::ffi::CStr::to_bytes);
                         let lost = ReadFlags::IGNORED | ReadFlags::QUEUE_OVERFLOW;
                         let is_wanted = name.is_none_or(|name| wanted(event.wd() == first, name));
                         if is_wanted || event.events().intersects(lost) {
