@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Bytes of one object of a pack, which is held in memory while the pack is indexed: less than a
+/// workstation takes, so that several GitSyncs may fetch such a thing at once in the memory that
+/// the deployment allows (256 MiB). Only servers without partial clone send one at all.
+const OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// What a Secret's keys are called.
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password";
@@ -56,6 +61,7 @@ impl Keys {
             }
         };
         let mut fetch = Fetch::new(url, reference);
+        fetch.limits.object_bytes = OBJECT_BYTES_MAX;
         fetch.path.clone_from(&sync.spec().source.path);
         if let Some(secret) = &sync.spec().source.secret_ref {
             let material = self.material(home, &key, &secret.name).await?;

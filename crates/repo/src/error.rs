@@ -338,6 +338,16 @@ pub enum RepoError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// An object of the pack, packed or not, is larger than the limit.
+    #[error("{url} sends an object of {}, the limit is {}", ByteSize(*bytes), ByteSize(*limit))]
+    ObjectTooLarge {
+        /// The URL.
+        url: String,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// Nothing came from the server for too long.
     #[error("{url} sent nothing for {} s", after.as_secs_f32())]
     Stalled {
@@ -488,7 +498,7 @@ impl RepoError {
             Self::CommitNotFound { .. } => {
                 "check the id, or name a branch or tag: some servers give out only tips of branches"
             }
-            Self::PackTooLarge { .. } => {
+            Self::PackTooLarge { .. } | Self::ObjectTooLarge { .. } => {
                 "keep large files in Git LFS or elsewhere, or use a server that supports partial clone"
             }
             Self::DiskFull { .. } => "free some space and run again; nothing half-written is kept",

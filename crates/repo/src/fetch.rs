@@ -15,6 +15,7 @@ mod ssh;
 mod transport;
 mod watch;
 
+pub(crate) use pack::scan_anything;
 pub use poll::Head;
 pub use range::CommitRange;
 

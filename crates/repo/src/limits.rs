@@ -21,8 +21,11 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one pack that a server may send.
 pub const PACK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Bytes of one object that is held in memory while a pack is indexed.
+/// Bytes of one object of a pack, as it may be held in memory while the pack is indexed.
 pub const OBJECT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of all objects of one pack, unpacked: what a small pack of zeros may cost in work.
+pub const PACK_CONTENT_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 
 /// References that a server may list for one question.
 pub const REFERENCES_MAX: usize = 100_000;
@@ -54,6 +57,8 @@ pub struct Limits {
     pub pack_bytes: u64,
     /// See [`OBJECT_BYTES_MAX`].
     pub object_bytes: usize,
+    /// See [`PACK_CONTENT_BYTES_MAX`].
+    pub content_bytes: u64,
     /// See [`REFERENCES_MAX`].
     pub references: usize,
     /// See [`RANGE_COMMITS_MAX`].
@@ -74,6 +79,7 @@ impl Default for Limits {
             tree_files: TREE_FILES_MAX,
             pack_bytes: PACK_BYTES_MAX,
             object_bytes: OBJECT_BYTES_MAX,
+            content_bytes: PACK_CONTENT_BYTES_MAX,
             references: REFERENCES_MAX,
             range_commits: RANGE_COMMITS_MAX,
             range_bytes: RANGE_BYTES_MAX,
