@@ -20,6 +20,7 @@ impl Syncer {
             asked: self.source.asked.map(|at| at.elapsed()),
             generation: self.source.generation,
             news: self.source.news,
+            awaited: self.source.awaited.clone(),
             failure: self.source.failure.clone(),
         };
         let attempt = self.attempt.as_ref().map(|state| {
