@@ -356,6 +356,16 @@ pub enum RepoError {
         /// For how long.
         after: Duration,
     },
+    /// The server sends a little now and then, and too little in all.
+    #[error("{url} is too slow: it sent {} in {} s", ByteSize(*bytes), after.as_secs_f32())]
+    TooSlow {
+        /// The URL.
+        url: String,
+        /// What came.
+        bytes: u64,
+        /// The time that we waited for it.
+        after: Duration,
+    },
     /// The file system is full.
     #[error("no space left on the file system of {}", path.display())]
     DiskFull {
@@ -445,7 +455,8 @@ impl Explain for RepoError {
             | Self::Ssh { passing: true, .. }
             | Self::ReceivePack { .. }
             | Self::ReferenceMoved { .. }
-            | Self::Stalled { .. } => Retry::After(RETRY_PAUSE),
+            | Self::Stalled { .. }
+            | Self::TooSlow { .. } => Retry::After(RETRY_PAUSE),
             _ => Retry::Never,
         }
     }

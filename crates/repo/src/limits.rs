@@ -43,6 +43,14 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// objects send keep-alive packets every few seconds.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Time that one conversation may have us wait for the server in all, beside the time for what it
+/// sends at [`PACE_BYTES_PER_SECOND`]. A server may count objects for minutes.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a server has to send, in bytes a second, once [`PATIENCE`] is used up. One that sends a
+/// byte now and then is not stalled, and would hold a fetch for ever.
+pub const PACE_BYTES_PER_SECOND: u64 = 64 * 1024;
+
 /// The bounds of one fetch and of the tree that it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,6 +77,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// See [`STALL_TIMEOUT`].
     pub stall_timeout: Duration,
+    /// See [`PATIENCE`].
+    pub patience: Duration,
+    /// See [`PACE_BYTES_PER_SECOND`].
+    pub bytes_per_second: u64,
 }
 
 impl Default for Limits {
@@ -85,6 +97,8 @@ impl Default for Limits {
             range_bytes: RANGE_BYTES_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
+            patience: PATIENCE,
+            bytes_per_second: PACE_BYTES_PER_SECOND,
         }
     }
 }

@@ -98,6 +98,23 @@ fn a_stalled_server_is_given_up() {
 }
 
 #[test]
+fn a_server_that_sends_a_byte_now_and_then_is_given_up_when_patience_is_used_up() {
+    for part in ["info/refs", "command=fetch"] {
+        let f = fixture();
+        f.repository.push(&[("a", &[b'x'; 4000])], "first").unwrap();
+        f.server.fault(part, GitFault::Trickle(50));
+        let mut spec = f.spec("main");
+        spec.limits.patience = Duration::from_millis(500);
+        let error = f.run(&spec).unwrap_err();
+        assert!(matches!(error, RepoError::TooSlow { bytes: 1.., .. }), "{part}: {error:?}");
+        assert_eq!(error.retry(), Retry::After(repo::RETRY_PAUSE));
+        // One that is slow and has the time for it is waited for.
+        f.server.fault("info/refs", GitFault::Trickle(1));
+        f.fetch("main").unwrap();
+    }
+}
+
+#[test]
 fn a_fetch_is_cancelled_promptly_at_any_step() {
     for part in ["info/refs", "/git-upload-pack"] {
         let f = fixture();

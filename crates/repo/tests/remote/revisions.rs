@@ -201,5 +201,7 @@ fn the_default_limits_are_the_documented_constants() {
     assert_eq!(limits.references, repo::REFERENCES_MAX);
     assert_eq!(limits.range_commits, repo::RANGE_COMMITS_MAX);
     assert_eq!(limits.stall_timeout, repo::STALL_TIMEOUT);
+    assert_eq!(limits.patience, repo::PATIENCE);
+    assert_eq!(limits.bytes_per_second, repo::PACE_BYTES_PER_SECOND);
     assert_eq!(limits.content_bytes, repo::PACK_CONTENT_BYTES_MAX);
 }
