@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Bytes of one object of a pack, which is held in memory while the pack is indexed: less than a
-/// workstation takes, so that several GitSyncs may fetch such a thing at once in the memory that
-/// the deployment allows (256 MiB). Only servers without partial clone send one at all.
-const OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one object of a pack: less than a workstation takes. An object takes twice its size in
+/// memory while it is indexed, so that three GitSyncs may fetch such a thing at once in what the
+/// deployment allows (256 MiB). Only servers without partial clone send one at all.
+const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What a Secret's keys are called.
 const USERNAME: &str = "username";

@@ -206,7 +206,8 @@ impl Remote<'_> {
             }
             Place::Ssh { user, host, port, path } => {
                 let place = (user.as_deref(), host.as_str(), *port, path.as_str());
-                Transport::Ssh(ssh::connect(self.connections, spec, place, watch.clone())?)
+                let server = ssh::connect(self.connections, spec, place, watch.clone())?;
+                Transport::Ssh(Box::new(server))
             }
             Place::Local { path } => {
                 return Err(RepoError::RepositoryNotFound {

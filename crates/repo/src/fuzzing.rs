@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets in `fuzz/`: what a Git server sends before and around a pack,
-//! the pack itself, and what a commit or tag says. Each takes any bytes and returns; what must not happen is a panic.
-//! The property tests run the same code.
+//! the pack itself, and what a commit or tag says. Each takes any bytes and returns; what must not
+//! happen is a panic. The property tests run the same code.
 
 use crate::fetch;
 use crate::tree::{Commit, Tag};

@@ -83,7 +83,7 @@ fn gitops_15_a_file_beyond_the_limit_is_refused_in_memory_that_does_not_grow_wit
     bed.wait("web", ready_reason(), "FetchFailed");
     let refused = began.elapsed();
     let shown = bed.get("gitsync/web", ".status.conditions[?(@.type==\"Ready\")].message");
-    let told = format!("sends an object of {shown_size}, the limit is 64 MiB");
+    let told = format!("sends an object of {shown_size}, the limit is 32 MiB");
     assert!(shown.contains(&told), "{shown}");
     assert_ne!(bed.get("gitsync/web", ".status.appliedRevision"), huge);
     // Neither what is there nor the other GitSync suffers.

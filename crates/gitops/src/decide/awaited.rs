@@ -1,5 +1,5 @@
-//! A push that is told too early: the forge has told us of a commit, and the server that we ask does
-//! not show it yet. It is looked for again, a bounded number of times.
+//! A push that is told too early: the forge has told us of a commit, and the server that we ask
+//! does not show it yet. It is looked for again, a bounded number of times.
 
 use std::time::Duration;
 

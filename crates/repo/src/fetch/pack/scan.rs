@@ -205,7 +205,8 @@ impl Scan {
     }
 }
 
-/// Looks at any bytes as a pack: parts change no verdict, but which damage is seen first. For the fuzz target and the property test.
+/// Looks at any bytes as a pack: parts change no verdict, but which damage is seen first. For the
+/// fuzz target and the property test.
 pub(crate) fn scan_anything(bytes: &[u8]) {
     let most = Most { objects: 100, object_bytes: 1 << 16, content_bytes: 1 << 20 };
     let verdict = |part: usize| {
