@@ -245,7 +245,8 @@ impl Live {
         LiveEvents(self.memory.listen())
     }
 
-    /// Every object that is not as it was delivered, in order; at most [`DRIFTS_MAX`].
+    /// Every object that is not as it was delivered, in order; those beyond [`DRIFTS_MAX`] without
+    /// their fields.
     #[must_use]
     pub fn drifted(&self) -> Vec<Drift> {
         self.memory.drifts()

@@ -15,6 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Bytes of one object of a pack: less than a workstation takes. An object takes twice its size in
+/// memory while it is indexed, so that three GitSyncs may fetch such a thing at once in what the
+/// deployment allows (256 MiB). Only servers without partial clone send one at all.
+const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// What a Secret's keys are called.
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password";
@@ -56,6 +61,7 @@ impl Keys {
             }
         };
         let mut fetch = Fetch::new(url, reference);
+        fetch.limits.object_bytes = OBJECT_BYTES_MAX;
         fetch.path.clone_from(&sync.spec().source.path);
         if let Some(secret) = &sync.spec().source.secret_ref {
             let material = self.material(home, &key, &secret.name).await?;

@@ -26,7 +26,7 @@ use cluster::Client;
 use delivery::{Live, LiveEvent};
 use futures_util::FutureExt;
 use gitops::decide::fight::{Drifted, Fights};
-use gitops::decide::{Action, Attempt, Decision, Failure, decide};
+use gitops::decide::{Action, Attempt, Awaited, Decision, Failure, decide};
 use gitops::spec::{
     Drift, GitSync, HealthCounts, Notified, Outcome, Status, SyncKey, Trigger, Valid, condition,
     reason,
@@ -85,6 +85,10 @@ struct SourceState {
     generation: Option<i64>,
     news: bool,
     failure: Option<Failure>,
+    /// The commit that a push named and that no look has found yet.
+    awaited: Option<Awaited>,
+    /// Whether the news were waited for after a push.
+    told: bool,
 }
 
 /// The last try to apply.

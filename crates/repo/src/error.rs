@@ -338,12 +338,32 @@ pub enum RepoError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// An object of the pack, packed or not, is larger than the limit.
+    #[error("{url} sends an object of {}, the limit is {}", ByteSize(*bytes), ByteSize(*limit))]
+    ObjectTooLarge {
+        /// The URL.
+        url: String,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// Nothing came from the server for too long.
     #[error("{url} sent nothing for {} s", after.as_secs_f32())]
     Stalled {
         /// The URL.
         url: String,
         /// For how long.
+        after: Duration,
+    },
+    /// The server sends a little now and then, and too little in all.
+    #[error("{url} is too slow: it sent {} in {} s", ByteSize(*bytes), after.as_secs_f32())]
+    TooSlow {
+        /// The URL.
+        url: String,
+        /// What came.
+        bytes: u64,
+        /// The time that we waited for it.
         after: Duration,
     },
     /// The file system is full.
@@ -435,7 +455,8 @@ impl Explain for RepoError {
             | Self::Ssh { passing: true, .. }
             | Self::ReceivePack { .. }
             | Self::ReferenceMoved { .. }
-            | Self::Stalled { .. } => Retry::After(RETRY_PAUSE),
+            | Self::Stalled { .. }
+            | Self::TooSlow { .. } => Retry::After(RETRY_PAUSE),
             _ => Retry::Never,
         }
     }
@@ -488,7 +509,7 @@ impl RepoError {
             Self::CommitNotFound { .. } => {
                 "check the id, or name a branch or tag: some servers give out only tips of branches"
             }
-            Self::PackTooLarge { .. } => {
+            Self::PackTooLarge { .. } | Self::ObjectTooLarge { .. } => {
                 "keep large files in Git LFS or elsewhere, or use a server that supports partial clone"
             }
             Self::DiskFull { .. } => "free some space and run again; nothing half-written is kept",

@@ -15,6 +15,7 @@ mod ssh;
 mod transport;
 mod watch;
 
+pub(crate) use pack::scan_anything;
 pub use poll::Head;
 pub use range::CommitRange;
 
@@ -32,7 +33,7 @@ use http::Http;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use transport::Transport;
-use watch::{Failure, Watch};
+use watch::{Failure, Pace, Watch};
 
 /// Names that are shown beside one that was not found.
 const NEAR_NAMES_MAX: usize = 3;
@@ -145,7 +146,7 @@ impl Connections {
 
 fn watch<'a>(spec: &Fetch, cancel: &'a AtomicBool) -> Watch<'a> {
     let (stall_timeout, url) = (spec.limits.stall_timeout, spec.url.to_string());
-    Watch { cancel, stall_timeout, url, failure: Failure::default() }
+    Watch { cancel, stall_timeout, pace: Pace::new(&spec.limits), url, failure: Failure::default() }
 }
 
 /// A conversation with another machine.
@@ -196,15 +197,17 @@ impl Remote<'_> {
         &self,
         lead: impl FnOnce(&mut Conversation<'_>) -> Result<R, RepoError>,
     ) -> Result<R, RepoError> {
-        let (spec, watch, progress) = (self.spec, self.watch.clone(), self.progress);
+        let (spec, progress) = (self.spec, self.progress);
+        let watch = Watch { pace: Pace::new(&spec.limits), ..self.watch.clone() };
         let transport = match &spec.url.place {
             Place::Http { url } => {
-                let http = Http::new(self.connections, url, spec, self.watch.clone())?;
+                let http = Http::new(self.connections, url, spec, watch.clone())?;
                 Transport::Http(Box::new(http))
             }
             Place::Ssh { user, host, port, path } => {
                 let place = (user.as_deref(), host.as_str(), *port, path.as_str());
-                Transport::Ssh(ssh::connect(self.connections, spec, place, self.watch.clone())?)
+                let server = ssh::connect(self.connections, spec, place, watch.clone())?;
+                Transport::Ssh(Box::new(server))
             }
             Place::Local { path } => {
                 return Err(RepoError::RepositoryNotFound {

@@ -21,8 +21,11 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Bytes of one pack that a server may send.
 pub const PACK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Bytes of one object that is held in memory while a pack is indexed.
+/// Bytes of one object of a pack, as it may be held in memory while the pack is indexed.
 pub const OBJECT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of all objects of one pack, unpacked: what a small pack of zeros may cost in work.
+pub const PACK_CONTENT_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 
 /// References that a server may list for one question.
 pub const REFERENCES_MAX: usize = 100_000;
@@ -40,6 +43,14 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// objects send keep-alive packets every few seconds.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Time that one conversation may have us wait for the server in all, beside the time for what it
+/// sends at [`PACE_BYTES_PER_SECOND`]. A server may count objects for minutes.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a server has to send, in bytes a second, once [`PATIENCE`] is used up. One that sends a
+/// byte now and then is not stalled, and would hold a fetch for ever.
+pub const PACE_BYTES_PER_SECOND: u64 = 64 * 1024;
+
 /// The bounds of one fetch and of the tree that it gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,6 +65,8 @@ pub struct Limits {
     pub pack_bytes: u64,
     /// See [`OBJECT_BYTES_MAX`].
     pub object_bytes: usize,
+    /// See [`PACK_CONTENT_BYTES_MAX`].
+    pub content_bytes: u64,
     /// See [`REFERENCES_MAX`].
     pub references: usize,
     /// See [`RANGE_COMMITS_MAX`].
@@ -64,6 +77,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// See [`STALL_TIMEOUT`].
     pub stall_timeout: Duration,
+    /// See [`PATIENCE`].
+    pub patience: Duration,
+    /// See [`PACE_BYTES_PER_SECOND`].
+    pub bytes_per_second: u64,
 }
 
 impl Default for Limits {
@@ -74,11 +91,14 @@ impl Default for Limits {
             tree_files: TREE_FILES_MAX,
             pack_bytes: PACK_BYTES_MAX,
             object_bytes: OBJECT_BYTES_MAX,
+            content_bytes: PACK_CONTENT_BYTES_MAX,
             references: REFERENCES_MAX,
             range_commits: RANGE_COMMITS_MAX,
             range_bytes: RANGE_BYTES_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
+            patience: PATIENCE,
+            bytes_per_second: PACE_BYTES_PER_SECOND,
         }
     }
 }

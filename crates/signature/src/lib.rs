@@ -9,7 +9,7 @@
 //! Nothing here reads a file, a clock or a random number, and no bytes make it panic.
 
 mod armor;
-mod bytes;
+pub mod bytes;
 mod crypto;
 pub mod fuzzing;
 mod object;

@@ -215,6 +215,12 @@ impl Transport {
         self.send(Writer::message(UNIMPLEMENTED).u32(self.last_sequence).into_vec())
     }
 
+    /// Packets under the present keys, sent and received.
+    #[cfg(test)]
+    pub(crate) fn packets(&mut self) -> (&mut u64, &mut u64) {
+        (&mut self.sent.packets, &mut self.received.packets)
+    }
+
     /// Whether the first keys are in use in both directions.
     pub(crate) fn is_established(&self) -> bool {
         self.established

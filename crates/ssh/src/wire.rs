@@ -2,42 +2,41 @@
 //!
 //! Input: a slice. Output: parts of it, or `None` when it is too short or not well formed.
 
+pub(crate) use signature::bytes::without_zeros;
+
+use signature::bytes::Cursor;
+use std::ops::{Deref, DerefMut};
 use zeroize::Zeroizing;
 
-/// What is left to read.
+/// What is left to read: a [`Cursor`] that knows the types of SSH.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
-    rest: &'a [u8],
+pub(crate) struct Reader<'a>(Cursor<'a>);
+
+impl<'a> Deref for Reader<'a> {
+    type Target = Cursor<'a>;
+
+    fn deref(&self) -> &Cursor<'a> {
+        &self.0
+    }
+}
+
+impl DerefMut for Reader<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
-    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*first)
+        Self(Cursor::new(bytes))
     }
 
     pub(crate) fn bool(&mut self) -> Option<bool> {
         self.u8().map(|byte| byte != 0)
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
-    }
-
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
-        let length = self.u32()?;
-        self.take(usize::try_from(length).ok()?)
+        self.ssh_string()
     }
 
     /// A string that is UTF-8.
@@ -56,26 +55,8 @@ impl<'a> Reader<'a> {
 
     /// A positive integer without its leading zeros.
     pub(crate) fn integer(&mut self) -> Option<&'a [u8]> {
-        let bytes = self.string()?;
-        match bytes {
-            [first, ..] if *first >= 0x80 => None,
-            _ => Some(without_zeros(bytes)),
-        }
+        self.ssh_integer()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-}
-
-/// Without leading zeros.
-pub(crate) fn without_zeros(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    bytes.get(zeros..).unwrap_or_default()
 }
 
 /// Bytes that are written one value after the other. They are cleared when they are dropped, as

@@ -5,9 +5,11 @@
 
 mod repository;
 mod server;
+mod zeros;
 
 pub use repository::{Change, Repository};
 pub use server::{GitFault, GitRequest, GitServer, GitServerOptions};
+pub use zeros::Zeros;
 
 use std::process::Command;
 

@@ -21,8 +21,8 @@ Soaks:
   api-server  the API server is killed and started again every 20 s while pushes go on:
               nothing is lost, made twice or pruned
   rest        1,000 objects with a mutating policy and an autoscaler: no write at all
-  huge-file   a file of 10 GiB in the repository is refused in bounded memory; needs
-              about 1 GiB on the disk (the file is zeros, and packed)
+  huge-file   a file of 10 GiB in the repository is refused in bounded memory, and other
+              repositories go on; the file is zeros and takes 10 MB on the disk
 
 All of them without a name. Each one but the last goes on for the time that is asked for.
 

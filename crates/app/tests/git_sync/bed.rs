@@ -66,11 +66,20 @@ impl Bed {
 
     /// The same with another interval.
     pub(crate) fn sync_every(&self, interval: &str, name: &str, path: &str, spec: &str) {
+        self.apply_sync(interval, "demo.git", name, path, spec);
+    }
+
+    /// A GitSync of another repository.
+    pub(crate) fn sync_from(&self, repository: &str, name: &str, path: &str) {
+        self.apply_sync("1s", repository, name, path, "");
+    }
+
+    fn apply_sync(&self, interval: &str, repository: &str, name: &str, path: &str, spec: &str) {
         let text = format!(
             "apiVersion: orlop.dev/v1alpha1\nkind: GitSync\n\
              metadata: {{name: {name}, namespace: default}}\nspec:\n  source:\n    \
              url: {}\n    ref: {{branch: main}}\n    path: {path}\n  interval: {interval}\n{spec}",
-            self.server.url("demo.git"),
+            self.server.url(repository),
         );
         let file = self.desk.file(&format!("{name}.yaml"), &text);
         self.cluster.kubectl_ok(&["apply", "--server-side", "-f", file.to_str().unwrap()]);

@@ -5,6 +5,7 @@ use crate::running::Running;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use testkit::git::Change;
 
 const SECRET: &str = "a-secret-of-the-webhook";
 
@@ -13,6 +14,10 @@ fn told(address: &str, token: &str, id: &str, url: &str) -> String {
     let body = serde_json::json!({
         "object_kind": "push", "ref": "refs/heads/main", "project": {"git_http_url": url},
     });
+    sent(address, token, id, &body)
+}
+
+fn sent(address: &str, token: &str, id: &str, body: &serde_json::Value) -> String {
     let body = body.to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -55,6 +60,34 @@ fn gitops_14_a_push_that_is_told_is_delivered_and_one_that_is_not_believed_is_no
     let taken = told(&controller.address, SECRET, "2", &url);
     assert!(taken.contains(" 202 "), "{taken}");
     bed.wait("web", ".status.healthyRevision", &second);
+    assert_eq!(bed.get("cm/one", ".data.value"), "b");
+    assert_eq!(bed.get("gitsync/web", ".status.lastOperation.trigger"), "Webhook");
+}
+
+#[test]
+fn gitops_14_a_push_that_is_told_before_the_server_shows_it_is_delivered_all_the_same() {
+    let Some(bed) = Bed::new() else { return };
+    let (first, controller) = hooked(&bed);
+    bed.repository.set_branch("side", &first).unwrap();
+    let text = config_map("one", "b");
+    let change = [Change::File("app/one.yaml", text.as_bytes())];
+    let next = bed.repository.commit("side", &change, "early").unwrap();
+    bed.server.forget_requests();
+    let body = serde_json::json!({
+        "object_kind": "push", "ref": "refs/heads/main", "before": first, "after": next,
+        "project": {"git_http_url": bed.server.url("demo.git")},
+    });
+    let taken = sent(&controller.address, SECRET, "1", &body);
+    assert!(taken.contains(" 202 "), "{taken}");
+    // The first look is over when another one begins.
+    let looks = || bed.server.requests().iter().filter(|r| r.body.contains("ls-refs")).count();
+    let looked = testbed::wait::until(crate::running::WAIT, || {
+        Ok::<_, std::io::Error>((looks() > 1).then_some(()))
+    });
+    assert!(looked.unwrap().is_some(), "it did not look again");
+    bed.repository.set_branch("main", &next).unwrap();
+    // The interval is an hour.
+    bed.wait("web", ".status.healthyRevision", &next);
     assert_eq!(bed.get("cm/one", ".data.value"), "b");
     assert_eq!(bed.get("gitsync/web", ".status.lastOperation.trigger"), "Webhook");
 }

@@ -113,6 +113,11 @@ pub(crate) fn describe(sync: &GitSync, painter: Painter) -> String {
             .collect();
         text.push('\n');
         text.push_str(&table(&["DRIFT", "FIELDS", "WRITER", "HELD"], &rows));
+        let listed = u32::try_from(status.drift.len()).unwrap_or(u32::MAX);
+        let more = status.drift_total.saturating_sub(listed);
+        if more > 0 {
+            text.push_str(&format!("and {more} more\n"));
+        }
     }
     if !status.history.is_empty() {
         text.push('\n');
@@ -196,6 +201,19 @@ mod tests {
     use expect_test::expect;
     use objects::health::{Health, HealthStatus};
     use objects::{GroupKind, ObjectRef};
+
+    #[test]
+    fn drift_that_is_not_listed_is_counted() {
+        let painter = crate::tests::painter(&crate::tests::host(&[]));
+        let shown = |count: usize| {
+            let mut status = Status::default();
+            status.set_drift(vec![gitops::spec::Drift::default(); count]);
+            describe(&GitSync { status: Some(status), ..GitSync::default() }, painter)
+        };
+        let most = gitops::spec::STATUS_DRIFT_MAX;
+        assert!(!shown(most).contains("more"), "{}", shown(most));
+        assert!(shown(most + 280).ends_with("and 280 more\n"), "{}", shown(most + 280));
+    }
 
     #[test]
     fn a_tree_shows_places_kinds_and_health() {

@@ -36,6 +36,8 @@ pub struct Drift {
 pub enum DriftKind {
     /// It has other values or other owners. Never empty.
     Changed(Vec<DriftField>),
+    /// The same, but so many objects drifted ([`super::DRIFTS_MAX`]) that its fields are not kept.
+    Differs,
     /// It was deleted, or lost the label of the delivery.
     Gone,
 }
@@ -54,6 +56,15 @@ pub struct DriftField {
 }
 
 impl Drift {
+    /// The same without fields, which takes a fraction of the memory.
+    pub(crate) fn without_fields(self) -> Self {
+        let kind = match self.kind {
+            DriftKind::Changed(_) | DriftKind::Differs => DriftKind::Differs,
+            DriftKind::Gone => DriftKind::Gone,
+        };
+        Self { kind, ..self }
+    }
+
     /// Whether the same was told before.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
         Self { noticed: other.noticed, ..self.clone() } == *other

@@ -145,7 +145,7 @@ impl Live {
     fn only_clients_changed(&self, id: &ObjectRef) -> bool {
         let drifts = self.memory.drifts_of(id);
         drifts.is_some_and(|drift| match &drift.kind {
-            DriftKind::Changed(_) => {
+            DriftKind::Changed(_) | DriftKind::Differs => {
                 drift.managers.iter().all(|manager| takeover::is_client(manager))
             }
             DriftKind::Gone => false,

@@ -3,7 +3,7 @@
 //! Who asks must know that the watch of the kind is in sync ([`super::follow`]): a memo says what
 //! the last event said, and nothing about events that are missing.
 
-use super::drift::{self, Drift};
+use super::drift::{self, Drift, DriftKind};
 use super::memo::{Memo, Standing, Uid, Version};
 use super::{HealthRule, LiveEvent};
 use crate::desired::{Desired, DesiredSet};
@@ -26,7 +26,8 @@ use tokio::sync::broadcast;
 pub const KEPT_OBJECTS_MAX: usize = 256;
 /// What these take together, in bytes of JSON.
 pub const KEPT_BYTES_MAX: usize = 8 << 20;
-/// Objects whose drift is kept to be asked for; of others only the event tells.
+/// Objects whose drift is kept with its fields. Of others it is kept that they drifted and by whom,
+/// so that any number of them is counted and reverted.
 pub const DRIFTS_MAX: usize = 1000;
 /// Events that wait for a slow reader.
 pub const LIVE_EVENTS_MAX: usize = 1024;
@@ -50,6 +51,9 @@ struct State {
     /// Unproven objects of which the server said that nothing would change.
     confirmed: HashMap<ObjectRef, Confirmed>,
     drifts: BTreeMap<ObjectRef, Drift>,
+    /// Of unproven objects that are not kept, and of which nobody knows yet what was applied: the
+    /// document that they differ from, and what is told if it was that one.
+    open: HashMap<ObjectRef, (Digest, Drift)>,
 }
 
 /// How the state of an object came here.
@@ -150,8 +154,11 @@ impl Memory {
                 continue;
             }
             memo.digest = entry.digest;
-            if let Some(live) = live {
-                told.extend(self.drifted(&mut state, desired, &live));
+            let open = state.open.remove(&id).filter(|(digest, _)| *digest == desired.digest);
+            match (live, open) {
+                (Some(live), _) => told.extend(self.drifted(&mut state, desired, &live)),
+                (None, Some((_, drift))) => told.extend(state.note(drift)),
+                (None, None) => {}
             }
         }
         drop(state);
@@ -257,9 +264,12 @@ impl Memory {
         state.memos.insert(key, memo);
         match (standing, desired) {
             (Standing::Unproven, Some(desired)) => {
-                state.keep(id, live);
+                let kept = state.keep(id, live);
                 if !ours && digest == Some(desired.digest) {
                     events.extend(self.drifted(state, desired, live));
+                } else if !kept && digest.is_none() {
+                    let drift = self.difference(desired, live).map(Drift::without_fields);
+                    state.open.extend(drift.map(|drift| (id.clone(), (desired.digest, drift))));
                 }
             }
             (Standing::Clean | Standing::Unnamed, _) => state.settle(id),
@@ -285,13 +295,18 @@ impl Memory {
 
     /// Notes a drift; gives the event unless the same was told before.
     fn drifted(&self, state: &mut State, desired: &Desired, live: &Object) -> Option<LiveEvent> {
+        state.note(self.difference(desired, live)?)
+    }
+
+    /// What of an object is not as the tree wants it; `None` when nothing is.
+    fn difference(&self, desired: &Desired, live: &Object) -> Option<Drift> {
         let wanted = desired.payload(live, &self.manager).ok()?;
         let Proof::Unproven { reasons } = proof::prove(&wanted, live, &self.manager) else {
             return None;
         };
         let heals = live.annotation(SELF_HEAL_ANNOTATION) != Some("disabled");
         let how = (self.manager.as_str(), &self.masker);
-        state.note(drift::changed(&wanted, live, &reasons, how, heals))
+        Some(drift::changed(&wanted, live, &reasons, how, heals))
     }
 
     /// An event: the object is gone, or has lost its label.
@@ -418,15 +433,20 @@ impl Memory {
 
 impl State {
     fn note(&mut self, mut drift: Drift) -> Option<LiveEvent> {
-        if let Some(known) = self.drifts.get(&drift.object) {
-            if drift.is_as(known) {
+        let known = self.drifts.get(&drift.object);
+        let full = match known {
+            Some(known) => known.kind == DriftKind::Differs,
+            None => self.drifts.len() >= DRIFTS_MAX,
+        };
+        let mut kept = if full { drift.clone().without_fields() } else { drift.clone() };
+        if let Some(known) = known {
+            if kept.is_as(known) {
                 return None;
             }
             drift.noticed = known.noticed;
+            kept.noticed = known.noticed;
         }
-        if self.drifts.len() < DRIFTS_MAX || self.drifts.contains_key(&drift.object) {
-            self.drifts.insert(drift.object.clone(), drift.clone());
-        }
+        self.drifts.insert(kept.object.clone(), kept);
         Some(LiveEvent::Drift(Arc::new(drift)))
     }
 
@@ -437,19 +457,23 @@ impl State {
     }
 
     fn unkeep(&mut self, id: &ObjectRef) {
+        self.open.remove(id);
         if let Some(packed) = self.kept.remove(id) {
             self.kept_bytes -= packed.len_bytes();
         }
     }
 
-    fn keep(&mut self, id: &ObjectRef, live: &Object) {
+    /// Keeps an object whole, if there is room.
+    fn keep(&mut self, id: &ObjectRef, live: &Object) -> bool {
         self.unkeep(id);
-        let Ok(packed) = Packed::pack(live) else { return };
+        let Ok(packed) = Packed::pack(live) else { return false };
         let bytes = self.kept_bytes + packed.len_bytes();
-        if self.kept.len() < KEPT_OBJECTS_MAX && bytes <= KEPT_BYTES_MAX {
+        let room = self.kept.len() < KEPT_OBJECTS_MAX && bytes <= KEPT_BYTES_MAX;
+        if room {
             self.kept_bytes = bytes;
             self.kept.insert(id.clone(), packed);
         }
+        room
     }
 }
 

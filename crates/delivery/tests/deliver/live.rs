@@ -108,6 +108,32 @@ async fn gitops_22_a_drift_is_told_with_its_owner_and_reverted_by_one_request() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn gitops_22_more_objects_than_are_kept_that_drifted_while_nobody_looked_are_reverted() {
+    let Some(bed) = Bed::start().await else { return };
+    let objects = delivery::KEPT_OBJECTS_MAX + 44;
+    let tree = |value: &str| -> String {
+        (0..objects).map(|n| config_map(&format!("c{n:03}"), value)).collect()
+    };
+    bed.write("many.yaml", &tree("x"));
+    apply(&bed, &live(&bed)).await;
+    bed.kubectl_apply(&["apply", "--server-side", "--force-conflicts"], &tree("drift"));
+
+    let (live, token) = (live(&bed), CancellationToken::new());
+    live.plan(&bed.load().await, &bed.options, &Silent, &token).await.unwrap();
+    assert_eq!(live.check(), Check { drifted: objects, ..Check::default() });
+    let drifts = live.drifted();
+    assert_eq!(drifts.len(), objects);
+    let named = drifts.iter().filter(|drift| drift.managers == ["kubectl"]).count();
+    assert_eq!(named, objects, "also of those that were not kept it is known who it was");
+    let ids: Vec<ObjectRef> = drifts.into_iter().map(|drift| drift.object).collect();
+    let outcomes = live.heal(&ids, &bed.options, &Silent, &token).await.unwrap();
+    let done = |one: &&delivery::Outcome| one.result == OutcomeResult::Done;
+    assert_eq!(outcomes.iter().filter(done).count(), objects);
+    assert!(live.drifted().is_empty() && live.check().is_clean(), "{:?}", live.check());
+    assert_eq!(bed.field("configmap/c299", ".data.key"), "x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_deleted_by_hand_is_made_again_and_recorded_with_its_new_uid() {
     let Some(mut bed) = Bed::start().await else { return };
     bed.write("a.yaml", &config_map("a", "x"));

@@ -12,15 +12,20 @@
 //!   person, a retry.
 //! - Pushes coalesce: those that come while an operation runs are one, and unless it names one
 //!   commit and the look before found news, it waits until [`PUSH_SPACING`] after that look.
+//! - A forge may tell of a push before its servers show it. A commit that a push named and that the
+//!   look did not find is looked for again after each of [`AWAIT_PAUSES`], until the reference
+//!   names another commit than before.
 //! - A source or a revision that fails waits longer and longer whatever triggers it; only a
 //!   person is served at once, and even then not before the server's `Retry-After`.
 
+mod awaited;
 pub mod conditions;
 pub mod fight;
 pub mod graph;
 #[cfg(test)]
 mod tests;
 
+pub use awaited::{AWAIT_PAUSES, Awaited};
 pub use conditions::{conditions, merge};
 
 use crate::chance::{between, pause};
@@ -118,6 +123,8 @@ pub struct SourceFacts {
     pub generation: Option<i64>,
     /// Whether it found another head than the one before.
     pub news: bool,
+    /// The commit that a push named and that no look has found yet.
+    pub awaited: Option<Awaited>,
     /// The failure, when the last look failed.
     pub failure: Option<Failure>,
 }
@@ -360,6 +367,11 @@ fn source(sync: &Valid, facts: &Facts) -> Step {
     let interval = sync.spec().interval.0;
     let longest = interval + interval * INTERVAL_JITTER_PERCENT / 100;
     let due = between(interval, longest, facts.seed).saturating_sub(age);
+    let awaited = source.awaited.as_ref().map(|awaited| awaited.pause().saturating_sub(age));
+    if let Some(rest) = awaited.filter(|rest| *rest < due) {
+        let message = "a push named a commit that the source does not show yet";
+        return Step::new(Action::Poll, rest, Trigger::Webhook, message);
+    }
     Step::new(Action::Poll, due, Trigger::Poll, "the interval").because(reason::SUCCEEDED)
 }
 

@@ -18,6 +18,7 @@ fn at_rest() -> Facts {
             asked: Some(Duration::ZERO),
             generation: Some(1),
             news: true,
+            awaited: None,
             failure: None,
         },
         attempt: Some(Attempt {
@@ -249,6 +250,8 @@ enum Happens {
     },
     /// A push without a commit.
     Noise,
+    /// A push that names the next commit, which is not there yet.
+    Early,
     Source {
         works: bool,
     },
@@ -316,6 +319,7 @@ impl World {
                 }
             }
             Happens::Noise => self.push(None),
+            Happens::Early => self.push(Some((self.head + 1).to_string())),
             Happens::Source { works } => self.source_works = works,
             Happens::Cluster { works } => self.cluster_works = works,
             Happens::Dependency { ready } => self.dependency_ready = ready,
@@ -348,17 +352,22 @@ impl World {
         let facts = &mut self.facts;
         match action {
             Action::Poll | Action::Fetch => {
-                if action == Action::Fetch {
-                    facts.push = None;
-                }
+                let named = facts.push.take().and_then(|push| push.revision);
                 self.now += 20 * MS;
                 self.asked_at = Some(self.now);
                 facts.source.generation = self.sync.sync().metadata.generation;
                 let failures = facts.source.failure.as_ref().map_or(0, |f| f.failures);
                 facts.source.failure = if self.source_works { None } else { failure(failures + 1) };
+                let before = facts.source.awaited.take();
                 if self.source_works {
                     let head = Some(self.head.to_string());
                     facts.source.news = facts.source.head != head;
+                    facts.source.awaited = Awaited::after_look(
+                        before,
+                        named.as_deref(),
+                        &self.head.to_string(),
+                        facts.source.news,
+                    );
                     facts.source.head.clone_from(&head);
                     if action == Action::Fetch {
                         facts.source.fetched = head;
@@ -451,11 +460,47 @@ fn a_push_that_names_its_commit_is_fetched_at_once_also_right_after_another() {
     }
 }
 
+#[test]
+fn gitops_14_a_push_that_is_told_before_the_source_shows_it_is_looked_for_again() {
+    let all: Duration = AWAIT_PAUSES.iter().sum();
+    for lag in [MS, 100 * MS, 300 * MS, SECOND, 2 * SECOND, all - 100 * MS] {
+        let mut world = World::new(1);
+        world.play(&[], 2 * SECOND);
+        let told = world.now;
+        let shown = (told + lag, Happens::Commit { told: false, named: false });
+        world.play(&[(told, Happens::Early), shown], told + 10 * SECOND);
+        let applied = world.log.iter().rfind(|(_, action)| *action == Action::Apply).unwrap().0;
+        assert_eq!(world.facts.attempt.as_ref().unwrap().revision, world.head.to_string());
+        let late = applied.checked_sub(told + lag).unwrap();
+        assert!(late <= AWAIT_PAUSES[3].min(lag * 2 + 250 * MS) + 100 * MS, "{lag:?}: {late:?}");
+        assert_eq!(world.facts.source.awaited, None);
+    }
+}
+
+#[test]
+fn gitops_14_a_push_of_a_commit_that_never_comes_costs_no_more_looks_than_the_bound() {
+    let mut world = World::new(1);
+    world.play(&[], 2 * SECOND);
+    let (before, told) = (world.looks(), world.now);
+    let all: Duration = AWAIT_PAUSES.iter().sum();
+    world.play(&[(told, Happens::Early)], told + all + SECOND);
+    assert_eq!(world.looks() - before, 1 + AWAIT_PAUSES.len());
+    assert_eq!(world.facts.source.awaited, None);
+    // The status says nothing of it meanwhile.
+    let mut facts = at_rest();
+    facts.source.awaited = Some(Awaited { revision: "x".into(), looks: 1 });
+    facts.source.asked = Some(Duration::ZERO);
+    let decision = decide(&sync(), &facts);
+    assert_eq!((decision.action, decision.after), (Action::Poll, AWAIT_PAUSES[0]));
+    assert_eq!(decision.next(jiff::Timestamp::UNIX_EPOCH), None);
+}
+
 fn event() -> impl Strategy<Value = Happens> {
     prop_oneof![
         4 => (any::<bool>(), any::<bool>())
             .prop_map(|(told, named)| Happens::Commit { told, named }),
         2 => Just(Happens::Noise),
+        2 => Just(Happens::Early),
         1 => any::<bool>().prop_map(|works| Happens::Source { works }),
         1 => any::<bool>().prop_map(|works| Happens::Cluster { works }),
         1 => any::<bool>().prop_map(|ready| Happens::Dependency { ready }),
@@ -487,10 +532,12 @@ proptest! {
         prop_assert_eq!(Some(attempt.generation), world.sync.sync().metadata.generation);
         prop_assert_eq!(attempt.outcome, Outcome::Succeeded);
         prop_assert_eq!(world.facts.drift.due, 0);
-        // Looks are bounded by the interval and by one for each second with a push or a commit.
+        // Looks are bounded by the interval, by one for each second with a push or a commit, and
+        // by those for commits that were told too early.
         let pushes = events.len();
+        let early = events.iter().filter(|(_, what)| matches!(what, Happens::Early)).count();
         let polls = usize::try_from(settled.as_secs() / 30).unwrap() + 1;
-        prop_assert!(world.looks() <= polls + 2 * pushes + 40, "{}", world.looks());
+        prop_assert!(world.looks() <= polls + 2 * pushes + 4 * early + 40, "{}", world.looks());
         let before = world.log.len();
         world.play(&[], settled + 600 * SECOND);
         prop_assert!(world.log[before..].iter().all(|(_, action)| *action == Action::Poll));
@@ -536,6 +583,8 @@ proptest! {
         facts.source.failure = flags[0].then(|| failure(failures)).flatten();
         facts.push = flags[1].then(|| Push { age: age(1), revision: None });
         facts.manual = flags[2].then(|| age(2));
+        let looks = usize::try_from(ages[1] % 100).unwrap();
+        facts.source.awaited = flags[2].then(|| Awaited { revision: "x".into(), looks });
         facts.attempt.as_mut().unwrap().age = age(3);
         if flags[3] {
             facts.attempt.as_mut().unwrap().outcome = Outcome::Failed;

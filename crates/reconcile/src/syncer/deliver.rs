@@ -1,5 +1,6 @@
 //! The actions on the cluster: apply a revision, look for drift, heal it.
 
+use super::facts::name_of;
 use super::tell::rounded;
 use super::{AttemptState, Loaded, Syncer, TROUBLE_PAUSE, calls};
 use crate::engine::lock;
@@ -9,6 +10,8 @@ use gitops::decide::fight::Drifted;
 use gitops::decide::{Attempt, Failure};
 use gitops::spec::{Counts, Drift, Operation, Outcome, Period, Trigger, Valid, reason};
 use model::{Explain, Retry, chain};
+use objects::ObjectRef;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -289,14 +292,17 @@ impl Syncer {
         self.drift.drifted.clear();
         let mut drifted = live.drifted();
         self.drift.missing.retain(|id, _| live.seen(id).is_none());
+        let known_by_watch: BTreeSet<ObjectRef> =
+            drifted.iter().map(|drift| drift.object.clone()).collect();
         for (id, noticed) in &self.drift.missing {
-            if drifted.iter().any(|drift| drift.object == *id) {
+            if known_by_watch.contains(id) {
                 continue;
             }
             let (object, noticed) = (id.clone(), *noticed);
             let (kind, managers, heals) = (DriftKind::Gone, Vec::new(), true);
             drifted.push(delivery::Drift { object, kind, managers, heals, noticed });
         }
+        let since: HashMap<_, _> = before.iter().map(|one| (name_of(one), one.since)).collect();
         for drift in drifted {
             let id = &drift.object;
             let manager = drift.managers.first().cloned();
@@ -308,9 +314,8 @@ impl Syncer {
                 DriftKind::Changed(fields) => fields.iter().map(|f| f.path.clone()).collect(),
                 _ => Vec::new(),
             };
-            let earlier = before.iter().find(|one| {
-                one.kind == id.kind && one.name == id.name && one.namespace == id.namespace
-            });
+            let name = (&*id.group, &*id.kind, &*id.namespace, &*id.name);
+            let earlier = since.get(&name).copied().flatten();
             self.drift.told.push(Drift {
                 group: id.group.clone(),
                 kind: id.kind.clone(),
@@ -319,7 +324,7 @@ impl Syncer {
                 fields,
                 manager,
                 held: None,
-                since: earlier.and_then(|one| one.since).or(Some(now)),
+                since: earlier.or(Some(now)),
             });
             self.drift.drifted.push(Drifted { id: id.clone(), opted_out: !drift.heals });
         }
@@ -334,14 +339,7 @@ impl Syncer {
             self.attempt.as_ref().is_some_and(|state| state.attempt.revision != operation.revision);
         operation.detected_at = self.drift.told.iter().filter_map(|drift| drift.since).min();
         let due = self.fights.plan(&self.drift.drifted, true, self.born.elapsed()).now;
-        let names: Vec<String> = self
-            .drift
-            .told
-            .iter()
-            .filter(|drift| drift.held.is_none())
-            .take(PROBLEMS_NAMED_MAX)
-            .map(|drift| format!("{} {} ({})", drift.kind, drift.name, drift.fields.join(", ")))
-            .collect();
+        let reverted = reverted(&self.drift.told);
         let Ok(options) = self.options(valid, Trigger::Drift) else { return };
         let end = match self.follow(valid).await {
             Ok((_, live)) => {
@@ -360,18 +358,17 @@ impl Syncer {
             Err(error) => End::failed(&error),
         };
         let age = self.born.elapsed();
-        for id in &due {
-            self.fights.healed(id, age);
-            // What still differs is told again by its event, and counted then.
-            self.drift.drifted.retain(|drifted| drifted.id != *id);
-        }
+        due.iter().for_each(|id| self.fights.healed(id, age));
+        // What still differs is told again by its event, and counted then.
+        let due: BTreeSet<ObjectRef> = due.into_iter().collect();
+        self.drift.drifted.retain(|drifted| !due.contains(&drifted.id));
         self.drift.told.retain(|drift| drift.held.is_some());
         self.drift.touched = true;
         operation.outcome = end.outcome;
         operation.finished_at = Some(self.now());
         operation.counts = end.counts;
         if end.outcome == Outcome::Succeeded {
-            operation.message = format!("reverted {}", names.join("; "));
+            operation.message = reverted;
             self.finish(valid, operation);
         } else if refused {
             operation.message = end.message;
@@ -381,6 +378,23 @@ impl Syncer {
             self.ended(valid, operation, end);
         }
     }
+}
+
+/// A sentence about what is reverted: the first ones by name, of the others their number.
+fn reverted(told: &[Drift]) -> String {
+    let due = || told.iter().filter(|drift| drift.held.is_none());
+    let mut names: Vec<String> = due()
+        .take(PROBLEMS_NAMED_MAX)
+        .map(|drift| match drift.fields.as_slice() {
+            [] => format!("{} {}", drift.kind, drift.name),
+            fields => format!("{} {} ({})", drift.kind, drift.name, fields.join(", ")),
+        })
+        .collect();
+    let more = due().count().saturating_sub(PROBLEMS_NAMED_MAX);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    format!("reverted {}", names.join("; "))
 }
 
 fn end_of_heal(outcomes: &[delivery::Outcome]) -> End {

@@ -4,7 +4,7 @@ use super::Syncer;
 use gitops::decide::{DependencyFact, Facts, HealthFacts, Push, SourceFacts, graph};
 use gitops::spec::{HealthCounts, Outcome, SyncKey, Valid};
 use objects::health::HealthStatus;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Objects that a sentence about health names.
@@ -20,6 +20,7 @@ impl Syncer {
             asked: self.source.asked.map(|at| at.elapsed()),
             generation: self.source.generation,
             news: self.source.news,
+            awaited: self.source.awaited.clone(),
             failure: self.source.failure.clone(),
         };
         let attempt = self.attempt.as_ref().map(|state| {
@@ -30,9 +31,13 @@ impl Syncer {
         let health = self.health();
         let enabled = valid.spec().self_heal.enabled;
         let plan = self.fights.plan(&self.drift.drifted, enabled, self.born.elapsed());
+        let held: HashMap<_, _> = plan
+            .held
+            .iter()
+            .map(|(id, why)| ((&*id.group, &*id.kind, &*id.namespace, &*id.name), why))
+            .collect();
         for entry in &mut self.drift.told {
-            entry.held =
-                plan.held.iter().find(|(id, _)| is_same(entry, id)).map(|(_, why)| why.clone());
+            entry.held = held.get(&name_of(entry)).map(|why| (*why).clone());
         }
         Facts {
             seed: hasher.finish(),
@@ -138,9 +143,7 @@ impl Syncer {
     }
 }
 
-fn is_same(drift: &gitops::spec::Drift, id: &objects::ObjectRef) -> bool {
-    drift.group == id.group
-        && drift.kind == id.kind
-        && drift.namespace == id.namespace
-        && drift.name == id.name
+/// What an entry of a status names: group, kind, namespace and name.
+pub(super) fn name_of(drift: &gitops::spec::Drift) -> (&str, &str, &str, &str) {
+    (&drift.group, &drift.kind, &drift.namespace, &drift.name)
 }

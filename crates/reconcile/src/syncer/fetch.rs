@@ -4,7 +4,7 @@ use super::deliver::with_hint;
 use super::{Loaded, Syncer};
 use crate::numbers::Phase;
 use delivery::LoadOptions;
-use gitops::decide::Failure;
+use gitops::decide::{Awaited, Failure};
 use gitops::spec::{Valid, reason};
 use model::{Explain, Retry, chain};
 use std::sync::Arc;
@@ -39,9 +39,9 @@ impl Syncer {
         self.source.asked = Some(Instant::now());
         self.source.generation = self.sync.metadata.generation;
         // Pushes that came while this look was under way may be newer than what it found.
-        if self.push.as_ref().is_some_and(|(at, _)| *at <= began) {
-            self.push = None;
-        }
+        let answered = self.push.take_if(|(at, _)| *at <= began);
+        let named = answered.and_then(|(_, revision)| revision);
+        let before = self.source.awaited.take();
         match found {
             Ok((commit, reference)) => {
                 self.source.news = self.source.head.as_deref() != Some(&commit);
@@ -49,6 +49,13 @@ impl Syncer {
                 self.shared.numbers.git(result);
                 if self.source.news {
                     self.heard.get_or_insert_with(|| self.shared.options.clock.now());
+                }
+                self.source.told |= self.source.news && before.is_some();
+                let (news, waited) = (self.source.news, before.is_some());
+                self.source.awaited = Awaited::after_look(before, named.as_deref(), &commit, news);
+                if waited && !news && self.source.awaited.is_none() {
+                    // It never came: what is found later was not heard of by that push.
+                    self.heard = None;
                 }
                 self.source.head = Some(commit);
                 self.source.failure = None;
@@ -70,7 +77,7 @@ impl Syncer {
     /// Brings the wanted revision here, with its tree.
     pub(super) async fn fetch(&mut self, valid: &Valid) {
         let began = Instant::now();
-        let pushed = self.push.is_some();
+        let pushed = self.push.is_some() || std::mem::take(&mut self.source.told);
         if matches!(valid.reference(), gitops::spec::Reference::Semver(_)) {
             // Only a poll tells which tag it was.
             self.poll(valid).await;
@@ -85,8 +92,13 @@ impl Syncer {
                     _ => None,
                 };
                 self.asked(began, Ok((commit.clone().unwrap_or_default(), reference)));
+                // What this look found is here with it.
+                self.source.told = false;
                 self.status.fetched_revision = commit;
-                let heard = self.heard.take();
+                let heard = match self.source.awaited {
+                    None => self.heard.take(),
+                    Some(_) => None,
+                };
                 if let Some(mut loaded) = loaded {
                     loaded.detected = heard.unwrap_or(loaded.detected);
                     loaded.pushed = pushed;

@@ -130,3 +130,47 @@ impl Connections {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ring::rand::SystemRandom;
+    use ssh::{Config, Host, KnownHosts};
+    use std::net::TcpListener;
+
+    fn key(account: usize) -> SessionKey {
+        SessionKey { account: format!("git@host-{account}"), material: [0; 32] }
+    }
+
+    fn session(listener: &TcpListener) -> Session {
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap();
+        let config = Config::new(Host::new("h", 22), "git", Vec::new(), KnownHosts::new());
+        Session::new(Client::new(config, Box::new(SystemRandom::new())), socket).unwrap()
+    }
+
+    #[test]
+    fn idle_connections_are_kept_up_to_the_bounds() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connections = Connections::new();
+        let count = || lock(&connections.shared.sessions).len();
+        for _ in 0..=IDLE_PER_HOST_MAX {
+            connections.keep_session(key(0), session(&listener));
+        }
+        assert_eq!(count(), IDLE_PER_HOST_MAX);
+        let others = IDLE_SESSIONS_MAX - IDLE_PER_HOST_MAX;
+        for account in 1..=others + 1 {
+            connections.keep_session(key(account), session(&listener));
+        }
+        assert_eq!(count(), IDLE_SESSIONS_MAX);
+        assert!(connections.idle_session(&key(others + 1)).is_none(), "there was no room");
+        assert!(connections.idle_session(&key(others)).is_some());
+        connections.keep_session(key(others + 1), session(&listener));
+        assert!(connections.idle_session(&key(others + 1)).is_some(), "there is room again");
+        // Another key of the account ends those of the old one.
+        let changed = SessionKey { material: [1; 32], ..key(0) };
+        connections.keep_session(changed.clone(), session(&listener));
+        assert!(connections.idle_session(&key(0)).is_none());
+        assert!(connections.idle_session(&changed).is_some());
+    }
+}

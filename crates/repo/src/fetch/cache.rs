@@ -20,7 +20,7 @@
 
 mod gather;
 
-use super::watch::Watch;
+use super::watch::{Pace, Watch};
 use crate::error::Cause;
 use crate::wire::Answer;
 use crate::{Fetch, RepoError};
@@ -126,7 +126,8 @@ impl Cache {
             let result = file.lock();
             let _ = sender.send(result.map(|()| file));
         });
-        let patient = Watch { stall_timeout: std::time::Duration::MAX, ..watch.clone() };
+        let stall_timeout = std::time::Duration::MAX;
+        let patient = Watch { stall_timeout, pace: Pace::endless(), ..watch.clone() };
         match patient.next(&locked) {
             Ok(Some(Ok(lock))) => Ok(lock),
             Ok(Some(Err(error))) => Err(cache_error(dir, &error)),

@@ -2,7 +2,7 @@
 //! reference, ask for its commit one deep, receive the pack.
 
 use super::cache::Generation;
-use super::pack::{Bounds, Counted, PackError, write_pack};
+use super::pack::{Bounded, Bounds, PackError, write_pack};
 use super::transport::Transport;
 use super::watch::Watch;
 use super::{Step, near_names};
@@ -198,8 +198,8 @@ impl Conversation<'_> {
         };
         let mut pack = SideBand::new(reading, &mut answer);
         let bounds = Bounds { limits: &self.spec.limits, objects: objects_max };
-        let counted = Counted::new(&mut pack, bounds, &watch, progress);
-        let written = write_pack(counted, objects, bases);
+        let bounded = Bounded::new(&mut pack, bounds, &watch, progress);
+        let written = write_pack(bounded, objects, bases);
         if written.is_ok() {
             let _ = io::copy(&mut pack.take(TRAILING_BYTES_MAX), &mut io::sink());
             if ends {

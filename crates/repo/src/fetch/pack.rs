@@ -1,4 +1,8 @@
-//! Receiving a pack: counted on its way, indexed while it comes, under its name only when whole.
+//! Receiving a pack: looked at on its way, indexed while it comes, under its name only when whole.
+
+mod scan;
+
+pub(crate) use scan::scan_anything;
 
 use super::Step;
 use super::watch::Watch;
@@ -7,13 +11,11 @@ use crate::error::Cause;
 use crate::limits::Limits;
 use gix_hash::Kind;
 use gix_utils::progress::Discard;
+use scan::{Excess, Most, Scan};
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-
-/// Bytes of a pack's head: its name, its version and its number of objects.
-const HEAD_BYTES: usize = 12;
 
 /// What bounds one pack.
 pub(super) struct Bounds<'a> {
@@ -22,56 +24,62 @@ pub(super) struct Bounds<'a> {
     pub(super) objects: Option<(usize, &'static str)>,
 }
 
-/// Counts a pack on its way, and stops it at the limits.
-pub(super) struct Counted<'a> {
-    pub(super) pack: &'a mut dyn Read,
-    pub(super) bounds: Bounds<'a>,
-    pub(super) watch: &'a Watch<'a>,
-    pub(super) progress: &'a (dyn Fn(Step) + Sync),
-    head: Vec<u8>,
+/// Looks at a pack on its way, and stops it at the limits.
+pub(super) struct Bounded<'a> {
+    pack: &'a mut dyn Read,
+    bounds: Bounds<'a>,
+    watch: &'a Watch<'a>,
+    progress: &'a (dyn Fn(Step) + Sync),
+    scan: Scan,
     bytes: u64,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> Bounded<'a> {
     pub(super) fn new(
         pack: &'a mut dyn Read,
         bounds: Bounds<'a>,
         watch: &'a Watch<'a>,
         progress: &'a (dyn Fn(Step) + Sync),
     ) -> Self {
-        Self { pack, bounds, watch, progress, head: Vec::new(), bytes: 0 }
+        let scan = Scan::new(Most {
+            objects: bounds.objects.map_or(usize::MAX, |(count, _)| count),
+            object_bytes: u64::try_from(bounds.limits.object_bytes).unwrap_or(u64::MAX),
+            content_bytes: bounds.limits.content_bytes,
+        });
+        Self { pack, bounds, watch, progress, scan, bytes: 0 }
     }
 
-    /// The number of objects stands in the head, so nothing has to be received to see it.
-    fn look_at_head(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.head.len() >= HEAD_BYTES {
-            return Ok(());
-        }
-        let missing = HEAD_BYTES - self.head.len();
-        self.head.extend(bytes.iter().take(missing));
-        let count = self.head.get(8..HEAD_BYTES).and_then(|four| four.try_into().ok());
-        let count = count.map(u32::from_be_bytes).and_then(|n| usize::try_from(n).ok());
-        match (count, self.bounds.objects) {
-            (Some(count), Some((limit, what))) if count > limit => {
-                let (from, path) = (self.watch.url.clone(), "refs/".to_owned());
-                Err(self.watch.failure.keep(RepoError::TooMany { from, what, limit, path }))
+    /// The error for what is too much.
+    fn stopped(&self, excess: Excess) -> io::Error {
+        let (url, limits) = (self.watch.url.clone(), self.bounds.limits);
+        let error = match (excess, self.bounds.objects) {
+            (Excess::Damaged(why), _) => return io::Error::new(io::ErrorKind::InvalidData, why),
+            (Excess::Objects, objects) => {
+                let (limit, what) = objects.unwrap_or((usize::MAX, "objects"));
+                RepoError::TooMany { from: url, what, limit, path: "refs/".to_owned() }
             }
-            _ => Ok(()),
-        }
+            (Excess::Object(bytes), _) => {
+                let limit = u64::try_from(limits.object_bytes).unwrap_or(u64::MAX);
+                RepoError::ObjectTooLarge { url, bytes, limit }
+            }
+            (Excess::Content, _) => RepoError::PackTooLarge { url, limit: limits.content_bytes },
+        };
+        self.watch.failure.keep(error)
     }
 }
 
-impl Read for Counted<'_> {
+impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.watch.check_cancel()?;
         let read = self.pack.read(buffer)?;
-        self.look_at_head(buffer.get(..read).unwrap_or_default())?;
         self.bytes = self.bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         let limit = self.bounds.limits.pack_bytes;
         if self.bytes > limit {
             let url = self.watch.url.clone();
             return Err(self.watch.failure.keep(RepoError::PackTooLarge { url, limit }));
         }
+        let seen = self.scan.see(buffer.get(..read).unwrap_or_default());
+        seen.map_err(|excess| self.stopped(excess))?;
         (self.progress)(Step::Receive { bytes: self.bytes });
         Ok(read)
     }
@@ -93,7 +101,7 @@ impl PackError {
 /// Writes the pack and its index into `objects/pack`; both appear under their names only when they
 /// are whole. `bases` is where the other half of a thin pack's deltas is.
 pub(super) fn write_pack(
-    pack: Counted<'_>,
+    pack: Bounded<'_>,
     objects: &Path,
     bases: Option<&Path>,
 ) -> Result<(), PackError> {

@@ -291,7 +291,7 @@ impl Stream {
     fn turn(&mut self, watch: &Watch<'_>, start: Instant) -> io::Result<()> {
         self.session.turn().map_err(io::Error::other)?;
         watch.check_cancel()?;
-        watch.check_stall(start)
+        watch.check_time(start)
     }
 
     /// What the command said besides its output, once it has ended or time is up.

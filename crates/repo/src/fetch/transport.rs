@@ -9,7 +9,7 @@ use crate::error::Cause;
 /// How a server is asked.
 pub(super) enum Transport<'a> {
     Http(Box<Http<'a>>),
-    Ssh(ssh::Server<'a>),
+    Ssh(Box<ssh::Server<'a>>),
 }
 
 impl<'a> Transport<'a> {

@@ -1,12 +1,14 @@
-//! Waiting for a server without waiting for ever: every wait ends when the caller cancels or when
-//! nothing came for too long.
+//! Waiting for a server without waiting for ever: every wait ends when the caller cancels, when
+//! nothing came for too long, or when a server that sends a byte now and then has used up the
+//! patience for one conversation.
 
 use super::ssh::Stream;
 use crate::RepoError;
 use crate::connections::Body;
+use crate::limits::Limits;
 use hyper::body::Bytes;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,11 +41,56 @@ impl Failure {
     }
 }
 
+/// How long one conversation has waited for its server, and for how much. What we do with the
+/// bytes costs the server nothing, however slow this machine is.
+#[derive(Clone)]
+pub(super) struct Pace {
+    patience: Duration,
+    bytes_per_second: u64,
+    waited_micros: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Pace {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            patience: limits.patience,
+            bytes_per_second: limits.bytes_per_second.max(1),
+            waited_micros: Arc::default(),
+            bytes: Arc::default(),
+        }
+    }
+
+    /// For a wait for something else than a server.
+    pub(super) fn endless() -> Self {
+        Self::new(&Limits { patience: Duration::MAX, ..Limits::default() })
+    }
+
+    /// Counts what came, and the wait for it.
+    fn came(&self, waited: Duration, bytes: usize) {
+        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.waited_micros.fetch_add(micros, Ordering::Relaxed);
+        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The bytes so far and the time that they took, if that is too long. `waiting` is a wait
+    /// that is not over.
+    fn too_slow(&self, waiting: Duration) -> Option<(u64, Duration)> {
+        let waited = Duration::from_micros(self.waited_micros.load(Ordering::Relaxed));
+        let waited = waited.saturating_add(waiting);
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let earned = Duration::from_secs(bytes / self.bytes_per_second);
+        let allowed = self.patience.saturating_add(earned);
+        (waited > allowed).then_some((bytes, waited))
+    }
+}
+
 /// What ends a wait.
 #[derive(Clone)]
 pub(super) struct Watch<'a> {
     pub(super) cancel: &'a AtomicBool,
     pub(super) stall_timeout: Duration,
+    pub(super) pace: Pace,
     /// The URL without credentials.
     pub(super) url: String,
     pub(super) failure: Failure,
@@ -60,17 +107,27 @@ impl Watch<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.check_cancel()?;
-            self.check_stall(start)?;
+            self.check_time(start)?;
         }
     }
 
-    /// Whether nothing has come for too long.
-    pub(super) fn check_stall(&self, start: Instant) -> io::Result<()> {
-        let after = self.stall_timeout;
-        if start.elapsed() >= after {
+    /// Whether nothing has come for too long, or too little.
+    pub(super) fn check_time(&self, start: Instant) -> io::Result<()> {
+        let (after, waiting) = (self.stall_timeout, start.elapsed());
+        if waiting >= after {
             return Err(self.failure.keep(RepoError::Stalled { url: self.url.clone(), after }));
         }
-        Ok(())
+        self.check_pace(waiting)
+    }
+
+    fn check_pace(&self, waiting: Duration) -> io::Result<()> {
+        match self.pace.too_slow(waiting) {
+            Some((bytes, after)) => {
+                let url = self.url.clone();
+                Err(self.failure.keep(RepoError::TooSlow { url, bytes, after }))
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn check_cancel(&self) -> io::Result<()> {
@@ -137,15 +194,18 @@ impl<'a> Incoming<'a> {
     }
 
     fn next(&mut self) -> io::Result<Bytes> {
+        let start = Instant::now();
         let chunk = match &mut self.source {
-            Source::Ssh(stream) => return stream.next(&self.watch),
+            Source::Ssh(stream) => stream.next(&self.watch)?,
             Source::Http(body) => {
                 let chunk = self.watch.next(&body.chunks)?;
                 body.taken();
-                chunk
+                chunk.transpose()?.unwrap_or_default()
             }
         };
-        Ok(chunk.transpose()?.unwrap_or_default())
+        self.watch.pace.came(start.elapsed(), chunk.len());
+        self.watch.check_pace(Duration::ZERO)?;
+        Ok(chunk)
     }
 }
 
@@ -172,5 +232,34 @@ impl io::Read for Incoming<'_> {
         }
         io::BufRead::consume(self, count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_its_patience_and_a_second_for_each_so_many_bytes() {
+        let second = Duration::from_secs(1);
+        let limits = Limits { patience: 10 * second, bytes_per_second: 1000, ..Limits::default() };
+        let pace = Pace::new(&limits);
+        assert_eq!(pace.too_slow(10 * second), None);
+        assert_eq!(pace.too_slow(11 * second), Some((0, 11 * second)));
+        pace.came(10 * second, 999);
+        assert!(pace.too_slow(Duration::ZERO).is_none() && pace.too_slow(second).is_some());
+        pace.came(Duration::ZERO, 1);
+        assert_eq!(pace.too_slow(second), None);
+        // Another conversation begins anew; a copy of the watch does not.
+        assert_eq!(Pace::new(&limits).too_slow(10 * second), None);
+        pace.clone().came(second + Duration::from_micros(1), 0);
+        assert!(pace.too_slow(Duration::ZERO).is_some());
+        let endless = Pace::endless();
+        endless.came(Duration::from_secs(1 << 40), usize::MAX);
+        assert_eq!(endless.too_slow(Duration::from_secs(1 << 40)), None);
+        // A limit of no bytes at all leaves the patience alone.
+        let none = Pace::new(&Limits { bytes_per_second: 0, ..limits });
+        none.came(11 * second, 0);
+        assert!(none.too_slow(Duration::ZERO).is_some());
     }
 }

@@ -98,6 +98,23 @@ fn a_stalled_server_is_given_up() {
 }
 
 #[test]
+fn a_server_that_sends_a_byte_now_and_then_is_given_up_when_patience_is_used_up() {
+    for part in ["info/refs", "command=fetch"] {
+        let f = fixture();
+        f.repository.push(&[("a", &[b'x'; 4000])], "first").unwrap();
+        f.server.fault(part, GitFault::Trickle(50));
+        let mut spec = f.spec("main");
+        spec.limits.patience = Duration::from_millis(500);
+        let error = f.run(&spec).unwrap_err();
+        assert!(matches!(error, RepoError::TooSlow { bytes: 1.., .. }), "{part}: {error:?}");
+        assert_eq!(error.retry(), Retry::After(repo::RETRY_PAUSE));
+        // One that is slow and has the time for it is waited for.
+        f.server.fault("info/refs", GitFault::Trickle(1));
+        f.fetch("main").unwrap();
+    }
+}
+
+#[test]
 fn a_fetch_is_cancelled_promptly_at_any_step() {
     for part in ["info/refs", "/git-upload-pack"] {
         let f = fixture();
@@ -295,5 +312,27 @@ fn gitops_15_a_blob_beyond_the_limit_is_neither_received_nor_held() {
     spec.limits = Limits::default();
     spec.limits.object_bytes = 1_000_000;
     let error = fetch(&spec, cache.path(), &GO, &|_| {}).unwrap_err();
-    assert!(matches!(error, RepoError::ReceivePack { .. }), "{error:?}");
+    let told = matches!(error, RepoError::ObjectTooLarge { bytes: 100_000_000, .. });
+    assert!(told, "{error:?}");
+}
+
+#[test]
+fn gitops_15_a_file_of_10_gib_is_refused_by_its_size_before_it_is_unpacked() {
+    let f = fixture();
+    f.repository.push(&[("a.yaml", b"1")], "first").unwrap();
+    f.fetch("main").unwrap();
+    f.repository.push_zeros("huge.yaml", Zeros::LONG, "huge").unwrap();
+    let received = AtomicUsize::new(0);
+    let see = |step| {
+        if let Step::Receive { bytes } = step {
+            received.fetch_max(usize::try_from(bytes).unwrap(), Ordering::Relaxed);
+        }
+    };
+    let error = fetch(&f.spec("main"), f.cache.path(), &GO, &see).unwrap_err();
+    assert!(matches!(error, RepoError::ObjectTooLarge { .. }), "{error:?}");
+    assert_eq!(error.retry(), Retry::Never);
+    assert!(error.to_string().contains("sends an object of 10 GiB, the limit is 256 MiB"));
+    assert!(received.load(Ordering::Relaxed) < 1_000_000, "of the 10 MB that it has packed");
+    let mended = f.repository.commit("main", &[Change::Remove("huge.yaml")], "mended").unwrap();
+    assert_eq!(f.commit_of("main"), mended);
 }

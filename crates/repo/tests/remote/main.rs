@@ -18,7 +18,7 @@ use repo::{
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use testkit::git::{Change, GitFault, GitServer, GitServerOptions, Repository};
+use testkit::git::{Change, GitFault, GitServer, GitServerOptions, Repository, Zeros};
 
 const CANARY: &str = "canary-7f3a";
 static GO: AtomicBool = AtomicBool::new(false);

@@ -118,6 +118,26 @@ fn a_pack_is_received_up_to_the_limit_and_not_beyond() {
 }
 
 #[test]
+fn a_pack_is_unpacked_up_to_the_limit_and_not_beyond() {
+    let f = fixture();
+    let id = f.repository.push(&[("a", &[b'x'; 50_000])], "first").unwrap();
+    let size = |name: &str| -> u64 {
+        f.repository.git(&["cat-file", "-s", name], &[]).unwrap().parse().unwrap()
+    };
+    let all = size(&id) + size(&format!("{id}^{{tree}}")) + 50_000;
+    for (limit, fits) in [(all, true), (all - 1, false)] {
+        let cache = tempfile::tempdir().unwrap();
+        let mut spec = f.spec("main");
+        spec.limits.content_bytes = limit;
+        match fetch(&spec, cache.path(), &GO, &|_| {}) {
+            Ok(_) => assert!(fits),
+            Err(RepoError::PackTooLarge { .. }) => assert!(!fits),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_object_is_unpacked_up_to_the_limit_and_not_beyond() {
     let f = fixture();
     f.repository.push(&[("a", &[b'x'; 50_000])], "first").unwrap();
@@ -129,8 +149,8 @@ fn an_object_is_unpacked_up_to_the_limit_and_not_beyond() {
             Ok(_) => assert!(fits),
             Err(error) => {
                 assert!(!fits, "{error:?}");
-                eprintln!("{error:?}");
-                assert!(matches!(error, RepoError::ReceivePack { .. }), "{error:?}");
+                let told = matches!(error, RepoError::ObjectTooLarge { bytes: 50_000, .. });
+                assert!(told, "{error:?}");
             }
         }
     }
@@ -181,4 +201,7 @@ fn the_default_limits_are_the_documented_constants() {
     assert_eq!(limits.references, repo::REFERENCES_MAX);
     assert_eq!(limits.range_commits, repo::RANGE_COMMITS_MAX);
     assert_eq!(limits.stall_timeout, repo::STALL_TIMEOUT);
+    assert_eq!(limits.patience, repo::PATIENCE);
+    assert_eq!(limits.bytes_per_second, repo::PACE_BYTES_PER_SECOND);
+    assert_eq!(limits.content_bytes, repo::PACK_CONTENT_BYTES_MAX);
 }

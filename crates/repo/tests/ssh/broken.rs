@@ -137,3 +137,14 @@ fn a_login_can_be_cancelled() {
     let error = Connections::new().poll(&spec, &stop).unwrap_err();
     assert!(matches!(error, RepoError::Cancelled { .. }), "{error:?}");
 }
+
+#[test]
+fn a_server_that_sends_a_byte_now_and_then_is_given_up_when_patience_is_used_up() {
+    let Some(f) = fixture("a_server_that_sends_a_byte_now_and_then") else { return };
+    // A line of nearly 64 KiB begins, and comes byte by byte.
+    f.sshd.configure("ForceCommand printf fff0; while printf a; do sleep 0.05; done\n").unwrap();
+    let mut spec = f.spec();
+    spec.limits.patience = Duration::from_millis(500);
+    let error = f.run(&spec).unwrap_err();
+    assert!(matches!(error, RepoError::TooSlow { bytes: 5.., .. }), "{error:?}\n{}", f.sshd.log());
+}

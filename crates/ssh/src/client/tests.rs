@@ -4,7 +4,8 @@ use super::peer::{Peer, Wrong, client, pair};
 use super::*;
 use crate::cipher::Cipher;
 use crate::limits::{
-    BANNER_BYTES_MAX, COMMAND_BYTES_MAX, IDENTITIES_MAX, OUTGOING_BYTES_MAX, WINDOW_BYTES,
+    BANNER_BYTES_MAX, COMMAND_BYTES_MAX, IDENTITIES_MAX, KEY_PACKETS_MAX, OUTGOING_BYTES_MAX,
+    REKEY_PACKETS, WINDOW_BYTES,
 };
 use crate::private::PrivateKey;
 use crate::wire::Reader;
@@ -156,6 +157,68 @@ fn new_keys_are_asked_for_at_the_bound_and_what_is_sent_meanwhile_waits() {
         .flat_map(|payload| payload[9..].to_vec())
         .collect();
     assert_eq!(data, sent);
+}
+
+/// A message without meaning.
+fn ignored() -> Vec<u8> {
+    Writer::message(2).string(b"x").into_vec()
+}
+
+// Two thousand million packets would take an hour: the tests of these bounds begin just below
+// them, with the counters set, and the bounds themselves are the real ones.
+
+#[test]
+fn new_keys_are_asked_for_at_the_number_of_packets_in_either_direction() {
+    for (cipher, wrong) in [(Cipher::Aes128Gcm, Wrong::Nothing), (Cipher::ALL[2], Wrong::Loose)] {
+        let (mut peer, mut client) = open(wrong, cipher, None);
+        let id = channel(&mut peer, &mut client, 1_000_000);
+        *client.transport.packets().0 = REKEY_PACKETS - 2;
+        assert_eq!(client.write(id, b"a").unwrap(), 1);
+        peer.talk(&mut client).unwrap();
+        assert_eq!(*client.transport.packets().0, REKEY_PACKETS - 1, "not yet");
+        assert_eq!(client.write(id, b"b").unwrap(), 1);
+        peer.talk(&mut client).unwrap();
+        assert!(*client.transport.packets().0 < 10, "the keys are new");
+
+        *client.transport.packets().1 = REKEY_PACKETS - 2;
+        peer.send(&ignored());
+        peer.talk(&mut client).unwrap();
+        assert_eq!(*client.transport.packets().1, REKEY_PACKETS - 1, "not yet");
+        peer.send(&ignored());
+        peer.talk(&mut client).unwrap();
+        assert!(*client.transport.packets().1 < 10, "the keys are new");
+        assert_eq!(client.write(id, b"c").unwrap(), 1);
+        peer.talk(&mut client).unwrap();
+        let data = peer.taken.iter().filter(|payload| payload[0] == 94);
+        assert_eq!(data.map(|payload| payload[9]).collect::<Vec<_>>(), b"abc");
+    }
+}
+
+#[test]
+fn no_key_is_used_for_more_packets_than_there_are_numbers() {
+    let (mut peer, mut client) = open(Wrong::Nothing, Cipher::Aes256Gcm, None);
+    *client.transport.packets().1 = KEY_PACKETS_MAX - 2;
+    // Our offer of new keys is not answered.
+    peer.send(&ignored());
+    peer.give(&mut client).unwrap();
+    assert_eq!(*client.transport.packets().1, KEY_PACKETS_MAX - 1);
+    peer.send(&ignored());
+    let error = peer.give(&mut client).unwrap_err();
+    assert!(error.to_string().contains("too much under one key"), "{error}");
+
+    for (packets, fits) in [(KEY_PACKETS_MAX - 3, true), (KEY_PACKETS_MAX - 2, false)] {
+        let (mut peer, mut client) = open(Wrong::Nothing, Cipher::Aes256Gcm, None);
+        let id = channel(&mut peer, &mut client, 1_000_000);
+        *client.transport.packets().0 = packets;
+        // The data, and behind it the offer.
+        match client.write(id, b"a") {
+            Ok(count) => assert!(fits && count == 1),
+            Err(error) => {
+                assert!(!fits);
+                assert!(error.to_string().contains("does not exchange keys"), "{error}");
+            }
+        }
+    }
 }
 
 #[test]

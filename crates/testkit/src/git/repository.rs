@@ -23,6 +23,8 @@ pub enum Change<'a> {
     Link(&'a str, &'a str),
     /// A submodule and the commit it stands for, 40 hexadecimal digits.
     Submodule(&'a str, &'a str),
+    /// A plain file with the content of an object that is there, by its 40 hexadecimal digits.
+    Object(&'a str, &'a str),
     /// The file or folder is removed.
     Remove(&'a str),
     /// Everything before this is removed.
@@ -227,6 +229,7 @@ fn write_change(stream: &mut Vec<u8>, change: &Change<'_>) -> io::Result<()> {
         Change::Submodule(path, commit) => {
             writeln!(stream, "M 160000 {commit} {}", quoted(path))
         }
+        Change::Object(path, object) => writeln!(stream, "M 100644 {object} {}", quoted(path)),
         Change::Remove(path) => writeln!(stream, "D {}", quoted(path)),
         Change::RemoveAll => writeln!(stream, "deleteall"),
     }

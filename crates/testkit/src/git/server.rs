@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How a server is started.
@@ -55,6 +56,8 @@ pub enum GitFault {
     Truncate(usize),
     /// Nothing more comes after so many bytes of the body, and the connection stays open.
     Stall(usize),
+    /// One byte of the body at a time, with so many milliseconds between them.
+    Trickle(u64),
     /// A redirect to this base, with the rest of the target appended.
     Redirect(String),
     /// One byte of the body, counted from the start of the pack in it, is another one.
@@ -318,6 +321,21 @@ fn cgi_answer(output: &[u8], fault: Option<&GitFault>) -> Response<AnswerBody> {
     response
 }
 
+/// A body that comes byte by byte, until nobody takes it any more.
+fn trickling(body: Bytes, pause: Duration) -> AnswerBody {
+    let (sender, answer) = channel_body();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(pause);
+        for at in 0..body.len() {
+            ticks.tick().await;
+            if sender.send(Ok(body.slice(at..=at))).await.is_err() {
+                return;
+            }
+        }
+    });
+    answer
+}
+
 fn faulty_body(body: Bytes, fault: Option<&GitFault>) -> AnswerBody {
     let (bytes, stays_open) = match fault {
         Some(GitFault::Corrupt(offset)) => {
@@ -329,6 +347,9 @@ fn faulty_body(body: Bytes, fault: Option<&GitFault>) -> AnswerBody {
             return full_body(bytes);
         }
         Some(GitFault::Replace(bytes)) => return full_body(bytes.clone()),
+        Some(GitFault::Trickle(millis)) => {
+            return trickling(body, Duration::from_millis(*millis));
+        }
         Some(GitFault::Truncate(bytes)) => (*bytes, false),
         Some(GitFault::Stall(bytes)) => (*bytes, true),
         _ => return full_body(body),

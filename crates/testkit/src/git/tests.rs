@@ -78,3 +78,19 @@ fn branches_and_tags_come_and_go() {
     let other = repository.force_push(&[("b", b"2")], "other").unwrap();
     assert!(repository.id(&format!("{other}^")).is_err());
 }
+
+#[test]
+fn git_itself_finds_a_huge_file_of_zeros_whole() {
+    let server = GitServer::start().unwrap();
+    let repository = server.repository("a.git").unwrap();
+    repository.push(&[("a", b"1")], "first").unwrap();
+    repository.push_zeros("huge", Zeros::SHORT, "huge").unwrap();
+    let size = repository.git(&["cat-file", "-s", "main:huge"], &[]).unwrap();
+    assert_eq!(size, (Zeros::SHORT.mebibytes * 1024 * 1024).to_string());
+    // It reads and hashes every object.
+    repository.git(&["fsck", "--full", "--strict"], &[]).unwrap();
+    // Of the larger one it reads what stands before it.
+    repository.push_zeros("huge", Zeros::LONG, "huger").unwrap();
+    let size = repository.git(&["cat-file", "-s", "main:huge"], &[]).unwrap();
+    assert_eq!(size, (Zeros::LONG.mebibytes * 1024 * 1024).to_string());
+}

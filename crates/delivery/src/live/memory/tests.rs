@@ -176,11 +176,89 @@ fn no_more_is_kept_than_the_bounds() {
         memory.seen(&gvk(), &live(&format!("c{n}"), "1", 5), true);
         memory.seen(&gvk(), &live(&format!("c{n}"), "x", 6), false);
     }
-    assert_eq!(memory.drifts().len(), DRIFTS_MAX);
+    let with_fields = |drift: &Drift| matches!(drift.kind, DriftKind::Changed(_));
+    let drifts = memory.drifts();
+    assert_eq!(drifts.iter().filter(|drift| with_fields(drift)).count(), DRIFTS_MAX);
     let state = memory.state();
     assert_eq!(state.kept.len(), KEPT_OBJECTS_MAX);
     let bytes: usize = state.kept.values().map(Packed::len_bytes).sum();
     assert_eq!(state.kept_bytes, bytes);
+}
+
+#[test]
+fn gitops_22_any_number_of_objects_is_told_as_drifted_once_and_settles_when_it_is_reverted() {
+    let (memory, mut events) = memory();
+    let objects = DRIFTS_MAX + 300;
+    let set = aim(&memory, (0..objects).map(|n| desired(&format!("c{n:04}"), "1")).collect());
+    for n in 0..objects {
+        memory.seen(&gvk(), &live(&format!("c{n:04}"), "1", 5), true);
+    }
+    let mut heard = |version: u64| {
+        let each = |n: usize| {
+            memory.seen(&gvk(), &live(&format!("c{n:04}"), "x", version), false);
+            told(&mut events).len()
+        };
+        (0..objects).map(each).sum::<usize>()
+    };
+    assert_eq!(heard(6), objects);
+    assert_eq!(heard(7), 0, "the same again");
+    let drifts = memory.drifts();
+    assert_eq!(drifts.len(), objects);
+    let last = drifts.last().unwrap();
+    assert_eq!((last.object.name.as_str(), &last.kind), ("c1299", &DriftKind::Differs));
+    let mut drifted = 0;
+    memory.each(|_, memo| drifted += usize::from(memo.is_some_and(|(_, drifted)| drifted)));
+    assert_eq!(drifted, objects);
+    // Whoever reverts takes them from there, and then nothing is left.
+    for one in &set.objects {
+        memory.wrote(&gvk(), &live(&one.id.name, "1", 9));
+    }
+    assert!(memory.drifts().is_empty());
+}
+
+#[test]
+fn more_objects_than_are_kept_that_drifted_before_this_process_began_are_told_by_the_record() {
+    let objects = KEPT_OBJECTS_MAX + 44;
+    let record_of = |value: &str| {
+        let mut record = Inventory::default();
+        for n in 0..objects {
+            let one = desired(&format!("c{n:03}"), value);
+            let uid = Some(format!("uid-{}", one.id.name));
+            let entry = sync::inventory::Entry {
+                uid,
+                digest: Some(one.digest),
+                ..sync::inventory::Entry::default()
+            };
+            record.record(&one.id, entry);
+        }
+        record
+    };
+    let wanted = |value: &str| (0..objects).map(|n| desired(&format!("c{n:03}"), value)).collect();
+    let begin = || {
+        let (memory, events) = memory();
+        aim(&memory, wanted("1"));
+        for n in 0..objects {
+            memory.seen(&gvk(), &live(&format!("c{n:03}"), "x", 5), true);
+        }
+        (memory, events)
+    };
+    let (first, mut events) = begin();
+    first.recorded(&record_of("1"));
+    assert_eq!(told(&mut events).len(), objects);
+    let drifts = first.drifts();
+    assert_eq!(drifts.len(), objects);
+    let kept = drifts.iter().filter(|drift| matches!(drift.kind, DriftKind::Changed(_))).count();
+    assert_eq!(kept, KEPT_OBJECTS_MAX);
+    assert!(first.state().open.is_empty(), "what is told is not kept twice");
+
+    // What was applied was another document: Git changed it, or it is judged by the wrong tree.
+    let (other, mut events) = begin();
+    other.recorded(&record_of("2"));
+    assert_eq!(told(&mut events), []);
+    aim(&other, wanted("2"));
+    other.recorded(&record_of("2"));
+    let names: Vec<_> = told(&mut events).iter().map(|drift| drift.object.clone()).collect();
+    assert_eq!(names.len(), KEPT_OBJECTS_MAX, "only what is kept can be judged again");
 }
 
 #[test]
