@@ -81,6 +81,8 @@ pub(crate) struct Loaded {
 struct SourceState {
     head: Option<String>,
     asked: Option<Instant>,
+    /// When the last look ended that a push had asked for.
+    pushed: Option<Instant>,
     /// The generation of the spec at that look.
     generation: Option<i64>,
     news: bool,

@@ -11,7 +11,8 @@
 //! - The same revision is not applied again without a reason: another generation, drift, a
 //!   person, a retry.
 //! - Pushes coalesce: those that come while an operation runs are one, and unless it names one
-//!   commit and the look before found news, it waits until [`PUSH_SPACING`] after that look.
+//!   commit and the look before found news, it waits until [`PUSH_SPACING`] after the last look
+//!   that a push asked for. Looks of the interval hold up no push.
 //! - A forge may tell of a push before its servers show it. A commit that a push named and that the
 //!   look did not find is looked for again after each of [`AWAIT_PAUSES`], until the reference
 //!   names another commit than before.
@@ -123,6 +124,8 @@ pub struct SourceFacts {
     pub generation: Option<i64>,
     /// Whether it found another head than the one before.
     pub news: bool,
+    /// Since the last look that a push asked for ended; none before the first.
+    pub pushed: Option<Duration>,
     /// The commit that a push named and that no look has found yet.
     pub awaited: Option<Awaited>,
     /// The failure, when the last look failed.
@@ -340,10 +343,11 @@ fn source(sync: &Valid, facts: &Facts) -> Step {
     }
     // A push that names the next commit goes through; others may be part of a storm.
     let named = facts.push.as_ref().is_some_and(|push| push.revision.is_some());
-    let wait = if source.failure.is_some() || (source.news && named) {
-        Duration::ZERO
-    } else {
-        PUSH_SPACING.saturating_sub(age)
+    let wait = match source.pushed {
+        Some(age) if source.failure.is_none() && !(source.news && named) => {
+            PUSH_SPACING.saturating_sub(age)
+        }
+        _ => Duration::ZERO,
     };
     let push = facts.push.as_ref().filter(|push| {
         source.failure.is_some()

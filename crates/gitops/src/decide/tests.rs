@@ -18,6 +18,7 @@ fn at_rest() -> Facts {
             asked: Some(Duration::ZERO),
             generation: Some(1),
             news: true,
+            pushed: None,
             awaited: None,
             failure: None,
         },
@@ -275,6 +276,7 @@ struct World {
     dependency_ready: bool,
     facts: Facts,
     asked_at: Option<Duration>,
+    answered_at: Option<Duration>,
     tried_at: Duration,
     pushed_at: Duration,
     log: Vec<(Duration, Action)>,
@@ -293,6 +295,7 @@ impl World {
             dependency_ready: true,
             facts: Facts { seed, ..Facts::default() },
             asked_at: None,
+            answered_at: None,
             tried_at: Duration::ZERO,
             pushed_at: Duration::ZERO,
             log: Vec::new(),
@@ -335,6 +338,7 @@ impl World {
     fn decide(&mut self) -> Decision {
         let facts = &mut self.facts;
         facts.source.asked = self.asked_at.map(|then| self.now - then);
+        facts.source.pushed = self.answered_at.map(|then| self.now - then);
         if let Some(push) = &mut facts.push {
             push.age = self.now - self.pushed_at;
         }
@@ -352,9 +356,13 @@ impl World {
         let facts = &mut self.facts;
         match action {
             Action::Poll | Action::Fetch => {
-                let named = facts.push.take().and_then(|push| push.revision);
+                let answered = facts.push.take();
                 self.now += 20 * MS;
                 self.asked_at = Some(self.now);
+                if answered.is_some() {
+                    self.answered_at = Some(self.now);
+                }
+                let named = answered.and_then(|push| push.revision);
                 facts.source.generation = self.sync.sync().metadata.generation;
                 let failures = facts.source.failure.as_ref().map_or(0, |f| f.failures);
                 facts.source.failure = if self.source_works { None } else { failure(failures + 1) };
@@ -445,6 +453,21 @@ fn gitops_14_a_thousand_pushes_at_once_cost_at_most_two_fetches() {
         assert!(world.looks() - before <= 2, "{:?}", world.log);
         let applied = world.facts.attempt.unwrap();
         assert_eq!(applied.revision, world.head.to_string());
+    }
+}
+
+#[test]
+fn a_push_is_fetched_at_once_also_right_after_a_look_that_the_interval_asked_for() {
+    for named in [true, false] {
+        let mut world = World::new(1);
+        world.play(&[], 2 * SECOND);
+        let interval = world.sync.spec().interval.0;
+        world.play(&[], world.now + 3 * interval);
+        let start = world.asked_at.unwrap() + MS;
+        assert!(!world.facts.source.news);
+        world.now = start;
+        world.play(&[(start, Happens::Commit { told: true, named })], start + 100 * MS);
+        assert_eq!(world.facts.attempt.as_ref().unwrap().revision, world.head.to_string());
     }
 }
 
@@ -584,6 +607,7 @@ proptest! {
         facts.push = flags[1].then(|| Push { age: age(1), revision: None });
         facts.manual = flags[2].then(|| age(2));
         let looks = usize::try_from(ages[1] % 100).unwrap();
+        facts.source.pushed = flags[3].then(|| age(2));
         facts.source.awaited = flags[2].then(|| Awaited { revision: "x".into(), looks });
         facts.attempt.as_mut().unwrap().age = age(3);
         if flags[3] {

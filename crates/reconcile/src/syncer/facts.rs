@@ -20,6 +20,7 @@ impl Syncer {
             asked: self.source.asked.map(|at| at.elapsed()),
             generation: self.source.generation,
             news: self.source.news,
+            pushed: self.source.pushed.map(|at| at.elapsed()),
             awaited: self.source.awaited.clone(),
             failure: self.source.failure.clone(),
         };

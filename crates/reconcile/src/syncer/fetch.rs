@@ -40,6 +40,9 @@ impl Syncer {
         self.source.generation = self.sync.metadata.generation;
         // Pushes that came while this look was under way may be newer than what it found.
         let answered = self.push.take_if(|(at, _)| *at <= began);
+        if answered.is_some() {
+            self.source.pushed = self.source.asked;
+        }
         let named = answered.and_then(|(_, revision)| revision);
         let before = self.source.awaited.take();
         match found {
