@@ -146,5 +146,5 @@ fn a_server_that_sends_a_byte_now_and_then_is_given_up_when_patience_is_used_up(
     let mut spec = f.spec();
     spec.limits.patience = Duration::from_millis(500);
     let error = f.run(&spec).unwrap_err();
-    assert!(matches!(error, RepoError::TooSlow { bytes: 5.., .. }), "{error:?}\n{}", f.sshd.log());
+    assert!(matches!(error, RepoError::TooSlow { .. }), "{error:?}\n{}", f.sshd.log());
 }
