@@ -152,9 +152,9 @@ impl Active {
     }
 
     /// Calls `each` with the start and the end of what is to be replaced.
-    fn find(&self, text: &str, each: &mut dyn FnMut(usize, usize)) {
+    fn find(&self, survey: &Survey, text: &str, each: &mut dyn FnMut(usize, usize)) {
         match self {
-            Self::Builtin(rule) => (rule.find)(text.as_bytes(), each),
+            Self::Builtin(rule) => (rule.find)(survey, text.as_bytes(), each),
             Self::Custom(custom) => {
                 custom.pattern.find_iter(text).for_each(|found| each(found.start(), found.end()));
             }

@@ -61,7 +61,7 @@ impl Redaction {
         self.rules.iter().any(|rule| {
             let mut found = false;
             if rule.suspects(survey, text) {
-                rule.find(text, &mut |start, end| found |= start < end);
+                rule.find(survey, text, &mut |start, end| found |= start < end);
             }
             found
         })
@@ -187,7 +187,7 @@ impl Redaction {
         let mut found: Vec<(usize, usize, usize)> = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
             if rule.suspects(&survey, text) {
-                rule.find(text, &mut |start, end| {
+                rule.find(&survey, text, &mut |start, end| {
                     if start < end {
                         found.push((start, end, number));
                     }

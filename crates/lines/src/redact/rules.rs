@@ -16,7 +16,7 @@ pub struct Rule {
     /// `false` only when there is nothing to be found.
     pub(super) suspects: fn(&Survey, &[u8]) -> bool,
     /// Gives the start and the end of each finding.
-    pub(super) find: fn(&[u8], &mut dyn FnMut(usize, usize)),
+    pub(super) find: fn(&Survey, &[u8], &mut dyn FnMut(usize, usize)),
 }
 
 impl std::fmt::Debug for Rule {
@@ -31,29 +31,39 @@ pub const RULES: [Rule; 6] = [
         name: "email",
         about: "mail addresses",
         suspects: |survey, _| survey.at_sign,
-        find: emails,
+        find: |_, text, each| emails(text, each),
     },
     Rule {
         name: "credit-card",
         about: "card numbers of known issuers with a right check digit, also with spaces or dashes",
-        suspects: |survey, _| survey.card,
-        find: cards,
+        suspects: |survey, _| survey.cards.0 < survey.cards.1,
+        find: |survey, text, each| cards(survey.cards, text, each),
     },
-    Rule { name: "ipv4", about: "IPv4 addresses", suspects: |survey, _| survey.v4, find: v4 },
-    Rule { name: "ipv6", about: "IPv6 addresses", suspects: |_, text| suspects_v6(text), find: v6 },
+    Rule {
+        name: "ipv4",
+        about: "IPv4 addresses",
+        suspects: |survey, _| survey.v4,
+        find: |_, text, each| v4(text, each),
+    },
+    Rule {
+        name: "ipv6",
+        about: "IPv6 addresses",
+        suspects: |_, text| suspects_v6(text),
+        find: |_, text, each| v6(text, each),
+    },
     Rule {
         name: "bearer",
         about: "the token after `Bearer`",
         suspects: |_, text| {
             memmem::find(text, b"earer").is_some() || memmem::find(text, b"EARER").is_some()
         },
-        find: bearers,
+        find: |_, text, each| bearers(text, each),
     },
     Rule {
         name: "jwt",
         about: "JSON web tokens",
         suspects: |_, text| memmem::find(text, b"eyJ").is_some(),
-        find: tokens,
+        find: |_, text, each| tokens(text, each),
     },
 ];
 
@@ -102,11 +112,12 @@ fn runs(
     })
 }
 
-/// The runs that a card number fits in.
+/// The runs that a card number fits in, all between two places.
 #[inline]
-fn card_runs(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+fn card_runs(between: (usize, usize), text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     let long = |(start, end): &(usize, usize)| digits(part(text, *start, *end)) >= CARD_DIGITS_MIN;
-    runs(text, CARD_DIGITS_MIN, card_byte).filter(long)
+    let runs = runs(part(text, between.0, between.1), CARD_DIGITS_MIN, card_byte);
+    runs.map(move |(start, end)| (between.0 + start, between.0 + end)).filter(long)
 }
 
 fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
@@ -160,8 +171,8 @@ impl TrimSuffix for [u8] {
     }
 }
 
-fn cards(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
-    for (start, end) in card_runs(text) {
+fn cards(between: (usize, usize), text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    for (start, end) in card_runs(between, text) {
         let mut at = start;
         let mut previous = start.checked_sub(1).and_then(|at| text.get(at)).copied();
         while at < end {

@@ -19,8 +19,9 @@ pub(super) const CARD_BYTES_MIN: usize = 13;
 pub(super) struct Survey {
     /// An at sign.
     pub(super) at_sign: bool,
-    /// So many digits, blanks and dashes in a row that a card number fits in.
-    pub(super) card: bool,
+    /// From the first to the last place with so many digits, blanks and dashes in a row that a card
+    /// number fits in: start and end; the same number when there is none.
+    pub(super) cards: (usize, usize),
     /// Dots between digits, as many as an IPv4 address has.
     pub(super) v4: bool,
 }
@@ -57,18 +58,29 @@ impl Survey {
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
     fn drive(text: &[u8], masks: impl Fn(&[u8; BLOCK]) -> Masks) -> Self {
         let mut tally = Tally::default();
+        let (mut first, mut last) = (None, 0);
+        let mut begun = |starts: u64, at: usize| {
+            if starts != 0 {
+                // The block is the one before the one at `at`.
+                first.get_or_insert(at - BLOCK + starts.trailing_zeros() as usize);
+                last = at - starts.leading_zeros() as usize - 1 + CARD_BYTES_MIN;
+            }
+        };
         let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut at = 0;
         for block in blocks {
-            tally.add(masks(block));
+            begun(tally.add(masks(block)), at);
+            at += BLOCK;
         }
         // What is beyond the end is in no class.
         let mut block = [0; BLOCK];
         for (to, from) in block.iter_mut().zip(rest) {
             *to = *from;
         }
-        tally.add(masks(&block));
-        tally.add(Masks::default());
-        Self { at_sign: tally.at_signs != 0, card: tally.cards != 0, v4: tally.dots >= 3 }
+        begun(tally.add(masks(&block)), at);
+        begun(tally.add(Masks::default()), at + BLOCK);
+        let cards = first.map_or((0, 0), |first| (first, last));
+        Self { at_sign: tally.at_signs != 0, cards, v4: tally.dots >= 3 }
     }
 }
 
@@ -80,14 +92,14 @@ struct Tally {
     /// Bit 0: the byte before that block is a digit.
     before: u64,
     at_signs: u64,
-    cards: u64,
     dots: u32,
 }
 
 impl Tally {
+    /// Takes the next block; gives where in the one before it a card number could begin.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
-    fn add(&mut self, next: Masks) {
+    fn add(&mut self, next: Masks) -> u64 {
         let last = self.last;
         // A bit is set where a run of 13 bytes of the class begins: 2, 4, 8, then 5 more.
         let mut run = u128::from(next.digit | next.gap) << 64 | u128::from(last.digit | last.gap);
@@ -95,13 +107,13 @@ impl Tally {
         run &= run >> 2;
         run &= run >> 4;
         run &= run >> 5;
-        self.cards |= run as u64;
         let after_digit = last.digit << 1 | self.before;
         let before_digit = last.digit >> 1 | next.digit << 63;
         self.dots += (last.dot & after_digit & before_digit).count_ones();
         self.at_signs |= next.at_sign;
         self.before = last.digit >> 63;
         self.last = next;
+        run as u64
     }
 }
 
@@ -164,9 +176,13 @@ mod tests {
         let between = |three: &&[u8]| {
             three[1] == b'.' && three[0].is_ascii_digit() && three[2].is_ascii_digit()
         };
+        let mut starts = text.windows(CARD_BYTES_MIN).enumerate();
+        let mut starts = starts.by_ref().filter(|(_, run)| run.iter().all(class)).map(|one| one.0);
+        let first = starts.next();
+        let last = starts.last().or(first);
         Survey {
             at_sign: text.contains(&b'@'),
-            card: text.windows(CARD_BYTES_MIN).any(|run| run.iter().all(class)),
+            cards: first.zip(last).map_or((0, 0), |(first, last)| (first, last + CARD_BYTES_MIN)),
             v4: text.windows(3).filter(between).count() >= 3,
         }
     }
@@ -189,7 +205,8 @@ mod tests {
         for start in 0..150 {
             for (what, found) in [("4111-1111 1111", true), ("4111-1111-11", false)] {
                 let text = format!("{}{what}{}", "x".repeat(start), "x".repeat(90));
-                assert_eq!(Survey::of(text.as_bytes()).card, found, "{what} at {start}");
+                let cards = Survey::of(text.as_bytes()).cards;
+                assert_eq!(cards.0 < cards.1, found, "{what} at {start}");
             }
             for (what, found) in [("1.2.3.4", true), ("1.2.3.", false)] {
                 let text = format!("{}{what}", "x".repeat(start));

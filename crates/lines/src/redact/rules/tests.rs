@@ -4,11 +4,10 @@ use proptest::prelude::{prop_assert, proptest};
 fn found<'t>(rule: &str, text: &'t str) -> Vec<&'t str> {
     let rule = RULES.iter().find(|one| one.name == rule).unwrap();
     let mut found = Vec::new();
-    (rule.find)(text.as_bytes(), &mut |start, end| found.push(text.get(start..end).unwrap()));
-    assert!(
-        found.is_empty() || (rule.suspects)(&Survey::of(text.as_bytes()), text.as_bytes()),
-        "{text}"
-    );
+    let survey = Survey::of(text.as_bytes());
+    let mut each = |start, end| found.push(text.get(start..end).unwrap());
+    (rule.find)(&survey, text.as_bytes(), &mut each);
+    assert!(found.is_empty() || (rule.suspects)(&survey, text.as_bytes()), "{text}");
     found
 }
 
@@ -85,7 +84,8 @@ proptest! {
         for rule in &RULES {
             let finds = |text: &str| {
                 let mut finds = false;
-                (rule.find)(text.as_bytes(), &mut |_, _| finds = true);
+                let survey = Survey::of(text.as_bytes());
+                (rule.find)(&survey, text.as_bytes(), &mut |_, _| finds = true);
                 finds
             };
             prop_assert!(!finds(&text) || finds(&line), "{} in {line}", rule.name);
