@@ -146,6 +146,7 @@ pub struct Tailer {
     pub(super) dirs: Vec<Option<Dir>>,
     pub(super) dir_by_place: HashMap<(u64, u64), u32>,
     pub(super) dir_by_watch: HashMap<i32, u32>,
+    pub(super) dir_by_writes: HashMap<i32, u32>,
     pub(super) to_visit: Vec<(PathBuf, Vec<Reach>)>,
     pub(super) live: VecDeque<FileKey>,
     pub(super) backlog: VecDeque<FileKey>,
@@ -173,6 +174,8 @@ pub struct Tailer {
     pub(super) moves: Moves,
     pub(super) earlier_moves: Moves,
     pub(super) overflow: bool,
+    /// Something happened to names not long before this.
+    pub(super) unsettled_until: Instant,
     /// Whether not all events were taken yet.
     pub(super) events_wait: bool,
     /// Files born after this, in nanoseconds since 1970, may have been missed.
@@ -226,6 +229,7 @@ impl Tailer {
             dirs: Vec::new(),
             dir_by_place: HashMap::new(),
             dir_by_watch: HashMap::new(),
+            dir_by_writes: HashMap::new(),
             to_visit: Vec::new(),
             live: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -249,6 +253,7 @@ impl Tailer {
             moves: Moves::default(),
             earlier_moves: Moves::default(),
             overflow: false,
+            unsettled_until: now,
             events_wait: false,
             unseen_since: None,
             synced_ns: super::discover::wall_ns(),
@@ -366,6 +371,13 @@ impl Tailer {
     /// no longer than a [`TICK`]. [`Tailer::tend`] comes next.
     pub fn pause(&self, timeout: Duration) -> Woken {
         self.watch.wait_for_waker(timeout.min(TICK))
+    }
+
+    /// Blocks while files grow, until something happens to a name, somebody wakes us or the time
+    /// is over, but no longer than a [`TICK`]. [`Tailer::turn`] comes next; [`Tailer::is_settled`]
+    /// says whether it is well to rest for long.
+    pub fn rest(&self, timeout: Duration) -> Woken {
+        self.watch.wait_for_names(timeout.min(TICK))
     }
 
     /// Reads bytes that were given before once more, as far as the file still has them; how many.

@@ -258,6 +258,50 @@ fn a_wait_ends_with_an_event_a_waker_or_the_time() {
 }
 
 #[test]
+fn a_rest_is_not_ended_by_writes_and_ended_at_once_by_what_happens_to_a_name() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "a\n");
+    desk.start();
+    desk.write("a.log", "b\n");
+    assert_eq!(desk.tail().rest(Duration::ZERO), Woken::Timeout);
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    assert_eq!(desk.tail().rest(Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "a\nb\n");
+    desk.tail().waker().wake();
+    assert_eq!(desk.tail().rest(Duration::from_secs(600)), Woken::Waker);
+}
+
+#[test]
+fn names_are_settled_a_second_after_the_last_change_and_never_where_they_are_polled() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.open_idle_max = 2;
+    desk.write("a.log", "a\n");
+    desk.start();
+    let settled = |desk: &mut Desk| {
+        let now = desk.now;
+        desk.run().tail().is_settled(now)
+    };
+    assert!(settled(&mut desk));
+    desk.write("a.log", "b\n");
+    assert!(settled(&mut desk), "a write changes no name");
+    desk.write("b.log", "b\n");
+    assert!(!settled(&mut desk));
+    desk.now += Duration::from_millis(999);
+    assert!(!settled(&mut desk));
+    desk.now += Duration::from_millis(1);
+    assert!(settled(&mut desk));
+    // One file more than are held open: it is closed, and could go unseen.
+    desk.write("c.log", "c\n");
+    desk.run();
+    desk.now += Duration::from_secs(2);
+    assert!(!settled(&mut desk));
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.watches_max = 0;
+    desk.start();
+    assert!(!settled(&mut desk));
+}
+
+#[test]
 fn r20_a_caller_that_takes_nothing_can_pause_and_still_knows_how_much_waits() {
     let mut desk = Desk::new(&["*.log"]);
     desk.write("a.log", "a\n");
