@@ -44,8 +44,8 @@ impl Drop for SmallDisk {
 
 fn config(address: &str, more: &str) -> String {
     format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         line_max_bytes: 64Ki}}]\ncheckpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
          sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    backoff_max: 100ms\n"
     )
 }

@@ -6,7 +6,7 @@ use testkit::log_sink::Reply;
 
 fn config(sink: &Sink) -> String {
     format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, line_max_bytes: 256Ki}}]\n\
          checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n\
          sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
         sink.address()
@@ -47,7 +47,7 @@ fn r14_a_line_without_an_end_is_cut_in_constant_memory_and_the_next_one_is_whole
     let desk = Desk::new();
     let sink = Sink::of_records();
     // Batches have to hold the line when it is cut.
-    desk.config(&config(&sink).replace("memory_max_bytes: 8Mi", "memory_max_bytes: 32Mi"));
+    desk.config(&config(&sink).replace("8Mi", "32Mi").replace("256Ki", "1Mi"));
     desk.append("logs/a.log", "before\n");
     let agent = desk.start();
     sink.until(1);
