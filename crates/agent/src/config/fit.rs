@@ -127,7 +127,10 @@ mod tests {
         assert!(parse(&config("33024Ki", "2Mi", "4Mi")).is_ok());
         assert!(refusal(&config("33816575", "2Mi", "4Mi")).contains("at least 33024Ki"));
         let both = refusal(&config("8Mi", "2Mi", "1Mi"));
-        assert!(both.contains("`sinks[0].batch.bytes` to at least 2064Ki and `memory_max"), "{both}");
+        assert!(
+            both.contains("`sinks[0].batch.bytes` to at least 2064Ki and `memory_max"),
+            "{both}"
+        );
         assert!(parse(&config("33024Ki", "2Mi", "2064Ki")).is_ok());
         assert!(refusal(&config("33024Ki", "2Mi", "2113535")).contains("at least 2064Ki"));
     }

@@ -96,8 +96,10 @@ impl Watch {
         let writes =
             add_watch(&queues.writes, directory, WatchFlags::MODIFY | WatchFlags::ONLYDIR)?;
         let names = add_watch(&queues.names, directory, of_names | WatchFlags::ONLYDIR);
-        let names = names.inspect_err(|_| drop(remove_watch(&queues.writes, writes)))?;
-        Ok(Watches { names, writes })
+        if names.is_err() {
+            let _ = remove_watch(&queues.writes, writes);
+        }
+        Ok(Watches { names: names?, writes })
     }
 
     /// Forgets the watches of a directory.
