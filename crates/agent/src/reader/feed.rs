@@ -197,6 +197,7 @@ impl Core {
                 now: piece.now,
                 last: piece.last,
                 after_hole: piece.after_hole && taken == 0,
+                caught_up: Some(self.caught_up),
             };
             let before = self.block.records.len();
             taken += self.intake.feed(
@@ -456,6 +457,7 @@ impl Core {
                 now: wall,
                 last: true,
                 after_hole: false,
+                caught_up: None,
             };
             let mut intake = Intake::new();
             intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);
