@@ -8,6 +8,7 @@
 mod accounts;
 mod commit;
 mod control;
+mod farewell;
 mod feed;
 pub(crate) mod inputs;
 mod late;
@@ -48,8 +49,11 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) enum Ended {
     /// Everything that was read is delivered.
     Delivered,
-    /// Some of it is not.
-    Undelivered,
+    /// Some of it is not; so many bytes of deleted files are lost.
+    Undelivered {
+        /// What the next start does not find.
+        lost_bytes: u64,
+    },
 }
 
 /// The reader's thread.
@@ -225,6 +229,7 @@ impl Reader {
         let deadline = Instant::now() + self.control.shutdown_timeout();
         // Bytes of a pod that nobody knows may be of a file that is gone.
         while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
+        self.read_vanishing(deadline);
         self.core.last_summary(wall_ns());
         self.core.flush();
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
@@ -241,7 +246,12 @@ impl Reader {
         self.core.abandon_sinks();
         self.core.collect(&mut self.tailer, &mut self.journals);
         self.core.checkpoint(&mut self.tailer, &mut self.journals);
+        let lost_bytes = self.tell_lost();
         self.publish();
-        if delivered { Ended::Delivered } else { Ended::Undelivered }
+        if delivered && lost_bytes == 0 {
+            Ended::Delivered
+        } else {
+            Ended::Undelivered { lost_bytes }
+        }
     }
 }
