@@ -131,7 +131,7 @@ impl Reader {
         match left {
             None => drop(self.tailer.wait(now, pause)),
             Some(left) => {
-                if self.tailer.rest(pause.min(left)) != Woken::Timeout {
+                if self.tailer.rest(now, pause.min(left)) != Woken::Timeout {
                     pace.end();
                 }
             }

@@ -9,6 +9,7 @@ use super::config::{Symlinks, is_no_text, stem};
 use super::file::{Ending, FileKey, Home, State};
 use super::glob::Progress;
 use super::identity::{Identity, from_stat, look};
+use super::mute::Writes;
 use super::stats::Notice;
 use super::tailer::{Retry, Tailer};
 use super::watch::Watches;
@@ -38,6 +39,7 @@ pub(crate) struct Dir {
     pub(crate) path: Arc<Path>,
     pub(crate) place: (u64, u64),
     pub(crate) watch: Option<Watches>,
+    pub(crate) writes: Writes,
     /// The pause between two looks, and when the next one is due.
     pub(crate) poll: Option<(Duration, Instant)>,
     /// When it was looked into last, in nanoseconds since 1970.
@@ -160,6 +162,7 @@ impl Tailer {
                 path: path.into(),
                 place,
                 watch,
+                writes: Writes::default(),
                 poll,
                 seen_ns: self.synced_ns,
                 reach: reach.to_vec(),

@@ -59,6 +59,7 @@ impl Tailer {
             return;
         }
         let Some(dir) = self.dir_by_writes.get(&wd).copied() else { return };
+        self.count_write(dir);
         let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
         if let Some(key) = known.and_then(|known| known.entries.get(name).copied()) {
             self.ready(key);

@@ -9,6 +9,7 @@ use super::config::{Input, Limits};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
+use super::mute::LOOK_EVERY;
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -147,6 +148,9 @@ pub struct Tailer {
     pub(super) dir_by_place: HashMap<(u64, u64), u32>,
     pub(super) dir_by_watch: HashMap<i32, u32>,
     pub(super) dir_by_writes: HashMap<i32, u32>,
+    /// Directories with writes since the last rest, and those whose writes are not watched.
+    pub(super) busy: Vec<u32>,
+    pub(super) muted: Vec<u32>,
     pub(super) to_visit: Vec<(PathBuf, Vec<Reach>)>,
     pub(super) live: VecDeque<FileKey>,
     pub(super) backlog: VecDeque<FileKey>,
@@ -230,6 +234,8 @@ impl Tailer {
             dir_by_place: HashMap::new(),
             dir_by_watch: HashMap::new(),
             dir_by_writes: HashMap::new(),
+            busy: Vec::new(),
+            muted: Vec::new(),
             to_visit: Vec::new(),
             live: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -364,7 +370,12 @@ impl Tailer {
         if !self.backlog.is_empty() {
             until = until.min(self.backlog_pause(now));
         }
-        self.watch.wait(timeout.min(until))
+        if !self.muted.is_empty() {
+            until = until.min(LOOK_EVERY);
+        }
+        let woken = self.watch.wait(timeout.min(until));
+        self.look_at_muted(now);
+        woken
     }
 
     /// Blocks while the caller wants no bytes, until somebody wakes us or the time is over, but
@@ -376,8 +387,11 @@ impl Tailer {
     /// Blocks while files grow, until something happens to a name, somebody wakes us or the time
     /// is over, but no longer than a [`TICK`]. [`Tailer::turn`] comes next; [`Tailer::is_settled`]
     /// says whether it is well to rest for long.
-    pub fn rest(&self, timeout: Duration) -> Woken {
-        self.watch.wait_for_names(timeout.min(TICK))
+    pub fn rest(&mut self, now: Instant, timeout: Duration) -> Woken {
+        self.mute(timeout, now);
+        let woken = self.watch.wait_for_names(timeout.min(TICK));
+        self.look_at_muted(now);
+        woken
     }
 
     /// Reads bytes that were given before once more, as far as the file still has them; how many.

@@ -85,6 +85,19 @@ impl Watch {
         self.waker.clone()
     }
 
+    /// Watches the writes in a directory; the number of the watch.
+    pub(crate) fn add_writes(&self, directory: &Path) -> Result<i32, Errno> {
+        let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
+        add_watch(&queues.writes, directory, WatchFlags::MODIFY | WatchFlags::ONLYDIR)
+    }
+
+    /// Forgets the watch of a directory's writes.
+    pub(crate) fn remove_writes(&self, watches: Watches) {
+        if let Some(queues) = &self.queues {
+            let _ = remove_watch(&queues.writes, watches.writes);
+        }
+    }
+
     /// Watches a directory; the numbers of its watches.
     pub(crate) fn add(&self, directory: &Path) -> Result<Watches, Errno> {
         let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
@@ -93,8 +106,7 @@ impl Watch {
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::ATTRIB;
-        let writes =
-            add_watch(&queues.writes, directory, WatchFlags::MODIFY | WatchFlags::ONLYDIR)?;
+        let writes = self.add_writes(directory)?;
         let names = add_watch(&queues.names, directory, of_names | WatchFlags::ONLYDIR);
         if names.is_err() {
             let _ = remove_watch(&queues.writes, writes);
