@@ -101,9 +101,9 @@ mod tests {
 
     fn config(memory: &str, line: &str, batch: &str) -> String {
         format!(
-            "memory_max_bytes: {memory}\ninputs:\n  - {{type: files, paths: [/a]}}\n  - {{type: \
-             files, paths: [/b], line_max_bytes: {line}}}\nsinks:\n  - {{type: otlp_http, endpoint: \
-             'http://a', batch: {{bytes: {batch}}}}}\n"
+            "memory_max_bytes: {memory}\ninputs:\n  - {{type: files, paths: [/a]}}\n  \
+             - {{type: files, paths: [/b], line_max_bytes: {line}}}\nsinks:\n  \
+             - {{type: otlp_http, endpoint: 'http://a', batch: {{bytes: {batch}}}}}\n"
         )
     }
 
