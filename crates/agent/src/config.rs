@@ -7,6 +7,7 @@
 //! the files that hold them.
 
 pub(crate) mod defaults;
+pub(crate) mod fit;
 mod inputs;
 mod reference;
 mod section;
@@ -193,6 +194,12 @@ fn read(root: Section<'_>) -> Config {
         redaction: stages::redaction(&root),
         sinks,
     };
+    if root.is_well() {
+        let place = if root.has("memory_max_bytes") { "memory_max_bytes" } else { "sinks" };
+        for misfit in fit::misfits(&config) {
+            root.wrong(root.line_of(place), misfit.reason);
+        }
+    }
     root.finish();
     config
 }

@@ -74,8 +74,20 @@ pub enum AgentError {
     #[error("cannot write to standard output")]
     Output(#[source] std::io::Error),
     /// What was read could not be delivered in the time that a stop may take.
-    #[error("stopped with records that no sink has taken; the next start reads them again")]
-    Undelivered,
+    #[error("stopped with records that no sink has taken; {}", fate(*lost_bytes))]
+    Undelivered {
+        /// Bytes of deleted files that the next start does not find.
+        lost_bytes: u64,
+    },
+}
+
+fn fate(lost_bytes: u64) -> String {
+    match lost_bytes {
+        0 => "the next start reads them again".to_owned(),
+        lost => {
+            format!("the next start reads them again, but {lost} bytes of deleted files are lost")
+        }
+    }
 }
 
 impl AgentError {
@@ -90,7 +102,7 @@ impl AgentError {
         match self {
             Self::Usage { .. } => Exit::Usage,
             Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Clean,
-            Self::Undelivered => Exit::Findings,
+            Self::Undelivered { .. } => Exit::Findings,
             _ => Exit::CouldNot,
         }
     }
@@ -110,7 +122,7 @@ impl Explain for AgentError {
             Self::NoAgent { .. } => Some(Hint::new(
                 "start one with `orlop agent run`, or name its state folder with --state-dir",
             )),
-            Self::Undelivered => Some(Hint::new(
+            Self::Undelivered { .. } => Some(Hint::new(
                 "`orlop_agent_sink_*` in /metrics tell which sink was behind; raise \
                  `shutdown_timeout` to wait longer",
             )),

@@ -135,6 +135,10 @@ pub(crate) struct Numbers {
     pub(crate) reload_failures: Count,
     /// Bytes of vanishing files that were kept aside.
     pub(crate) spilled_bytes: Count,
+    /// Bytes of deleted files that could not be kept aside and wait in memory.
+    pub(crate) memory_only_bytes: Count,
+    /// Bytes of deleted files that were lost at the stop.
+    pub(crate) lost_bytes: Count,
     /// Records of sinks that are not wanted any more and did not take them in time.
     pub(crate) given_up: Count,
     /// Messages of our own that were not said because there were too many.
@@ -251,6 +255,16 @@ impl Numbers {
             "orlop_agent_spilled_bytes",
             "Bytes of vanishing files kept aside",
             self.spilled_bytes.get(),
+        );
+        text.gauge(
+            "orlop_agent_memory_only_bytes",
+            "Bytes of deleted files that could not be kept aside and wait in memory",
+            self.memory_only_bytes.get(),
+        );
+        text.counter(
+            "orlop_agent_lost_bytes",
+            "Bytes of deleted files that are lost with this stop",
+            self.lost_bytes.get(),
         );
         text.counter(
             "orlop_agent_silenced_messages",

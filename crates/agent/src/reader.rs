@@ -8,9 +8,11 @@
 mod accounts;
 mod commit;
 mod control;
+mod farewell;
 mod feed;
 pub(crate) mod inputs;
 mod late;
+mod pace;
 mod publish;
 mod sampling;
 pub(crate) mod sources;
@@ -20,19 +22,19 @@ mod summary;
 pub(crate) use commit::{Books, SinkHandle, resume};
 pub(crate) use control::{Control, FileLine, Order};
 pub(crate) use feed::{Core, Parts, Piece};
+pub(crate) use pace::PACE;
 pub(crate) use sampling::Stage;
 pub(crate) use spill::Aside;
 
 use crate::journal::Journals;
 use crate::say::Say;
-use host::tail::Tailer;
+use host::tail::{Tailer, Woken};
+use pace::Pace;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a block that is not full waits for more records.
 pub(crate) const LINGER: Duration = Duration::from_millis(50);
-/// The pause after having read everything: events that come meanwhile are taken together.
-pub(crate) const PACE: Duration = Duration::from_millis(10);
 /// The longest time without a look at commands and commits.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often unfinished pieces are looked at.
@@ -47,8 +49,11 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) enum Ended {
     /// Everything that was read is delivered.
     Delivered,
-    /// Some of it is not.
-    Undelivered,
+    /// Some of it is not; so many bytes of deleted files are lost.
+    Undelivered {
+        /// What the next start does not find.
+        lost_bytes: u64,
+    },
 }
 
 /// The reader's thread.
@@ -69,7 +74,7 @@ pub(crate) fn wall_ns() -> u64 {
 impl Reader {
     /// Reads until it is told to stop, then delivers what it has within the time for that.
     pub(crate) fn run(&mut self) -> Ended {
-        let mut worked = false;
+        let mut pace = Pace::default();
         let mut next_tick = Instant::now();
         let mut next_publish = Instant::now();
         loop {
@@ -93,46 +98,64 @@ impl Reader {
                 continue;
             }
             if self.core.resume_rest() || self.core.resume_waiting(now, false) {
-                worked = true;
+                pace.worked(0);
                 continue;
             }
-            if self.read(now) {
-                worked = true;
-                continue;
+            let left = pace.left(now);
+            if left.is_none() {
+                if let Some(bytes) = self.read(now) {
+                    pace.worked(bytes);
+                    continue;
+                }
+                self.core.caught_up(wall_ns());
             }
-            self.core.caught_up(wall_ns());
             self.core.flush_when_due(now);
             if self.core.is_stuck() {
                 continue;
             }
-            if std::mem::take(&mut worked) {
-                // Many small writes are taken in one go instead of one wake-up each.
-                self.tailer.pause(PACE);
-                continue;
-            }
-            let pause = self.pause(now, next_tick);
-            self.tailer.wait(now, pause);
+            self.wait(now, next_tick, left, &mut pace);
         }
     }
 
-    /// Reads a piece of some file, of what was kept aside, or of a journal; false when there is
-    /// nothing.
-    fn read(&mut self, now: Instant) -> bool {
+    /// Everything that may be read now was: waits for more, or rests first when there was much.
+    fn wait(&mut self, now: Instant, next_tick: Instant, left: Option<Duration>, pace: &mut Pace) {
+        let left = left.or_else(|| {
+            let pause = pace.begin(now, self.tailer.is_settled(now))?;
+            if pause >= LINGER {
+                // Nothing will join what was read.
+                self.core.flush();
+            }
+            Some(pause)
+        });
+        let pause = self.pause(now, next_tick);
+        match left {
+            None => drop(self.tailer.wait(now, pause)),
+            Some(left) => {
+                if self.tailer.rest(now, pause.min(left)) != Woken::Timeout {
+                    pace.end();
+                }
+            }
+        }
+    }
+
+    /// Reads a piece of some file, of what was kept aside, or of a journal; how many bytes of a
+    /// file, none when there is nothing.
+    fn read(&mut self, now: Instant) -> Option<u64> {
         if self.core.has_recalled() {
             self.core.rescue(&mut self.tailer, now);
-            return true;
+            return Some(0);
         }
         if self.core.feed_spilled() || self.core.resume_vanished() {
-            return true;
+            return Some(0);
         }
         if self.journals.feed(&mut self.core) {
-            return true;
+            return Some(0);
         }
         let Some(chunk) = self.tailer.turn(now) else {
-            return self.journals.packed.feed(&mut self.core, now);
+            return self.journals.packed.feed(&mut self.core, now).then_some(0);
         };
         self.core.accept(&chunk, wall_ns());
-        true
+        Some(chunk.bytes.len() as u64)
     }
 
     /// Commands, commits, checkpoint, notices.
@@ -206,6 +229,7 @@ impl Reader {
         let deadline = Instant::now() + self.control.shutdown_timeout();
         // Bytes of a pod that nobody knows may be of a file that is gone.
         while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
+        self.read_vanishing(deadline);
         self.core.last_summary(wall_ns());
         self.core.flush();
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
@@ -222,7 +246,12 @@ impl Reader {
         self.core.abandon_sinks();
         self.core.collect(&mut self.tailer, &mut self.journals);
         self.core.checkpoint(&mut self.tailer, &mut self.journals);
+        let lost_bytes = self.tell_lost();
         self.publish();
-        if delivered { Ended::Delivered } else { Ended::Undelivered }
+        if delivered && lost_bytes == 0 {
+            Ended::Delivered
+        } else {
+            Ended::Undelivered { lost_bytes }
+        }
     }
 }

@@ -177,7 +177,7 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     }
     match ended {
         Ended::Delivered => Ok(Exit::Clean),
-        Ended::Undelivered => Err(AgentError::Undelivered),
+        Ended::Undelivered { lost_bytes } => Err(AgentError::Undelivered { lost_bytes }),
     }
 }
 

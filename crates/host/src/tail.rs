@@ -11,6 +11,7 @@ mod events;
 mod file;
 mod glob;
 mod identity;
+mod mute;
 mod packed;
 mod pod;
 mod read;

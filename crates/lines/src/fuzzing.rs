@@ -7,8 +7,19 @@ use crate::json::scan::Index;
 use crate::json::walk;
 use crate::record::{Records, Value};
 use crate::{Chunk, File, Framing, Intake, Multiline, Plan, Redaction, Settings, Streams};
+use std::sync::OnceLock;
 
 const LIMIT: u64 = 1_024;
+/// How many settings of the intake there are: framings, encodings, with groups or without.
+const INTAKES: usize = 3 * 5 * 2;
+/// At least as many as there are parsers.
+const ORDERS: usize = 16;
+
+/// A plan that is compiled when it is first used: that takes far longer than to run it.
+type Once = OnceLock<Option<Plan>>;
+
+static INTAKE_PLANS: [Once; INTAKES] = [const { Once::new() }; INTAKES];
+static PARSER_PLANS: [Once; ORDERS] = [const { Once::new() }; ORDERS];
 
 /// Splitting, container framing, joins and groups. The first byte picks the framing and encoding.
 ///
@@ -16,21 +27,30 @@ const LIMIT: u64 = 1_024;
 /// When the promise is broken.
 pub fn intake(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
+    let number = usize::from(*choice) % INTAKES;
+    let plan = INTAKE_PLANS
+        .get(number)
+        .and_then(|once| once.get_or_init(|| Plan::new(intake_settings(number)).ok()).as_ref());
+    if let Some(plan) = plan {
+        run(plan, bytes, usize::from(*choice) / INTAKES * 7 + 3);
+    }
+}
+
+fn intake_settings(choice: usize) -> Settings {
     let framings = [Framing::Raw, Framing::Cri, Framing::Docker];
-    let framing = framings.get(usize::from(choice % 3)).copied().unwrap_or_default();
+    let framing = framings.get(choice % 3).copied().unwrap_or_default();
     let labels = ["utf-8", "utf-16le", "utf-16be", "gbk", "shift_jis"];
-    let label = labels.get(usize::from(choice / 3 % 5)).copied().unwrap_or("utf-8");
+    let label = labels.get(choice / 3 % 5).copied().unwrap_or("utf-8");
     let multiline = (choice / 15 % 2 == 1)
         .then(|| Multiline::presets(["java", "go", "python", "dotnet"]).ok())
         .flatten();
-    let settings = Settings {
+    Settings {
         framing,
         encoding: (framing == Framing::Raw).then(|| label.to_owned()),
         line_bytes_max: Some(LIMIT),
         multiline,
         ..Settings::default()
-    };
-    run(settings, bytes, usize::from(choice / 30) * 7 + 3);
+    }
 }
 
 /// All parsers after one another, with all redaction rules. The first byte picks where to begin.
@@ -39,16 +59,24 @@ pub fn intake(bytes: &[u8]) {
 /// When the promise is broken.
 pub fn parsers(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
-    let names = crate::parsers::names();
-    let mut parsers = names.map(str::to_owned).to_vec();
-    parsers.rotate_left(usize::from(*choice) % names.len());
-    let settings = Settings {
+    let number = usize::from(*choice) % crate::parsers::names().len().min(ORDERS);
+    let plan = PARSER_PLANS
+        .get(number)
+        .and_then(|once| once.get_or_init(|| Plan::new(parser_settings(number)).ok()).as_ref());
+    if let Some(plan) = plan {
+        run(plan, bytes, usize::MAX);
+    }
+}
+
+fn parser_settings(first: usize) -> Settings {
+    let mut parsers = crate::parsers::names().map(str::to_owned).to_vec();
+    parsers.rotate_left(first);
+    Settings {
         parsers,
         pattern: Some(r"(?P<a>\w+)=(?P<b>[^ ]*)".to_owned()),
         redaction: Redaction::builtin(crate::redact::rule_names()).ok(),
         ..Settings::default()
-    };
-    run(settings, bytes, usize::MAX);
+    }
 }
 
 /// The scanner and the walk: both ways to scan agree, and members are parts of the line.
@@ -67,15 +95,14 @@ pub fn json(bytes: &[u8]) {
     });
 }
 
-fn run(settings: Settings, bytes: &[u8], size: usize) {
-    let Ok(plan) = Plan::new(settings) else { return };
+fn run(plan: &Plan, bytes: &[u8], size: usize) {
     let (mut intake, mut file, mut streams) = (Intake::new(), File::default(), Streams::default());
     let (mut out, mut offset, mut records) = (Records::new(), 0, 0);
     for piece in bytes.chunks(size.max(1)) {
         let mut rest = piece;
         while !rest.is_empty() {
             let chunk = Chunk { bytes: rest, offset, now: offset + 1, ..Chunk::default() };
-            let taken = intake.feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+            let taken = intake.feed(plan, &mut file, &mut streams, &chunk, &mut out);
             rest = rest.get(taken..).unwrap_or_default();
             offset += taken as u64;
             assert!(crate::hold(&file, &streams, 0) <= offset);
@@ -85,8 +112,8 @@ fn run(settings: Settings, bytes: &[u8], size: usize) {
         }
     }
     let end = Chunk { offset, last: true, now: offset + 1, ..Chunk::default() };
-    intake.feed(&plan, &mut file, &mut streams, &end, &mut out);
-    intake.close(&plan, &mut streams, offset, &mut out);
+    intake.feed(plan, &mut file, &mut streams, &end, &mut out);
+    intake.close(plan, &mut streams, offset, &mut out);
     records += check(&mut out);
     assert_eq!(records, intake.counters().records);
     assert_eq!((file.settled(), streams.is_idle()), (offset, true));

@@ -28,6 +28,9 @@ pub struct Chunk<'a> {
     pub last: bool,
     /// A hole lies before them: NULs at their start are not content.
     pub after_hole: bool,
+    /// When everything that there was had been read; none when that is now. What waited longer
+    /// than that to be read is no sign of a pause of its writer.
+    pub caught_up: Option<u64>,
 }
 
 /// What was seen; numbers only grow.
@@ -119,6 +122,7 @@ impl Intake {
     ) -> usize {
         self.scratch.expected.clear();
         self.place(plan, file, streams, chunk, out);
+        streams.excuse(plan, chunk);
         let mut rest = self.skip_hole(file, chunk);
         if let Some(wide) = plan.encoding.wide_newline() {
             rest = self.feed_wide(plan, file, streams, chunk, (out, wide, rest));

@@ -5,7 +5,9 @@
 //! directory or path, so that what began before a rotation ends after it. Both tell where the
 //! oldest unfinished piece begins: no file may be committed beyond it.
 
+use crate::intake::Chunk;
 use crate::multiline::Trace;
+use crate::plan::Plan;
 use crate::record::{Flags, Piece};
 
 /// A record has pieces in at most this many files; with more it is emitted as it is.
@@ -86,6 +88,16 @@ pub struct Streams {
 }
 
 impl Streams {
+    /// Lines that could not be read before now are no pause in the groups that wait for them.
+    pub(crate) fn excuse(&mut self, plan: &Plan, chunk: &Chunk<'_>) {
+        let (Some(multiline), Some(caught_up)) = (&plan.multiline, chunk.caught_up) else { return };
+        for group in [&mut self.stdout.group, &mut self.stderr.group] {
+            if group.since.saturating_add(multiline.pause) > caught_up {
+                group.excused = chunk.now;
+            }
+        }
+    }
+
     /// Calls `each` with every piece that is unfinished: its file must not be committed beyond
     /// the piece's start.
     pub fn holds(&self, mut each: impl FnMut(Piece)) {
@@ -186,6 +198,8 @@ pub(crate) struct Group {
     pub(crate) original: u64,
     pub(crate) time: u64,
     pub(crate) since: u64,
+    /// Until then the next line may have been there and not read.
+    pub(crate) excused: u64,
     pub(crate) flags: Flags,
     pub(crate) trace: Trace,
     pub(crate) pieces: Pieces,

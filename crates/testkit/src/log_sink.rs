@@ -170,7 +170,22 @@ impl LogSink {
     /// # Errors
     /// When it cannot be listened on, or there can be no certificate.
     pub fn start_with(listener: TcpListener, options: &LogSinkOptions<'_>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        Self::sharing(Arc::default(), listener, options)
+    }
+
+    /// Another way to the same counts: what comes there is counted here, too.
+    ///
+    /// # Errors
+    /// When it cannot be listened on, or there can be no certificate.
+    pub fn also(&self, listener: TcpListener, options: &LogSinkOptions<'_>) -> io::Result<Self> {
+        Self::sharing(self.shared.clone(), listener, options)
+    }
+
+    fn sharing(
+        shared: Arc<Shared>,
+        listener: TcpListener,
+        options: &LogSinkOptions<'_>,
+    ) -> io::Result<Self> {
         let (state, answers) = (shared.clone(), options.answers.clone());
         let (keep, grpc) = (options.keep, options.grpc);
         let handler: Handler = Arc::new(move |request| {

@@ -41,6 +41,7 @@ pub(super) fn render(served: &Served) -> Value {
             "possible_loss_bytes": tail.possible_loss_bytes,
             "dropped_bytes": tail.dropped_bytes,
             "spilled_bytes": numbers.spilled_bytes.get(),
+            "memory_only_bytes": numbers.memory_only_bytes.get(),
             "shown": files,
             "left_out": left_out,
         },

@@ -77,6 +77,11 @@ impl<'a> Section<'a> {
         self.book.borrow_mut().wrong(line, message.into(), None);
     }
 
+    /// Whether nothing is wrong so far, in the whole file.
+    pub(crate) fn is_well(&self) -> bool {
+        self.book.borrow().mistakes.is_empty()
+    }
+
     /// The field's name as a person would say it.
     pub(crate) fn name(&self, key: &str) -> String {
         if self.shown.is_empty() { key.to_owned() } else { format!("{}.{key}", self.shown) }

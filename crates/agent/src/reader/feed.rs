@@ -8,7 +8,7 @@ use super::inputs::Intent;
 use super::late::Waiting;
 use super::sampling::Stage;
 use super::sources::{NewSource, Sources};
-use super::spill::Aside;
+use super::spill::{Aside, Vanished};
 use crate::block::{Block, End};
 use crate::numbers::Numbers;
 use crate::say::Say;
@@ -37,7 +37,7 @@ pub(crate) struct Core {
     /// Pieces that wait, oldest first: what of a chunk found no room.
     rest: VecDeque<Rest>,
     /// A piece of a deleted file that could not be kept aside: it comes after all that was.
-    vanished: Option<Rest>,
+    vanished: Option<Vanished>,
     /// How many records at the start of the block were left out before and are back.
     rescued: usize,
     touched: Vec<u32>,
@@ -197,6 +197,7 @@ impl Core {
                 now: piece.now,
                 last: piece.last,
                 after_hole: piece.after_hole && taken == 0,
+                caught_up: Some(self.caught_up),
             };
             let before = self.block.records.len();
             taken += self.intake.feed(
@@ -241,16 +242,32 @@ impl Core {
     }
 
     /// A piece of a deleted file waits until everything that was kept aside is read back.
-    pub(crate) fn set_vanished(&mut self, slot: u32, offset: u64, bytes: Vec<u8>, last: bool) {
-        let now = super::wall_ns();
-        self.vanished = Some(Rest { slot, offset, bytes, now, last, after_hole: false });
+    pub(super) fn put_vanished(&mut self, vanished: Vanished) {
+        self.numbers.memory_only_bytes.set(vanished.bytes.len() as u64);
+        self.vanished = Some(vanished);
+    }
+
+    pub(super) fn take_vanished(&mut self) -> Option<Vanished> {
+        self.numbers.memory_only_bytes.set(0);
+        self.vanished.take()
     }
 
     /// Goes on with that piece; false when there is none.
     pub(crate) fn resume_vanished(&mut self) -> bool {
-        let Some(rest) = self.vanished.take() else { return false };
-        self.rest.push_back(rest);
+        let Some(Vanished { slot, offset, bytes, last }) = self.take_vanished() else {
+            return false;
+        };
+        let now = super::wall_ns();
+        self.rest.push_back(Rest { slot, offset, bytes, now, last, after_hole: false });
         self.resume_rest()
+    }
+
+    /// Where the pieces of a file end that wait in memory.
+    pub(super) fn waiting_end(&self, slot: u32) -> u64 {
+        let rest = self.rest.iter().map(|rest| (rest.slot, rest.offset, rest.bytes.len()));
+        let vanished = self.vanished.iter().map(|one| (one.slot, one.offset, one.bytes.len()));
+        let of_file = rest.chain(vanished).filter(|(of, ..)| *of == slot);
+        of_file.map(|(_, offset, length)| offset + length as u64).max().unwrap_or(0)
     }
 
     /// The slot of a file; a new one when it is new. None when it is not wanted.
@@ -456,6 +473,7 @@ impl Core {
                 now: wall,
                 last: true,
                 after_hole: false,
+                caught_up: None,
             };
             let mut intake = Intake::new();
             intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);

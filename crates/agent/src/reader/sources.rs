@@ -12,6 +12,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Places of keys above this one are of what no tailer follows.
+const MADE_HERE_ABOVE: u32 = u32::MAX - 16;
+
 /// A file while it is read.
 #[derive(Debug)]
 pub(crate) struct SourceState {
@@ -47,6 +50,12 @@ impl SourceState {
     /// What sinks need to know of it.
     pub(crate) fn shared(&self) -> Source {
         Source { file: self.id, serial: self.serial, origin: self.origin.clone(), base: self.base }
+    }
+
+    /// Whether it is no file that a tailer follows: a journal, a packed file, what was kept aside,
+    /// records of our own.
+    pub(crate) fn is_made_here(&self) -> bool {
+        self.key.slot > MADE_HERE_ABOVE
     }
 
     /// Up to where every sink has it.
@@ -118,6 +127,11 @@ impl Sources {
     }
 
     /// Every file.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SourceState> {
+        self.slots.iter().flatten()
+    }
+
+    /// Every file, to change it.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SourceState> {
         self.slots.iter_mut().flatten()
     }

@@ -11,6 +11,7 @@ use crate::say::Say;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
 use pipeline::ledger::FileId;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,15 +24,30 @@ const CHUNKS_AT_ONCE: usize = 16;
 /// Keys of files that only exist here have this place; the tailer never comes so far.
 const OWN_SLOT: u32 = u32::MAX;
 
+/// A frame of this process.
+struct Kept {
+    path: PathBuf,
+    range: Range<u64>,
+    file: FileId,
+}
+
+/// A piece of a deleted file that could not be kept aside and waits in memory.
+pub(super) struct Vanished {
+    pub(super) slot: u32,
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) last: bool,
+}
+
 /// What is kept aside.
 pub(crate) struct Aside {
     spill: Option<Spill>,
     state: Arc<State>,
     bytes_max: u64,
-    /// Frames of this process that wait, with the slot of their file.
-    pushed: VecDeque<(PathBuf, u64, FileId)>,
+    /// Frames of this process that wait.
+    pushed: VecDeque<Kept>,
     /// Frames that were read back and are not acknowledged.
-    read: VecDeque<(FileId, u64, Token)>,
+    read: VecDeque<(FileId, Range<u64>, Token)>,
     /// Files of an earlier process.
     own: Vec<(PathBuf, FileId)>,
     own_keys: u32,
@@ -74,9 +90,24 @@ impl Aside {
             None => error.to_string(),
         };
         spill.push(&self.state, path, start, flags, bytes).map_err(words)?;
-        self.pushed.push_back((path.to_owned(), start, file));
+        let range = start..start + bytes.len() as u64;
+        self.pushed.push_back(Kept { path: path.to_owned(), range, file });
         self.waiting = true;
         Ok(())
+    }
+
+    /// Whether something waits to be read back.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// What of a file is on the disk and not acknowledged: pieces behind each other.
+    pub(super) fn kept(&self, file: FileId) -> Option<Range<u64>> {
+        let read = self.read.iter().filter(|(of, ..)| *of == file).map(|(_, range, _)| range);
+        let pushed = self.pushed.iter().filter(|kept| kept.file == file).map(|kept| &kept.range);
+        read.chain(pushed)
+            .cloned()
+            .reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))
     }
 
     fn sync(&self) -> bool {
@@ -99,9 +130,9 @@ impl Aside {
 
     /// Lets go what every sink has.
     pub(crate) fn acknowledge(&mut self, sources: &Sources, say: &Say) {
-        while let Some((file, end, _)) = self.read.front() {
+        while let Some((file, range, _)) = self.read.front() {
             let source = sources.get(file.slot).filter(|source| source.id == *file);
-            if source.is_some_and(|source| source.lowest() < *end) {
+            if source.is_some_and(|source| source.lowest() < range.end) {
                 return;
             }
             let Some((_, _, token)) = self.read.pop_front() else { return };
@@ -117,6 +148,12 @@ impl Core {
     /// Keeps bytes of deleted files aside while the ring is full.
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
         let mut kept: Vec<(FileKey, u64)> = Vec::new();
+        // The disk may have room again.
+        if let Some(vanished) = self.take_vanished()
+            && let Err(vanished) = self.keep_vanished(vanished, &mut kept)
+        {
+            self.put_vanished(vanished);
+        }
         for _ in 0..CHUNKS_AT_ONCE {
             if !self.aside.has_room() || !self.has_room_for_vanished() {
                 break;
@@ -135,9 +172,14 @@ impl Core {
                 }
                 Err(reason) => {
                     // It was read and cannot be read again: it waits in memory, alone.
-                    self.say.warn(&format!("cannot keep bytes of a deleted file aside: {reason}"));
+                    self.say.warn(&format!(
+                        "cannot keep {} bytes of the deleted file {} aside: {reason}; they are \
+                         lost if the agent ends before there is room or a sink takes them",
+                        chunk.bytes.len(),
+                        chunk.path.display()
+                    ));
                     let bytes = chunk.bytes.to_vec();
-                    self.set_vanished(slot, start, bytes, last);
+                    self.put_vanished(Vanished { slot, offset: start, bytes, last });
                     break;
                 }
             }
@@ -151,6 +193,25 @@ impl Core {
         }
     }
 
+    /// Keeps a piece aside that could not be before; gives it back when it still cannot.
+    fn keep_vanished(
+        &mut self,
+        vanished: Vanished,
+        kept: &mut Vec<(FileKey, u64)>,
+    ) -> Result<(), Vanished> {
+        let Some(source) = self.sources.get(vanished.slot) else { return Err(vanished) };
+        let (key, id, path) = (source.key, source.id, source.path.clone());
+        let Vanished { offset, last, .. } = vanished;
+        if !self.aside.has_room()
+            || self.aside.push(&path, offset, last, &vanished.bytes, id).is_err()
+        {
+            return Err(vanished);
+        }
+        self.numbers.spilled_bytes.add(vanished.bytes.len() as u64);
+        kept.push((key, offset + vanished.bytes.len() as u64));
+        Ok(())
+    }
+
     /// Feeds the next frame that was kept aside; false when there is none.
     pub(crate) fn feed_spilled(&mut self) -> bool {
         let Some((frame, token)) = self.aside.next(&self.say) else { return false };
@@ -158,9 +219,9 @@ impl Core {
             .aside
             .pushed
             .front()
-            .is_some_and(|(path, start, _)| *path == frame.path && *start == frame.start);
+            .is_some_and(|kept| kept.path == frame.path && kept.range.start == frame.start);
         let file = if ours {
-            self.aside.pushed.pop_front().map(|(_, _, file)| file)
+            self.aside.pushed.pop_front().map(|kept| kept.file)
         } else {
             self.left_behind(&frame)
         };
@@ -175,7 +236,7 @@ impl Core {
             after_hole: false,
         };
         self.take(&piece);
-        self.aside.read.push_back((file, end, token));
+        self.aside.read.push_back((file, frame.start..end, token));
         true
     }
 

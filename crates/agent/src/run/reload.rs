@@ -4,9 +4,9 @@
 //! way. A config that is wrong changes nothing and is told. What cannot change while running
 //! (state folder, address, memory) is told and stays as it is.
 
-use super::sinks::within_memory;
 use super::{Shared, Spawner, load, seed};
 use crate::config::Config;
+use crate::config::fit::{misfits, within_memory};
 use crate::options::RunOptions;
 use crate::reader::inputs::intents;
 use crate::reader::{Order, SinkHandle, Stage};
@@ -86,6 +86,11 @@ impl Running {
     /// What the reader has to change.
     fn orders(&self, fresh: &Config, spawner: &Spawner) -> Result<Vec<Order>, crate::AgentError> {
         let shared = &self.shared;
+        // The memory that is in use, which may be another than the file has by now.
+        if let Some(misfit) = misfits(fresh).into_iter().next() {
+            let (sink, reason) = (misfit.sink, misfit.reason);
+            return Err(crate::AgentError::Sink { sink, reason });
+        }
         let wanted =
             intents(fresh, &shared.host_name, |input| shared.watches.table(input, shared))?;
         let stage = (fresh.sampling != self.config.sampling)

@@ -1,11 +1,11 @@
 //! Starting sinks, and dividing the memory among them.
 //!
-//! Half of `memory_max_bytes` is for blocks, the other half for batches: each sink has as many as
-//! may be under way and two more (one that is filled, one that is compressed).
+//! Half of `memory_max_bytes` is for blocks, the other half for batches ([`crate::config::fit`]).
 
 use crate::AgentError;
 use crate::block::Block;
-use crate::config::{Config, Sink, SinkKind};
+use crate::config::fit::within_memory;
+use crate::config::{Config, Sink};
 use crate::numbers::{Numbers, SinkNumbers};
 use crate::reader::SinkHandle;
 use crate::say::Say;
@@ -13,11 +13,6 @@ use crate::sink::{self, Letterbox, SinkTask, Swap};
 use pipeline::ring::{Mode, Subscriber};
 use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
-
-/// Batches of a sink beside those under way.
-const MORE_BATCHES: usize = 2;
-/// The smallest batch, in bytes.
-const BATCH_BYTES_MIN: usize = 64 * 1024;
 
 /// Starts sinks.
 #[derive(Clone)]
@@ -32,23 +27,6 @@ pub(crate) struct Spawner {
 /// Bytes for blocks.
 pub(crate) fn ring_bytes(config: &Config) -> u64 {
     config.memory_max_bytes / 2
-}
-
-/// A sink whose batches fit into its part of the memory.
-pub(crate) fn within_memory(sink: &Sink, config: &Config) -> Sink {
-    let in_flight = match &sink.kind {
-        SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) | SinkKind::Loki(remote, _) => {
-            remote.in_flight
-        }
-        SinkKind::File(_) | SinkKind::Stdout => 1,
-    };
-    let part = config.memory_max_bytes / 2 / config.sinks.len().max(1) as u64;
-    let part = usize::try_from(part).unwrap_or(usize::MAX);
-    // A batch is there twice while it is sent: encoded, and as a body.
-    let most = part / (in_flight + MORE_BATCHES) / 2;
-    let mut sink = sink.clone();
-    sink.batch.bytes = sink.batch.bytes.min(most.max(BATCH_BYTES_MIN));
-    sink
 }
 
 impl Spawner {

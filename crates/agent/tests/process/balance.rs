@@ -29,12 +29,12 @@ fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() 
     let one = |name: &str, address: &str| {
         format!(
             "  - {{type: otlp_http, name: {name}, endpoint: 'http://{address}', backoff_max: 100ms, \
-             batch: {{bytes: 64Ki, wait: 5ms}}}}\n"
+             batch: {{bytes: 80Ki, wait: 5ms}}}}\n"
         )
     };
     desk.config(&format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         sampling: {{keep_percent: 30}}\nsinks:\n{}{}",
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, fields: [msg], \
+         line_max_bytes: 64Ki}}]\nsampling: {{keep_percent: 30}}\nsinks:\n{}{}",
         one("well", &well.address().to_string()),
         one("dead", &dead.to_string()),
     ));
@@ -43,7 +43,8 @@ fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() 
     desk.append("logs/b.log", &lines(5_000, 8_000));
     // Errors are never left out.
     desk.append("logs/b.log", "level=error msg=\"POISON one\"\n");
-    let huge = "x".repeat(100_000);
+    // It is in its record twice: in the line, and as a field.
+    let huge = "x".repeat(60_000);
     desk.append("logs/b.log", &format!("{{\"level\":\"error\",\"msg\":\"{huge}\"}}\n"));
     let agent = desk.start();
     let status = agent.until_status(&state, |status| {

@@ -44,8 +44,8 @@ impl Drop for SmallDisk {
 
 fn config(address: &str, more: &str) -> String {
     format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         line_max_bytes: 64Ki}}]\ncheckpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
          sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    backoff_max: 100ms\n"
     )
 }
@@ -117,7 +117,7 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     agent.until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() > Some(500_000));
     testbed::wait::until(super::support::WAIT, || {
         Ok::<_, std::convert::Infallible>(
-            said(&desk).contains("cannot keep bytes of a deleted file aside").then_some(()),
+            said(&desk).contains("bytes of the deleted file").then_some(()),
         )
     })
     .unwrap()
@@ -129,6 +129,48 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
     drop(disk);
+}
+
+#[test]
+fn r20_what_a_stop_loses_of_a_deleted_file_with_a_full_disk_is_told_to_the_byte() {
+    let desk = Desk::new();
+    let Some(_disk) = SmallDisk::mount(&desk, 2_048) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let config = config(&address.to_string(), "shutdown_timeout: 300ms\n");
+    // What was kept aside ends within a line.
+    desk.config(&config.replace("64Ki", "64Ki, partial_timeout: 100ms"));
+    let written = 200_000;
+    let text = lines(0, written);
+    desk.append("logs/a.log", &text);
+    desk.append("logs/stays.log", &lines(written, written + 10));
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    agent.until_status(&state, |status| status["files"]["memory_only_bytes"].as_u64() > Some(0));
+    assert_eq!(agent.stop(), 1);
+    let said = said(&desk);
+    let lost: Vec<&str> = said.lines().filter(|line| line.contains("they are lost")).collect();
+    let lost = *lost.last().unwrap();
+    assert!(lost.contains("logs/a.log") && !said.contains("stays.log reached"), "{said}");
+    let before = lost.split(" bytes of the deleted file").next().unwrap();
+    let lost: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(said.contains(&format!("but {lost} bytes of deleted files are lost")), "{said}");
+    // The next start delivers all the rest, and nothing that was called lost.
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let agent = desk.start();
+    let whole = text.len() + lines(written, written + 10).len();
+    let accounted = || lost + sink.bodies().keys().map(|body| body.len() + 1).sum::<usize>();
+    // Its last line has no line feed, which is counted all the same.
+    testbed::wait::until(super::support::WAIT, || {
+        Ok::<_, std::convert::Infallible>((accounted() >= whole).then_some(()))
+    })
+    .unwrap()
+    .unwrap();
+    assert!(accounted() <= whole + 1, "{} of {whole}", accounted());
+    assert_eq!(agent.stop(), 0);
 }
 
 #[test]

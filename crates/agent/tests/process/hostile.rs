@@ -6,7 +6,7 @@ use testkit::log_sink::Reply;
 
 fn config(sink: &Sink) -> String {
     format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, line_max_bytes: 256Ki}}]\n\
          checkpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n\
          sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
         sink.address()
@@ -47,7 +47,7 @@ fn r14_a_line_without_an_end_is_cut_in_constant_memory_and_the_next_one_is_whole
     let desk = Desk::new();
     let sink = Sink::of_records();
     // Batches have to hold the line when it is cut.
-    desk.config(&config(&sink).replace("memory_max_bytes: 8Mi", "memory_max_bytes: 32Mi"));
+    desk.config(&config(&sink).replace("8Mi", "32Mi").replace("256Ki", "1Mi"));
     desk.append("logs/a.log", "before\n");
     let agent = desk.start();
     sink.until(1);
@@ -127,4 +127,30 @@ fn r14_a_line_whose_end_is_there_and_not_read_yet_is_never_cut() {
     assert_eq!(agent.stop(), 0);
     sink.each_once(files * each + 1);
     assert!(sink.bodies().contains_key(half));
+}
+
+#[test]
+fn r16_a_group_whose_next_line_is_there_and_not_read_yet_is_never_split() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    // Chunks of a file end within groups, and its next turn comes after one of each other file.
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, parsers: [], \
+         multiline: {{first_line: '^line', timeout: 50ms}}}}]\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{records: 100, wait: 5ms}}}}]\n",
+        sink.address()
+    ));
+    let (files, each) = (30, 3_000);
+    let more = "\n  one more line of it that is long enough to count".repeat(3);
+    let whole = |number: usize| format!("{}{more}", lines(number, number + 1).trim_end());
+    for file in 0..files {
+        let groups = (file * each..(file + 1) * each).map(whole);
+        desk.append(&format!("logs/{file}.log"), &(groups.collect::<Vec<_>>().join("\n") + "\n"));
+    }
+    let agent = desk.start();
+    // The last group of each file ends by its time, once everything was read.
+    sink.until(files * each);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert_eq!(bodies.len(), files * each);
+    assert!((0..files * each).all(|number| bodies.get(&whole(number)) == Some(&1)));
 }

@@ -111,8 +111,9 @@ fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_i
     drop(listener);
     let desk = Desk::new();
     desk.config(&format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         memory_max_bytes: 8Mi\nsinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         line_max_bytes: 64Ki}}]\nmemory_max_bytes: 8Mi\n\
+         sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
          backoff_max: 100ms\n"
     ));
     let written = 400_000;
@@ -143,8 +144,9 @@ fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arr
     let desk = Desk::new();
     let state = desk.path("state");
     desk.config(&format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         memory_max_bytes: 8Mi\nsinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         line_max_bytes: 64Ki}}]\nmemory_max_bytes: 8Mi\n\
+         sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
          backoff_max: 100ms\n"
     ));
     let written = 200_000;

@@ -69,7 +69,7 @@ fn r30_a_sink_that_is_removed_and_dead_is_given_up_in_time_and_the_others_go_on(
     let desk = Desk::new();
     let other = sink(|_, _| Reply::Take);
     let dead = ("dead", "127.0.0.1:1".to_owned());
-    let more = "memory_max_bytes: 8Mi\n";
+    let more = "memory_max_bytes: 34Mi\n";
     desk.config(&config(&[dead, to("other", &other)], more));
     let written = 200_000;
     desk.append("logs/a.log", &lines(0, written));

@@ -99,7 +99,8 @@ pub struct Limits {
     pub files_max: usize,
     /// Directories that are looked into.
     pub directories_max: usize,
-    /// Watches that are taken from the user's share; directories beyond are polled.
+    /// Directories that are watched, with two watches of the user's share each; directories beyond
+    /// are polled.
     pub watches_max: usize,
     /// Files that are held open. What must wait beyond that is closed and opened again in its
     /// turn; if it is deleted before, its bytes are lost. By default three quarters of what this

@@ -9,8 +9,10 @@ use super::config::{Symlinks, is_no_text, stem};
 use super::file::{Ending, FileKey, Home, State};
 use super::glob::Progress;
 use super::identity::{Identity, from_stat, look};
+use super::mute::Writes;
 use super::stats::Notice;
 use super::tailer::{Retry, Tailer};
+use super::watch::Watches;
 use crate::hash::Fnv;
 use rustix::fs::{FileType, Statx};
 use rustix::io::Errno;
@@ -36,7 +38,8 @@ pub(crate) type Place = (u32, Box<[u8]>);
 pub(crate) struct Dir {
     pub(crate) path: Arc<Path>,
     pub(crate) place: (u64, u64),
-    pub(crate) watch: Option<i32>,
+    pub(crate) watch: Option<Watches>,
+    pub(crate) writes: Writes,
     /// The pause between two looks, and when the next one is due.
     pub(crate) poll: Option<(Duration, Instant)>,
     /// When it was looked into last, in nanoseconds since 1970.
@@ -149,7 +152,8 @@ impl Tailer {
         let index = u32::try_from(number).ok()?;
         let (watch, poll) = self.watch_or_poll(path, now);
         if let Some(watch) = watch {
-            self.dir_by_watch.insert(watch, index);
+            self.dir_by_watch.insert(watch.names, index);
+            self.dir_by_writes.insert(watch.writes, index);
         }
         self.dir_by_place.insert(place, index);
         self.polled += usize::from(poll.is_some());
@@ -158,6 +162,7 @@ impl Tailer {
                 path: path.into(),
                 place,
                 watch,
+                writes: Writes::default(),
                 poll,
                 seen_ns: self.synced_ns,
                 reach: reach.to_vec(),
@@ -173,7 +178,7 @@ impl Tailer {
         &mut self,
         path: &Path,
         now: Instant,
-    ) -> (Option<i32>, Option<(Duration, Instant)>) {
+    ) -> (Option<Watches>, Option<(Duration, Instant)>) {
         let pause = self.limits.poll_every.0;
         let polled = Some((pause, now + pause));
         if self.dir_by_watch.len() >= self.limits.watches_max {
@@ -182,7 +187,7 @@ impl Tailer {
         }
         match self.watch.add(path) {
             // Two paths of one directory have one watch; the first owner keeps it.
-            Ok(watch) if self.dir_by_watch.contains_key(&watch) => (None, polled),
+            Ok(watch) if self.dir_by_watch.contains_key(&watch.names) => (None, polled),
             Ok(watch) => (Some(watch), polled.filter(|_| is_remote(path))),
             Err(errno) => {
                 self.tell_polling(path, errno);

@@ -10,26 +10,34 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Events that are taken before a file gets its turn.
 const EVENTS_PER_TURN_MAX: usize = 4096;
+/// Names that were left alone for so long are taken to be so for a while.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// Files that wait for a turn and are looked at with every tick.
 const WAITING_LOOKS_MAX: usize = 1024;
 
 impl Tailer {
     /// Takes the events that wait.
     pub(super) fn pump(&mut self, now: Instant) {
-        let Some((inotify, mut buffer)) = self.watch.lend() else { return };
+        let Some((queues, mut buffer)) = self.watch.lend() else { return };
+        // Writes come first: what is told of a name after it was moved belongs to a file that the
+        // event of the move makes ready anyway.
+        let all_writes =
+            Watch::drain(&queues.writes, &mut buffer, EVENTS_PER_TURN_MAX, |wd, mask, _, name| {
+                self.written(wd, mask, name);
+            });
         let synced = wall_ns();
-        let empty =
-            Watch::drain(&inotify, &mut buffer, EVENTS_PER_TURN_MAX, |wd, mask, cookie, name| {
-                self.event(wd, mask, cookie, name, now);
+        let all_names =
+            Watch::drain(&queues.names, &mut buffer, EVENTS_PER_TURN_MAX, |wd, mask, id, name| {
+                self.event(wd, mask, id, name, now);
             });
         self.watch.give_back(buffer);
-        self.events_wait = !empty;
+        self.events_wait = !(all_writes && all_names);
         self.visit_all(now);
-        if empty {
+        if all_names {
             if !self.overflow {
                 self.synced_ns = synced;
             }
@@ -37,6 +45,24 @@ impl Tailer {
             if !self.moves.is_empty() || !self.earlier_moves.is_empty() {
                 self.earlier_moves = std::mem::take(&mut self.moves);
             }
+        }
+    }
+
+    /// A file was written to.
+    fn written(&mut self, wd: i32, mask: ReadFlags, name: &[u8]) {
+        if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
+            // Nothing but writes can be missing: whatever was written to is found by a look.
+            self.stats.overflows += 1;
+            for key in self.files.keys() {
+                self.ready(key);
+            }
+            return;
+        }
+        let Some(dir) = self.dir_by_writes.get(&wd).copied() else { return };
+        self.count_write(dir);
+        let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
+        if let Some(key) = known.and_then(|known| known.entries.get(name).copied()) {
+            self.ready(key);
         }
     }
 
@@ -55,13 +81,7 @@ impl Tailer {
         if name.is_empty() {
             return;
         }
-        if mask.contains(ReadFlags::MODIFY) {
-            let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
-            if let Some(key) = known.and_then(|known| known.entries.get(name).copied()) {
-                self.ready(key);
-            }
-            return;
-        }
+        self.unsettled_until = now + SETTLED_AFTER;
         let is_gone = mask.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE);
         if mask.contains(ReadFlags::ISDIR) && is_gone {
             let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
@@ -118,7 +138,8 @@ impl Tailer {
         self.dir_by_place.remove(&known.place);
         self.polled -= usize::from(known.poll.is_some());
         if let Some(watch) = known.watch {
-            self.dir_by_watch.remove(&watch);
+            self.dir_by_watch.remove(&watch.names);
+            self.dir_by_writes.remove(&watch.writes);
             if watched {
                 self.watch.remove(watch);
             }
@@ -169,6 +190,17 @@ impl Tailer {
             || !self.unreadable.is_empty()
             || self.missing_base
             || self.polled > 0
+    }
+
+    /// Whether what happens to names is told at once, and nothing happens to them: then no file
+    /// can go unread because nobody looks for a while.
+    #[must_use]
+    pub fn is_settled(&self, now: Instant) -> bool {
+        self.polled == 0
+            && !self.overflow
+            && now >= self.unsettled_until
+            // A file that is closed while it is idle could be written to and deleted.
+            && self.files.len() <= self.limits.open_idle_max
     }
 
     /// Looks at what no event tells.

@@ -9,6 +9,7 @@ use super::config::{Input, Limits};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
+use super::mute::LOOK_EVERY;
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -146,6 +147,10 @@ pub struct Tailer {
     pub(super) dirs: Vec<Option<Dir>>,
     pub(super) dir_by_place: HashMap<(u64, u64), u32>,
     pub(super) dir_by_watch: HashMap<i32, u32>,
+    pub(super) dir_by_writes: HashMap<i32, u32>,
+    /// Directories with writes since the last rest, and those whose writes are not watched.
+    pub(super) busy: Vec<u32>,
+    pub(super) muted: Vec<u32>,
     pub(super) to_visit: Vec<(PathBuf, Vec<Reach>)>,
     pub(super) live: VecDeque<FileKey>,
     pub(super) backlog: VecDeque<FileKey>,
@@ -173,6 +178,8 @@ pub struct Tailer {
     pub(super) moves: Moves,
     pub(super) earlier_moves: Moves,
     pub(super) overflow: bool,
+    /// Something happened to names not long before this.
+    pub(super) unsettled_until: Instant,
     /// Whether not all events were taken yet.
     pub(super) events_wait: bool,
     /// Files born after this, in nanoseconds since 1970, may have been missed.
@@ -226,6 +233,9 @@ impl Tailer {
             dirs: Vec::new(),
             dir_by_place: HashMap::new(),
             dir_by_watch: HashMap::new(),
+            dir_by_writes: HashMap::new(),
+            busy: Vec::new(),
+            muted: Vec::new(),
             to_visit: Vec::new(),
             live: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -249,6 +259,7 @@ impl Tailer {
             moves: Moves::default(),
             earlier_moves: Moves::default(),
             overflow: false,
+            unsettled_until: now,
             events_wait: false,
             unseen_since: None,
             synced_ns: super::discover::wall_ns(),
@@ -359,13 +370,28 @@ impl Tailer {
         if !self.backlog.is_empty() {
             until = until.min(self.backlog_pause(now));
         }
-        self.watch.wait(timeout.min(until))
+        if !self.muted.is_empty() {
+            until = until.min(LOOK_EVERY);
+        }
+        let woken = self.watch.wait(timeout.min(until));
+        self.look_at_muted(now);
+        woken
     }
 
     /// Blocks while the caller wants no bytes, until somebody wakes us or the time is over, but
     /// no longer than a [`TICK`]. [`Tailer::tend`] comes next.
     pub fn pause(&self, timeout: Duration) -> Woken {
         self.watch.wait_for_waker(timeout.min(TICK))
+    }
+
+    /// Blocks while files grow, until something happens to a name, somebody wakes us or the time
+    /// is over, but no longer than a [`TICK`]. [`Tailer::turn`] comes next; [`Tailer::is_settled`]
+    /// says whether it is well to rest for long.
+    pub fn rest(&mut self, now: Instant, timeout: Duration) -> Woken {
+        self.mute(timeout, now);
+        let woken = self.watch.wait_for_names(timeout.min(TICK));
+        self.look_at_muted(now);
+        woken
     }
 
     /// Reads bytes that were given before once more, as far as the file still has them; how many.

@@ -257,6 +257,110 @@ fn a_wait_ends_with_an_event_a_waker_or_the_time() {
     assert_eq!(desk.run().take(), "a\n");
 }
 
+fn rest(desk: &mut Desk, time: Duration) -> Woken {
+    let now = desk.now;
+    desk.tail().rest(now, time)
+}
+
+#[test]
+fn a_rest_is_not_ended_by_writes_and_ended_at_once_by_what_happens_to_a_name() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "a\n");
+    desk.start();
+    desk.write("a.log", "b\n");
+    assert_eq!(rest(&mut desk, Duration::ZERO), Woken::Timeout);
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    assert_eq!(rest(&mut desk, Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "a\nb\n");
+    desk.tail().waker().wake();
+    assert_eq!(rest(&mut desk, Duration::from_secs(600)), Woken::Waker);
+}
+
+#[test]
+fn a_directory_with_many_writes_is_looked_at_until_it_is_quiet_or_a_name_changes() {
+    let mut desk = Desk::new(&["*.log"]);
+    for name in ["a.log", "b.log"] {
+        desk.write(name, "0\n");
+    }
+    desk.start().take();
+    let long = Duration::from_millis(60);
+    let burst = |desk: &mut Desk| {
+        for round in 0..8 {
+            desk.write(if round % 2 == 0 { "a.log" } else { "b.log" }, "1\n");
+        }
+        assert_eq!(desk.run().take().lines().count(), 8);
+    };
+    let muted = |desk: &mut Desk| desk.tail().muted.len();
+    // Seven events are few, and a short rest changes nothing.
+    desk.write("a.log", "1\n1\n");
+    assert_eq!(desk.run().take(), "1\n1\n");
+    rest(&mut desk, long);
+    assert_eq!(muted(&mut desk), 0);
+    burst(&mut desk);
+    rest(&mut desk, Duration::from_millis(49));
+    assert_eq!(muted(&mut desk), 0);
+    burst(&mut desk);
+    rest(&mut desk, long);
+    assert_eq!(muted(&mut desk), 1);
+    // No event tells of this one.
+    desk.write("b.log", "2\n");
+    assert_eq!(desk.run().take(), "2\n");
+    let now = desk.now;
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Timeout);
+    assert_eq!((desk.run().take().as_str(), muted(&mut desk)), ("", 1));
+    // Nothing came since then: writes are watched again, with a look after that.
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Timeout);
+    assert_eq!((desk.run().take().as_str(), muted(&mut desk)), ("", 0));
+    desk.write("b.log", "3\n");
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "3\n");
+    // A name that changes ends it, too, and nothing is missed.
+    burst(&mut desk);
+    rest(&mut desk, long);
+    assert_eq!(muted(&mut desk), 1);
+    desk.write("a.log", "4\n");
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    desk.write("a.log", "5\n");
+    assert_eq!(rest(&mut desk, Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "4\n5\n");
+    let now = desk.now;
+    rest(&mut desk, Duration::ZERO);
+    assert_eq!(muted(&mut desk), 0);
+    desk.write("b.log", "6\n");
+    assert_eq!(desk.tail().wait(now, Duration::from_secs(600)), Woken::Events);
+    assert_eq!(desk.run().take(), "6\n");
+}
+
+#[test]
+fn names_are_settled_a_second_after_the_last_change_and_never_where_they_are_polled() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.open_idle_max = 2;
+    desk.write("a.log", "a\n");
+    desk.start();
+    let settled = |desk: &mut Desk| {
+        let now = desk.now;
+        desk.run().tail().is_settled(now)
+    };
+    assert!(settled(&mut desk));
+    desk.write("a.log", "b\n");
+    assert!(settled(&mut desk), "a write changes no name");
+    desk.write("b.log", "b\n");
+    assert!(!settled(&mut desk));
+    desk.now += Duration::from_millis(999);
+    assert!(!settled(&mut desk));
+    desk.now += Duration::from_millis(1);
+    assert!(settled(&mut desk));
+    // One file more than are held open: it is closed, and could go unseen.
+    desk.write("c.log", "c\n");
+    desk.run();
+    desk.now += Duration::from_secs(2);
+    assert!(!settled(&mut desk));
+    let mut desk = Desk::new(&["*.log"]);
+    desk.limits.watches_max = 0;
+    desk.start();
+    assert!(!settled(&mut desk));
+}
+
 #[test]
 fn r20_a_caller_that_takes_nothing_can_pause_and_still_knows_how_much_waits() {
     let mut desk = Desk::new(&["*.log"]);

@@ -1,7 +1,9 @@
 //! Events of directories, and the wait for them.
 //!
-//! One inotify instance, one watch per directory. When there is no instance to be had, every
-//! directory is refused and the tailer polls. A [`Waker`] ends the wait from another thread.
+//! Two inotify instances with one watch per directory each: one tells of names (made, moved,
+//! deleted), the other of writes. So a caller that has read everything can rest while files grow
+//! and still hears at once of a file that may soon be gone. When there are no instances to be had,
+//! every directory is refused and the tailer polls. A [`Waker`] ends the wait from another thread.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init, remove_watch};
@@ -47,9 +49,22 @@ pub enum Woken {
     Timeout,
 }
 
+/// What happened to names, and to what is behind them.
+pub(crate) struct Queues {
+    pub(crate) names: OwnedFd,
+    pub(crate) writes: OwnedFd,
+}
+
+/// The two watches of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watches {
+    pub(crate) names: i32,
+    pub(crate) writes: i32,
+}
+
 /// The watches.
 pub(crate) struct Watch {
-    inotify: Option<Arc<OwnedFd>>,
+    queues: Option<Arc<Queues>>,
     waker: Waker,
     buffer: Vec<MaybeUninit<u8>>,
 }
@@ -57,37 +72,54 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(inotify: bool) -> rustix::io::Result<(Self, Option<Errno>)> {
         let waker = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (inotify, error) =
-            match inotify.then(|| init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)) {
-                Some(Ok(fd)) => (Some(Arc::new(fd)), None),
-                Some(Err(error)) => (None, Some(error)),
-                None => (None, None),
-            };
+        let (queues, error) = match inotify.then(Queues::new) {
+            Some(Ok(queues)) => (Some(Arc::new(queues)), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let buffer = vec![MaybeUninit::uninit(); EVENT_BYTES];
-        Ok((Self { inotify, waker: Waker(Arc::new(waker)), buffer }, error))
+        Ok((Self { queues, waker: Waker(Arc::new(waker)), buffer }, error))
     }
 
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    /// Watches a directory; the number of its watch.
-    pub(crate) fn add(&self, directory: &Path) -> Result<i32, Errno> {
-        let flags = WatchFlags::MODIFY
-            | WatchFlags::CREATE
+    /// Watches the writes in a directory; the number of the watch.
+    pub(crate) fn add_writes(&self, directory: &Path) -> Result<i32, Errno> {
+        let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
+        add_watch(&queues.writes, directory, WatchFlags::MODIFY | WatchFlags::ONLYDIR)
+    }
+
+    /// Forgets the watch of a directory's writes.
+    pub(crate) fn remove_writes(&self, watches: Watches) {
+        if let Some(queues) = &self.queues {
+            let _ = remove_watch(&queues.writes, watches.writes);
+        }
+    }
+
+    /// Watches a directory; the numbers of its watches.
+    pub(crate) fn add(&self, directory: &Path) -> Result<Watches, Errno> {
+        let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
+        let of_names = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
-            | WatchFlags::ATTRIB
-            | WatchFlags::ONLYDIR;
-        add_watch(self.inotify.as_ref().ok_or(Errno::NOSYS)?, directory, flags)
+            | WatchFlags::ATTRIB;
+        let writes = self.add_writes(directory)?;
+        let names = add_watch(&queues.names, directory, of_names | WatchFlags::ONLYDIR);
+        if names.is_err() {
+            let _ = remove_watch(&queues.writes, writes);
+        }
+        Ok(Watches { names: names?, writes })
     }
 
-    /// Forgets a watch.
-    pub(crate) fn remove(&self, watch: i32) {
-        if let Some(inotify) = &self.inotify {
-            // It may be gone with its directory.
-            let _ = remove_watch(inotify, watch);
+    /// Forgets the watches of a directory.
+    pub(crate) fn remove(&self, watches: Watches) {
+        if let Some(queues) = &self.queues {
+            // They may be gone with their directory.
+            let _ = remove_watch(&queues.writes, watches.writes);
+            let _ = remove_watch(&queues.names, watches.names);
         }
     }
 
@@ -116,8 +148,8 @@ impl Watch {
     }
 
     /// Lends what [`Watch::drain`] needs, so that the tailer can change while it drains.
-    pub(crate) fn lend(&mut self) -> Option<(Arc<OwnedFd>, Vec<MaybeUninit<u8>>)> {
-        Some((Arc::clone(self.inotify.as_ref()?), std::mem::take(&mut self.buffer)))
+    pub(crate) fn lend(&mut self) -> Option<(Arc<Queues>, Vec<MaybeUninit<u8>>)> {
+        Some((Arc::clone(self.queues.as_ref()?), std::mem::take(&mut self.buffer)))
     }
 
     /// Takes the buffer back.
@@ -127,31 +159,38 @@ impl Watch {
 
     /// Waits for an event or the waker.
     pub(crate) fn wait(&self, timeout: Duration) -> Woken {
-        self.poll(timeout, self.inotify.as_deref())
+        match self.queues.as_deref() {
+            Some(queues) => self.poll(timeout, &[&queues.names, &queues.writes]),
+            None => self.poll(timeout, &[]),
+        }
+    }
+
+    /// Waits for an event of names or the waker.
+    pub(crate) fn wait_for_names(&self, timeout: Duration) -> Woken {
+        match self.queues.as_deref() {
+            Some(queues) => self.poll(timeout, &[&queues.names]),
+            None => self.poll(timeout, &[]),
+        }
     }
 
     /// Waits for the waker alone.
     pub(crate) fn wait_for_waker(&self, timeout: Duration) -> Woken {
-        self.poll(timeout, None)
+        self.poll(timeout, &[])
     }
 
-    fn poll(&self, timeout: Duration, inotify: Option<&OwnedFd>) -> Woken {
+    /// Waits for the waker, or for one of at most two queues.
+    fn poll(&self, timeout: Duration, queues: &[&OwnedFd]) -> Woken {
         let timeout = Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
         };
-        let waker = PollFd::new(&*self.waker.0, PollFlags::IN);
-        let (mut alone, mut both);
-        let fds: &mut [PollFd<'_>] = match inotify {
-            None => {
-                alone = [waker];
-                &mut alone
-            }
-            Some(inotify) => {
-                both = [waker, PollFd::new(inotify, PollFlags::IN)];
-                &mut both
-            }
-        };
+        let of = |fd| PollFd::new(fd, PollFlags::IN);
+        let waker = &*self.waker.0;
+        let mut all = [waker, waker, waker].map(of);
+        for (place, queue) in all.iter_mut().skip(1).zip(queues) {
+            *place = of(*queue);
+        }
+        let fds = all.get_mut(..=queues.len()).unwrap_or_default();
         if poll(fds, Some(&timeout)).is_err() {
             return Woken::Timeout;
         }
@@ -161,6 +200,13 @@ impl Watch {
             let _ = rustix::io::read(&self.waker.0, &mut count);
             return Woken::Waker;
         }
-        if happened(1) { Woken::Events } else { Woken::Timeout }
+        if happened(1) || happened(2) { Woken::Events } else { Woken::Timeout }
+    }
+}
+
+impl Queues {
+    fn new() -> rustix::io::Result<Self> {
+        let queue = || init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
+        Ok(Self { names: queue()?, writes: queue()? })
     }
 }

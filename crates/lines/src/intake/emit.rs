@@ -57,7 +57,7 @@ impl Intake {
     ) {
         let (text, meta, length, pieces) = line;
         let open = group.pieces.current.is_some();
-        let late = group.since.saturating_add(multiline.pause) <= meta.now;
+        let late = group.since.max(group.excused).saturating_add(multiline.pause) <= meta.now;
         if open && late {
             self.close_group(plan, group, Flags::default(), out);
         }

@@ -27,6 +27,7 @@ struct Rig {
     source: u32,
     offset: u64,
     now: u64,
+    caught_up: Option<u64>,
 }
 
 impl Rig {
@@ -40,6 +41,7 @@ impl Rig {
             source: 1,
             offset: 0,
             now: SECOND,
+            caught_up: None,
         }
     }
 
@@ -51,6 +53,7 @@ impl Rig {
             now: self.now,
             last,
             after_hole,
+            caught_up: self.caught_up,
         };
         let Self { plan, intake, file, streams, out, .. } = self;
         let taken = intake.feed(plan, file, streams, &chunk, out);
@@ -373,6 +376,37 @@ fn r16_a_group_ends_after_a_pause_and_joins_across_rotation() {
     rig.now = 9 * SECOND;
     rig.feed("  e\n").close();
     assert_eq!(rig.bodies()[1..], ["  d", "  e"]);
+}
+
+#[test]
+fn r16_time_in_which_the_next_line_waited_to_be_read_is_no_pause() {
+    // A pause of a second; the group's line is read at 1 s, the next one an hour later.
+    let hour = 3_600 * SECOND;
+    for (caught_up, whole) in [
+        (None, false),
+        (Some(0), true),
+        (Some(SECOND), true),
+        (Some(2 * SECOND - 1), true),
+        (Some(2 * SECOND), false),
+    ] {
+        let mut rig = Rig::new(traces(&["java"]));
+        rig.feed("a\n");
+        (rig.now, rig.caught_up) = (hour, caught_up);
+        rig.feed("  b\n").close();
+        let bodies = rig.bodies();
+        assert_eq!(bodies.len(), if whole { 1 } else { 2 }, "{caught_up:?} {bodies:?}");
+        assert_eq!(rig.out.records()[0].observed, if whole { hour } else { SECOND });
+    }
+    // What is excused is over with the group, and a group that is excused can still be late.
+    let mut rig = Rig::new(traces(&["java"]));
+    rig.feed("a\n");
+    (rig.now, rig.caught_up) = (hour, Some(0));
+    rig.feed("");
+    (rig.now, rig.caught_up) = (hour + SECOND - 1, None);
+    rig.feed("  b\n");
+    rig.now += SECOND;
+    rig.feed("  c\n").close();
+    assert_eq!(rig.bodies(), ["a\n  b", "  c"]);
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl Quantity {
     ///
     /// Faithful to two oddities of Go: some texts that are not in canonical form stay as written
     /// (`1.500`, `+5`), and a decimal quantity too large for its suffixes loses its exponent
-    /// (`1000E` prints as `1`). Compare quantities by value, never by this text.
+    /// (`1000E` prints as `1`). Compare quantities by value, never by this text. It may be two
+    /// bytes longer than what was read: exponents are multiples of three.
     #[must_use]
     pub fn canonical(&self) -> String {
         if let Some(text) = &self.verbatim {

@@ -61,6 +61,8 @@ pub(super) struct Lab {
     lines: usize,
     sink: Child,
     url: String,
+    /// The same sink with TLS.
+    tls_url: String,
 }
 
 /// A subject that runs.
@@ -96,8 +98,10 @@ impl Lab {
             BufReader::new(output).read_line(&mut line)?;
         }
         let said: serde_json::Value = serde_json::from_str(&line).context("the sink's URL")?;
-        let url = said.get("url").and_then(|url| url.as_str()).unwrap_or_default().to_owned();
-        Ok(Self { folder, lines, sink, url })
+        let text = |key: &str| said.get(key).and_then(|text| text.as_str()).unwrap_or_default();
+        fs::write(folder.join("ca.pem"), text("authority"))?;
+        let (url, tls_url) = (text("url").to_owned(), text("tls").to_owned());
+        Ok(Self { folder, lines, sink, url, tls_url })
     }
 
     pub(super) fn places(&self, workload: Workload) -> Places {
@@ -110,7 +114,17 @@ impl Lab {
             input: input.to_owned(),
             output: self.folder.join("out"),
             sink: self.url.clone(),
+            authority: None,
             state: self.folder.join("state"),
+        }
+    }
+
+    /// With the sink that has TLS.
+    fn safe_places_of(&self, input: &str) -> Places {
+        Places {
+            sink: self.tls_url.clone(),
+            authority: Some(self.folder.join("ca.pem")),
+            ..self.places_of(input)
         }
     }
 

@@ -14,8 +14,18 @@ pub(super) struct Places {
     pub(super) output: PathBuf,
     /// Where records are posted, without a path.
     pub(super) sink: String,
+    /// The authority of the sink's certificate, when it has TLS.
+    pub(super) authority: Option<PathBuf>,
     /// A folder for state, emptied before each run.
     pub(super) state: PathBuf,
+}
+
+impl Places {
+    /// Whom to trust, as both Orlop and the Collector write it; nothing without TLS.
+    fn tls(&self) -> String {
+        let file = self.authority.as_ref().map(|file| file.display());
+        file.map_or_else(String::new, |file| format!(", tls: {{ca_file: \"{file}\"}}"))
+    }
 }
 
 /// One of them.
@@ -169,9 +179,10 @@ fn orlop(workload: Workload, places: &Places) -> String {
     } else {
         let compression = if workload == Workload::Otlp { "none" } else { "zstd" };
         let sink = &places.sink;
+        let tls = places.tls();
         let _ = writeln!(
             text,
-            "  - {{type: otlp_http, endpoint: \"{sink}\", compression: {compression}}}"
+            "  - {{type: otlp_http, endpoint: \"{sink}\", compression: {compression}{tls}}}"
         );
     }
     text
@@ -190,11 +201,15 @@ fn collector(workload: Workload, places: &Places) -> Option<String> {
          include_file_path: true\n    operators:\n      - {{type: container, format: containerd, \
          add_metadata_from_filepath: false}}\n      - {{type: json_parser, parse_from: body}}\n\
          processors:\n  batch: {{send_batch_size: 8192}}\nexporters:\n  otlphttp:\n    \
-         endpoint: {sink}\n    compression: {compression}\nservice:\n  telemetry: {{metrics: \
+         endpoint: {sink}\n    compression: {compression}\n{tls}service:\n  telemetry: {{metrics: \
          {{level: none}}, logs: {{level: error}}}}\n  pipelines:\n    logs: {{receivers: \
          [filelog], processors: [batch], exporters: [otlphttp]}}\n",
         input = places.input,
         sink = places.sink,
+        tls = match places.tls() {
+            tls if tls.is_empty() => tls,
+            tls => format!("   {}\n", tls.trim_start_matches(',')),
+        },
     ))
 }
 

@@ -1,8 +1,8 @@
-//! What is dear to read: escapes, nesting, many fields, long lines, a cold disk. As B3 otherwise.
+//! What is dear: escapes, nesting, many fields, long lines, a cold disk, TLS. As B3 otherwise.
 
 use super::super::input::Odd;
 use super::{Lab, Outcome, Workload, words};
-use crate::benches::logs::subjects::Subject;
+use crate::benches::logs::subjects::{Places, Subject};
 use anyhow::Context;
 use std::fs::File;
 use std::path::Path;
@@ -29,35 +29,49 @@ impl Lab {
             let count = (CASE_BYTES / one).min(self.lines);
             let bytes = odd.write(&path, count)?;
             super::warm(&path)?;
-            self.case(subjects, odd.name(), &path, (count, bytes), false, &mut rows)?;
+            let places = self.places_of(&path.display().to_string());
+            let case = Case { name: odd.name(), places, count, bytes, is_cold: false };
+            self.case(subjects, &case, &mut rows)?;
         }
-        let (path, count) = (self.folder.join("cri.log"), self.lines);
-        let bytes = path.metadata()?.len();
-        self.case(subjects, "a cold disk", &path, (count, bytes), true, &mut rows)?;
+        let path = self.folder.join("cri.log");
+        let (count, bytes) = (self.lines, path.metadata()?.len());
+        let input = path.display().to_string();
+        let places = self.places_of(&input);
+        let cold = Case { name: "a cold disk", places, count, bytes, is_cold: true };
+        self.case(subjects, &cold, &mut rows)?;
+        super::warm(&path)?;
+        let places = self.safe_places_of(&input);
+        self.case(subjects, &Case { name: "TLS", places, is_cold: false, ..cold }, &mut rows)?;
         Ok(rows)
     }
 
     fn case(
         &self,
         subjects: &[Subject],
-        name: &str,
-        path: &Path,
-        size: (usize, u64),
-        cold: bool,
+        case: &Case,
         rows: &mut Vec<Vec<String>>,
     ) -> anyhow::Result<()> {
         for subject in subjects {
-            let places = self.places_of(&path.display().to_string());
-            let Some(config) = subject.config(Workload::Otlp, &places) else { continue };
-            crate::terminal::step(format_args!("{name}: {}", subject.name));
-            if cold {
-                forget(path)?;
+            let Some(config) = subject.config(Workload::Otlp, &case.places) else { continue };
+            crate::terminal::step(format_args!("{}: {}", case.name, subject.name));
+            if case.is_cold {
+                forget(Path::new(&case.places.input))?;
             }
-            let outcome = self.drain(subject, &config, Some(size.0 as u64), None)?;
-            rows.push(row(name, subject, &outcome, size));
+            let outcome = self.drain(subject, &config, Some(case.count as u64), None)?;
+            rows.push(row(case.name, subject, &outcome, (case.count, case.bytes)));
         }
         Ok(())
     }
+}
+
+/// What is read, and how.
+struct Case {
+    name: &'static str,
+    places: Places,
+    count: usize,
+    bytes: u64,
+    /// Out of the page cache first.
+    is_cold: bool,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "printed with two decimals")]

@@ -1,0 +1,138 @@
+//! The end of a reader: deleted files are read to their end or kept aside, and what no sink has
+//! and no start will find again is told, file by file.
+//!
+//! Every other file is its own queue: the next start reads on from its offset. Of a deleted file
+//! only what was kept aside is there for the next start. Messages at the end are not limited by
+//! rate; at most [`LOST_TOLD_MAX`] files are named.
+
+use super::feed::Core;
+use super::{LOOK, Reader, wall_ns};
+use host::tail::{FileKey, Tailer};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Files that are named as lost.
+pub(crate) const LOST_TOLD_MAX: usize = 20;
+
+impl Reader {
+    /// Deleted files are read to their end while there is room, and kept aside otherwise.
+    pub(super) fn read_vanishing(&mut self, deadline: Instant) {
+        loop {
+            let now = Instant::now();
+            if now >= deadline || self.control.hurried() {
+                return;
+            }
+            if self.core.is_stuck() {
+                self.core.keep_vanishing(&mut self.tailer, now);
+                if !self.core.unstick(LOOK) {
+                    // The other bytes that wait are of files that the next start reads.
+                    return;
+                }
+                self.core.collect(&mut self.tailer, &mut self.journals);
+                continue;
+            }
+            if self.core.resume_rest() {
+                continue;
+            }
+            if self.core.aside.is_waiting() {
+                // What was kept aside comes first, at the next start; this is put behind it.
+                let before = self.core.numbers.spilled_bytes.get();
+                self.core.keep_vanishing(&mut self.tailer, now);
+                if self.core.numbers.spilled_bytes.get() == before {
+                    return;
+                }
+                continue;
+            }
+            if self.core.resume_vanished() {
+                continue;
+            }
+            let Some(chunk) = self.tailer.turn_vanishing(now) else { return };
+            self.core.accept(&chunk, wall_ns());
+        }
+    }
+
+    /// Tells what is lost with this process; how many bytes.
+    pub(super) fn tell_lost(&mut self) -> u64 {
+        let mut lost = self.core.lost(&self.tailer);
+        lost.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        for (path, bytes) in lost.iter().take(LOST_TOLD_MAX) {
+            tracing::warn!(
+                "{bytes} bytes of the deleted file {} reached no sink and could not be kept aside: \
+                 they are lost",
+                path.display()
+            );
+        }
+        if lost.len() > LOST_TOLD_MAX {
+            let more = lost.len() - LOST_TOLD_MAX;
+            tracing::warn!("… and bytes of {more} further deleted files");
+        }
+        let bytes = lost.iter().map(|(_, bytes)| bytes).sum();
+        self.core.numbers.lost_bytes.add(bytes);
+        bytes
+    }
+}
+
+impl Core {
+    /// Deleted files with what of each neither every sink has nor the disk.
+    fn lost(&self, tailer: &Tailer) -> Vec<(PathBuf, u64)> {
+        // A file that the tailer does not know any more was deleted and read to its end; it keeps
+        // all others until all of them is committed.
+        let mut known: HashMap<FileKey, Option<u64>> = HashMap::new();
+        let mut lost = Vec::new();
+        for file in tailer.files() {
+            let end = file.size.max(file.offset);
+            known.insert(file.key, file.deleted.then_some(end));
+            if file.deleted && self.sources.find(file.key).is_none() && end > file.committed {
+                lost.push((file.path.to_path_buf(), end - file.committed));
+            }
+        }
+        for source in self.sources.iter() {
+            if source.is_made_here() {
+                continue;
+            }
+            let end = match known.get(&source.key) {
+                Some(None) => continue,
+                Some(Some(end)) => *end,
+                None => 0,
+            };
+            let slot = source.id.slot;
+            let whole = source.lowest()..end.max(source.base).max(self.waiting_end(slot));
+            let bytes = missing(&whole, self.aside.kept(source.id));
+            if bytes > 0 {
+                lost.push((source.path.clone(), bytes));
+            }
+        }
+        lost
+    }
+}
+
+/// How much of a range is not in another one.
+fn missing(whole: &Range<u64>, kept: Option<Range<u64>>) -> u64 {
+    let length = |range: &Range<u64>| range.end.saturating_sub(range.start);
+    let kept = kept.unwrap_or_default();
+    let both = whole.start.max(kept.start)..whole.end.min(kept.end);
+    length(whole) - length(&both)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_aside_is_not_missing() {
+        for (whole, kept, bytes) in [
+            (10..30, None, 20),
+            (10..30, Some(10..30), 0),
+            (10..30, Some(0..40), 0),
+            (10..30, Some(15..20), 15),
+            (10..30, Some(20..30), 10),
+            (10..30, Some(0..10), 20),
+            (10..30, Some(30..40), 20),
+            (30..30, Some(0..40), 0),
+        ] {
+            assert_eq!(missing(&whole, kept.clone()), bytes, "{whole:?} {kept:?}");
+        }
+    }
+}
