@@ -6,6 +6,9 @@ use memchr::{memchr_iter, memmem};
 
 use super::survey::{CARD_BYTES_MIN, Survey};
 
+/// Gives the start and the end of each finding in a text that was surveyed.
+type Find = fn(&Survey, &[u8], &mut dyn FnMut(usize, usize));
+
 /// A rule that comes with us.
 #[derive(Clone, Copy)]
 pub struct Rule {
@@ -15,8 +18,7 @@ pub struct Rule {
     pub about: &'static str,
     /// `false` only when there is nothing to be found.
     pub(super) suspects: fn(&Survey, &[u8]) -> bool,
-    /// Gives the start and the end of each finding.
-    pub(super) find: fn(&Survey, &[u8], &mut dyn FnMut(usize, usize)),
+    pub(super) find: Find,
 }
 
 impl std::fmt::Debug for Rule {
