@@ -55,6 +55,13 @@ struct Stats {
     p99_micros: u64,
 }
 
+impl Stats {
+    /// Records that came once more.
+    fn doubled(&self, subject: &Subject) -> u64 {
+        (self.records / subject.marks()).saturating_sub(self.distinct)
+    }
+}
+
 /// The place of all runs: input files, the sink.
 pub(super) struct Lab {
     folder: PathBuf,
@@ -171,7 +178,7 @@ impl Lab {
             wall: end.saturating_duration_since(start),
             peak_mib: cost.1,
             lost: wanted.map(|wanted| wanted.saturating_sub(stats.distinct)),
-            doubled: stats.records - stats.distinct,
+            doubled: stats.doubled(subject),
         })
     }
 
@@ -300,7 +307,7 @@ impl Lab {
                 format!("{down:.0} MiB"),
                 format!("{peak:.0} MiB"),
                 (self.lines as u64).saturating_sub(stats.distinct).to_string(),
-                (stats.records - stats.distinct).to_string(),
+                stats.doubled(subject).to_string(),
                 format!("{:.2} s", end.saturating_duration_since(up).as_secs_f64()),
                 format!("{:.2} s", cpu.as_secs_f64()),
             ]);

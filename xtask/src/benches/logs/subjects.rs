@@ -140,6 +140,12 @@ impl Subject {
         self.kind != Kind::Collector
     }
 
+    /// How often the number of a line stands in a record: the Collector keeps the line as the body
+    /// and its message as an attribute.
+    pub(super) fn marks(&self) -> u64 {
+        if self.kind == Kind::Collector { 2 } else { 1 }
+    }
+
     /// Its config for many files and a sink, whatever is in them.
     pub(super) fn steady(&self, places: &Places) -> Option<String> {
         self.config(Workload::Packed, places)

@@ -124,7 +124,7 @@ impl Lab {
             format!("{}, {name}", subject.name),
             sequence.to_string(),
             (sequence as u64).saturating_sub(stats.distinct).to_string(),
-            (stats.records - stats.distinct).to_string(),
+            stats.doubled(subject).to_string(),
             format!("{peak:.0} MiB"),
         ]))
     }
