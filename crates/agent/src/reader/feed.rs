@@ -200,13 +200,10 @@ impl Core {
                 caught_up: Some(self.caught_up),
             };
             let before = self.block.records.len();
-            taken += self.intake.feed(
-                &plan,
-                &mut source.lines,
-                &mut group.streams,
-                &chunk,
-                &mut self.block.records,
-            );
+            let (intake, out) = (&mut self.intake, &mut self.block.records);
+            taken += group.with_streams(|streams| {
+                intake.feed(&plan, &mut source.lines, streams, &chunk, out)
+            });
             if before == 0 && !self.block.records.is_empty() {
                 self.since.get_or_insert_with(Instant::now);
             }
@@ -413,7 +410,8 @@ impl Core {
         }
         for slot in slots.drain(..) {
             let Some(source) = self.sources.get(slot) else { continue };
-            let held = self.sources.group(source.group).and_then(|group| group.streams.hold(slot));
+            let streams = self.sources.group(source.group).and_then(|group| group.streams.as_ref());
+            let held = streams.and_then(|streams| streams.hold(slot));
             let Some(source) = self.sources.get_mut(slot) else { continue };
             let touched = std::mem::take(&mut source.touched);
             let settled = source.lines.settled().max(source.base);
@@ -500,8 +498,8 @@ impl Core {
             let plan = source.plan.clone();
             let before = self.block.records.len();
             let file = Some((&mut source.lines, *slot));
-            let streams = &mut group.streams;
-            self.intake.tick(&plan, file, streams, now, &mut self.block.records);
+            let (intake, out) = (&mut self.intake, &mut self.block.records);
+            group.with_streams(|streams| intake.tick(&plan, file, streams, now, out));
             if self.block.records.len() > before {
                 self.touch(*slot);
             }

@@ -67,9 +67,20 @@ impl SourceState {
 /// Streams that files share.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) streams: Streams,
+    /// Only while something is unfinished: most files are at rest, and there may be many.
+    pub(crate) streams: Option<Box<Streams>>,
     name: PathBuf,
     users: usize,
+}
+
+impl Group {
+    /// Lends the streams, and keeps them afterwards when something is unfinished in them.
+    pub(crate) fn with_streams<T>(&mut self, work: impl FnOnce(&mut Streams) -> T) -> T {
+        let mut streams = self.streams.take().unwrap_or_default();
+        let done = work(&mut streams);
+        self.streams = (!streams.is_idle()).then_some(streams);
+        done
+    }
 }
 
 /// All of them.
@@ -191,7 +202,7 @@ impl Sources {
         });
         self.by_name.insert(name.clone(), number);
         if let Some(place) = self.groups.get_mut(number as usize) {
-            *place = Some(Group { streams: Streams::default(), name, users: 1 });
+            *place = Some(Group { streams: None, name, users: 1 });
         }
         number
     }
