@@ -149,3 +149,7 @@ pub(crate) fn files_with(folder: &std::path::Path, text: &str) -> Vec<std::path:
 pub(crate) fn ready_reason() -> &'static str {
     ".status.conditions[?(@.type==\"Ready\")].reason"
 }
+
+pub(crate) fn ready_status() -> &'static str {
+    ".status.conditions[?(@.type==\"Ready\")].status"
+}

@@ -1,9 +1,9 @@
 //! What it must survive. Each of these is short here; `ORLOP_SOAK_SECONDS` makes it as long as the
 //! figure says.
 
-use crate::bed::{Bed, config_map, ready_reason};
+use crate::bed::{Bed, config_map, ready_reason, ready_status};
 use std::time::{Duration, Instant};
-use testkit::git::Zeros;
+use testkit::git::{Change, GitFault, Zeros};
 use testkit::proxy::Proxy;
 
 /// How long a soak goes on; none for the short form.
@@ -49,6 +49,45 @@ fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
     }
     let gone = format!("cm/round-{}", round - 1);
     assert_eq!(bed.get(&gone, ".data.value"), "", "what left the tree is pruned");
+    drop(controller);
+}
+
+#[test]
+fn gitops_15_whatever_the_git_server_does_nothing_is_pruned_and_the_next_good_commit_comes() {
+    let Some(bed) = Bed::new() else { return };
+    let first = bed.push(&[("one", "a"), ("kept", "x")]);
+    bed.sync("web", "app", "  prune: {maxPercent: 100}\n  retry: {pause: 1s, pauseMax: 2s}\n");
+    let controller = bed.controller();
+    bed.wait("web", ".status.healthyRevision", &first);
+    let uid = bed.get("cm/kept", ".metadata.uid");
+    let delivered = |commit: &str, value: &str| {
+        bed.wait("web", ".status.healthyRevision", commit);
+        assert_eq!(bed.get("cm/one", ".data.value"), value);
+        assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was pruned");
+    };
+    bed.server.fault("command=ls-refs", GitFault::Status(503, None));
+    bed.wait("web", ready_reason(), "FetchFailed");
+    delivered(&bed.push(&[("one", "b"), ("kept", "x")]), "b");
+    // The pack of the next commit is cut, and comes whole with the next try.
+    bed.server.fault("command=fetch", GitFault::Truncate(60));
+    delivered(&bed.push(&[("one", "c"), ("kept", "x")]), "c");
+    let (one, kept) = (config_map("one", "d"), config_map("kept", "x"));
+    let files = [("app/one.yaml", one.as_bytes()), ("app/kept.yaml", kept.as_bytes())];
+    let forced = bed.repository.force_push(&files, "another history").unwrap();
+    delivered(&forced, "d");
+    bed.repository.delete_branch("main").unwrap();
+    bed.wait("web", ready_reason(), "FetchFailed");
+    assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was pruned");
+    bed.repository.set_branch("main", &forced).unwrap();
+    delivered(&bed.push(&[("one", "e"), ("kept", "x")]), "e");
+    // A tree without an object is a mistake, and so is one that cannot be read.
+    for broken in [Change::RemoveAll, Change::File("app/one.yaml", b"kind: [")] {
+        let changes = [broken, Change::File("README", b"no object")];
+        bed.repository.commit("main", &changes, "a mistake").unwrap();
+        bed.wait("web", ready_status(), "False");
+        assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was pruned");
+        delivered(&bed.push(&[("one", "f"), ("kept", "x")]), "f");
+    }
     drop(controller);
 }
 
