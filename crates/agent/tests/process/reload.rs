@@ -116,3 +116,32 @@ fn r30_a_config_map_that_is_replaced_is_used_without_a_signal() {
     assert_eq!(agent.stop(), 0);
     sink.each_once(30);
 }
+
+#[test]
+fn r30_a_line_that_fits_the_new_memory_but_not_that_in_use_is_refused_and_nothing_changes() {
+    let (desk, old, new) = (Desk::new(), sink(|_, _| Reply::Take), sink(|_, _| Reply::Take));
+    desk.config(&config(&[to("s", &old)], ""));
+    desk.append("logs/a.log", &lines(0, 10));
+    let agent = desk.start();
+    old.until(10);
+    // By itself this config is well; but memory cannot change while the agent runs.
+    let text = config(&[to("s", &new)], "memory_max_bytes: 256Mi\n")
+        .replace("start_at", "line_max_bytes: 8Mi, start_at")
+        .replace("backoff_max", "batch: {bytes: 16Mi}, backoff_max");
+    desk.config(&text);
+    agent.signal(Signal::HUP);
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["reloads"]["refused"].as_u64() >= Some(1));
+    desk.append("logs/a.log", &lines(10, 20));
+    old.until(20);
+    assert_eq!(agent.stop(), 0);
+    old.each_once(20);
+    assert_eq!(new.requests(), 0);
+    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(said.contains("fits into no batch") && said.contains("memory_max_bytes"), "{said}");
+    // Started anew it has the memory.
+    let agent = desk.start();
+    desk.append("logs/a.log", &lines(20, 30));
+    new.until(10);
+    assert_eq!(agent.stop(), 0);
+}

@@ -105,7 +105,8 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
     if byte(bytes, at)? == b'}' {
         return ends(bytes, at + 1);
     }
-    for place in 0.. {
+    let mut place = 0;
+    loop {
         let head = bytes.get(at..).and_then(|rest| rest.first_chunk());
         let name = head.and_then(|head| members.expected(place, head));
         let after = if let Some((one, after)) = plain_member(bytes, index, at, name) {
@@ -127,8 +128,8 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
                 }
             }
         };
+        place += 1;
     }
-    None
 }
 
 /// The member that begins here and where it ends, when it has no escapes, no white space but one
