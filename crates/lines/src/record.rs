@@ -172,6 +172,10 @@ pub struct Record {
     pub trace_flags: u8,
     /// OpenTelemetry severity number, 1 to 24; 0 when there is none.
     pub severity: u8,
+    /// What the parser took out of the line (fields, severity, a body that is not the line) is
+    /// known to have no quote, no backslash, no control character and no DEL: it can be written
+    /// between quotes as it is.
+    pub plain: bool,
 }
 
 impl Default for Record {
@@ -195,6 +199,7 @@ impl Default for Record {
             span_id: [0; 8],
             trace_flags: 0,
             severity: 0,
+            plain: false,
         }
     }
 }
@@ -206,7 +211,7 @@ impl Record {
         self.severity_text = Span::default();
         self.flags.clear(Flags::FIELDS_CUT);
         (self.trace_id, self.span_id, self.trace_flags) = ([0; 16], [0; 8], 0);
-        (self.severity, self.status) = (0, 0);
+        (self.severity, self.status, self.plain) = (0, 0, false);
     }
 
     /// Whether it belongs to a trace.
@@ -330,8 +335,19 @@ impl Records {
         self.text(record.body)
     }
 
+    /// The text of a span and what follows it in the arena, `N` bytes in all. None when the span
+    /// is longer or the arena ends before: who copies a short text can copy so many bytes at once
+    /// and take back what is too much.
+    #[must_use]
+    #[inline]
+    pub fn ahead<const N: usize>(&self, span: Span) -> Option<&[u8; N]> {
+        let rest = self.arena.as_bytes().get(span.start as usize..)?;
+        if span.len as usize <= N { rest.first_chunk() } else { None }
+    }
+
     /// The fields of a record.
     #[must_use]
+    #[inline]
     pub fn fields(&self, record: &Record) -> &[Field] {
         self.fields.get(record.fields.range()).unwrap_or_default()
     }

@@ -4,28 +4,42 @@
 //! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
 //! control character, so it is safe to print.
 
+use super::room::{AHEAD, Room};
 use super::{Pushed, flags};
 use crate::block::Origin;
 use crate::config::{Batch, Format};
-use lines::{Flags, Record, Records, Value};
-use std::io::Write as _;
+use lines::{Flags, Record, Records, Span, Value};
 use std::ops::Range;
+
+/// A line that does not fit gets a larger buffer, and the first one this.
+const GROWTH_BYTES_MIN: usize = 64 * 1024;
+
+/// Texts of at most so many bytes are copied as if they had all of them.
+const SHORT: usize = 32;
 
 /// Lines that grow.
 #[derive(Debug)]
 pub(crate) struct Lines {
+    /// What is written and room for more.
     bytes: Vec<u8>,
     /// Where each line ends.
     ends: Vec<usize>,
     limits: Batch,
     format: Format,
-    /// The second that was last written as text: most records share it with the one before.
-    second: (u64, [u8; 19]),
+    second: Second,
+}
+
+/// The second that was last written as text: most records share it with the one before.
+#[derive(Debug)]
+struct Second {
+    number: u64,
+    text: [u8; 19],
 }
 
 impl Lines {
     pub(super) fn new(limits: Batch, format: Format) -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), limits, format, second: (u64::MAX, [0; 19]) }
+        let second = Second { number: u64::MAX, text: [0; 19] };
+        Self { bytes: Vec::new(), ends: Vec::new(), limits, format, second }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -33,163 +47,217 @@ impl Lines {
     }
 
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
         self.ends.clear();
     }
 
     pub(super) fn body(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        let (start, end) = self.span(range);
-        out.extend_from_slice(self.bytes.get(start..end).unwrap_or_default());
+        out.extend_from_slice(self.lines(range));
     }
 
     /// The lines as they lie here.
     pub(crate) fn lines(&self, range: Range<usize>) -> &[u8] {
-        let (start, end) = self.span(range);
-        self.bytes.get(start..end).unwrap_or_default()
-    }
-
-    fn span(&self, range: Range<usize>) -> (usize, usize) {
         let before =
             |at: usize| at.checked_sub(1).and_then(|at| self.ends.get(at)).copied().unwrap_or(0);
         let end = range.end.min(self.ends.len());
-        (before(range.start.min(end)), before(end))
+        self.bytes.get(before(range.start.min(end))..before(end)).unwrap_or_default()
     }
 
     pub(super) fn push(&mut self, records: &Records, record: &Record, origin: &Origin) -> Pushed {
         if self.ends.len() >= self.limits.records {
             return Pushed::Full;
         }
-        let start = self.bytes.len();
-        match self.format {
-            Format::Json => self.write(records, record, origin),
-            Format::Text => {
-                self.bytes.extend_from_slice(records.body(record).as_bytes());
-                self.bytes.push(b'\n');
+        let start = self.ends.last().copied().unwrap_or(0);
+        loop {
+            let room = Room::new(self.bytes.get_mut(start..).unwrap_or_default());
+            let written = match self.format {
+                Format::Json => line(room, records, record, origin, &mut self.second),
+                Format::Text => room.bytes(records.body(record).as_bytes()).and_then(end_of_line),
+            };
+            let end = written.map(|room| room.left()).map(|left| self.bytes.len() - left);
+            match end {
+                // A single line that is longer than a batch is sent alone: a file has no bound.
+                Some(end) if end <= self.limits.bytes || start == 0 => {
+                    self.ends.push(end);
+                    return Pushed::Added;
+                }
+                None if start == 0 || self.bytes.len() < self.limits.bytes + AHEAD => {
+                    self.grow(start);
+                }
+                _ => return Pushed::Full,
             }
         }
-        let length = self.bytes.len() - start;
-        if self.bytes.len() > self.limits.bytes && start > 0 {
-            self.bytes.truncate(start);
-            return Pushed::Full;
-        }
-        // A single line that is longer than a batch is sent alone: a file has no bound.
-        debug_assert!(length > 0);
-        self.ends.push(self.bytes.len());
-        Pushed::Added
     }
 
-    fn write(&mut self, records: &Records, record: &Record, origin: &Origin) {
-        self.bytes.extend_from_slice(b"{\"time\":\"");
-        self.time(super::time(record));
-        self.bytes.extend_from_slice(b"\"");
-        let out = &mut self.bytes;
-        if record.severity != 0 {
-            out.extend_from_slice(b",\"severity_number\":");
-            decimal(out, u64::from(record.severity));
-        }
-        if !record.severity_text.is_empty() {
-            out.extend_from_slice(b",\"severity\":");
-            string(out, records.text(record.severity_text));
-        }
-        out.extend_from_slice(b",\"body\":");
-        string(out, records.body(record));
-        if record.has_trace() {
-            out.extend_from_slice(b",\"trace_id\":\"");
-            hex(out, &record.trace_id);
-            out.push(b'"');
-        }
-        if record.span_id != [0; 8] {
-            out.extend_from_slice(b",\"span_id\":\"");
-            hex(out, &record.span_id);
-            out.push(b'"');
-        }
-        attributes(out, records, record);
-        out.extend_from_slice(b",\"resource\":");
-        out.extend_from_slice(origin.json.as_bytes());
-        out.extend_from_slice(b"}\n");
-    }
-
-    fn time(&mut self, nanoseconds: u64) {
-        let (second, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-        if self.second.0 != second {
-            self.second = (second, date(second));
-        }
-        self.bytes.extend_from_slice(&self.second.1);
-        self.bytes.extend_from_slice(&fraction(rest as u32));
+    /// A larger buffer; not larger than a batch, but for a line that is alone in it.
+    #[cold]
+    fn grow(&mut self, start: usize) {
+        let most = if start > 0 { self.limits.bytes + AHEAD } else { usize::MAX };
+        let length = (self.bytes.len() * 2).max(GROWTH_BYTES_MIN).min(most);
+        self.bytes.resize(length, 0);
     }
 }
 
-fn attributes(out: &mut Vec<u8>, records: &Records, record: &Record) {
+fn end_of_line(room: Room<'_>) -> Option<Room<'_>> {
+    room.array(b"\n")
+}
+
+/// Apart from the loop that calls it, so that what does not change in that is not made ahead.
+#[inline(never)]
+fn line<'b>(
+    room: Room<'b>,
+    records: &Records,
+    record: &Record,
+    origin: &Origin,
+    second: &mut Second,
+) -> Option<Room<'b>> {
+    let room = room.array(b"{\"time\":\"")?;
+    let mut room = time(room, super::time(record), second)?;
+    if record.severity != 0 {
+        room = decimal(room.array(b",\"severity_number\":")?, u64::from(record.severity))?;
+    }
+    let plain = record.plain;
+    if !record.severity_text.is_empty() {
+        room = text(room.array(b",\"severity\":")?, records, record.severity_text, plain)?;
+    }
+    let plain = plain && record.body != record.line;
+    room = text(room.array(b",\"body\":")?, records, record.body, plain)?;
+    if record.has_trace() {
+        room = hex(room.array(b",\"trace_id\":\"")?, &record.trace_id)?.array(b"\"")?;
+    }
+    if record.span_id != [0; 8] {
+        room = hex(room.array(b",\"span_id\":\"")?, &record.span_id)?.array(b"\"")?;
+    }
+    room = attributes(room, records, record)?;
+    room.array(b",\"resource\":")?.bytes(origin.json.as_bytes())?.array(b"}\n")
+}
+
+/// A time up to its closing quote.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each record")]
+fn time<'b>(room: Room<'b>, nanoseconds: u64, second: &mut Second) -> Option<Room<'b>> {
+    let (number, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    if second.number != number {
+        *second = Second { number, text: date(number) };
+    }
+    room.array(&second.text)?.array(&fraction(rest as u32))
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each record")]
+fn attributes<'b>(mut room: Room<'b>, records: &Records, record: &Record) -> Option<Room<'b>> {
     let fields = records.fields(record);
-    if fields.is_empty() && record.flags == Flags::default() && record.adjusted == 1.0 {
-        return;
+    let is_usual = record.flags == Flags::default() && record.adjusted == 1.0;
+    if fields.is_empty() && is_usual {
+        return Some(room);
     }
-    out.extend_from_slice(b",\"attributes\":{");
-    let mut first = true;
-    let mut name = |out: &mut Vec<u8>, name: &str| {
-        if !std::mem::take(&mut first) {
-            out.push(b',');
-        }
-        string(out, name);
-        out.push(b':');
-    };
+    room = room.array(b",\"attributes\":")?;
+    let mut before = b'{';
     for field in fields {
-        name(out, records.text(field.key));
-        value(out, records, field.value);
+        room = text(room.array(&[before])?, records, field.key, record.plain)?;
+        room = value(room.array(b":")?, records, field.value, record.plain)?;
+        before = b',';
     }
+    if !is_usual {
+        room = marks(room, record, before)?;
+    }
+    room.array(b"}")
+}
+
+/// Attributes that few records have.
+#[inline(never)]
+fn marks<'b>(mut room: Room<'b>, record: &Record, mut before: u8) -> Option<Room<'b>> {
+    let mut name = |room: Room<'b>, name: &str| {
+        let room = room.array(&[std::mem::replace(&mut before, b',')])?;
+        quoted(room, name)?.array(b":")
+    };
     if record.flags.has(Flags::STDERR) {
-        name(out, "log.iostream");
-        out.extend_from_slice(b"\"stderr\"");
+        room = quoted(name(room, "log.iostream")?, "stderr")?;
     }
     for (flag, _) in flags(record) {
-        name(out, flag);
-        out.extend_from_slice(b"true");
+        room = name(room, flag)?.array(b"true")?;
     }
     if record.flags.has(Flags::TRUNCATED) {
-        name(out, "log.original_length");
-        decimal(out, record.original_len);
+        room = decimal(name(room, "log.original_length")?, record.original_len)?;
     }
     if record.adjusted != 1.0 {
-        name(out, "sampling.adjusted_count");
-        let _ = write!(out, "{}", record.adjusted);
+        room = name(room, "sampling.adjusted_count")?;
+        room = room.bytes(record.adjusted.to_string().as_bytes())?;
     }
-    out.push(b'}');
+    Some(room)
 }
 
-fn value(out: &mut Vec<u8>, records: &Records, value: Value) {
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each record")]
+fn value<'b>(room: Room<'b>, records: &Records, value: Value, plain: bool) -> Option<Room<'b>> {
     match value {
-        Value::Str(span) => string(out, records.text(span)),
-        // Valid JSON by contract, but maybe with line breaks between its parts.
-        Value::Json(span) => out.extend(records.text(span).bytes().map(|byte| match byte {
-            b'\n' | b'\r' | b'\t' => b' ',
-            other => other,
-        })),
-        Value::Int(number) => {
-            if number < 0 {
-                out.push(b'-');
-            }
-            decimal(out, number.unsigned_abs());
+        Value::Str(span) => text(room, records, span, plain),
+        Value::Json(span) => nested(room, records.text(span)),
+        Value::Int(number) if number < 0 => decimal(room.array(b"-")?, number.unsigned_abs()),
+        Value::Int(number) => decimal(room, number.unsigned_abs()),
+        Value::UInt(number) => decimal(room, number),
+        Value::Number(span) => copy(room, records, span),
+        Value::Bool(true) => room.array(b"true"),
+        Value::Bool(false) => room.array(b"false"),
+        Value::Null => room.array(b"null"),
+    }
+}
+
+/// Valid JSON by contract, but maybe with line breaks between its parts.
+#[inline(never)]
+fn nested<'b>(mut room: Room<'b>, json: &str) -> Option<Room<'b>> {
+    for (index, part) in json.split(['\n', '\r', '\t']).enumerate() {
+        if index > 0 {
+            room = room.array(b" ")?;
         }
-        Value::UInt(number) => decimal(out, number),
-        Value::Number(span) => out.extend_from_slice(records.text(span).as_bytes()),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Null => out.extend_from_slice(b"null"),
+        room = room.bytes(part.as_bytes())?;
+    }
+    Some(room)
+}
+
+/// A text of the block in quotes; `plain` when it is known that nothing in it has to be escaped.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each text of each record")]
+fn text<'b>(room: Room<'b>, records: &Records, span: Span, plain: bool) -> Option<Room<'b>> {
+    if !plain {
+        return quoted(room, records.text(span));
+    }
+    copy(room.array(b"\"")?, records, span)?.array(b"\"")
+}
+
+/// A text of the block as it is. Most are short: a fixed number of bytes is copied faster than a
+/// few that have to be counted first.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each text of each record")]
+fn copy<'b>(room: Room<'b>, records: &Records, span: Span) -> Option<Room<'b>> {
+    match records.ahead(span) {
+        Some(bytes) => room.some::<SHORT>(bytes, span.len as usize),
+        None => copy_long(room, records, span),
+    }
+}
+
+#[inline(never)]
+fn copy_long<'b>(room: Room<'b>, records: &Records, span: Span) -> Option<Room<'b>> {
+    match records.ahead(span) {
+        Some(bytes) => room.some::<AHEAD>(bytes, span.len as usize),
+        None => room.bytes(records.text(span).as_bytes()),
     }
 }
 
 /// A text in quotes. What a terminal could take as a command is escaped.
-#[inline]
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    out.reserve(bytes.len() + 2);
-    out.push(b'"');
-    if is_plain(bytes) {
-        out.extend_from_slice(bytes);
-    } else {
-        escaped(out, bytes);
-    }
-    out.push(b'"');
+    let start = out.len();
+    // A byte has six at most when it is escaped.
+    out.resize(start + text.len() * 6 + 2, 0);
+    let room = Room::new(out.get_mut(start..).unwrap_or_default());
+    let left = quoted(room, text).map_or(0, |room| room.left());
+    out.truncate(out.len() - left);
+}
+
+#[inline(never)]
+fn quoted<'b>(room: Room<'b>, text: &str) -> Option<Room<'b>> {
+    let (room, bytes) = (room.array(b"\"")?, text.as_bytes());
+    let room = if is_plain(bytes) { room.bytes(bytes)? } else { escaped(room, bytes)? };
+    room.array(b"\"")
 }
 
 /// Whether no byte has to be escaped. The last bytes are looked at as a whole word, too, some of
@@ -225,47 +293,46 @@ fn specials(word: [u8; WORD]) -> u64 {
 }
 
 /// Runs of plain bytes are copied at once.
-fn escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
+fn escaped<'b>(mut room: Room<'b>, mut bytes: &[u8]) -> Option<Room<'b>> {
     let is_special = |byte: &u8| matches!(*byte, 0..0x20 | b'"' | b'\\' | 0x7f);
     loop {
         let (words, _) = bytes.as_chunks::<WORD>();
         let whole = WORD * words.iter().take_while(|word| specials(**word) == 0).count();
         let more = bytes.iter().skip(whole).take_while(|byte| !is_special(byte)).count();
         let (run, rest) = bytes.split_at_checked(whole + more).unwrap_or((bytes, &[]));
-        out.extend_from_slice(run);
-        let Some((byte, rest)) = rest.split_first() else { return };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            other => escape(out, *other),
-        }
+        room = room.bytes(run)?;
+        let Some((byte, rest)) = rest.split_first() else { return Some(room) };
+        room = match byte {
+            b'"' => room.array(b"\\\"")?,
+            b'\\' => room.array(b"\\\\")?,
+            other => escape(room, *other)?,
+        };
         bytes = rest;
     }
 }
 
 /// A control character.
 #[cold]
-fn escape(out: &mut Vec<u8>, byte: u8) {
+fn escape(room: Room<'_>, byte: u8) -> Option<Room<'_>> {
     match byte {
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
+        b'\n' => room.array(b"\\n"),
+        b'\r' => room.array(b"\\r"),
+        b'\t' => room.array(b"\\t"),
         other => {
-            out.extend_from_slice(b"\\u00");
-            hex(out, &[other]);
+            let [high, low, ..] = hex4([other, 0, 0, 0]);
+            room.array(b"\\u00")?.array(&[high, low])
         }
     }
 }
 
-fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    let (fours, rest) = bytes.as_chunks::<4>();
+/// The digits of an id, whose length is a multiple of four.
+#[inline]
+fn hex<'b>(mut room: Room<'b>, bytes: &[u8]) -> Option<Room<'b>> {
+    let (fours, _) = bytes.as_chunks::<4>();
     for four in fours {
-        out.extend_from_slice(&hex4(*four));
+        room = room.array(&hex4(*four))?;
     }
-    for byte in rest {
-        let [high, low, ..] = hex4([*byte, 0, 0, 0]);
-        out.extend_from_slice(&[high, low]);
-    }
+    Some(room)
 }
 
 /// The eight digits of four bytes.
@@ -281,34 +348,47 @@ fn hex4(bytes: [u8; 4]) -> [u8; 8] {
     (digits + EACH * u64::from(b'0') + letters * 39).to_le_bytes()
 }
 
-fn decimal(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0_u8; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    loop {
-        at -= 1;
-        if let Some(place) = digits.get_mut(at) {
-            *place = b'0' + (rest % 10) as u8;
-        }
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+/// A number.
+#[inline]
+fn decimal(room: Room<'_>, number: u64) -> Option<Room<'_>> {
+    const EIGHT: u64 = 100_000_000;
+    if number >= EIGHT {
+        return decimal_of_many(room, number);
     }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    let digits = u64::from_le_bytes(eight(number as u32));
+    // Zeros before the number are its lowest bytes.
+    let zeros = ((digits & !0x3030_3030_3030_3030).trailing_zeros() / 8).min(7);
+    room.some(&(digits >> (zeros * 8)).to_le_bytes(), 8 - zeros as usize)
 }
 
-/// `.123456789Z` of nanoseconds.
+#[inline(never)]
+fn decimal_of_many(room: Room<'_>, number: u64) -> Option<Room<'_>> {
+    room.bytes(number.to_string().as_bytes())
+}
+
+/// `.123456789Z"` of nanoseconds.
 #[inline]
-fn fraction(nanoseconds: u32) -> [u8; 11] {
-    let two = |number: u32| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
-    let (high, low) = (nanoseconds / 10_000, nanoseconds % 10_000);
-    let ([a], [b, c], [d, e]) =
-        ([b'0' + (high / 10_000) as u8], two(high / 100 % 100), two(high % 100));
-    let ([f, g], [h, i]) = (two(low / 100), two(low % 100));
-    [b'.', a, b, c, d, e, f, g, h, i, b'Z']
+fn fraction(nanoseconds: u32) -> [u8; 12] {
+    let [b, c, d, e, f, g, h, i] = eight(nanoseconds % 100_000_000);
+    [b'.', b'0' + (nanoseconds / 100_000_000) as u8, b, c, d, e, f, g, h, i, b'Z', b'"']
+}
+
+/// The digits of a number below 100,000,000, all at once: the halves, pairs and digits of a number
+/// become fields of a word, the first one lowest.
+#[inline]
+fn eight(number: u32) -> [u8; 8] {
+    let number = u64::from(number);
+    let fours = number / 10_000 | (number % 10_000) << 32;
+    // By 100 and by 10: exact for numbers of four and of two digits.
+    let high = (fours * 5_243 >> 19) & 0x0000_007f_0000_007f;
+    let twos = high | (fours - high * 100) << 16;
+    let high = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    let ones = high | (twos - high * 10) << 8;
+    (ones | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 /// `2026-01-02T03:04:05` of seconds since 1970.
+#[cold]
 fn date(second: u64) -> [u8; 19] {
     let (days, clock) = (second / 86_400, second % 86_400);
     // Years are counted from March, in eras of 400 years, so that the leap day is the last one.
@@ -404,6 +484,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_parser_knows_to_be_plain_is_written_as_it_is_and_the_line_itself_is_not() {
+        let mut records = Records::new();
+        let line = records.push_text(r#"{"key":"some text","n":1.5}"#);
+        let part = |start, len| Span { start: line.start + start, len };
+        records.push_field(part(2, 3), Value::Str(part(8, 9)));
+        records.push_field(part(20, 1), Value::Number(part(23, 3)));
+        let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
+        records.push(record);
+        records.push(Record { body: part(8, 9), ..record });
+        let mut lines = Lines::new(limits(10, 10_000), Format::Json);
+        let origin = Origin::new([], "/p", None);
+        for record in records.records() {
+            assert_eq!(lines.push(&records, record, &origin), Pushed::Added);
+        }
+        let start = r#"{"time":"1970-01-01T00:00:00.000000001Z","body":"#;
+        let wanted = [
+            r#""{\"key\":\"some text\",\"n\":1.5}","attributes":{"key":"some text","n":1.5},"#,
+            r#""some text","#,
+        ];
+        let wanted = wanted.map(|rest| format!("{start}{rest}\"resource\":{{}}}}\n"));
+        assert_eq!(std::str::from_utf8(lines.lines(0..2)).unwrap(), wanted.concat());
+    }
+
+    #[test]
     fn dates_are_those_of_the_calendar() {
         for (second, text) in [
             (0, "1970-01-01T00:00:00"),
@@ -416,6 +520,32 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn digits_are_those_of_the_number(number in 0_u32..1_000_000_000) {
+            let wanted = format!(".{number:09}Z\"");
+            let digits = fraction(number);
+            prop_assert_eq!(std::str::from_utf8(&digits).unwrap(), wanted);
+        }
+
+        #[test]
+        fn a_number_is_written_as_it_is(number in prop_oneof![0..100_000_u64, any::<u64>()]) {
+            let mut out = [0; 30];
+            let left = decimal(Room::new(&mut out), number).unwrap().left();
+            let wanted = number.to_string();
+            prop_assert_eq!(std::str::from_utf8(&out[..30 - left]).unwrap(), wanted);
+        }
+
+        #[test]
+        fn a_text_is_copied_whatever_its_length(before in 0_usize..100, text in "[a-z]{0,130}") {
+            let mut records = Records::new();
+            let span = records.push_text(&text);
+            records.push_text(&"x".repeat(before));
+            let mut out = vec![b'.'; text.len() + AHEAD];
+            let room = copy(Room::new(&mut out), &records, span).unwrap();
+            prop_assert_eq!(room.left(), AHEAD);
+            prop_assert_eq!(&out[..text.len()], text.as_bytes());
+        }
+
         #[test]
         fn a_string_is_what_serde_json_reads_back(text in "\\PC{0,40}[\\x00-\\x1f\"\\\\\\x7f]{0,3}\\PC{0,40}") {
             let mut out = Vec::new();

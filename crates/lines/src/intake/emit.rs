@@ -132,6 +132,8 @@ impl Intake {
             && redaction.apply(out, &mut record)
         {
             record.flags.set(Flags::REDACTED);
+            // What replaces a secret may be anything.
+            record.plain = false;
         }
         if !pieces.earlier.is_empty() {
             record.flags.set(Flags::JOINED);

@@ -1,7 +1,7 @@
 //! The scanner: where the bytes of a line are that are not plain content of a string.
 //!
 //! Input: any bytes. Output: one bit for each byte, set for quotes, backslashes and control
-//! characters. AVX2 is used where the processor has it; the portable code gives the same bits
+//! characters, and whether strings of the line can be written as JSON as they are. AVX2 is used where the processor has it; the portable code gives the same bits
 //! (`the_scanners_agree_on_any_bytes`).
 
 use super::simd;
@@ -13,6 +13,8 @@ pub(super) const BLOCK: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     words: Vec<u64>,
+    /// Whether there is no backslash, no control character and no DEL in the line.
+    pub(super) plain: bool,
 }
 
 impl Index {
@@ -24,13 +26,18 @@ impl Index {
 
     /// Looks at a line without vector instructions.
     pub(crate) fn scan_portable(&mut self, line: &[u8]) {
-        self.drive(line, specials_portable);
+        let mut plain = true;
+        self.drive(line, |block| {
+            plain &= !block.iter().any(|byte| is_special(*byte) && *byte != b'"' || *byte == 0x7f);
+            specials_portable(block)
+        });
+        self.plain = plain;
     }
 
     /// The scan itself, around the operation that vector instructions make fast.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
-    pub(super) fn drive(&mut self, line: &[u8], specials: impl Fn(&[u8; BLOCK]) -> u64) {
+    pub(super) fn drive(&mut self, line: &[u8], mut specials: impl FnMut(&[u8; BLOCK]) -> u64) {
         let (blocks, rest) = line.as_chunks::<BLOCK>();
         self.words.resize(line.len().div_ceil(BLOCK), 0);
         for (word, block) in self.words.iter_mut().zip(blocks) {
@@ -56,6 +63,13 @@ impl Index {
             word = *self.words.get(at)?;
         }
         Some(at * BLOCK + word.trailing_zeros() as usize)
+    }
+
+    /// Whether what is between quotes of the line can be written between quotes as it is, and
+    /// printed: there is no backslash, no control character and no DEL in it.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The bits, the first byte's lowest.
@@ -93,7 +107,7 @@ mod tests {
         #[test]
         fn the_scanners_agree_on_any_bytes(
             line in prop::collection::vec(
-                prop_oneof![8 => Just(b'a'), 1 => Just(b'"'), 1 => Just(b'\\'), 2 => any::<u8>()],
+                prop_oneof![400 => Just(b'a'), 40 => Just(b'"'), 1 => Just(b'\\'), 1 => any::<u8>()],
                 0..300,
             ),
         ) {
@@ -101,6 +115,9 @@ mod tests {
             fast.scan(&line);
             portable.scan_portable(&line);
             prop_assert_eq!(fast.words(), portable.words());
+            prop_assert_eq!(fast.is_plain(), portable.is_plain());
+            let odd = |byte: &u8| *byte < 0x20 || [b'\\', 0x7f].contains(byte);
+            prop_assert_eq!(fast.is_plain(), !line.iter().any(odd));
             prop_assert_eq!(positions(&fast), slow(&line));
         }
     }
@@ -114,6 +131,8 @@ mod tests {
                 line[place] = byte;
                 index.scan(&line);
                 assert_eq!(positions(&index), slow(&line), "{byte} at {place}");
+                let odd = byte < 0x20 || [b'\\', 0x7f].contains(&byte);
+                assert_eq!(index.is_plain(), !odd, "{byte} at {place}");
             }
         }
         index.scan(b"");

@@ -24,7 +24,7 @@ pub(super) fn scan(index: &mut super::scan::Index, line: &[u8]) {
 mod x86 {
     use std::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set1_epi8,
+        _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_testz_si256,
     };
 
     use super::super::scan::{BLOCK, Index};
@@ -47,27 +47,31 @@ mod x86 {
 
     #[target_feature(enable = "avx2,bmi1")]
     fn scan_avx2(index: &mut Index, line: &[u8]) {
-        index.drive(line, |block| specials(block));
+        let mut odd = _mm256_setzero_si256();
+        index.drive(line, |block| specials(block, &mut odd));
+        index.plain = _mm256_testz_si256(odd, odd) == 1;
     }
 
+    /// Which bytes are special; those that are not plain between quotes are added to `odd`.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn specials(block: &[u8; BLOCK]) -> u64 {
+    fn specials(block: &[u8; BLOCK], odd: &mut __m256i) -> u64 {
         let pointer = block.as_ptr().cast::<__m256i>();
         // SAFETY: a block has 64 bytes, so both halves of 32 are within it, and the load asks for
         // no alignment.
         let (low, high) =
             unsafe { (_mm256_loadu_si256(pointer), _mm256_loadu_si256(pointer.add(1))) };
-        u64::from(half(low)) | u64::from(half(high)) << 32
+        u64::from(half(low, odd)) | u64::from(half(high, odd)) << 32
     }
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn half(bytes: __m256i) -> u32 {
+    fn half(bytes: __m256i, odd: &mut __m256i) -> u32 {
         let is = |byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte.cast_signed()));
         let control = _mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f));
         let control = _mm256_cmpeq_epi8(control, bytes);
-        let found = _mm256_or_si256(control, _mm256_or_si256(is(b'"'), is(b'\\')));
-        _mm256_movemask_epi8(found).cast_unsigned()
+        let escaped = _mm256_or_si256(control, is(b'\\'));
+        *odd = _mm256_or_si256(*odd, _mm256_or_si256(escaped, is(0x7f)));
+        _mm256_movemask_epi8(_mm256_or_si256(escaped, is(b'"'))).cast_unsigned()
     }
 }

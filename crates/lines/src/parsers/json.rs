@@ -17,6 +17,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
     let mut index = std::mem::take(&mut draft.scratch.index);
     let outcome = walk::object(line, &mut index, Fields(draft));
+    draft.record.plain = index.is_plain();
     draft.scratch.index = index;
     outcome
 }
