@@ -32,20 +32,14 @@ impl Expected {
         self.names.clear();
     }
 
-    /// The length of the name that is expected at this place, when a member begins with it.
+    /// The length of the name that is expected at this place, and what it is for, when a member
+    /// begins with it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn name(&self, place: usize, head: &[u8; HEAD]) -> Option<usize> {
+    pub(crate) fn name(&self, place: usize, head: &[u8; HEAD]) -> Option<(usize, Option<Wanted>)> {
         let name = self.names.get(place)?;
         let same = (u128::from_le_bytes(*head) ^ name.text) & name.mask == 0;
-        (same && name.length != 0).then_some(name.length)
-    }
-
-    /// What the name that is expected at this place is for.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn wanted(&self, place: usize) -> Option<Wanted> {
-        self.names.get(place)?.wanted
+        (same && name.length != 0).then_some((name.length, name.wanted))
     }
 
     /// A member at this place has this name, without escapes.
@@ -72,19 +66,23 @@ impl Expected {
 mod tests {
     use super::*;
 
+    fn length(expected: &Expected, place: usize, text: &str) -> Option<usize> {
+        let head = *format!("{text:16}").as_bytes().first_chunk().unwrap();
+        expected.name(place, &head).map(|(length, _)| length)
+    }
+
     #[test]
     fn a_name_is_expected_at_its_place_and_nowhere_else_and_only_as_it_was() {
         let mut expected = Expected::default();
         expected.learn(1, b"level", None);
-        let head = |text: &str| *format!("{text:16}").as_bytes().first_chunk().unwrap();
-        assert_eq!(expected.name(1, &head("\"level\":1")), Some(5));
+        assert_eq!(length(&expected, 1, "\"level\":1"), Some(5));
         for other in ["\"levels\":1", "\"leve\":1", "\"level\" :1", " \"level\":", "\"lével\":"] {
-            assert_eq!(expected.name(1, &head(other)), None, "{other}");
+            assert_eq!(length(&expected, 1, other), None, "{other}");
         }
-        assert_eq!(expected.name(0, &head("\"level\":1")), None);
-        assert_eq!(expected.name(2, &head("\"level\":1")), None);
+        assert_eq!(length(&expected, 0, "\"level\":1"), None);
+        assert_eq!(length(&expected, 2, "\"level\":1"), None);
         expected.clear();
-        assert_eq!(expected.name(1, &head("\"level\":1")), None);
+        assert_eq!(length(&expected, 1, "\"level\":1"), None);
     }
 
     #[test]
@@ -98,8 +96,7 @@ mod tests {
             (PLACES_MAX, "far", None),
         ] {
             expected.learn(place, name.as_bytes(), None);
-            let head = *format!("\"{name}\":             ").as_bytes().first_chunk().unwrap();
-            assert_eq!(expected.name(place, &head), wanted, "{name}");
+            assert_eq!(length(&expected, place, &format!("\"{name}\":")), wanted, "{name}");
         }
         assert_eq!(expected.names.len(), 4);
     }

@@ -61,25 +61,49 @@ pub(crate) struct Member {
     /// Its name, [`Kind::Plain`] or [`Kind::Escaped`].
     pub(crate) key: Token,
     pub(crate) value: Token,
-    /// The value of a [`Kind::Int`], else 0.
-    pub(crate) number: i64,
 }
 
 /// Bytes at the start of a member that are compared with what is expected there.
 pub(crate) const HEAD: usize = 16;
 
+/// Some bytes of the line: from `start` to `end`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
 /// Who is given the members of an object, in their order. A closure takes them all alike.
+///
+/// Nearly all members have no escapes and a string or a number for a value. What takes those
+/// should become part of the walk, so they are given without being made a [`Member`] first.
 pub(crate) trait Members {
-    /// The length of the name that is expected of the member at this place, when the member's
-    /// first bytes are that name in quotes, without escapes, and a colon. Not 0.
-    fn expected(&self, _place: usize, _head: &[u8; HEAD]) -> Option<usize> {
+    /// What is known of a name that was expected.
+    type Known: Copy;
+
+    /// The length of the name that is expected of the member at this place, and what is known of
+    /// it, when the member's first bytes are that name in quotes, without escapes, and a colon.
+    fn expected(&self, _place: usize, _head: &[u8; HEAD]) -> Option<(usize, Self::Known)> {
         None
     }
 
-    /// A member without escapes whose value is a string or a number. Nearly all are: this one
-    /// should become part of the walk. `expected` when its name is.
-    fn plain(&mut self, _place: usize, _expected: bool, member: Member) {
-        self.any(member);
+    /// A member without escapes whose value is a string.
+    fn text(&mut self, _place: usize, _known: Option<Self::Known>, key: Part, value: Part) {
+        let token = |part: Part| Token { kind: Kind::Plain, start: part.start, end: part.end };
+        self.any(Member { key: token(key), value: token(value) });
+    }
+
+    /// A member without escapes whose value is a number: that of a [`Kind::Int`], else 0.
+    fn number(
+        &mut self,
+        _place: usize,
+        _known: Option<Self::Known>,
+        key: Part,
+        value: Token,
+        _number: i64,
+    ) {
+        let key = Token { kind: Kind::Plain, start: key.start, end: key.end };
+        self.any(Member { key, value });
     }
 
     /// Any member.
@@ -87,6 +111,8 @@ pub(crate) trait Members {
 }
 
 impl<F: FnMut(Member)> Members for F {
+    type Known = ();
+
     fn any(&mut self, member: Member) {
         self(member);
     }
@@ -108,14 +134,14 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
     let mut place = 0;
     loop {
         let head = bytes.get(at..).and_then(|rest| rest.first_chunk());
-        let name = head.and_then(|head| members.expected(place, head));
-        let after = if let Some((one, after)) = plain_member(bytes, index, at, name) {
-            members.plain(place, name.is_some(), one);
-            after
-        } else {
-            let (one, after) = any_member(bytes, index, at)?;
-            members.any(one);
-            after
+        let known = head.and_then(|head| members.expected(place, head));
+        let after = match plain_member(bytes, index, (place, at), known, &mut members) {
+            Some(after) => after,
+            None => {
+                let (one, after) = any_member(bytes, index, at)?;
+                members.any(one);
+                after
+            }
         };
         at = match bytes.get(after..).and_then(|rest| rest.first_chunk()) {
             Some([b',', b'"']) => after + 1,
@@ -132,19 +158,20 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
     }
 }
 
-/// The member that begins here and where it ends, when it has no escapes, no white space but one
-/// blank before its value, and a string or a number for a value. `name` is the length of its name
-/// when it is known that it begins with that and a colon.
+/// Gives the member at this place that begins here and tells where it ends, when it has no
+/// escapes, no white space but one blank before its value, and a string or a number for a value.
+/// `known` is what is known of its name when it begins with that and a colon.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn plain_member(
+fn plain_member<M: Members>(
     bytes: &[u8],
     index: &Index,
-    at: usize,
-    name: Option<usize>,
-) -> Option<(Member, usize)> {
+    (place, at): (usize, usize),
+    known: Option<(usize, M::Known)>,
+    members: &mut M,
+) -> Option<usize> {
     let start = at + 1;
-    let end = if let Some(length) = name {
+    let end = if let Some((length, _)) = known {
         start + length
     } else {
         if byte(bytes, at)? != b'"' {
@@ -154,21 +181,26 @@ fn plain_member(
         let Some([b'"', b':']) = bytes.get(end..)?.first_chunk() else { return None };
         end
     };
-    let key = token(Kind::Plain, start, end);
+    let (key, known) = (part(start, end), known.map(|(_, known)| known));
     let mut at = end + 2;
     let mut first = byte(bytes, at)?;
     if first == b' ' {
         at += 1;
         first = byte(bytes, at)?;
     }
-    if first != b'"' {
+    if first == b'"' {
+        let start = at + 1;
+        let end = index.next(start)?;
+        if byte(bytes, end)? != b'"' {
+            return None;
+        }
+        members.text(place, known, key, part(start, end));
+        Some(end + 1)
+    } else {
         let (value, number) = number(bytes, at)?;
-        return Some((Member { key, value, number }, value.end as usize));
+        members.number(place, known, key, value, number);
+        Some(value.end as usize)
     }
-    let start = at + 1;
-    let end = index.next(start)?;
-    let value = token(Kind::Plain, start, end);
-    (byte(bytes, end)? == b'"').then_some((Member { key, value, number: 0 }, end + 1))
 }
 
 /// The member that begins here and where it ends.
@@ -176,22 +208,28 @@ fn plain_member(
 fn any_member(bytes: &[u8], index: &Index, at: usize) -> Option<(Member, usize)> {
     let key = string(bytes, index, at)?;
     let at = expect(bytes, key.end as usize + 1, b':')?;
-    let (value, number, after);
-    match byte(bytes, at)? {
+    let (value, after) = match byte(bytes, at)? {
         b'"' => {
-            value = string(bytes, index, at)?;
-            (number, after) = (0, value.end as usize + 1);
+            let value = string(bytes, index, at)?;
+            (value, value.end as usize + 1)
         }
         b'{' | b'[' => {
-            after = nested(bytes, index, at)?;
-            (value, number) = (token(Kind::Nested, at, after), 0);
+            let after = nested(bytes, index, at)?;
+            (token(Kind::Nested, at, after), after)
         }
         _ => {
-            (value, number) = scalar(bytes, at)?;
-            after = value.end as usize;
+            let value = scalar(bytes, at)?;
+            (value, value.end as usize)
         }
-    }
-    Some((Member { key, value, number }, after))
+    };
+    Some((Member { key, value }, after))
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each member of each line")]
+fn part(start: usize, end: usize) -> Part {
+    // A line is shorter than 4 GiB, `object` sees to that.
+    Part { start: start as u32, end: end as u32 }
 }
 
 #[inline(always)]
@@ -257,18 +295,18 @@ fn escaped(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
     }
 }
 
-/// A number or a word that begins here; the value of a small whole number.
+/// A number or a word that begins here.
 #[inline]
-fn scalar(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
+fn scalar(bytes: &[u8], start: usize) -> Option<Token> {
     let word = |word: &[u8], kind: Kind| {
         let found = bytes.get(start..).is_some_and(|rest| rest.starts_with(word));
-        found.then_some((token(kind, start, start + word.len()), 0))
+        found.then_some(token(kind, start, start + word.len()))
     };
     match byte(bytes, start)? {
         b't' => word(b"true", Kind::True),
         b'f' => word(b"false", Kind::False),
         b'n' => word(b"null", Kind::Null),
-        _ => number(bytes, start),
+        _ => Some(number(bytes, start)?.0),
     }
 }
 
@@ -336,7 +374,7 @@ fn nested(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
                 at += 1;
             }
             b'"' => at = string(bytes, index, at)?.end as usize + 1,
-            _ => at = scalar(bytes, at)?.0.end as usize,
+            _ => at = scalar(bytes, at)?.end as usize,
         }
         // A value ended: close the levels that end with it, or go on to the next value.
         while depth > 0 {

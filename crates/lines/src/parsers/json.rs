@@ -6,7 +6,7 @@
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, HEAD, Kind, Member, Members, Token};
+use crate::json::walk::{self, HEAD, Kind, Member, Members, Part, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
@@ -26,22 +26,38 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
 struct Fields<'d, 'a>(&'d mut Draft<'a>);
 
 impl Members for Fields<'_, '_> {
+    type Known = Option<Wanted>;
+
     #[inline(always)]
-    fn expected(&self, place: usize, head: &[u8; HEAD]) -> Option<usize> {
+    fn expected(&self, place: usize, head: &[u8; HEAD]) -> Option<(usize, Option<Wanted>)> {
         self.0.scratch.expected.name(place, head)
     }
 
     #[inline(always)]
-    fn plain(&mut self, place: usize, expected: bool, member: Member) {
-        let Member { key, value, number } = member;
+    fn text(&mut self, place: usize, known: Option<Option<Wanted>>, key: Part, value: Part) {
         let draft = &mut *self.0;
-        let wanted =
-            if expected { draft.scratch.expected.wanted(place) } else { learn(draft, place, key) };
-        let Some(wanted) = wanted else { return };
-        let at = draft.place(key.start, key.end);
-        if wanted.is_plain_field() && value.kind == Kind::Plain {
+        let Some(wanted) = known.unwrap_or_else(|| learn(draft, place, key)) else { return };
+        if wanted.is_plain_field() {
+            let at = draft.place(key.start, key.end);
             draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
-        } else if wanted.is_plain_field() && value.kind == Kind::Int {
+        } else {
+            give_text(draft, wanted, key, value);
+        }
+    }
+
+    #[inline(always)]
+    fn number(
+        &mut self,
+        place: usize,
+        known: Option<Option<Wanted>>,
+        key: Part,
+        value: Token,
+        number: i64,
+    ) {
+        let draft = &mut *self.0;
+        let Some(wanted) = known.unwrap_or_else(|| learn(draft, place, key)) else { return };
+        let at = draft.place(key.start, key.end);
+        if wanted.is_plain_field() && value.kind == Kind::Int {
             draft.put(wanted, at, Value::Int(number));
         } else if wanted.is_plain_field() && value.kind == Kind::Number {
             draft.put(wanted, at, Value::Number(draft.place(value.start, value.end)));
@@ -64,11 +80,19 @@ impl Members for Fields<'_, '_> {
 
 /// What a name is for that was not expected.
 #[inline(never)]
-fn learn(draft: &mut Draft<'_>, place: usize, key: Token) -> Option<Wanted> {
-    let name = key.text(draft.line).as_bytes();
+fn learn(draft: &mut Draft<'_>, place: usize, key: Part) -> Option<Wanted> {
+    let name = draft.line.get(key.start as usize..key.end as usize).unwrap_or_default().as_bytes();
     let wanted = draft.wants(name);
     draft.scratch.expected.learn(place, name, wanted);
     wanted
+}
+
+/// A text that has a role.
+#[inline(never)]
+fn give_text(draft: &mut Draft<'_>, wanted: Wanted, key: Part, value: Part) {
+    let at = draft.place(key.start, key.end);
+    let raw = draft.text(value.start as usize, value.end as usize);
+    draft.give(wanted, at, raw);
 }
 
 /// A member that is wanted and has no escapes.
