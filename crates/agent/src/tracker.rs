@@ -17,6 +17,9 @@ pub(crate) struct Tracker {
     files: Vec<Option<Known>>,
     pins: Vec<Pin>,
     closing: Vec<End>,
+    /// The file and the batch of the last record, when the ledger does not know that record yet:
+    /// of many in a row it is told the last one only.
+    open: Option<(u32, Batch)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,7 @@ struct Pin {
 impl Tracker {
     /// Begins a batch.
     pub(crate) fn begin(&mut self) -> Result<Batch, LedgerError> {
+        self.tell();
         self.ledger.begin()
     }
 
@@ -48,6 +52,7 @@ impl Tracker {
 
     /// A block has come: its files are opened when they are new.
     pub(crate) fn see(&mut self, block: &Block) {
+        self.tell();
         for source in &block.sources {
             self.open(source);
         }
@@ -71,14 +76,16 @@ impl Tracker {
     #[inline]
     pub(crate) fn note(&mut self, block: &Block, record: &Record, batch: Batch) {
         let at = record.source as usize;
+        if self.open != Some((record.source, batch)) {
+            self.tell();
+            self.open = Some((record.source, batch));
+        }
         if let Some(Some(known)) = self.files.get_mut(at) {
             if record.start < known.noted {
                 let pin = Pin { batch, file: known.file, start: record.start };
                 self.pins.push(pin);
             }
             known.noted = known.noted.max(record.end);
-            // What the ledger refuses is a file that is gone: nothing of it can be committed.
-            let _ = self.ledger.sent(known.file, known.noted, batch);
         }
         if record.flags.has(lines::Flags::JOINED) {
             for piece in block.records.joins(record) {
@@ -89,8 +96,20 @@ impl Tracker {
         }
     }
 
+    /// Tells the ledger of the last records.
+    #[inline(never)]
+    fn tell(&mut self) {
+        if let Some((slot, batch)) = self.open.take()
+            && let Some(Some(known)) = self.files.get(slot as usize)
+        {
+            // What the ledger refuses is a file that is gone: nothing of it can be committed.
+            let _ = self.ledger.sent(known.file, known.noted, batch);
+        }
+    }
+
     /// All records of the block were noted.
     pub(crate) fn finish(&mut self, block: &Block) {
+        self.tell();
         for end in &block.ends {
             let Some(Some(known)) = self.files.get_mut(end.file.slot as usize) else { continue };
             if known.file != end.file {
@@ -117,6 +136,7 @@ impl Tracker {
 
     /// A batch was taken. Appends the offsets that moved, also those of files that are over.
     pub(crate) fn acknowledge(&mut self, batch: Batch, moved: &mut Vec<(FileId, u64)>) {
+        self.tell();
         if self.ledger.acknowledge(batch).is_err() {
             return;
         }
@@ -133,6 +153,7 @@ impl Tracker {
 
     /// Appends the offsets that moved.
     pub(crate) fn moves(&mut self, moved: &mut Vec<(FileId, u64)>) {
+        self.tell();
         self.ledger.commits(|file, offset| moved.push((file, offset)));
         let ledger = &mut self.ledger;
         let files = &mut self.files;
@@ -249,5 +270,55 @@ mod tests {
         moved.clear();
         tracker.moves(&mut moved);
         assert_eq!(moved, [(next, 5)]);
+    }
+
+    proptest::proptest! {
+        /// Records of two files, in batches that are acknowledged in any order: no offset goes
+        /// beyond a record whose batch is not, and in the end all of them are there.
+        #[test]
+        fn r18_no_offset_moves_beyond_a_record_that_waits(
+            steps in proptest::collection::vec((0_u32..2, 0_u8..4, 0_usize..8), 1..60),
+        ) {
+            let mut tracker = Tracker::default();
+            let mut moved = Vec::new();
+            let whole = block(&[]);
+            tracker.see(&whole);
+            let mut ends = [0_u64; 2];
+            let mut waiting: Vec<(Batch, [Option<u64>; 2])> = Vec::new();
+            let mut filling = None;
+            for (slot, what, which) in steps {
+                if what < 3 {
+                    let at = match filling {
+                        Some(at) => at,
+                        None => {
+                            waiting.push((tracker.begin().unwrap(), [None; 2]));
+                            waiting.len() - 1
+                        }
+                    };
+                    filling = Some(at);
+                    let start = ends[slot as usize];
+                    ends[slot as usize] += 10;
+                    waiting[at].1[slot as usize].get_or_insert(start);
+                    tracker.note(&whole, &record(slot, start, start + 10), waiting[at].0);
+                } else if !waiting.is_empty() {
+                    filling = None;
+                    let (batch, _) = waiting.remove(which % waiting.len());
+                    tracker.acknowledge(batch, &mut moved);
+                }
+                for (file, offset) in moved.drain(..) {
+                    let firsts = waiting.iter().filter_map(|(_, at)| at[file.slot as usize]);
+                    proptest::prop_assert!(firsts.min().is_none_or(|first| offset <= first));
+                }
+            }
+            for (batch, _) in waiting {
+                tracker.acknowledge(batch, &mut moved);
+            }
+            for slot in 0..2 {
+                proptest::prop_assert_eq!(
+                    tracker.ledger.commit(file(slot)).unwrap(),
+                    ends[slot as usize]
+                );
+            }
+        }
     }
 }

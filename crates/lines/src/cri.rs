@@ -4,7 +4,7 @@
 //! offset, `stdout` or `stderr`, tags with colons between them of which the first is `F` (the
 //! line ends here) or `P` (it goes on in the stream's next entry). Anything else is malformed.
 
-use crate::time;
+use crate::time::Calendar;
 
 /// One entry of a container's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(crate) struct Entry<'a> {
 /// Reads an entry; `None` when it is malformed.
 #[must_use]
 #[inline]
-pub(crate) fn parse(line: &[u8]) -> Option<Entry<'_>> {
-    let (time, taken) = time::rfc3339(line, false)?;
+pub(crate) fn parse<'a>(line: &'a [u8], calendar: &mut Calendar) -> Option<Entry<'a>> {
+    let (time, taken) = calendar.rfc3339(line, false)?;
     let (stderr, rest) = match line.get(taken..)? {
         [b' ', b's', b't', b'd', b'o', b'u', b't', b' ', rest @ ..] => (false, rest),
         [b' ', b's', b't', b'd', b'e', b'r', b'r', b' ', rest @ ..] => (true, rest),
@@ -68,8 +68,8 @@ mod tests {
             ("", None),
             ("F", None),
         ] {
-            let found =
-                parse(line.as_bytes()).map(|one| (one.time, one.stderr, one.partial, one.content));
+            let found = parse(line.as_bytes(), &mut Calendar::default());
+            let found = found.map(|one| (one.time, one.stderr, one.partial, one.content));
             let wanted = wanted.map(|(time, stderr, partial, content)| {
                 (time, stderr, partial, content.as_bytes())
             });

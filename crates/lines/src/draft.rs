@@ -8,7 +8,7 @@ use crate::json::scan::Index;
 use crate::meaning;
 use crate::options::{Body, Keep, Options, ROLES, Role, Shape};
 use crate::record::{Flags, Record, Records, Span, Value, narrow};
-use crate::time;
+use crate::time::{self, Calendar};
 
 /// A record keeps at most this many fields; with more, its body is the whole line.
 pub const FIELDS_MAX: usize = 256;
@@ -20,6 +20,8 @@ pub(crate) struct Scratch {
     pub(crate) index: Index,
     /// Names that a JSON object is expected to have.
     pub(crate) expected: Expected,
+    /// The date that was read last.
+    pub(crate) calendar: Calendar,
     /// Decoded texts of one field.
     pub(crate) key: String,
     pub(crate) value: String,
@@ -183,7 +185,9 @@ impl<'a> Draft<'a> {
         }
         let record = &mut *self.record;
         let done = match (role, raw) {
-            (Role::Time, Raw::Text(text, _)) => set(&mut record.time, time::any(text)),
+            (Role::Time, Raw::Text(text, _)) => {
+                set(&mut record.time, self.scratch.calendar.any(text))
+            }
             (Role::Time, Raw::Number(digits, ..)) => set(&mut record.time, time::epoch(digits)),
             (Role::Severity, Raw::Text(text, at)) => match meaning::severity(text) {
                 Some(number) => {

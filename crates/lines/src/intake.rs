@@ -318,7 +318,7 @@ impl Intake {
         }
         match plan.framing {
             Framing::Raw => self.raw(plan, streams, line, bytes, out),
-            Framing::Cri => match cri::parse(bytes) {
+            Framing::Cri => match cri::parse(bytes, &mut self.scratch.calendar) {
                 Some(entry) => {
                     let stream =
                         if entry.stderr { &mut streams.stderr } else { &mut streams.stdout };

@@ -172,9 +172,9 @@ pub struct Record {
     pub trace_flags: u8,
     /// OpenTelemetry severity number, 1 to 24; 0 when there is none.
     pub severity: u8,
-    /// What the parser took out of the line (fields, severity, a body that is not the line) is
-    /// known to have no quote, no backslash, no control character and no DEL: it can be written
-    /// between quotes as it is.
+    /// The line is JSON in which no backslash, no control character and no DEL is: what the parser
+    /// took out of it (fields, severity, a body that is not the line) can be written between
+    /// quotes as it is.
     pub plain: bool,
 }
 

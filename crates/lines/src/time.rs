@@ -17,33 +17,69 @@ const EACH_LOW: u64 = !EACH_HIGH;
 #[must_use]
 #[inline]
 pub fn rfc3339(text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
-    let (date, clock) = (text.first_chunk()?, text.get(11..)?.first_chunk()?);
-    let (day, between) = (text.get(8..10)?, *text.get(10)?);
-    if !matches!(between, b'T' | b't' | b' ') {
-        return None;
+    Calendar::default().rfc3339(text, zoneless)
+}
+
+/// The date that was read last: most lines have that of the line before.
+#[derive(Debug)]
+pub(crate) struct Calendar {
+    /// `2024-02-29`.
+    date: [u8; 10],
+    /// When that day began, in seconds since the epoch.
+    began: i64,
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { date: *b"1970-01-01", began: 0 }
     }
-    // `0000-00-` and `00:00:00`: their digits two by two.
-    let date = pairs(*date, *b"0000-00-")?;
-    let clock = pairs(*clock, *b"00:00:00")?;
-    let [tens, ones] = *day.first_chunk()?;
+}
+
+impl Calendar {
+    /// [`rfc3339`].
+    #[inline]
+    pub(crate) fn rfc3339(&mut self, text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
+        let (date, clock) = (text.first_chunk()?, text.get(11..)?.first_chunk()?);
+        if !matches!(text.get(10)?, b'T' | b't' | b' ') {
+            return None;
+        }
+        if *date != self.date {
+            *self = Self { date: *date, began: day(*date)? };
+        }
+        let clock = pairs(*clock, *b"00:00:00")?;
+        let seconds = self.began + i64::from(self::clock(clock(0), clock(3), clock(6))?);
+        let (nanos, mut at) = fraction(text, 19);
+        let offset = match text.get(at) {
+            Some(b'Z' | b'z') => {
+                at += 1;
+                0
+            }
+            Some(sign @ (b'+' | b'-')) => {
+                let (minutes, taken) = zone(text.get(at + 1..)?)?;
+                at += 1 + taken;
+                if *sign == b'-' { -minutes } else { minutes }
+            }
+            _ if zoneless => 0,
+            _ => return None,
+        };
+        Some((nanoseconds(seconds - offset * 60, nanos)?, at))
+    }
+
+    /// [`any`].
+    pub(crate) fn any(&mut self, text: &str) -> Option<u64> {
+        let whole = self.rfc3339(text.as_bytes(), true).filter(|(_, taken)| *taken == text.len());
+        let whole = whole.map(|(time, _)| time);
+        whole.or_else(|| any_trimmed(text.trim()))
+    }
+}
+
+/// When the day began, in seconds since the epoch.
+fn day(date: [u8; 10]) -> Option<i64> {
+    let [.., tens, ones] = date;
+    // `0000-00-`, its digits two by two.
+    let date = pairs(*date.first_chunk()?, *b"0000-00-")?;
     let (year, month, day) = (date(0) * 100 + date(2), date(5), pair(tens, ones)?);
-    let clock = self::clock(clock(0), clock(3), clock(6))?;
-    let seconds = days(year.into(), month, day)? * DAY_SECONDS + i64::from(clock);
-    let (nanos, mut at) = fraction(text, 19);
-    let offset = match text.get(at) {
-        Some(b'Z' | b'z') => {
-            at += 1;
-            0
-        }
-        Some(sign @ (b'+' | b'-')) => {
-            let (minutes, taken) = zone(text.get(at + 1..)?)?;
-            at += 1 + taken;
-            if *sign == b'-' { -minutes } else { minutes }
-        }
-        _ if zoneless => 0,
-        _ => return None,
-    };
-    Some((nanoseconds(seconds - offset * 60, nanos)?, at))
+    Some(days(year.into(), month, day)? * DAY_SECONDS)
 }
 
 /// Eight bytes against a pattern in which `0` stands for a digit and anything else for itself;
@@ -62,12 +98,13 @@ fn pairs(bytes: [u8; 8], pattern: [u8; 8]) -> Option<impl Fn(u32) -> u32> {
 /// Reads a whole text as RFC 3339 (a time without a zone is UTC) or as a number of the epoch.
 #[must_use]
 pub fn any(text: &str) -> Option<u64> {
-    let whole = |text: &str| {
-        let (time, taken) = rfc3339(text.as_bytes(), true)?;
-        (taken == text.len()).then_some(time)
-    };
-    let trimmed = || text.trim();
-    whole(text).or_else(|| whole(trimmed())).or_else(|| epoch(trimmed()))
+    Calendar::default().any(text)
+}
+
+#[cold]
+fn any_trimmed(text: &str) -> Option<u64> {
+    let whole = rfc3339(text.as_bytes(), true).filter(|(_, taken)| *taken == text.len());
+    whole.map(|(time, _)| time).or_else(|| epoch(text))
 }
 
 /// Reads a number of the epoch: its size says whether it counts seconds, milliseconds,
@@ -281,6 +318,29 @@ mod tests {
         for text in cases {
             assert_eq!(rfc3339(text.as_bytes(), false), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_calendar_gives_what_the_text_says_whatever_it_read_before() {
+        let mut calendar = Calendar::default();
+        let texts = [
+            "\0\0\0\0\0\0\0\0\0\0T00:00:00Z",
+            "2024-02-29T13:04:05.123456789Z",
+            "2024-02-29T13:04:06+08:00",
+            "2024-02-30T13:04:05Z",
+            "2024-02-29T25:04:05Z",
+            "2024-02-29T00:00:00Z",
+            "1970-01-01T00:00:07Z",
+            " 2024-02-29 00:00:00 ",
+            "1700000000",
+        ];
+        for text in texts.iter().chain(texts.iter().rev()) {
+            let fresh = rfc3339(text.as_bytes(), true);
+            assert_eq!(calendar.rfc3339(text.as_bytes(), true), fresh, "{text}");
+            assert_eq!(calendar.any(text), any(text), "{text}");
+        }
+        assert_eq!(any(texts[0]), None);
+        assert_eq!(any(texts[7]), any(texts[5]));
     }
 
     /// The definition, one number after the other.

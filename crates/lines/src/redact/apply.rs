@@ -33,7 +33,7 @@ impl Redaction {
     /// stands in the line between quotes was looked at with it.
     fn may_find(&self, line: &str, survey: &Survey, block: &Records, record: &Record) -> bool {
         let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
-        if has_patterns || memchr::memchr(b'\\', line.as_bytes()).is_some() {
+        if has_patterns || has_escapes(line, record) {
             return true;
         }
         let finds =
@@ -81,7 +81,7 @@ impl Redaction {
     /// Whether a text that was decoded from the line, and so looks different in it, may have
     /// something to hide.
     fn suspects_decoded(&self, line: &str, block: &Records, record: &Record) -> bool {
-        if memchr::memchr(b'\\', line.as_bytes()).is_none() {
+        if !has_escapes(line, record) {
             return false;
         }
         let end = record.line.range().end;
@@ -218,6 +218,12 @@ impl Rewrite {
     fn written(&self, from: usize) -> Span {
         Span { start: self.base + narrow(from), len: narrow(self.text.len() - from) }
     }
+}
+
+/// Whether a part of the line may mean another text than it shows.
+#[inline]
+fn has_escapes(line: &str, record: &Record) -> bool {
+    !record.plain && memchr::memchr(b'\\', line.as_bytes()).is_some()
 }
 
 /// Whether a part of the line stands between quotes, which end whatever a rule may find: there is

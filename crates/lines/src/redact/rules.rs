@@ -174,19 +174,23 @@ impl TrimSuffix for [u8] {
 }
 
 fn cards(between: (usize, usize), text: &[u8], each: &mut dyn FnMut(usize, usize)) {
+    let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
     for (start, end) in card_runs(between, text) {
         let mut at = start;
         let mut previous = start.checked_sub(1).and_then(|at| text.get(at)).copied();
         while at < end {
             let byte = text.get(at).copied();
-            let begins = byte.is_some_and(|byte| byte.is_ascii_digit())
-                && !previous.is_some_and(|byte| byte.is_ascii_alphanumeric());
-            match begins.then(|| card(text, at)).flatten() {
-                Some(after) => {
-                    each(at, after);
-                    (previous, at) = (Some(b'0'), after);
+            let begins = digit(byte) && !previous.is_some_and(|byte| byte.is_ascii_alphanumeric());
+            if let Some(after) = begins.then(|| card(text, at)).flatten() {
+                each(at, after);
+                (previous, at) = (Some(b'0'), after);
+            } else {
+                at += 1;
+                // In the middle of a row of digits no number begins.
+                while digit(byte) && at < end && digit(text.get(at).copied()) {
+                    at += 1;
                 }
-                None => (previous, at) = (byte, at + 1),
+                previous = byte;
             }
         }
     }
