@@ -74,7 +74,7 @@ impl Encoder {
     /// Forgets the records and keeps the memory.
     pub(crate) fn clear(&mut self) {
         match self {
-            Self::Otlp(one) => one.request.clear(),
+            Self::Otlp(one) => one.clear(),
             Self::Loki(one) => one.clear(),
             Self::Lines(one) => one.clear(),
         }

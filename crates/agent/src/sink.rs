@@ -32,7 +32,7 @@ use store::{DeadLetter, DeadLetters, State};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transport::{Answer, Compressor, Transport};
+use transport::{Answer, Compressor, Spare, Transport};
 
 /// Records put aside in a row, with none taken between them, from which on the server is taken to
 /// be wrong and not the records.
@@ -150,7 +150,7 @@ async fn run(task: SinkTask) {
         run_of_refusals: Cell::new(0),
         random: Cell::new(seed()),
         spare: RefCell::default(),
-        body: RefCell::default(),
+        body: Spare::default(),
     };
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
@@ -366,8 +366,7 @@ struct Desk {
     run_of_refusals: Cell<u64>,
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
-    /// A buffer to use again.
-    body: RefCell<Vec<u8>>,
+    body: Spare,
 }
 
 impl Desk {
@@ -461,13 +460,10 @@ impl Desk {
         {
             return answer;
         }
-        let mut body = self.body.take();
-        body.clear();
-        encoder.body(part, &mut body);
-        self.numbers.bytes.add(body.len() as u64);
-        let packed = now.compressor.pack(&mut body);
-        self.body.replace(body);
-        match packed {
+        let mut body = self.body.body();
+        encoder.body(part, &mut body.bytes);
+        self.numbers.bytes.add(body.bytes.len() as u64);
+        match now.compressor.pack(body) {
             Ok(packed) => now.transport.send(packed).await,
             Err(words) => Answer::retry(words),
         }

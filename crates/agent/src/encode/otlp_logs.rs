@@ -5,6 +5,7 @@ use crate::block::Origin;
 use crate::config::Batch;
 use lines::{Flags, Record, Records, Value};
 use otlp::{RecordHead, Request, RequestLimits};
+use std::sync::Arc;
 
 /// Sampled records say how many they stand for.
 const ADJUSTED: &str = "sampling.adjusted_count";
@@ -15,17 +16,32 @@ const THRESHOLD: &str = "sampling.threshold";
 #[derive(Debug)]
 pub(crate) struct OtlpLogs {
     pub(super) request: Request,
+    /// Where the last record comes from.
+    origin: Option<Arc<Origin>>,
 }
 
 impl OtlpLogs {
     pub(super) fn new(batch: Batch) -> Self {
         let limits = RequestLimits { records_max: batch.records, bytes_max: batch.bytes };
-        Self { request: Request::new(limits) }
+        Self { request: Request::new(limits), origin: None }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.request.clear();
+        self.origin = None;
     }
 
     #[inline]
-    pub(super) fn push(&mut self, records: &Records, record: &Record, origin: &Origin) -> Pushed {
-        self.request.origin(&origin.otlp);
+    pub(super) fn push(
+        &mut self,
+        records: &Records,
+        record: &Record,
+        origin: &Arc<Origin>,
+    ) -> Pushed {
+        if !self.origin.as_ref().is_some_and(|last| Arc::ptr_eq(last, origin)) {
+            self.request.origin(&origin.otlp);
+            self.origin = Some(origin.clone());
+        }
         let head = RecordHead {
             time_ns: record.time,
             observed_ns: record.observed,

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue as Value, Method};
 use pipeline::batch::{Class, classify_grpc, classify_http};
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use wire::{Bytes, Channel, ChannelOptions, Message, Protocol};
 
@@ -277,25 +278,61 @@ impl Compressor {
         })
     }
 
-    /// The body as it is sent. What is copied or compressed leaves its buffer to be used again: a
-    /// new one costs a page fault for every 4 KiB.
-    pub(crate) fn pack(self, body: &mut Vec<u8>) -> Result<Packed, String> {
+    /// The body as it is sent.
+    pub(crate) fn pack(self, body: Body) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
         let (made, encoding) = match self.0 {
-            Compression::None => (std::mem::take(body), None),
+            Compression::None => {
+                return Ok(Packed { body: Bytes::from_owner(body), encoding: None });
+            }
             Compression::Gzip => {
                 let level = flate2::Compression::new(crate::config::GZIP_LEVEL);
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(body).map_err(failed)?;
+                encoder.write_all(&body.bytes).map_err(failed)?;
                 (encoder.finish().map_err(failed)?, Some("gzip"))
             }
-            Compression::Zstd => (super::zstd::compress(body).map_err(failed)?, Some("zstd")),
+            Compression::Zstd => {
+                (super::zstd::compress(&body.bytes).map_err(failed)?, Some("zstd"))
+            }
             Compression::Snappy => {
-                let made = otlp::loki::compress(body).ok_or("a push has less than 4 GiB")?;
+                let made = otlp::loki::compress(&body.bytes).ok_or("a push has less than 4 GiB")?;
                 (made, Some("snappy"))
             }
         };
         Ok(Packed { body: Bytes::from(made), encoding })
+    }
+}
+
+/// The buffer of the last body, to be used again: a new one costs a page fault for every 4 KiB.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Spare(Arc<Mutex<Vec<u8>>>);
+
+impl Spare {
+    /// An empty body.
+    pub(crate) fn body(&self) -> Body {
+        let mut bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        bytes.clear();
+        Body { bytes, home: self.clone() }
+    }
+}
+
+/// A body before it is compressed. When nobody sends it any more its buffer goes home.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    home: Spare,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
     }
 }
 
@@ -335,6 +372,22 @@ mod tests {
         assert_eq!(path_for("http://h:1", OTLP_PATH), OTLP_PATH);
         assert_eq!(path_for("http://h:1/", OTLP_PATH), OTLP_PATH);
         assert_eq!(path_for("http://h:1/otlp/v1/logs", OTLP_PATH), "");
+    }
+
+    #[test]
+    fn the_buffer_of_a_body_that_was_sent_is_used_again() {
+        let spare = Spare::default();
+        let mut body = spare.body();
+        body.bytes.extend_from_slice(&[7; 1_000]);
+        let place = body.bytes.as_ptr();
+        let packed = Compressor(Compression::None).pack(body).unwrap();
+        let clone = packed.body.clone();
+        drop(packed);
+        assert_eq!((clone.as_ref(), clone.as_ptr()), ([7; 1_000].as_slice(), place));
+        drop(clone);
+        let again = spare.body();
+        assert!(again.bytes.is_empty());
+        assert_eq!((again.bytes.as_ptr(), spare.body().bytes.capacity()), (place, 0));
     }
 
     #[test]
