@@ -22,7 +22,12 @@ impl Redaction {
     #[inline]
     pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
         let line = block.text(record.line);
-        let survey = Survey::of(line.as_bytes());
+        let mut survey = Survey::of(line.as_bytes());
+        // Members of JSON have marks around them. Other parsers may cut a row of digits in two.
+        let is_whole = record.body == record.line && block.unfinished_fields().is_empty();
+        if !record.plain && !is_whole {
+            survey.cards = survey.rows;
+        }
         let suspicious = self.rules.iter().any(|rule| rule.suspects(&survey, line))
             || self.suspects_decoded(line, block, record);
         suspicious && self.may_find(line, &survey, block, record) && self.rewrite(block, record)
