@@ -48,6 +48,12 @@ impl Lines {
 
     pub(super) fn clear(&mut self) {
         self.ends.clear();
+        let most = self.limits.bytes + AHEAD;
+        if self.bytes.len() > most {
+            // A huge line made it grow.
+            self.bytes.truncate(most);
+            self.bytes.shrink_to_fit();
+        }
     }
 
     pub(super) fn body(&self, range: Range<usize>, out: &mut Vec<u8>) {
@@ -481,6 +487,12 @@ mod tests {
         assert_eq!(lines.lines(5..9), b"");
         let mut small = Lines::new(limits(10, 10), Format::Json);
         assert_eq!([0, 1].map(|at| push(&mut small, at)), [Pushed::Added, Pushed::Full]);
+        small.clear();
+        assert_eq!((small.len(), small.bytes.capacity()), (0, 10 + AHEAD));
+        assert_eq!(push(&mut small, 2), Pushed::Added);
+        let mut whole = Lines::new(limits(10, 10_000), Format::Json);
+        push(&mut whole, 2);
+        assert_eq!(small.lines(0..1), whole.lines(0..1));
     }
 
     #[test]
