@@ -6,7 +6,6 @@
 pub(crate) mod json;
 mod loki;
 mod otlp_logs;
-mod room;
 
 use crate::block::{Block, Origin, Source};
 use crate::config::{Batch, Format, LokiLabels};

@@ -24,13 +24,13 @@ fn fill(request: &mut Request, origin: &Origin, body: &str) {
             span_id: [9; 8],
             ..RecordHead::default()
         };
-        let mut writer = request.record(&head);
-        writer.severity_text("info");
-        writer.body(&Value::Str(body));
-        writer.attribute("http.request.method", &Value::Str("GET"));
-        writer.attribute("http.response.status_code", &Value::Int(200));
-        writer.attribute("url.path", &Value::Str("/api/v1/orders/4711"));
-        if writer.finish() != Pushed::Added {
+        let pushed = request.push(&head, |fields| {
+            let fields = fields.severity_text("info")?.body(&Value::Str(body))?;
+            let fields = fields.attribute("http.request.method", &Value::Str("GET"))?;
+            let fields = fields.attribute("http.response.status_code", &Value::Int(200))?;
+            fields.attribute("url.path", &Value::Str("/api/v1/orders/4711"))
+        });
+        if pushed != Pushed::Added {
             break;
         }
     }

@@ -9,14 +9,19 @@
 
 use crate::origin::Origin;
 use crate::proto;
+use crate::room::Room;
 use crate::value::{self, Value};
 use std::ops::Range;
 
 /// What a record without body, text and attributes takes at most, its own length included.
 pub const RECORD_OVERHEAD_BYTES: usize = 96;
 
-/// Bytes of the fixed part of a record: see [`RecordHead::write`].
-const HEAD_BYTES_MAX: usize = 72;
+/// Bytes before a record: its tag, and a length of two bytes as nearly all have it.
+const FRAME_BYTES: usize = 3;
+/// What is written beyond the end of a number before it is taken back.
+const VARINT_ROOM: usize = 16;
+/// Room that is made first.
+const ROOM_BYTES_MIN: usize = 64 * 1024;
 
 /// How large a request may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,33 +52,32 @@ pub struct RecordHead {
 }
 
 impl RecordHead {
-    #[inline]
-    fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(HEAD_BYTES_MAX);
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each record")]
+    fn write<'b>(&self, mut room: Room<'b>) -> Option<Room<'b>> {
         if self.time_ns != 0 {
-            proto::fixed64(out, 1, self.time_ns);
+            room = room.fixed64(1, self.time_ns)?;
         }
         if self.severity != 0 {
-            out.extend_from_slice(&[proto::tag(2, proto::VARINT), self.severity & 0x7f]);
+            room = room.array(&[proto::tag(2, proto::VARINT), self.severity & 0x7f])?;
         }
         if self.flags != 0 {
             let [a, b, c, d] = self.flags.to_le_bytes();
-            out.extend_from_slice(&[proto::tag(8, proto::FIXED32), a, b, c, d]);
+            room = room.array(&[proto::tag(8, proto::FIXED32), a, b, c, d])?;
         }
         if u128::from_ne_bytes(self.trace_id) != 0 {
-            out.extend_from_slice(&[proto::tag(9, proto::BYTES), 16]);
-            out.extend_from_slice(&self.trace_id);
+            room = room.array(&[proto::tag(9, proto::BYTES), 16])?.array(&self.trace_id)?;
         }
         if u64::from_ne_bytes(self.span_id) != 0 {
-            out.extend_from_slice(&[proto::tag(10, proto::BYTES), 8]);
-            out.extend_from_slice(&self.span_id);
+            room = room.array(&[proto::tag(10, proto::BYTES), 8])?.array(&self.span_id)?;
         }
         if self.observed_ns != 0 {
-            proto::fixed64(out, 11, self.observed_ns);
+            room = room.fixed64(11, self.observed_ns)?;
         }
         if self.dropped_attributes != 0 {
-            proto::number(out, 7, u64::from(self.dropped_attributes));
+            room = room.number(7, u64::from(self.dropped_attributes))?;
         }
+        Some(room)
     }
 }
 
@@ -107,7 +111,7 @@ pub struct Request {
     /// Encoded origins, one after the other.
     origins: Vec<u8>,
     groups: Vec<Group>,
-    /// Records as field 2 of `ScopeLogs`, one after the other.
+    /// Records as field 2 of `ScopeLogs`, one after the other, and room for more.
     records: Vec<u8>,
     /// Where each record ends in `records`.
     ends: Vec<usize>,
@@ -133,9 +137,14 @@ impl Request {
     pub fn clear(&mut self) {
         self.origins.clear();
         self.groups.clear();
-        self.records.clear();
         self.ends.clear();
         self.complete = 0;
+        let most = self.most();
+        if self.records.len() > most {
+            // A huge record made it grow.
+            self.records.truncate(most);
+            self.records.shrink_to_fit();
+        }
     }
 
     /// How many records it has.
@@ -197,17 +206,82 @@ impl Request {
         self.groups.push(group);
     }
 
-    /// Begins a record of the last origin; nothing of it counts before
-    /// [`RecordWriter::finish`].
+    /// Writes a record of the last origin; one that does not fit leaves the request as it was.
+    ///
+    /// `fill` writes what it has besides its head. When it gives nothing back there was too little
+    /// room, and it is called again with more: it must pass on what [`Fields`] gave and stop for no
+    /// other reason.
     #[inline]
-    pub fn record(&mut self, head: &RecordHead) -> RecordWriter<'_> {
+    pub fn push(
+        &mut self,
+        head: &RecordHead,
+        fill: impl for<'r> Fn(Fields<'r>) -> Option<Fields<'r>>,
+    ) -> Pushed {
         if self.groups.is_empty() {
             self.origin(&Origin::default());
         }
-        let start = self.records.len();
-        let open = proto::open(&mut self.records, 2);
-        head.write(&mut self.records);
-        RecordWriter { request: self, start, open, finished: false }
+        let start = self.start_of(self.ends.len());
+        loop {
+            let content = self.records.get_mut(start + FRAME_BYTES..).unwrap_or_default();
+            let written = head.write(Room::new(content)).map(Fields).and_then(&fill);
+            if let Some(left) = written.map(|fields| fields.0.left()) {
+                let end = self.frame(start, self.records.len() - left);
+                let pushed = self.judge(start, end);
+                if pushed == Pushed::Added {
+                    self.ends.push(end);
+                }
+                return pushed;
+            }
+            if start > 0 && self.records.len() >= self.most() {
+                return Pushed::Full;
+            }
+            self.grow();
+        }
+    }
+
+    /// More room; not more than a full request needs, unless a record needs it.
+    #[cold]
+    fn grow(&mut self) {
+        let (length, most) = (self.records.len(), self.most());
+        let doubled = (length * 2).max(ROOM_BYTES_MIN);
+        self.records.resize(if length < most { doubled.min(most) } else { doubled }, 0);
+    }
+
+    /// Room for a full request.
+    const fn most(&self) -> usize {
+        self.limits.bytes_max.saturating_add(FRAME_BYTES).saturating_add(VARINT_ROOM)
+    }
+
+    /// Writes the tag and the length in front of a record that lies from `start` to `end`; gives
+    /// where it ends then.
+    #[inline]
+    fn frame(&mut self, start: usize, end: usize) -> usize {
+        let content = end - start - FRAME_BYTES;
+        if !(0x80..0x4000).contains(&content) {
+            return self.frame_unusual(start, end, content);
+        }
+        let [a, b] = proto::two(content);
+        let place = self.records.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
+        if let Some(place) = place {
+            *place = [proto::tag(2, proto::BYTES), a, b];
+        }
+        end
+    }
+
+    /// The same for a record whose length does not have two bytes.
+    #[cold]
+    fn frame_unusual(&mut self, start: usize, end: usize, content: usize) -> usize {
+        let mut frame = vec![proto::tag(2, proto::BYTES)];
+        proto::length(&mut frame, content);
+        let to = start + frame.len();
+        if self.records.len() < to + content {
+            self.records.resize(to + content, 0);
+        }
+        self.records.copy_within(start + FRAME_BYTES..end, to);
+        if let Some(place) = self.records.get_mut(start..to) {
+            place.copy_from_slice(&frame);
+        }
+        to + content
     }
 
     /// Appends a range of records as a request of its own. What is outside of the request is left
@@ -295,62 +369,41 @@ const fn group_len(group: &Group, lines: usize) -> usize {
     proto::bytes_len(around + proto::bytes_len(scope_logs))
 }
 
-/// A record that is being written. Dropped unfinished, it was never there.
+/// A record that is being written; each call gives it back, or nothing when the room is too small.
 #[derive(Debug)]
 #[must_use]
-pub struct RecordWriter<'a> {
-    request: &'a mut Request,
-    start: usize,
-    open: proto::Open,
-    finished: bool,
-}
+pub struct Fields<'b>(Room<'b>);
 
-impl RecordWriter<'_> {
+impl Fields<'_> {
     /// The severity as the source wrote it.
-    #[inline]
-    pub fn severity_text(&mut self, text: &str) {
-        if !text.is_empty() {
-            proto::bytes(&mut self.request.records, 3, text.as_bytes());
-        }
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each record")]
+    pub fn severity_text(self, text: &str) -> Option<Self> {
+        self.text(3, text)
     }
 
     /// The body. Written once.
-    #[inline]
-    pub fn body(&mut self, value: &Value<'_>) {
-        value::any_value(&mut self.request.records, 5, value);
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each record")]
+    pub fn body(self, value: &Value<'_>) -> Option<Self> {
+        value::any_value(self.0, 5, value).map(Fields)
     }
 
     /// One more attribute. Keys must differ; that is not checked here.
-    #[inline]
-    pub fn attribute(&mut self, key: &str, value: &Value<'_>) {
-        value::key_value(&mut self.request.records, 6, key, value);
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each attribute of each record")]
+    pub fn attribute(self, key: &str, value: &Value<'_>) -> Option<Self> {
+        value::key_value(self.0, 6, key, value).map(Fields)
     }
 
-    /// The name of the event.
-    pub fn event_name(&mut self, name: &str) {
-        if !name.is_empty() {
-            proto::bytes(&mut self.request.records, 12, name.as_bytes());
-        }
+    /// The name of the event that the record is. Written once.
+    pub fn event_name(self, name: &str) -> Option<Self> {
+        self.text(12, name)
     }
 
-    /// Ends the record; when it does not fit, the request is as before.
-    #[inline]
-    pub fn finish(mut self) -> Pushed {
-        proto::close(&mut self.request.records, self.open);
-        let end = self.request.records.len();
-        let pushed = self.request.judge(self.start, end);
-        if pushed == Pushed::Added {
-            self.request.ends.push(end);
-            self.finished = true;
-        }
-        pushed
-    }
-}
-
-impl Drop for RecordWriter<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.request.records.truncate(self.start);
-        }
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each record")]
+    fn text(self, field: u8, text: &str) -> Option<Self> {
+        if text.is_empty() { Some(self) } else { self.0.field(field, text.as_bytes()).map(Fields) }
     }
 }

@@ -18,12 +18,14 @@ pub mod loki;
 mod origin;
 mod proto;
 pub mod response;
+mod room;
 mod value;
 mod view;
 
-pub use encode::{Pushed, RECORD_OVERHEAD_BYTES, RecordHead, RecordWriter, Request, RequestLimits};
+pub use encode::{Fields, Pushed, RECORD_OVERHEAD_BYTES, RecordHead, Request, RequestLimits};
 pub use error::DecodeError;
 pub use origin::Origin;
+pub use room::Room;
 pub use value::{VALUE_DEPTH_MAX, Value};
 pub use view::{
     AnyValue, Attributes, LogRecord, LogsRequest, Records, ResourceLogs, ResourceLogsIter,

@@ -4,6 +4,7 @@
 //! then only copies it.
 
 use crate::proto;
+use crate::room;
 use crate::value::{self, Value};
 
 /// A resource and a scope, as bytes.
@@ -21,12 +22,15 @@ impl Origin {
     /// A resource with these attributes and a scope without a name.
     #[must_use]
     pub fn new<'a>(attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>) -> Self {
+        let attributes: Vec<(&str, Value<'_>)> = attributes.into_iter().collect();
+        let content = room::grown(|mut room| {
+            for (key, value) in &attributes {
+                room = value::key_value(room, 1, key, value)?;
+            }
+            Some(room)
+        });
         let mut resource = Vec::new();
-        let open = proto::open(&mut resource, 1);
-        for (key, value) in attributes {
-            value::key_value(&mut resource, 1, key, &value);
-        }
-        proto::close(&mut resource, open);
+        proto::bytes(&mut resource, 1, &content);
         Self { resource, scope: Vec::new(), resource_schema: Vec::new() }
     }
 

@@ -77,55 +77,13 @@ pub(crate) fn bytes(out: &mut Vec<u8>, field: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Appends a field that holds nothing but another one with bytes. The usual lengths are written
-/// in one piece.
-#[inline]
-pub(crate) fn bytes_in_bytes(out: &mut Vec<u8>, field: u8, inner_field: u8, content: &[u8]) {
-    let (outer, inner) = (tag(field, BYTES), tag(inner_field, BYTES));
-    let around = bytes_len(content.len());
-    if around < 0x80 {
-        out.extend_from_slice(&[outer, low(around), inner, low(content.len())]);
-    } else if content.len() >= 0x80 && around < 0x4000 {
-        let [a, b] = two(around);
-        let [c, d] = two(content.len());
-        out.extend_from_slice(&[outer, a, b, inner, c, d]);
-    } else {
-        out.push(outer);
-        length(out, around);
-        out.push(inner);
-        length(out, content.len());
-    }
-    out.extend_from_slice(content);
-}
-
-/// Appends the frame of a field of `length` bytes, and as its first part field 1 with bytes.
-#[inline]
-pub(crate) fn frame_and_bytes(out: &mut Vec<u8>, field: u8, frame: usize, content: &[u8]) {
-    let tag = tag(field, BYTES);
-    if frame < 0x80 {
-        // What is inside is shorter than the whole.
-        out.extend_from_slice(&[tag, low(frame), 0x0a, low(content.len())]);
-        out.extend_from_slice(content);
-    } else {
-        out.push(tag);
-        length(out, frame);
-        bytes(out, 1, content);
-    }
-}
-
-/// Appends a field of eight bytes.
-#[inline]
-pub(crate) fn fixed64(out: &mut Vec<u8>, field: u8, value: u64) {
-    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-    out.extend_from_slice(&[tag(field, FIXED64), a, b, c, d, e, f, g, h]);
-}
-
-const fn low(value: usize) -> u8 {
+/// The lowest byte.
+pub(crate) const fn low(value: usize) -> u8 {
     value.to_le_bytes()[0]
 }
 
 /// The varint of a number from 128 to 16,383.
-const fn two(value: usize) -> [u8; 2] {
+pub(crate) const fn two(value: usize) -> [u8; 2] {
     [low(value) | 0x80, low(value >> 7)]
 }
 

@@ -3,12 +3,10 @@
 //! Limit: values nested more deeply than [`VALUE_DEPTH_MAX`] are written as empty ones.
 
 use crate::proto;
+use crate::room::Room;
 
 /// How deeply values may be nested, when written and when read.
 pub const VALUE_DEPTH_MAX: usize = 32;
-
-/// Tags and lengths, or a number, around what is copied.
-const FRAME_BYTES_MAX: usize = 32;
 
 /// A value that is borrowed from wherever it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,44 +32,31 @@ pub enum Value<'a> {
     Map(&'a [(&'a str, Value<'a>)]),
 }
 
-/// Appends field `field`, an `AnyValue`.
-#[inline]
-pub(crate) fn any_value(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
-    if let Some((inner_field, content)) = borrowed(value) {
-        out.reserve(content.len() + FRAME_BYTES_MAX);
-        proto::bytes_in_bytes(out, field, inner_field, content);
-    } else if matches!(value, Value::Array(_) | Value::Map(_)) {
-        nested(out, field, value, 0);
-    } else {
-        scalar(out, field, value);
+/// Writes field `field`, an `AnyValue`.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each value of each record")]
+pub(crate) fn any_value<'b>(room: Room<'b>, field: u8, value: &Value<'_>) -> Option<Room<'b>> {
+    match borrowed(value) {
+        Some((inner, content)) => {
+            room.head(field, proto::bytes_len(content.len()))?.field(inner, content)
+        }
+        None => other(room, field, value, 0),
     }
 }
 
-/// Appends field `field`, a `KeyValue`.
-#[inline]
-pub(crate) fn key_value(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>) {
-    key_value_at(out, field, key, value, 0);
-}
-
-#[inline]
-fn key_value_at(out: &mut Vec<u8>, field: u8, key: &str, value: &Value<'_>, depth: usize) {
-    let key_len = proto::bytes_len(key.len());
-    if let Some((inner_field, content)) = borrowed(value) {
-        let length = key_len + proto::bytes_len(proto::bytes_len(content.len()));
-        out.reserve(length + FRAME_BYTES_MAX);
-        proto::frame_and_bytes(out, field, length, key.as_bytes());
-        proto::bytes_in_bytes(out, 2, inner_field, content);
-    } else if matches!(value, Value::Array(_) | Value::Map(_)) {
-        let open = proto::open(out, field);
-        proto::bytes(out, 1, key.as_bytes());
-        nested(out, 2, value, depth);
-        proto::close(out, open);
-    } else {
-        let length = key_len + proto::bytes_len(scalar_len(value));
-        out.reserve(length + FRAME_BYTES_MAX);
-        proto::frame_and_bytes(out, field, length, key.as_bytes());
-        scalar(out, 2, value);
-    }
+/// Writes field `field`, a `KeyValue`.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each value of each record")]
+pub(crate) fn key_value<'b>(
+    room: Room<'b>,
+    field: u8,
+    key: &str,
+    value: &Value<'_>,
+) -> Option<Room<'b>> {
+    let content = borrowed(value).map(|(_, content)| proto::bytes_len(content.len()));
+    let content = content.unwrap_or_else(|| other_len(value, 0));
+    let room = room.head(field, proto::bytes_len(key.len()) + proto::bytes_len(content))?;
+    any_value(room.field(1, key.as_bytes())?, 2, value)
 }
 
 /// The field in an `AnyValue` and the content of what is only copied.
@@ -84,80 +69,111 @@ const fn borrowed<'a>(value: &Value<'a>) -> Option<(u8, &'a [u8])> {
     }
 }
 
-/// Appends an `AnyValue` with a list or a map in it.
-fn nested(out: &mut Vec<u8>, field: u8, value: &Value<'_>, depth: usize) {
-    let open = proto::open(out, field);
-    if depth + 1 < VALUE_DEPTH_MAX {
-        match value {
-            Value::Array(values) => {
-                let list = proto::open(out, 5);
-                for value in *values {
-                    match value {
-                        Value::Array(_) | Value::Map(_) => nested(out, 1, value, depth + 1),
-                        plain => any_value(out, 1, plain),
-                    }
-                }
-                proto::close(out, list);
-            }
-            Value::Map(pairs) => {
-                let list = proto::open(out, 6);
-                for (key, value) in *pairs {
-                    key_value_at(out, 1, key, value, depth + 1);
-                }
-                proto::close(out, list);
-            }
-            _ => {}
-        }
+/// How long the content of an `AnyValue` is that so many others are around.
+fn value_len(value: &Value<'_>, depth: usize) -> usize {
+    match borrowed(value) {
+        Some((_, content)) => proto::bytes_len(content.len()),
+        None => other_len(value, depth),
     }
-    proto::close(out, open);
 }
 
-/// How long the content of an `AnyValue` is that is neither text nor bytes nor nested.
+/// The same for what is not only copied.
 #[inline]
-const fn scalar_len(value: &Value<'_>) -> usize {
-    match *value {
+fn other_len(value: &Value<'_>, depth: usize) -> usize {
+    match value {
         Value::Bool(_) => 2,
         Value::Int(value) => 1 + proto::varint_len(value.cast_unsigned()),
-        Value::UInt(value) if value <= i64::MAX as u64 => 1 + proto::varint_len(value),
+        Value::UInt(value) if *value <= i64::MAX as u64 => 1 + proto::varint_len(*value),
         // All numbers beyond have 19 or 20 digits.
-        Value::UInt(value) => 2 + if value < 10_000_000_000_000_000_000 { 19 } else { 20 },
+        Value::UInt(value) => 2 + if *value < 10_000_000_000_000_000_000 { 19 } else { 20 },
         Value::Double(_) => 9,
+        Value::Array(_) | Value::Map(_) if depth + 1 < VALUE_DEPTH_MAX => {
+            proto::bytes_len(list_len(value, depth + 1))
+        }
         _ => 0,
     }
 }
 
-/// Appends field `field`, an `AnyValue` that is neither text nor bytes nor nested.
+/// How long the elements of a list or a map are.
+fn list_len(value: &Value<'_>, depth: usize) -> usize {
+    match value {
+        Value::Array(values) => {
+            values.iter().map(|value| proto::bytes_len(value_len(value, depth))).sum()
+        }
+        Value::Map(pairs) => {
+            pairs.iter().map(|(key, value)| proto::bytes_len(pair_len(key, value, depth))).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// How long a `KeyValue` is.
+fn pair_len(key: &str, value: &Value<'_>, depth: usize) -> usize {
+    proto::bytes_len(key.len()) + proto::bytes_len(value_len(value, depth))
+}
+
+/// Writes field `field`, an `AnyValue` that is not only copied.
 #[inline]
-fn scalar(out: &mut Vec<u8>, field: u8, value: &Value<'_>) {
+fn other<'b>(room: Room<'b>, field: u8, value: &Value<'_>, depth: usize) -> Option<Room<'b>> {
     let tag = proto::tag(field, proto::BYTES);
     match *value {
-        Value::Bool(value) => {
-            out.extend_from_slice(&[tag, 2, proto::tag(2, proto::VARINT), u8::from(value)]);
-        }
-        Value::Int(value) => whole(out, tag, value.cast_unsigned()),
-        Value::UInt(value) if value <= i64::MAX as u64 => whole(out, tag, value),
+        Value::Bool(value) => room.array(&[tag, 2, proto::tag(2, proto::VARINT), u8::from(value)]),
+        Value::Int(value) => whole(room, tag, value.cast_unsigned()),
+        Value::UInt(value) if value <= i64::MAX as u64 => whole(room, tag, value),
         Value::UInt(value) => {
             let digits = value.to_string();
-            out.push(tag);
-            proto::length(out, 2 + digits.len());
-            proto::bytes(out, 1, digits.as_bytes());
+            room.head(field, proto::bytes_len(digits.len()))?.field(1, digits.as_bytes())
         }
         Value::Double(value) => {
             let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
             let inner = proto::tag(4, proto::FIXED64);
-            out.extend_from_slice(&[tag, 9, inner, a, b, c, d, e, f, g, h]);
+            room.array(&[tag, 9, inner, a, b, c, d, e, f, g, h])
         }
-        _ => out.extend_from_slice(&[tag, 0]),
+        Value::Array(_) | Value::Map(_) => nested(room, field, value, depth),
+        _ => room.array(&[tag, 0]),
     }
 }
 
-/// The whole number of an `AnyValue`, written in one piece of which the end is taken back.
+/// The whole number of an `AnyValue`.
 #[inline]
-fn whole(out: &mut Vec<u8>, tag: u8, value: u64) {
-    let end = out.len() + 3 + proto::varint_len(value);
+fn whole(room: Room<'_>, tag: u8, value: u64) -> Option<Room<'_>> {
     let (bytes, used) = proto::varint_bytes(value);
     let [a, b, c, d, e, f, g, h, i, j] = bytes;
     let inner = proto::tag(3, proto::VARINT);
-    out.extend_from_slice(&[tag, 1 + used, inner, a, b, c, d, e, f, g, h, i, j]);
-    out.truncate(end);
+    room.some(&[tag, 1 + used, inner, a, b, c, d, e, f, g, h, i, j], 3 + usize::from(used))
+}
+
+/// Writes an `AnyValue` with a list or a map in it.
+#[inline(never)]
+fn nested<'b>(room: Room<'b>, field: u8, value: &Value<'_>, depth: usize) -> Option<Room<'b>> {
+    let mut room = room.head(field, other_len(value, depth))?;
+    let depth = depth + 1;
+    if depth >= VALUE_DEPTH_MAX {
+        return Some(room);
+    }
+    match value {
+        Value::Array(values) => {
+            room = room.head(5, list_len(value, depth))?;
+            for value in *values {
+                room = at_depth(room, 1, value, depth)?;
+            }
+        }
+        Value::Map(pairs) => {
+            room = room.head(6, list_len(value, depth))?;
+            for (key, value) in *pairs {
+                room = room.head(1, pair_len(key, value, depth))?.field(1, key.as_bytes())?;
+                room = at_depth(room, 2, value, depth)?;
+            }
+        }
+        _ => {}
+    }
+    Some(room)
+}
+
+/// Writes field `field`, an `AnyValue` that so many others are around.
+fn at_depth<'b>(room: Room<'b>, field: u8, value: &Value<'_>, depth: usize) -> Option<Room<'b>> {
+    match value {
+        Value::Array(_) | Value::Map(_) => nested(room, field, value, depth),
+        plain => any_value(room, field, plain),
+    }
 }

@@ -4,11 +4,11 @@
 //! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
 //! control character, so it is safe to print.
 
-use super::room::{AHEAD, Room};
 use super::{Pushed, flags};
 use crate::block::Origin;
 use crate::config::{Batch, Format};
 use lines::{Flags, Record, Records, Span, Value};
+use otlp::Room;
 use std::ops::Range;
 
 /// A line that does not fit gets a larger buffer, and the first one this.
@@ -16,6 +16,8 @@ const GROWTH_BYTES_MIN: usize = 64 * 1024;
 
 /// Texts of at most so many bytes are copied as if they had all of them.
 const SHORT: usize = 32;
+/// Texts of at most so many bytes are, too, apart from the others.
+const AHEAD: usize = 96;
 
 /// Lines that grow.
 #[derive(Debug)]
@@ -384,12 +386,12 @@ fn fraction(nanoseconds: u32) -> [u8; 12] {
 #[inline]
 fn eight(number: u32) -> [u8; 8] {
     let number = u64::from(number);
-    let fours = number / 10_000 | (number % 10_000) << 32;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
     // By 100 and by 10: exact for numbers of four and of two digits.
-    let high = (fours * 5_243 >> 19) & 0x0000_007f_0000_007f;
-    let twos = high | (fours - high * 100) << 16;
-    let high = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
-    let ones = high | (twos - high * 10) << 8;
+    let high = ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f;
+    let twos = high | ((fours - high * 100) << 16);
+    let high = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = high | ((twos - high * 10) << 8);
     (ones | 0x3030_3030_3030_3030).to_le_bytes()
 }
 

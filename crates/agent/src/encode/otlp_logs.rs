@@ -4,7 +4,7 @@ use super::Pushed;
 use crate::block::Origin;
 use crate::config::Batch;
 use lines::{Flags, Record, Records, Value};
-use otlp::{RecordHead, Request, RequestLimits};
+use otlp::{Fields, RecordHead, Request, RequestLimits};
 use std::sync::Arc;
 
 /// Sampled records say how many they stand for.
@@ -51,38 +51,46 @@ impl OtlpLogs {
             flags: u32::from(record.trace_flags),
             dropped_attributes: 0,
         };
-        let mut writer = self.request.record(&head);
-        writer.severity_text(records.text(record.severity_text));
-        writer.body(&otlp::Value::Str(records.body(record)));
-        for field in records.fields(record) {
-            writer.attribute(records.text(field.key), &value(records, field.value));
-        }
-        if record.flags.has(Flags::STDERR) {
-            writer.attribute("log.iostream", &otlp::Value::Str("stderr"));
-        }
-        if record.flags != Flags::default() {
-            for (name, truth) in super::flags(record) {
-                writer.attribute(name, &otlp::Value::Bool(truth));
+        let pushed = self.request.push(&head, |fields| {
+            let mut fields = fields.severity_text(records.text(record.severity_text))?;
+            fields = fields.body(&otlp::Value::Str(records.body(record)))?;
+            for field in records.fields(record) {
+                let value = value(records, field.value);
+                fields = fields.attribute(records.text(field.key), &value)?;
             }
-            if record.flags.has(Flags::TRUNCATED) {
-                let length = otlp::Value::UInt(record.original_len);
-                writer.attribute("log.original_length", &length);
-            }
-        }
-        if record.adjusted != 1.0 {
-            writer.attribute(ADJUSTED, &otlp::Value::Double(record.adjusted));
-        }
-        if record.threshold != 0 {
-            let text = format!("{:014x}", record.threshold);
-            let text = text.trim_end_matches('0');
-            writer.attribute(THRESHOLD, &otlp::Value::Str(text));
-        }
-        match writer.finish() {
+            let is_usual = record.flags == Flags::default() && record.adjusted == 1.0;
+            if is_usual { Some(fields) } else { marks(fields, record) }
+        });
+        match pushed {
             otlp::Pushed::Added => Pushed::Added,
             otlp::Pushed::Full => Pushed::Full,
             _ => Pushed::TooLarge,
         }
     }
+}
+
+/// Attributes that few records have.
+#[inline(never)]
+fn marks<'r>(mut fields: Fields<'r>, record: &Record) -> Option<Fields<'r>> {
+    if record.flags.has(Flags::STDERR) {
+        fields = fields.attribute("log.iostream", &otlp::Value::Str("stderr"))?;
+    }
+    for (name, truth) in super::flags(record) {
+        fields = fields.attribute(name, &otlp::Value::Bool(truth))?;
+    }
+    if record.flags.has(Flags::TRUNCATED) {
+        let length = otlp::Value::UInt(record.original_len);
+        fields = fields.attribute("log.original_length", &length)?;
+    }
+    if record.adjusted != 1.0 {
+        fields = fields.attribute(ADJUSTED, &otlp::Value::Double(record.adjusted))?;
+    }
+    if record.threshold != 0 {
+        let text = format!("{:014x}", record.threshold);
+        let text = text.trim_end_matches('0');
+        fields = fields.attribute(THRESHOLD, &otlp::Value::Str(text))?;
+    }
+    Some(fields)
 }
 
 #[inline]

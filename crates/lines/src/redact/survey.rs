@@ -202,7 +202,9 @@ mod tests {
         let begins = |at: &usize| {
             matches!(text[*at], b'2'..=b'6') && !(*at > 0 && text[*at - 1].is_ascii_digit())
         };
-        let (first, row, last) = (rows.clone().find(begins), rows.clone().next(), rows.last());
+        let rows: Vec<usize> = rows.collect();
+        let (row, last) = (rows.first().copied(), rows.last().copied());
+        let first = rows.iter().copied().find(begins);
         let until_last = |first: Option<usize>| {
             first.zip(last).map_or((0, 0), |(first, last)| (first, last + CARD_BYTES_MIN))
         };

@@ -216,10 +216,10 @@ fn what_is_written_too_deep_is_empty_and_can_be_read() {
     for depth in [otlp::VALUE_DEPTH_MAX - 1, otlp::VALUE_DEPTH_MAX, otlp::VALUE_DEPTH_MAX + 40] {
         wrap(depth, &Value::Bool(true), &mut |value| {
             let mut request = otlp::Request::new(write::WIDE);
-            let mut writer = request.record(&RecordHead::default());
-            writer.body(value);
-            writer.attribute("deep", value);
-            assert_eq!(writer.finish(), Pushed::Added);
+            let pushed = request.push(&RecordHead::default(), |fields| {
+                fields.body(value)?.attribute("deep", value)
+            });
+            assert_eq!(pushed, Pushed::Added);
             let mut bytes = Vec::new();
             request.encode(0..1, &mut bytes);
             assert!(LogsRequest::read(&bytes).is_ok(), "{depth}");
@@ -233,11 +233,12 @@ fn what_is_written_too_deep_is_empty_and_can_be_read() {
 #[test]
 fn r17_numbers_over_63_bits_keep_all_of_their_digits() {
     let mut request = otlp::Request::new(write::WIDE);
-    let mut writer = request.record(&RecordHead::default());
-    writer.attribute("fits", &Value::UInt(i64::MAX.cast_unsigned()));
-    writer.attribute("over", &Value::UInt(1 << 63));
-    writer.attribute("most", &Value::UInt(u64::MAX));
-    assert_eq!(writer.finish(), Pushed::Added);
+    let pushed = request.push(&RecordHead::default(), |fields| {
+        let fields = fields.attribute("fits", &Value::UInt(i64::MAX.cast_unsigned()))?;
+        let fields = fields.attribute("over", &Value::UInt(1 << 63))?;
+        fields.attribute("most", &Value::UInt(u64::MAX))
+    });
+    assert_eq!(pushed, Pushed::Added);
     let mut bytes = Vec::new();
     request.encode(0..1, &mut bytes);
     let read = Request::decode(&bytes[..]).unwrap();
@@ -255,10 +256,10 @@ fn r17_numbers_over_63_bits_keep_all_of_their_digits() {
 #[test]
 fn an_empty_key_and_an_empty_text_come_back() {
     let mut request = otlp::Request::new(write::WIDE);
-    let mut writer = request.record(&RecordHead::default());
-    writer.body(&Value::Str(""));
-    writer.attribute("", &Value::Empty);
-    assert_eq!(writer.finish(), Pushed::Added);
+    let pushed = request.push(&RecordHead::default(), |fields| {
+        fields.body(&Value::Str(""))?.attribute("", &Value::Empty)
+    });
+    assert_eq!(pushed, Pushed::Added);
     let mut bytes = Vec::new();
     request.encode(0..1, &mut bytes);
     let read = Request::decode(&bytes[..]).unwrap();
@@ -284,15 +285,22 @@ fn an_id_of_another_length_and_text_that_is_not_utf8_are_refused_by_name() {
 }
 
 #[test]
-fn an_unfinished_record_was_never_there_and_memory_is_kept_over_a_clear() {
-    let mut request = otlp::Request::new(write::WIDE);
+fn a_record_that_does_not_fit_was_never_there_and_memory_is_kept_over_a_clear() {
+    let limits = RequestLimits { records_max: 10, bytes_max: 200_000 };
+    let mut request = otlp::Request::new(limits);
     request.origin(&Origin::new([("a", Value::Int(1))]));
-    drop(request.record(&RecordHead::default()));
+    let push = |request: &mut otlp::Request, length: usize| {
+        let body = "x".repeat(length);
+        request.push(&RecordHead::default(), |fields| fields.body(&Value::Str(&body)))
+    };
+    assert!(matches!(push(&mut request, 1_000_000), Pushed::TooLarge(1_000_000..1_000_100)));
     assert!(request.is_empty() && request.encoded_len() == 0);
-    assert_eq!(
-        request.record(&RecordHead { time_ns: 1, ..Default::default() }).finish(),
-        Pushed::Added
-    );
+    assert!(request.memory() > 1_000_000);
+    request.clear();
+    assert!((200_000..201_000).contains(&request.memory()), "what a huge record took is back");
+    assert_eq!(push(&mut request, 150_000), Pushed::Added);
+    assert_eq!(push(&mut request, 150_000), Pushed::Full);
+    assert_eq!(push(&mut request, 10), Pushed::Added);
     let memory = request.memory();
     request.clear();
     assert_eq!((request.len(), request.encoded_len(), request.memory()), (0, 0, memory));
@@ -310,8 +318,8 @@ fn the_overhead_of_a_record_is_at_most_what_is_said() {
         dropped_attributes: u32::MAX,
     };
     let mut request = otlp::Request::new(write::WIDE);
-    assert_eq!(request.record(&head).finish(), Pushed::Added);
+    assert_eq!(request.push(&head, |fields| Some(fields)), Pushed::Added);
     let first = request.encoded_len();
-    assert_eq!(request.record(&head).finish(), Pushed::Added);
+    assert_eq!(request.push(&head, |fields| Some(fields)), Pushed::Added);
     assert!(request.encoded_len() - first <= otlp::RECORD_OVERHEAD_BYTES);
 }

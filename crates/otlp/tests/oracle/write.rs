@@ -76,16 +76,21 @@ pub(crate) fn record(request: &mut otlp::Request, record: &LogRecord) -> Pushed 
         flags: record.flags,
         dropped_attributes: record.dropped_attributes_count,
     };
-    let mut writer = request.record(&head);
-    writer.severity_text(&record.severity_text);
-    if let Some(body) = &record.body {
-        with_value(Some(body), &mut |value| writer.body(value));
-    }
-    for pair in &record.attributes {
-        with_value(pair.value.as_ref(), &mut |value| writer.attribute(&pair.key, value));
-    }
-    writer.event_name(&record.event_name);
-    writer.finish()
+    request.push(&head, |fields| {
+        let mut fields =
+            Some(fields).and_then(|fields| fields.severity_text(&record.severity_text));
+        if let Some(body) = &record.body {
+            with_value(Some(body), &mut |value| {
+                fields = fields.take().and_then(|fields| fields.body(value));
+            });
+        }
+        for pair in &record.attributes {
+            with_value(pair.value.as_ref(), &mut |value| {
+                fields = fields.take().and_then(|fields| fields.attribute(&pair.key, value));
+            });
+        }
+        fields?.event_name(&record.event_name)
+    })
 }
 
 /// The request that our writer makes of it.
