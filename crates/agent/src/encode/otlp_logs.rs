@@ -72,25 +72,29 @@ impl OtlpLogs {
 /// Attributes that few records have.
 #[inline(never)]
 fn marks<'r>(mut fields: Fields<'r>, record: &Record) -> Option<Fields<'r>> {
+    use otlp::Value::{Bool, Double, Str, UInt};
     if record.flags.has(Flags::STDERR) {
-        fields = fields.attribute("log.iostream", &otlp::Value::Str("stderr"))?;
+        fields = mark(fields, "log.iostream", Str("stderr"))?;
     }
     for (name, truth) in super::flags(record) {
-        fields = fields.attribute(name, &otlp::Value::Bool(truth))?;
+        fields = mark(fields, name, Bool(truth))?;
     }
     if record.flags.has(Flags::TRUNCATED) {
-        let length = otlp::Value::UInt(record.original_len);
-        fields = fields.attribute("log.original_length", &length)?;
+        fields = mark(fields, "log.original_length", UInt(record.original_len))?;
     }
     if record.adjusted != 1.0 {
-        fields = fields.attribute(ADJUSTED, &otlp::Value::Double(record.adjusted))?;
+        fields = mark(fields, ADJUSTED, Double(record.adjusted))?;
     }
     if record.threshold != 0 {
         let text = format!("{:014x}", record.threshold);
-        let text = text.trim_end_matches('0');
-        fields = fields.attribute(THRESHOLD, &otlp::Value::Str(text))?;
+        fields = mark(fields, THRESHOLD, Str(text.trim_end_matches('0')))?;
     }
     Some(fields)
+}
+
+#[inline(never)]
+fn mark<'r>(fields: Fields<'r>, name: &str, value: otlp::Value<'_>) -> Option<Fields<'r>> {
+    fields.attribute(name, &value)
 }
 
 #[inline]
