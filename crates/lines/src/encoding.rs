@@ -57,6 +57,12 @@ impl Encoding {
         }
     }
 
+    /// The text of a line that is UTF-8 already.
+    #[inline]
+    pub(crate) fn as_text(self, bytes: &[u8]) -> Option<&str> {
+        if self.0 == UTF_8 { utf8(bytes) } else { None }
+    }
+
     /// The text of a line, and whether something in it was repaired. `buffer` is used when the
     /// bytes are not the text already. A `cut` line may end within a character, which is dropped.
     #[inline]

@@ -18,15 +18,31 @@ impl Intake {
         whole: (&[u8], Meta, &Pieces),
         out: &mut Records,
     ) {
+        let (bytes, meta, pieces) = whole;
+        match plan.encoding.as_text(bytes) {
+            Some(text) if meta.lost == 0 => {
+                let length = bytes.len() as u64;
+                self.decoded(plan, group, (text, meta, length, pieces), out);
+            }
+            _ => self.odd(plan, group, whole, out),
+        }
+    }
+
+    /// The same for a text that was cut or is not UTF-8 already.
+    #[inline(never)]
+    fn odd(
+        &mut self,
+        plan: &Plan,
+        group: &mut Group,
+        whole: (&[u8], Meta, &Pieces),
+        out: &mut Records,
+    ) {
         let (bytes, mut meta, pieces) = whole;
         let cut = meta.lost > 0;
         // The length is that of the bytes, whatever they say.
         let length = bytes.len() as u64 + meta.lost;
         let mut buffer = std::mem::take(&mut self.scratch.line);
-        let (mut text, repaired) = plan.encoding.decode(bytes, cut, &mut buffer);
-        if !cut && !meta.flags.has(Flags::PARTIAL) {
-            text = text.strip_suffix('\r').unwrap_or(text);
-        }
+        let (text, repaired) = plan.encoding.decode(bytes, cut, &mut buffer);
         if repaired {
             meta.flags.set(Flags::REPAIRED);
         }
@@ -35,18 +51,35 @@ impl Intake {
             self.counters.truncated += 1;
             self.counters.truncated_bytes += meta.lost;
         }
-        let rest_of_partial = meta.flags.has(Flags::PARTIAL) && text.is_empty();
-        if text.is_empty() && (plan.skip_empty_lines || rest_of_partial) {
+        self.decoded(plan, group, (text, meta, length, pieces), out);
+        self.scratch.line = buffer;
+    }
+
+    /// A text is a record, or a line of a group.
+    #[inline]
+    fn decoded(
+        &mut self,
+        plan: &Plan,
+        group: &mut Group,
+        whole: (&str, Meta, u64, &Pieces),
+        out: &mut Records,
+    ) {
+        let (mut text, meta, length, pieces) = whole;
+        let partial = meta.flags.has(Flags::PARTIAL);
+        if !partial && !meta.flags.has(Flags::TRUNCATED) {
+            text = text.strip_suffix('\r').unwrap_or(text);
+        }
+        if text.is_empty() && (plan.skip_empty_lines || partial) {
             self.counters.empty += 1;
         } else if let Some(multiline) = &plan.multiline {
             self.grouped(plan, multiline, group, (text, meta, length, pieces), out);
         } else {
             self.emit(plan, (text, meta, length, pieces), out);
         }
-        self.scratch.line = buffer;
     }
 
     /// A line of a group: it closes the open one, or goes on with it.
+    #[inline(never)]
     fn grouped(
         &mut self,
         plan: &Plan,
