@@ -7,6 +7,7 @@
 use crate::audit::Audit;
 use crate::home::Home;
 use crate::numbers::Numbers;
+use crate::places::Places;
 use crate::syncer::{self, Syncer};
 use delivery::TreeCache;
 use gitops::shard;
@@ -70,7 +71,8 @@ pub(crate) struct Inner {
     /// Deliveries of webhooks that were taken already.
     pub(crate) taken: Mutex<Deliveries>,
     pub(crate) born: Instant,
-    pub(crate) permits: Semaphore,
+    /// Who may work at once.
+    pub(crate) places: Places,
     /// How many notifications are sent at once.
     pub(crate) posts: Semaphore,
     /// Connections to those who are notified.
@@ -157,7 +159,7 @@ impl Engine {
         numbers: Numbers,
         stop: CancellationToken,
     ) -> Self {
-        let permits = Semaphore::new(options.concurrency.max(1));
+        let places = Places::new(options.concurrency);
         Self(Arc::new(Inner {
             home,
             options,
@@ -167,7 +169,7 @@ impl Engine {
             hooks: Mutex::default(),
             taken: Mutex::default(),
             born: Instant::now(),
-            permits,
+            places,
             posts: Semaphore::new(POSTS_MAX),
             wire: wire::Client::new(wire::ClientOptions::default()),
             stop,

@@ -13,6 +13,7 @@ mod host;
 mod letters;
 mod names;
 mod numbers;
+mod places;
 mod secrets;
 mod source;
 mod syncer;

@@ -320,8 +320,7 @@ impl Syncer {
     /// Gives a pause when it could not be begun.
     async fn act(&mut self, valid: &Valid, decision: &Decision) -> Option<Duration> {
         let shared = self.shared.clone();
-        // The semaphore is never closed; without a place the work simply goes on.
-        let _place = shared.permits.acquire().await;
+        let _place = shared.places.take(&self.key.namespace).await;
         match decision.action {
             Action::Poll => self.poll(valid).await,
             Action::Fetch => self.fetch(valid).await,

@@ -64,7 +64,7 @@ impl Syncer {
 
     async fn recalled(&mut self, valid: &Valid, commit: &str) -> Result<Loaded, String> {
         let shared = self.shared.clone();
-        let _place = shared.permits.acquire().await;
+        let _place = shared.places.take(&self.key.namespace).await;
         let cache = shared.options.cache.clone();
         let fetch = self.keys.fetch(shared.home.as_ref(), valid, &cache).await;
         let mut fetch = fetch.map_err(|error| told(&error).0)?;

@@ -52,7 +52,7 @@ impl Syncer {
     /// Prunes or releases everything that was made; an error is a sentence for people.
     async fn clear(&mut self, valid: &Valid) -> Result<(), String> {
         let shared = self.shared.clone();
-        let _place = shared.permits.acquire().await;
+        let _place = shared.places.take(&self.key.namespace).await;
         let client = shared.home.client(valid).await.map_err(|error| chain(&error))?;
         let options = self.options(valid, Trigger::Spec)?;
         let policy = match valid.spec().prune.on_delete {
