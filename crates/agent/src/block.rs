@@ -1,5 +1,6 @@
 //! What the reader hands to the sinks: records, whose they are, and how far each file was read.
 
+use crate::pods::Pod;
 use lines::Records;
 use otlp::Value;
 use pipeline::ledger::FileId;
@@ -71,13 +72,15 @@ pub(crate) struct Origin {
     /// As OTLP writes it.
     pub(crate) otlp: otlp::Origin,
     /// Attributes of the resource.
-    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) attributes: Box<[(String, String)]>,
     /// The attributes as a JSON object.
-    pub(crate) json: String,
+    pub(crate) json: Box<str>,
     /// `namespace/pod`, when it is a pod's.
-    pub(crate) pod: Option<String>,
+    pub(crate) pod: Option<Box<str>>,
+    /// What was known of the pod.
+    pub(crate) of: Option<Arc<Pod>>,
     /// Its path.
-    pub(crate) path: String,
+    pub(crate) path: Box<str>,
     /// A hash of the path.
     pub(crate) hash: u64,
 }
@@ -113,7 +116,13 @@ impl Origin {
         json.push(b'}');
         let json = String::from_utf8(json).unwrap_or_default();
         let hash = pipeline::hash::bytes(0, path.as_bytes());
-        Self { otlp, attributes: kept, json, pod, path: path.to_owned(), hash }
+        let (attributes, pod) = (kept.into_boxed_slice(), pod.map(String::into_boxed_str));
+        Self { otlp, attributes, json: json.into(), pod, of: None, path: path.into(), hash }
+    }
+
+    /// Whether it says what is known of the pod.
+    pub(crate) fn is_of(&self, pod: &Arc<Pod>) -> bool {
+        self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, pod))
     }
 }
 
@@ -126,7 +135,7 @@ mod tests {
         let pairs = [("a", "1"), ("b", "x\"\n"), ("a", "2")];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let origin = Origin::new(pairs, "/p", None);
-        assert_eq!(origin.json, r#"{"a":"2","b":"x\"\n"}"#);
+        assert_eq!(&*origin.json, r#"{"a":"2","b":"x\"\n"}"#);
         assert_eq!(origin.attributes.len(), 2);
     }
 }

@@ -101,7 +101,7 @@ impl Core {
             let whole = source.lowest()..end.max(source.base).max(self.waiting_end(slot));
             let bytes = missing(&whole, self.aside.kept(source.id));
             if bytes > 0 {
-                lost.push((source.path.clone(), bytes));
+                lost.push((source.path.to_path_buf(), bytes));
             }
         }
         lost

@@ -89,7 +89,7 @@ impl Tail {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Home {
     pub(crate) directory: u32,
-    pub(crate) name: Box<[u8]>,
+    pub(crate) name: Arc<[u8]>,
     /// Whether the inputs mean it.
     pub(crate) wanted: bool,
 }

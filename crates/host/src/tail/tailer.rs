@@ -74,7 +74,7 @@ pub struct Chunk<'a> {
     /// Which file.
     pub key: FileKey,
     /// Where it was seen last.
-    pub path: &'a Path,
+    pub path: &'a Arc<Path>,
     /// The number of its input.
     pub input: u32,
     /// Where the bytes lie in the file.
@@ -132,7 +132,7 @@ pub(crate) struct Retry {
 #[derive(Default)]
 pub(crate) struct Moves {
     pub(crate) cookies: HashMap<u32, u32>,
-    pub(crate) names: HashMap<(u32, Box<[u8]>), u32>,
+    pub(crate) names: HashMap<(u32, Arc<[u8]>), u32>,
 }
 
 /// Follows files. See the module.
@@ -195,6 +195,8 @@ pub struct Tailer {
     pub(super) next_base: Instant,
     pub(super) stats: Stats,
     pub(super) notices: Notices,
+    /// The path of what has none.
+    nowhere: Arc<Path>,
 }
 
 impl std::fmt::Debug for Tailer {
@@ -272,6 +274,7 @@ impl Tailer {
             next_base: now,
             stats: Stats::default(),
             notices: Notices::default(),
+            nowhere: Path::new("").into(),
         };
         if let Some(errno) = refused {
             tailer.tell_polling(Path::new("/"), errno);
@@ -332,7 +335,7 @@ impl Tailer {
         let file = self.files.get(given.key);
         Chunk {
             key: given.key,
-            path: file.map_or(Path::new(""), |file| &file.path),
+            path: file.map_or(&self.nowhere, |file| &file.path),
             input: file.map_or(0, |file| file.input),
             start: given.start,
             bytes: self.buffer.chunk(given.from, given.len),
@@ -437,16 +440,13 @@ impl Tailer {
 
     /// The records for a checkpoint: where reading may go on in each file that will be there
     /// after a restart. Deleted files are not among them.
-    pub fn records(&mut self) -> Vec<Resume> {
-        let mut records: Vec<Resume> = self
-            .files
+    pub fn records(&mut self) -> impl Iterator<Item = Resume> {
+        self.files
             .iter_mut()
             .filter(|(_, file)| file.state != State::Deleted && !file.is_beyond_recall())
             .map(|(_, file)| file.resume())
-            .collect();
-        records.extend(self.dormant.iter().map(|(_, resume)| resume.clone()));
-        records.extend(self.orphans.iter().cloned());
-        records
+            .chain(self.dormant.iter().map(|(_, resume)| resume.clone()))
+            .chain(self.orphans.iter().cloned())
     }
 
     /// What was counted, with the gauges of now.
@@ -539,7 +539,6 @@ impl Tailer {
         }
     }
 
-    /// Shares the path of a file.
     /// The file with this identity. An inode is used again as soon as nobody has it open: what is
     /// known of a place may be another file, whose end was not told yet.
     pub(super) fn known(&self, identity: &Identity) -> Option<FileKey> {
@@ -548,7 +547,8 @@ impl Tailer {
     }
 
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
-        self.files.get(key).map_or_else(|| Path::new("").into(), |file| Arc::clone(&file.path))
+        let file = self.files.get(key);
+        Arc::clone(file.map_or(&self.nowhere, |file| &file.path))
     }
 
     pub(super) fn file(&mut self, key: FileKey) -> Option<&mut File> {
