@@ -66,9 +66,22 @@ impl Block {
     }
 }
 
+/// What all records of a file have in common: [`Common`], apart so that what is left of one that
+/// nobody has any more is small.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Origin(Box<Common>);
+
+impl std::ops::Deref for Origin {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.0
+    }
+}
+
 /// What all records of a file have in common.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Origin {
+pub(crate) struct Common {
     /// As OTLP writes it.
     pub(crate) otlp: otlp::Origin,
     /// Attributes of the resource.
@@ -117,7 +130,14 @@ impl Origin {
         let json = String::from_utf8(json).unwrap_or_default();
         let hash = pipeline::hash::bytes(0, path.as_bytes());
         let (attributes, pod) = (kept.into_boxed_slice(), pod.map(String::into_boxed_str));
-        Self { otlp, attributes, json: json.into(), pod, of: None, path: path.into(), hash }
+        let (json, path) = (json.into_boxed_str(), path.into());
+        Self(Box::new(Common { otlp, attributes, json, pod, of: None, path, hash }))
+    }
+
+    /// With what is known of the pod.
+    pub(crate) fn of(mut self, pod: Option<&Arc<Pod>>) -> Self {
+        self.0.of = pod.cloned();
+        self
     }
 
     /// Whether it says what is known of the pod.

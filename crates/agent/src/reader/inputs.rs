@@ -197,6 +197,6 @@ impl Intent {
             all.push(("service.name".to_owned(), service));
         }
         let name = format!("{}/{}", log.namespace, log.pod);
-        Origin { of: pod.cloned(), ..Origin::new(all, &shown, Some(name)) }
+        Origin::new(all, &shown, Some(name)).of(pod)
     }
 }

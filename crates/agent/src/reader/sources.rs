@@ -79,6 +79,8 @@ pub(crate) struct SourceState {
     /// What its records have in common, while anybody has it. While its records are under way, no
     /// other one comes to its address.
     origin: Weak<Origin>,
+    /// The same of what is made here, and of files whose input is gone.
+    kept: Option<Arc<Origin>>,
     /// It was asked for since the last look at who keeps it.
     used: bool,
     pub(crate) lines: File,
@@ -144,15 +146,16 @@ pub(crate) struct Sources {
     slots: Vec<Option<SourceState>>,
     generations: Vec<u32>,
     free: Vec<u32>,
-    by_key: HashMap<FileKey, u32>,
+    /// The slots by the places of keys, which are as small as there are files.
+    by_place: Vec<Option<(u32, u32)>>,
+    /// The same of what is made here; few, so they are searched.
+    made_here: Vec<(FileKey, u32)>,
     serials: HashMap<u32, u32>,
     next_serial: u32,
     /// Streams in which something is unfinished, by what files share them.
     unfinished: HashMap<Box<Path>, Box<Streams>>,
     /// What records of files have in common; those that were not used for longest come first.
     warm: VecDeque<(FileId, Arc<Origin>)>,
-    /// The same of what is made here, and of files whose input is gone.
-    own: HashMap<u32, Arc<Origin>>,
 }
 
 /// What a new source is made of.
@@ -185,7 +188,12 @@ fn name(joined: Joined, path: &Path) -> Cow<'_, Path> {
 impl Sources {
     /// The slot of a file.
     pub(crate) fn find(&self, key: FileKey) -> Option<u32> {
-        self.by_key.get(&key).copied()
+        if key.slot > MADE_HERE_ABOVE {
+            let found = self.made_here.iter().find(|(of, _)| *of == key);
+            return found.map(|(_, slot)| *slot);
+        }
+        let (generation, slot) = (*self.by_place.get(key.slot as usize)?)?;
+        (generation == key.generation).then_some(slot)
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&SourceState> {
@@ -241,7 +249,7 @@ impl Sources {
         source.origin = Arc::downgrade(origin);
         source.used = true;
         if source.is_made_here() || source.input == usize::MAX {
-            self.own.insert(slot, Arc::clone(origin));
+            source.kept = Some(Arc::clone(origin));
             return;
         }
         let id = source.id;
@@ -309,6 +317,7 @@ impl Sources {
             serial,
             plan: new.plan,
             origin: Weak::new(),
+            kept: None,
             used: false,
             lines: File::default(),
             joined: new.joined,
@@ -326,19 +335,43 @@ impl Sources {
         if let Some(place) = self.slots.get_mut(at) {
             *place = Some(state);
         }
-        self.by_key.insert(new.key, slot);
+        self.link(new.key, slot);
         if let Some(origin) = new.origin {
             self.set_origin(slot, &origin);
         }
         slot
     }
 
+    /// From now on the key leads to this slot. A tailer that uses a place again is done with the
+    /// file that had it: nothing will be asked for by its key.
+    fn link(&mut self, key: FileKey, slot: u32) {
+        if key.slot > MADE_HERE_ABOVE {
+            self.made_here.push((key, slot));
+            return;
+        }
+        let at = key.slot as usize;
+        if at >= self.by_place.len() {
+            self.by_place.resize(at + 1, None);
+        }
+        if let Some(place) = self.by_place.get_mut(at) {
+            *place = Some((key.generation, slot));
+        }
+    }
+
+    fn unlink(&mut self, key: FileKey) {
+        self.made_here.retain(|(of, _)| *of != key);
+        let place = self.by_place.get_mut(key.slot as usize);
+        if let Some(place) = place.filter(|place| place.is_some_and(|(of, _)| of == key.generation))
+        {
+            *place = None;
+        }
+    }
+
     /// Forgets a file that every sink is done with.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<SourceState> {
         let state = self.slots.get_mut(slot as usize)?.take()?;
-        self.by_key.remove(&state.key);
+        self.unlink(state.key);
         self.serials.remove(&state.serial);
-        self.own.remove(&slot);
         self.free.push(slot);
         Some(state)
     }

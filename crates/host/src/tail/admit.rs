@@ -53,7 +53,7 @@ impl Tailer {
         let key = self.files.insert(file);
         self.can_read(&found.path);
         self.by_place.insert(identity.place(), key);
-        self.groups.entry(group).or_insert_with(|| Vec::with_capacity(1)).push(key);
+        self.groups.insert((group, key));
         if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
             dir.entries.insert(found.name.clone(), key);
         }

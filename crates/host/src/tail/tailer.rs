@@ -12,7 +12,7 @@ use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::mute::LOOK_EVERY;
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,7 +143,8 @@ pub struct Tailer {
     pub(super) buffer: Buffer,
     pub(super) files: Table,
     pub(super) by_place: HashMap<(u64, u64), FileKey>,
-    pub(super) groups: HashMap<u64, Vec<FileKey>>,
+    /// Each file with the group that it is of; most groups have one file.
+    pub(super) groups: BTreeSet<(u64, FileKey)>,
     pub(super) dirs: Vec<Option<Dir>>,
     pub(super) dir_by_place: HashMap<(u64, u64), u32>,
     pub(super) dir_by_watch: HashMap<i32, u32>,
@@ -231,7 +232,7 @@ impl Tailer {
             buffer: Buffer::new(),
             files: Table::default(),
             by_place: HashMap::new(),
-            groups: HashMap::new(),
+            groups: BTreeSet::new(),
             dirs: Vec::new(),
             dir_by_place: HashMap::new(),
             dir_by_watch: HashMap::new(),
@@ -531,12 +532,7 @@ impl Tailer {
                 dir.entries.remove(&home.name);
             }
         }
-        if let Some(keys) = self.groups.get_mut(&file.group) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.groups.remove(&file.group);
-            }
-        }
+        self.groups.remove(&(file.group, key));
     }
 
     /// The file with this identity. An inode is used again as soon as nobody has it open: what is
@@ -544,6 +540,13 @@ impl Tailer {
     pub(super) fn known(&self, identity: &Identity) -> Option<FileKey> {
         let key = self.by_place.get(&identity.place()).copied()?;
         self.files.get(key).is_some_and(|file| file.identity.same(identity)).then_some(key)
+    }
+
+    /// The files of a group.
+    pub(super) fn members(&self, group: u64) -> impl Iterator<Item = &File> {
+        let key = |number| FileKey { slot: number, generation: number };
+        let keys = self.groups.range((group, key(0))..=(group, key(u32::MAX)));
+        keys.filter_map(|(_, key)| self.files.get(*key))
     }
 
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
