@@ -216,7 +216,11 @@ impl Tailer {
                 Ok(listing) => {
                     self.can_read(&path);
                     let found = listing.flatten().map(|entry| entry.file_name());
-                    names.extend(found.map(|name| Arc::from(name.as_bytes())));
+                    let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
+                    let is_new = |name: &std::ffi::OsString| {
+                        known.is_none_or(|known| !known.entries.contains_key(name.as_bytes()))
+                    };
+                    names.extend(found.filter(is_new).map(|name| Arc::from(name.as_bytes())));
                 }
                 Err(error) => {
                     let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
@@ -230,11 +234,8 @@ impl Tailer {
         if let Some(new) = names.get_mut(tracked..) {
             new.sort_unstable();
         }
-        let mut seen = std::collections::HashSet::with_capacity(names.len());
         for name in names {
-            if seen.insert(name.clone()) {
-                self.refresh(dir, &name, None, now);
-            }
+            self.refresh(dir, &name, None, now);
         }
     }
 

@@ -473,17 +473,13 @@ impl Tailer {
 
     /// Each file that is followed.
     pub fn files(&self) -> impl Iterator<Item = FileStat<'_>> {
-        self.files.iter().map(|(key, file)| FileStat {
-            key,
-            path: &file.path,
-            input: file.input,
-            offset: file.offset,
-            committed: file.committed,
-            size: file.size,
-            deleted: file.state == State::Deleted,
-            read_bytes: file.read_bytes,
-            possible_loss_bytes: file.possible_loss_bytes,
-        })
+        self.files.iter().map(|(key, file)| file.stat(key))
+    }
+
+    /// A file that is followed.
+    #[must_use]
+    pub fn file_stat(&self, key: FileKey) -> Option<FileStat<'_>> {
+        self.files.get(key).map(|file| file.stat(key))
     }
 
     /// The next thing to say to people, oldest first.
