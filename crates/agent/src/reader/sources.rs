@@ -381,3 +381,73 @@ impl Sources {
         self.get(*self.serials.get(&serial)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(sources: &mut Sources, number: u32) -> u32 {
+        sources.add(NewSource {
+            key: FileKey { slot: number, generation: 0 },
+            input: 0,
+            path: Path::new("/l/a.log").into(),
+            plan: Arc::new(Plan::new(lines::Settings::default()).unwrap()),
+            origin: None,
+            holds_pod: false,
+            base: 0,
+            sinks: 1,
+            joined: Joined::Path,
+        })
+    }
+
+    fn origin() -> Arc<Origin> {
+        Arc::new(Origin::new([], "/l/a.log", None))
+    }
+
+    #[test]
+    fn r10_what_records_have_in_common_is_kept_for_so_many_files_and_for_those_in_use() {
+        let mut sources = Sources::default();
+        let under_way = origin();
+        let files = u32::try_from(WARM_MAX).unwrap() * 3;
+        for number in 0..files {
+            let slot = add(&mut sources, number);
+            let origin = if number == 0 { Arc::clone(&under_way) } else { origin() };
+            sources.set_origin(slot, &origin);
+            // One that is asked for again and again stays.
+            assert!(sources.origin(1.min(number)).is_some(), "{number}");
+        }
+        let kept = sources.iter().filter(|source| source.origin().is_some()).count();
+        assert_eq!(kept, WARM_MAX + 1, "and the one that is under way");
+        assert!(Arc::ptr_eq(&sources.origin(0).unwrap(), &under_way));
+        assert!(sources.origin(files - 1).is_some() && sources.origin(2).is_none());
+    }
+
+    #[test]
+    fn what_no_input_can_render_again_is_kept() {
+        let mut sources = Sources::default();
+        let slot = add(&mut sources, u32::MAX - 1);
+        sources.set_origin(slot, &origin());
+        for number in 0..u32::try_from(WARM_MAX).unwrap() * 2 {
+            let other = add(&mut sources, number);
+            sources.set_origin(other, &origin());
+        }
+        assert!(sources.origin(slot).is_some());
+    }
+
+    #[test]
+    fn a_key_leads_to_its_file_until_another_one_has_its_place() {
+        let mut sources = Sources::default();
+        let old = add(&mut sources, 7);
+        let key = FileKey { slot: 7, generation: 1 };
+        assert_eq!(
+            (sources.find(FileKey { generation: 0, ..key }), sources.find(key)),
+            (Some(old), None)
+        );
+        sources.link(key, 9);
+        assert!(sources.remove(old).is_some());
+        assert_eq!(
+            (sources.find(FileKey { generation: 0, ..key }), sources.find(key)),
+            (None, Some(9))
+        );
+    }
+}
