@@ -100,7 +100,7 @@ fn r18_a_checkpoint_that_is_saved_often_is_written_over_the_oldest_of_three() {
     let state = State::open(dir.path()).unwrap();
     let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
     let mut inodes = std::collections::HashSet::new();
-    // A longer one is followed by a shorter one, and one of several pieces by one of a single piece.
+    // Long ones of several pieces and short ones of one piece take turns.
     let most = PIECE_BYTES as u64 / 20;
     for round in 1..=7 {
         let count = if round % 2 == 0 { 3 } else { most };
