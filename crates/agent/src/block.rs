@@ -1,5 +1,6 @@
 //! What the reader hands to the sinks: records, whose they are, and how far each file was read.
 
+use crate::pods::Pod;
 use lines::Records;
 use otlp::Value;
 use pipeline::ledger::FileId;
@@ -65,19 +66,34 @@ impl Block {
     }
 }
 
+/// What all records of a file have in common: [`Common`], apart so that what is left of one that
+/// nobody has any more is small.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Origin(Box<Common>);
+
+impl std::ops::Deref for Origin {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.0
+    }
+}
+
 /// What all records of a file have in common.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Origin {
+pub(crate) struct Common {
     /// As OTLP writes it.
     pub(crate) otlp: otlp::Origin,
     /// Attributes of the resource.
-    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) attributes: Box<[(String, String)]>,
     /// The attributes as a JSON object.
-    pub(crate) json: String,
+    pub(crate) json: Box<str>,
     /// `namespace/pod`, when it is a pod's.
-    pub(crate) pod: Option<String>,
+    pub(crate) pod: Option<Box<str>>,
+    /// What was known of the pod.
+    pub(crate) of: Option<Arc<Pod>>,
     /// Its path.
-    pub(crate) path: String,
+    pub(crate) path: Box<str>,
     /// A hash of the path.
     pub(crate) hash: u64,
 }
@@ -113,7 +129,20 @@ impl Origin {
         json.push(b'}');
         let json = String::from_utf8(json).unwrap_or_default();
         let hash = pipeline::hash::bytes(0, path.as_bytes());
-        Self { otlp, attributes: kept, json, pod, path: path.to_owned(), hash }
+        let (attributes, pod) = (kept.into_boxed_slice(), pod.map(String::into_boxed_str));
+        let (json, path) = (json.into_boxed_str(), path.into());
+        Self(Box::new(Common { otlp, attributes, json, pod, of: None, path, hash }))
+    }
+
+    /// With what is known of the pod.
+    pub(crate) fn of(mut self, pod: Option<&Arc<Pod>>) -> Self {
+        self.0.of = pod.cloned();
+        self
+    }
+
+    /// Whether it says what is known of the pod.
+    pub(crate) fn is_of(&self, pod: &Arc<Pod>) -> bool {
+        self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, pod))
     }
 }
 
@@ -126,7 +155,7 @@ mod tests {
         let pairs = [("a", "1"), ("b", "x\"\n"), ("a", "2")];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let origin = Origin::new(pairs, "/p", None);
-        assert_eq!(origin.json, r#"{"a":"2","b":"x\"\n"}"#);
+        assert_eq!(&*origin.json, r#"{"a":"2","b":"x\"\n"}"#);
         assert_eq!(origin.attributes.len(), 2);
     }
 }

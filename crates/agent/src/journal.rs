@@ -11,7 +11,7 @@ use crate::config::{Config, Input, InputKind, Journald, StartAt};
 use crate::encode::json::string;
 use crate::packed::Packed;
 use crate::reader::Core;
-use crate::reader::sources::NewSource;
+use crate::reader::sources::{Joined, NewSource};
 use crate::reader::{Piece, wall_ns};
 use crate::say::Say;
 use host::journal::{From, JournalError, Source};
@@ -105,13 +105,13 @@ impl Journals {
                     let slot = core.sources.add(NewSource {
                         key: FileKey { slot: OWN_SLOT, generation: journal.number },
                         input: usize::MAX,
-                        path: &path,
+                        path: path.as_path().into(),
                         plan: journal.plan.clone(),
-                        origin: journal.origin.clone(),
-                        pod: None,
+                        origin: Some(journal.origin.clone()),
+                        holds_pod: false,
                         base: 0,
                         sinks: core.books.sinks.len(),
-                        group: path.clone(),
+                        joined: Joined::Path,
                     });
                     *journal.slot.insert(slot)
                 }

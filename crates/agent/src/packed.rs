@@ -10,7 +10,7 @@
 //! [`TEXT_BYTES_MAX`] is not read further. A damaged file gives what can be unpacked of it. Both
 //! are told, once.
 
-use crate::reader::sources::NewSource;
+use crate::reader::sources::{Joined, NewSource};
 use crate::reader::{Core, Piece, wall_ns};
 use crate::say::Say;
 use flate2::read::MultiGzDecoder;
@@ -235,13 +235,13 @@ fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Op
     let slot = core.sources.add(NewSource {
         key: FileKey { slot: OWN_SLOT, generation: u32::try_from(number).unwrap_or(u32::MAX) },
         input,
-        path,
+        path: path.as_path().into(),
         plan,
-        origin,
-        pod: None,
+        origin: Some(origin),
+        holds_pod: false,
         base: offset,
         sinks: core.books.sinks.len(),
-        group: path.clone(),
+        joined: Joined::Path,
     });
     Some(slot)
 }

@@ -322,6 +322,10 @@ impl Ledger {
             }
             // A file that waits for its hold to move is woken by the call that moves it.
             let stays = place.open && !place.runs.is_empty();
+            if !stays {
+                // There may be many files, most of them at rest.
+                place.runs = VecDeque::new();
+            }
             if let (false, Some(flag)) = (stays, self.flag(*slot)) {
                 *flag = false;
             }

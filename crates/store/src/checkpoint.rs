@@ -10,8 +10,10 @@
 //! Layout, little-endian: magic (8 bytes), generation (u64), count (u32), CRC-32 of these (u32);
 //! then for each record its length (u32), CRC-32 (u32) and bytes.
 
+use crate::state::write_all;
 use crate::{State, StoreError};
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub const CHECKPOINT: &str = "checkpoint";
 const PREVIOUS: &str = "checkpoint.1";
 const MAGIC: [u8; 8] = *b"orlopck1";
 const HEADER_BYTES: usize = 24;
+/// Bytes of records that are written at once.
+const PIECE_BYTES: usize = 64 << 10;
 const KIND_FILE: u8 = 1;
 const KIND_CURSOR: u8 = 2;
 
@@ -109,7 +113,6 @@ pub struct Decoded {
 #[derive(Debug)]
 pub struct Checkpoint {
     generation: u64,
-    buffer: Vec<u8>,
     saved: u64,
 }
 
@@ -125,7 +128,7 @@ impl Checkpoint {
         let number = |decoded: &Option<Decoded>| decoded.as_ref().map_or(0, |d| d.generation);
         let generation = number(&current).max(number(&previous));
         let loaded = choose(current, previous);
-        Ok((Self { generation, buffer: Vec::new(), saved: 0 }, loaded))
+        Ok((Self { generation, saved: 0 }, loaded))
     }
 
     /// Replaces the checkpoint, durably. When that fails the one before is still there, and the
@@ -139,30 +142,15 @@ impl Checkpoint {
         state: &State,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<usize, StoreError> {
-        let mut body = std::mem::take(&mut self.buffer);
-        body.clear();
-        body.resize(HEADER_BYTES, 0);
-        let mut count = 0;
-        for entry in entries {
-            count += 1;
-            if count > RECORDS_MAX {
-                return Err(full("the checkpoint", RECORDS_MAX, "records"));
-            }
-            if !encode(&entry, &mut body) {
-                return Err(full("a path or value", TEXT_BYTES_MAX, "bytes"));
-            }
-        }
-        let header = header(self.generation + 1, count);
-        if let Some(room) = body.get_mut(..HEADER_BYTES) {
-            room.copy_from_slice(&header);
-        }
-        let saved = state.replace(CHECKPOINT, Some(PREVIOUS), &body);
-        let bytes = body.len();
-        self.buffer = body;
-        saved?;
-        self.generation += 1;
+        let generation = self.generation + 1;
+        let mut bytes = 0;
+        state.replace(CHECKPOINT, Some(PREVIOUS), |file| {
+            bytes = write(state, file, generation, entries)?;
+            Ok(bytes)
+        })?;
+        self.generation = generation;
         self.saved += 1;
-        Ok(bytes)
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// How often it was saved by this process.
@@ -170,6 +158,47 @@ impl Checkpoint {
     pub fn saved(&self) -> u64 {
         self.saved
     }
+}
+
+/// Writes records piece by piece, and then the header, which says how many there are.
+fn write(
+    state: &State,
+    file: &OwnedFd,
+    generation: u64,
+    entries: impl IntoIterator<Item = Entry>,
+) -> Result<u64, StoreError> {
+    let failed = |errno| state.cannot_write(CHECKPOINT, errno);
+    let mut piece = vec![0; HEADER_BYTES];
+    let (mut count, mut bytes) = (0, 0);
+    for entry in entries {
+        count += 1;
+        if count > RECORDS_MAX {
+            return Err(full("the checkpoint", RECORDS_MAX, "records"));
+        }
+        if !encode(&entry, &mut piece) {
+            return Err(full("a path or value", TEXT_BYTES_MAX, "bytes"));
+        }
+        if piece.len() >= PIECE_BYTES {
+            write_all(file, &piece).map_err(failed)?;
+            bytes += piece.len() as u64;
+            piece.clear();
+        }
+    }
+    let header = header(generation, count);
+    if bytes == 0 {
+        // All of it is one piece.
+        piece.splice(..HEADER_BYTES, header);
+        write_all(file, &piece).map_err(failed)?;
+    } else {
+        write_all(file, &piece).and_then(|()| write_first(file, &header)).map_err(failed)?;
+    }
+    Ok(bytes + piece.len() as u64)
+}
+
+/// Writes at the start of a file.
+fn write_first(file: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+    write_all(file, bytes)
 }
 
 fn full(what: &'static str, limit: usize, unit: &'static str) -> StoreError {

@@ -248,7 +248,11 @@ impl Spill {
         let mut bytes = token.segment.to_le_bytes().to_vec();
         bytes.extend_from_slice(&token.end.to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-        state.replace(ACKED, None, &bytes)?;
+        state.replace(ACKED, None, |file| {
+            let written = write_all(file, &bytes);
+            written.map_err(|errno| state.cannot_write(ACKED, errno))?;
+            Ok(bytes.len() as u64)
+        })?;
         self.remove_acked(state)
     }
 

@@ -1,7 +1,10 @@
 //! The state directory: made private, locked for one process, and written to atomically.
 
 use crate::StoreError;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fsync, open, openat, renameat, unlinkat};
+use rustix::fs::{
+    FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, ftruncate, open, openat, renameat,
+    renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -90,31 +93,48 @@ impl State {
     }
 
     /// Replaces a file whole or leaves it as it is: a new file beside it, made durable, takes its
-    /// name. With `keep`, the old one gets that name first.
+    /// name. `write` fills it from its start and says how long it is. With `keep`, the old one
+    /// gets that name, and the one that had it is written over the next time: to make a file and
+    /// to delete another each time costs more than to write it.
     pub(crate) fn replace(
         &self,
         name: &str,
         keep: Option<&str>,
-        bytes: &[u8],
+        write: impl FnOnce(&OwnedFd) -> Result<u64, StoreError>,
     ) -> Result<(), StoreError> {
         let new = format!("{name}.new");
+        let failed = |errno: Errno| self.cannot_write(&new, errno);
         let written = self
-            .open_file(&new, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)
-            .and_then(|file| write_all(&file, bytes).and_then(|()| fsync(&file)));
-        if let Err(errno) = written {
+            .open_file(&new, OFlags::WRONLY | OFlags::CREATE)
+            .map_err(failed)
+            .and_then(|file| {
+                let length = write(&file)?;
+                ftruncate(&file, length).and_then(|()| fsync(&file)).map_err(failed)
+            });
+        if let Err(error) = written {
             // Half a file is of no use; the room that it takes may be.
             let _ = self.remove(&new);
-            return Err(self.cannot_write(&new, errno));
+            return Err(error);
         }
-        if let Some(keep) = keep {
-            match self.rename(name, keep) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(self.cannot_write(keep, errno)),
-            }
-        }
-        self.rename(&new, name)
+        self.take_name(&new, name, keep)
             .and_then(|()| self.sync())
             .map_err(|errno| self.cannot_write(name, errno))
+    }
+
+    fn take_name(&self, new: &str, name: &str, keep: Option<&str>) -> rustix::io::Result<()> {
+        let Some(keep) = keep else { return self.rename(new, name) };
+        let exchange = |one: &str, other: &str| {
+            renameat_with(&self.directory, one, &self.directory, other, RenameFlags::EXCHANGE)
+        };
+        if exchange(new, name).is_ok() {
+            // `new` is the old one from here on.
+            return exchange(new, keep).or_else(|_| self.rename(new, keep));
+        }
+        // There is no old one, or the file system cannot do that.
+        match self.rename(name, keep) {
+            Ok(()) | Err(Errno::NOENT) => self.rename(new, name),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Reads a file of at most `limit` bytes; `None` when there is none.

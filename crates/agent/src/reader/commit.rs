@@ -4,7 +4,7 @@
 //! something moved, not more often than configured, and at the end.
 
 use super::feed::Core;
-use super::sources::Sources;
+use super::sources::{Moved, SourceState, Sources};
 use crate::config::Sink;
 use crate::journal::Journals;
 use crate::numbers::SinkNumbers;
@@ -67,6 +67,8 @@ pub(crate) struct Books {
     pub(crate) block_bytes_max: u64,
     /// Files that some sink does not have up to where they were read.
     waiting: Vec<u32>,
+    /// Whether there may be news of them.
+    news: bool,
     dirty: bool,
     next: Instant,
     /// Bytes that were delivered and are not written down.
@@ -91,6 +93,7 @@ impl Books {
             interval,
             block_bytes_max,
             waiting: Vec::new(),
+            news: false,
             dirty: false,
             next: Instant::now(),
             unwritten: 0,
@@ -105,9 +108,10 @@ impl Books {
     }
 
     /// A file was read further.
-    pub(crate) fn wait_for(&mut self, slot: u32) {
-        if !self.waiting.contains(&slot) {
-            self.waiting.push(slot);
+    pub(crate) fn wait_for(&mut self, source: &mut SourceState) {
+        self.news = true;
+        if !std::mem::replace(&mut source.waits, true) {
+            self.waiting.push(source.id.slot);
         }
     }
 
@@ -123,12 +127,10 @@ impl Books {
             .collect();
         for source in sources.iter_mut() {
             let known = |place: &Option<usize>| {
-                place.and_then(|at| source.moved.get(at)).copied().unwrap_or(source.base)
+                place.and_then(|at| source.moved.all().get(at)).copied().unwrap_or(source.base)
             };
-            source.moved = places.iter().map(known).collect();
-            if !self.waiting.contains(&source.id.slot) {
-                self.waiting.push(source.id.slot);
-            }
+            source.moved = Moved::new(places.iter().map(known));
+            self.wait_for(source);
         }
         self.dirty = true;
     }
@@ -141,6 +143,7 @@ impl Core {
         let books = &mut self.books;
         for (at, sink) in books.sinks.iter().enumerate() {
             sink.moves.take(&mut books.moved);
+            books.news |= !books.moved.is_empty();
             for (file, offset) in books.moved.drain(..) {
                 let source = self.sources.get_mut(file.slot).filter(|one| one.id == file);
                 if let Some(place) = source.and_then(|source| source.moved.get_mut(at)) {
@@ -148,7 +151,11 @@ impl Core {
                 }
             }
         }
-        let mut done = Vec::new();
+        self.aside.acknowledge(&self.sources, &self.say);
+        if !std::mem::take(&mut books.news) {
+            return;
+        }
+        let (mut done, mut settled) = (Vec::new(), Vec::new());
         books.waiting.retain(|slot| {
             let Some(source) = self.sources.get_mut(*slot) else { return false };
             let lowest = source.lowest();
@@ -164,17 +171,22 @@ impl Core {
                 done.push(*slot);
                 return false;
             }
-            let (_, hold) = source.told.unwrap_or((0, None));
-            lowest < hold.unwrap_or(source.base).min(source.base)
+            let waits = lowest < source.hold.unwrap_or(source.base).min(source.base);
+            if !waits {
+                settled.push(*slot);
+            }
+            waits
         });
-        self.aside.acknowledge(&self.sources, &self.say);
+        for slot in settled {
+            self.sources.settle(slot);
+        }
         for slot in done {
             let Some(source) = self.sources.remove(slot) else { continue };
             for sink in &self.books.sinks {
                 sink.numbers.balances().forget(slot);
             }
             let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
-            if let (Some(table), Some(uid)) = (table, &source.pod) {
+            if let (Some(table), Some(uid)) = (table, source.pod()) {
                 table.release(uid);
             }
         }
@@ -207,7 +219,7 @@ impl Core {
 
     /// Writes a checkpoint.
     pub(crate) fn checkpoint(&mut self, tailer: &mut Tailer, journals: &mut Journals) {
-        let files = tailer.records().into_iter().map(record);
+        let files = tailer.records().map(record);
         let entries = files.chain(journals.entries());
         let books = &mut self.books;
         match books.checkpoint.save(&books.state, entries) {

@@ -7,8 +7,7 @@
 
 use super::feed::Core;
 use super::{LOOK, Reader, wall_ns};
-use host::tail::{FileKey, Tailer};
-use std::collections::HashMap;
+use host::tail::{FileStat, Tailer};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -79,11 +78,10 @@ impl Core {
     fn lost(&self, tailer: &Tailer) -> Vec<(PathBuf, u64)> {
         // A file that the tailer does not know any more was deleted and read to its end; it keeps
         // all others until all of them is committed.
-        let mut known: HashMap<FileKey, Option<u64>> = HashMap::new();
+        let end = |file: &FileStat<'_>| file.size.max(file.offset);
         let mut lost = Vec::new();
         for file in tailer.files() {
-            let end = file.size.max(file.offset);
-            known.insert(file.key, file.deleted.then_some(end));
+            let end = end(&file);
             if file.deleted && self.sources.find(file.key).is_none() && end > file.committed {
                 lost.push((file.path.to_path_buf(), end - file.committed));
             }
@@ -92,16 +90,16 @@ impl Core {
             if source.is_made_here() {
                 continue;
             }
-            let end = match known.get(&source.key) {
-                Some(None) => continue,
-                Some(Some(end)) => *end,
+            let end = match tailer.file_stat(source.key) {
+                Some(file) if !file.deleted => continue,
+                Some(file) => end(&file),
                 None => 0,
             };
             let slot = source.id.slot;
             let whole = source.lowest()..end.max(source.base).max(self.waiting_end(slot));
             let bytes = missing(&whole, self.aside.kept(source.id));
             if bytes > 0 {
-                lost.push((source.path.clone(), bytes));
+                lost.push((source.path.to_path_buf(), bytes));
             }
         }
         lost

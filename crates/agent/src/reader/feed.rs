@@ -7,9 +7,9 @@ use super::control::MakeSinks;
 use super::inputs::Intent;
 use super::late::Waiting;
 use super::sampling::Stage;
-use super::sources::{NewSource, Sources};
+use super::sources::{Joined, NewSource, Sources};
 use super::spill::{Aside, Vanished};
-use crate::block::{Block, End};
+use crate::block::{Block, End, Origin};
 use crate::numbers::Numbers;
 use crate::say::Say;
 use crate::tap::{self, Tap};
@@ -147,9 +147,9 @@ impl Core {
     /// Takes a piece, whatever is known of its pod.
     pub(super) fn take_now(&mut self, piece: &Piece<'_>) {
         if self.tap.looks_at(tap::Stage::Raw)
-            && let Some(source) = self.sources.get(piece.slot)
+            && let Some(origin) = self.origin(piece.slot)
         {
-            self.tap.raw(&source.origin, piece.bytes);
+            self.tap.raw(&origin, piece.bytes);
         }
         // What waits already comes first: it may be of the same file.
         let taken = if self.may_read() { self.feed(piece) } else { 0 };
@@ -186,10 +186,6 @@ impl Core {
         let mut taken = 0;
         loop {
             let bytes = piece.bytes.get(taken..).unwrap_or_default();
-            let Some((source, group)) = self.sources.both(piece.slot) else {
-                return piece.bytes.len();
-            };
-            let plan = source.plan.clone();
             let chunk = lines::Chunk {
                 source: piece.slot,
                 bytes,
@@ -201,9 +197,11 @@ impl Core {
             };
             let before = self.block.records.len();
             let (intake, out) = (&mut self.intake, &mut self.block.records);
-            taken += group.with_streams(|streams| {
-                intake.feed(&plan, &mut source.lines, streams, &chunk, out)
+            let fed = self.sources.with_streams(piece.slot, |source, streams| {
+                intake.feed(&source.plan, &mut source.lines, streams, &chunk, out)
             });
+            let Some(fed) = fed else { return piece.bytes.len() };
+            taken += fed;
             if before == 0 && !self.block.records.is_empty() {
                 self.since.get_or_insert_with(Instant::now);
             }
@@ -272,49 +270,52 @@ impl Core {
         &mut self,
         key: FileKey,
         input: usize,
-        path: &Path,
+        path: &Arc<Path>,
         start: u64,
     ) -> Option<u32> {
         if let Some(slot) = self.sources.find(key) {
-            self.refresh(slot);
             return Some(slot);
         }
         let intent = self.intents.get(input).filter(|intent| intent.wants(path))?;
-        let uid = PodLog::parse(path).filter(|_| intent.kubernetes).map(|log| log.uid.to_owned());
-        let group = match (intent.kubernetes, path.parent()) {
-            (true, Some(directory)) => directory.to_owned(),
-            _ => path.to_owned(),
-        };
-        let table = intent.pods.clone();
-        let pod = match (&table, &uid) {
-            (Some(table), Some(uid)) => {
-                table.hold(uid);
-                table.get(uid)
-            }
-            _ => None,
-        };
-        let is_late = table.is_some() && uid.is_some() && pod.is_none();
-        let origin = Arc::new(intent.origin(path, pod.as_deref()));
-        let pod = uid.filter(|_| table.is_some());
-        let (plan, sinks) = (intent.plan.clone(), self.books.sinks.len());
-        let new = NewSource { key, input, path, plan, origin, pod, base: start, sinks, group };
-        let slot = self.sources.add(new);
+        let log = PodLog::parse(path).filter(|_| intent.kubernetes);
+        let pod = intent.pods.as_ref().zip(log.map(|log| log.uid));
+        let is_late = pod.is_some_and(|(table, uid)| {
+            table.hold(uid);
+            table.get(uid).is_none()
+        });
+        let slot = self.sources.add(NewSource {
+            key,
+            input,
+            path: Arc::clone(path),
+            plan: intent.plan.clone(),
+            origin: None,
+            holds_pod: pod.is_some(),
+            base: start,
+            sinks: self.books.sinks.len(),
+            joined: if intent.kubernetes { Joined::Directory } else { Joined::Path },
+        });
         if is_late {
             self.waiting.begin(slot, Instant::now());
         }
         Some(slot)
     }
 
-    /// What is known of a pod may have changed since its last lines.
-    pub(super) fn refresh(&mut self, slot: u32) {
-        let Some(source) = self.sources.get_mut(slot) else { return };
-        let Some(uid) = &source.pod else { return };
-        let Some(intent) = self.intents.get(source.input) else { return };
-        let Some(pod) = intent.pods.as_ref().and_then(|table| table.get(uid)) else { return };
-        let origin = intent.origin(&source.path, Some(&pod));
-        if *source.origin != origin {
-            source.origin = Arc::new(origin);
+    /// What the records of a file have in common. What is known of its pod may have changed since
+    /// the last ones.
+    fn origin(&mut self, slot: u32) -> Option<Arc<Origin>> {
+        let known = self.sources.origin(slot);
+        let source = self.sources.get(slot)?;
+        let intent = self.intents.get(source.input);
+        let table = intent.and_then(|intent| intent.pods.as_ref());
+        let pod = table.and_then(|table| table.get(source.pod()?));
+        if let Some(known) = known
+            && pod.as_ref().is_none_or(|pod| known.is_of(pod))
+        {
+            return Some(known);
         }
+        let origin = Arc::new(intent?.origin(&source.path, pod.as_ref()));
+        self.sources.set_origin(slot, &origin);
+        Some(origin)
     }
 
     /// Hands on what there is, when it has waited long enough.
@@ -409,9 +410,7 @@ impl Core {
             }
         }
         for slot in slots.drain(..) {
-            let Some(source) = self.sources.get(slot) else { continue };
-            let streams = self.sources.group(source.group).and_then(|group| group.streams.as_ref());
-            let held = streams.and_then(|streams| streams.hold(slot));
+            let held = self.sources.hold(slot);
             let Some(source) = self.sources.get_mut(slot) else { continue };
             let touched = std::mem::take(&mut source.touched);
             let settled = source.lines.settled().max(source.base);
@@ -423,17 +422,18 @@ impl Core {
                 self.open.push(slot);
             }
             let closed = source.ended && hold.is_none() && !source.closing;
-            let news = source.told != Some((settled, hold)) || closed;
+            let is_told = source.told && source.base == settled && source.hold == hold;
+            let news = !is_told || closed;
             if touched || news {
-                self.block.sources.push(source.shared());
+                let origin = self.origin(slot).unwrap_or_default();
+                let shared = self.sources.get(slot).map(|source| source.shared(origin));
+                self.block.sources.extend(shared);
             }
-            if news {
-                source.told = Some((settled, hold));
-                source.closing |= closed;
-                source.base = settled;
-                self.block.ends.push(End { file: source.id, settled, hold, closed });
-                self.books.wait_for(slot);
-            }
+            let Some(source) = self.sources.get_mut(slot).filter(|_| news) else { continue };
+            (source.told, source.hold, source.base) = (true, hold, settled);
+            source.closing |= closed;
+            self.block.ends.push(End { file: source.id, settled, hold, closed });
+            self.books.wait_for(source);
         }
         self.touched = slots;
     }
@@ -494,12 +494,12 @@ impl Core {
         self.tap.tidy(Instant::now());
         let open = std::mem::take(&mut self.open);
         for slot in &open {
-            let Some((source, group)) = self.sources.both(*slot) else { continue };
-            let plan = source.plan.clone();
             let before = self.block.records.len();
-            let file = Some((&mut source.lines, *slot));
             let (intake, out) = (&mut self.intake, &mut self.block.records);
-            group.with_streams(|streams| intake.tick(&plan, file, streams, now, out));
+            self.sources.with_streams(*slot, |source, streams| {
+                let file = Some((&mut source.lines, *slot));
+                intake.tick(&source.plan, file, streams, now, out);
+            });
             if self.block.records.len() > before {
                 self.touch(*slot);
             }
@@ -527,16 +527,28 @@ impl Core {
     /// Other inputs: files keep their state, and are read as the new ones say.
     pub(crate) fn replan(&mut self, intents: Vec<Intent>, stage: Option<Box<Stage>>) {
         let names: Vec<String> = self.intents.iter().map(|one| one.name.clone()).collect();
-        self.intents = intents;
-        for source in self.sources.iter_mut() {
-            let name = names.get(source.input);
-            let same = self.intents.iter().position(|intent| Some(&intent.name) == name);
-            // A file that is not meant any more is ended by the tailer, and drained as it was.
+        let places: Vec<Option<usize>> =
+            names.iter().map(|name| intents.iter().position(|one| one.name == *name)).collect();
+        let old = std::mem::replace(&mut self.intents, intents);
+        for slot in self.sources.slots() {
+            let Some(source) = self.sources.get_mut(slot) else { continue };
+            let before = old.get(source.input);
+            let same = places.get(source.input).copied().flatten();
             source.input = same.unwrap_or(usize::MAX);
-            let Some(intent) = self.intents.get(source.input) else { continue };
-            let pod = source.pod.as_ref().and_then(|uid| intent.pods.as_ref()?.get(uid));
-            source.origin = Arc::new(intent.origin(&source.path, pod.as_deref()));
-            source.plan = intent.plan.clone();
+            let uid = source.pod().map(str::to_owned);
+            let pod = |intent: &Intent| intent.pods.as_ref()?.get(uid.as_deref()?);
+            let render =
+                |intent: &Intent| Arc::new(intent.origin(&source.path, pod(intent).as_ref()));
+            let origin = if let Some(intent) = self.intents.get(source.input) {
+                source.plan = intent.plan.clone();
+                source.origin().map(|_| render(intent))
+            } else {
+                // A file that is not meant any more is ended by the tailer, and drained as it was.
+                source.origin().or_else(|| before.map(render))
+            };
+            if let Some(origin) = origin {
+                self.sources.set_origin(slot, &origin);
+            }
         }
         if let Some(mut stage) = stage {
             stage.own = self.stage.own;

@@ -159,7 +159,7 @@ impl Intent {
     }
 
     /// What the records of a file have in common. A pod is what is known of the file's pod now.
-    pub(crate) fn origin(&self, path: &Path, pod: Option<&Pod>) -> Origin {
+    pub(crate) fn origin(&self, path: &Path, pod: Option<&Arc<Pod>>) -> Origin {
         let shown = path.to_string_lossy().into_owned();
         let log = if self.kubernetes { PodLog::parse(path) } else { None };
         let mut all = self.attributes.clone();
@@ -197,6 +197,6 @@ impl Intent {
             all.push(("service.name".to_owned(), service));
         }
         let name = format!("{}/{}", log.namespace, log.pod);
-        Origin::new(all, &shown, Some(name))
+        Origin::new(all, &shown, Some(name)).of(pod)
     }
 }

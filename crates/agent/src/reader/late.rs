@@ -86,7 +86,7 @@ impl Core {
         let table_of = |slot: u32| {
             let source = sources.get(slot)?;
             let table = intents.get(source.input)?.pods.clone()?;
-            Some((table, source.pod.clone()?))
+            Some((table, source.pod()?.to_owned()))
         };
         // What is not watched for any more is not waited for.
         let known = |slot| table_of(slot).is_none_or(|(table, uid)| table.get(&uid).is_some());
@@ -96,7 +96,6 @@ impl Core {
         {
             table.numbers().late.fetch_add(1, Ordering::Relaxed);
         }
-        self.refresh(file.slot);
         for piece in &file.pieces {
             self.take_now(&Piece {
                 slot: file.slot,

@@ -6,7 +6,7 @@
 //! behind is read back first.
 
 use super::feed::{Core, Piece};
-use super::sources::{NewSource, Sources};
+use super::sources::{Joined, NewSource, Sources};
 use crate::say::Say;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
 use pipeline::ledger::FileId;
@@ -257,18 +257,16 @@ impl Core {
         let plan = intent.plan.clone();
         self.aside.own_keys += 1;
         let key = FileKey { slot: OWN_SLOT, generation: self.aside.own_keys };
-        let mut group = frame.path.as_os_str().to_owned();
-        group.push(" (kept aside)");
         let slot = self.sources.add(NewSource {
             key,
             input,
-            path: &frame.path,
+            path: frame.path.as_path().into(),
             plan,
-            origin,
-            pod: None,
+            origin: Some(origin),
+            holds_pod: false,
             base: frame.start,
             sinks: self.books.sinks.len(),
-            group: PathBuf::from(group),
+            joined: Joined::Aside,
         });
         let file = self.sources.get(slot)?.id;
         self.aside.own.retain(|(path, _)| *path != frame.path);

@@ -6,7 +6,7 @@
 //! [`KEY_BYTES_MAX`](pipeline::sampling::summary::KEY_BYTES_MAX) bytes.
 
 use super::feed::{Core, Piece};
-use super::sources::NewSource;
+use super::sources::{Joined, NewSource};
 use crate::block::Origin;
 use crate::encode::json::string;
 use host::tail::FileKey;
@@ -74,13 +74,13 @@ impl Core {
         let slot = self.sources.add(NewSource {
             key,
             input: usize::MAX,
-            path: Path::new(SOURCE),
+            path: Path::new(SOURCE).into(),
             plan,
-            origin: Arc::new(Origin::new(attributes, SOURCE, None)),
-            pod: None,
+            origin: Some(Arc::new(Origin::new(attributes, SOURCE, None))),
+            holds_pod: false,
             base: self.own_offset,
             sinks: self.books.sinks.len(),
-            group: SOURCE.into(),
+            joined: Joined::Path,
         });
         self.stage.own = Some(slot);
         Some(slot)

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How far back the beginning of a line is looked for, in bytes.
@@ -39,11 +40,8 @@ impl Tailer {
         file.group = group;
         file.head = Head::of(beginning);
         file.size = stat.stx_size;
-        file.homes.push(Home {
-            directory: found.dir,
-            name: found.name.clone(),
-            wanted: found.wanted,
-        });
+        file.homes =
+            vec![Home { directory: found.dir, name: found.name.clone(), wanted: found.wanted }];
         let offset = self.first_offset(&mut file, &fd, beginning);
         file.fd = Some(fd);
         file.begin_at(offset);
@@ -55,7 +53,7 @@ impl Tailer {
         let key = self.files.insert(file);
         self.can_read(&found.path);
         self.by_place.insert(identity.place(), key);
-        self.groups.entry(group).or_default().push(key);
+        self.groups.insert((group, key));
         if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
             dir.entries.insert(found.name.clone(), key);
         }
@@ -171,7 +169,7 @@ impl Tailer {
         self.enter(parent, &[], true, now);
         let Ok(stat) = look(parent, true) else { return };
         let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
-        let name: Box<[u8]> = name.as_bytes().into();
+        let name: Arc<[u8]> = name.as_bytes().into();
         let wanted = self.wanted(dir, &name).is_some();
         let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
         let link = (found.dir, found.name.clone());

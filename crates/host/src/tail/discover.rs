@@ -32,7 +32,7 @@ const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_
 pub(crate) type Reach = (u16, u16, Progress);
 
 /// A name in a directory of this number.
-pub(crate) type Place = (u32, Box<[u8]>);
+pub(crate) type Place = (u32, Arc<[u8]>);
 
 /// A directory that is looked into.
 pub(crate) struct Dir {
@@ -46,11 +46,11 @@ pub(crate) struct Dir {
     pub(crate) seen_ns: u64,
     pub(crate) reach: Vec<Reach>,
     /// Names of files that are followed.
-    pub(crate) entries: HashMap<Box<[u8]>, FileKey>,
+    pub(crate) entries: HashMap<Arc<[u8]>, FileKey>,
     /// Whether it is here because a link points into it.
     pub(crate) by_link: bool,
     /// Names that links lead to, with directory and name of each link.
-    pub(crate) links: HashMap<Box<[u8]>, Vec<Place>>,
+    pub(crate) links: HashMap<Arc<[u8]>, Vec<Place>>,
 }
 
 /// A file that was there before us, to be put in order.
@@ -63,7 +63,7 @@ pub(crate) struct Found {
 /// A name that may become a file that is followed.
 pub(crate) struct Candidate {
     pub(crate) dir: u32,
-    pub(crate) name: Box<[u8]>,
+    pub(crate) name: Arc<[u8]>,
     pub(crate) path: PathBuf,
     pub(crate) input: u32,
     pub(crate) wanted: bool,
@@ -208,7 +208,7 @@ impl Tailer {
     pub(super) fn scan(&mut self, dir: u32, now: Instant) {
         let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
         let path = Arc::clone(&known.path);
-        let mut names: Vec<Box<[u8]>> = known.entries.keys().cloned().collect();
+        let mut names: Vec<Arc<[u8]>> = known.entries.keys().cloned().collect();
         let tracked = names.len();
         let by_link = known.by_link && known.reach.is_empty();
         if !by_link {
@@ -216,7 +216,11 @@ impl Tailer {
                 Ok(listing) => {
                     self.can_read(&path);
                     let found = listing.flatten().map(|entry| entry.file_name());
-                    names.extend(found.map(|name| Box::from(name.as_bytes())));
+                    let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
+                    let is_new = |name: &std::ffi::OsString| {
+                        known.is_none_or(|known| !known.entries.contains_key(name.as_bytes()))
+                    };
+                    names.extend(found.filter(is_new).map(|name| Arc::from(name.as_bytes())));
                 }
                 Err(error) => {
                     let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
@@ -230,11 +234,8 @@ impl Tailer {
         if let Some(new) = names.get_mut(tracked..) {
             new.sort_unstable();
         }
-        let mut seen = std::collections::HashSet::with_capacity(names.len());
         for name in names {
-            if seen.insert(name.clone()) {
-                self.refresh(dir, &name, None, now);
-            }
+            self.refresh(dir, &name, None, now);
         }
     }
 

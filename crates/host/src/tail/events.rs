@@ -113,7 +113,7 @@ impl Tailer {
         if self.moves.names.is_empty() && self.earlier_moves.names.is_empty() {
             return None;
         }
-        let name = (dir, Box::from(name));
+        let name = (dir, Arc::from(name));
         let earlier = self.earlier_moves.names.remove(&name);
         self.moves.names.remove(&name).or(earlier)
     }
@@ -321,7 +321,7 @@ impl Tailer {
     pub(super) fn rejudge(&mut self, now: Instant) {
         for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
             let Some(Some(dir)) = self.dirs.get(index as usize) else { continue };
-            let names: Vec<(Box<[u8]>, FileKey)> =
+            let names: Vec<(Arc<[u8]>, FileKey)> =
                 dir.entries.iter().map(|(name, key)| (name.clone(), *key)).collect();
             for (name, key) in names {
                 let input = self.wanted(index, &name);

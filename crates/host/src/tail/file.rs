@@ -1,6 +1,7 @@
 //! One file that is followed, and the table of all of them.
 
 use super::identity::{Head, Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
+use super::stats::FileStat;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl Tail {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Home {
     pub(crate) directory: u32,
-    pub(crate) name: Box<[u8]>,
+    pub(crate) name: Arc<[u8]>,
     /// Whether the inputs mean it.
     pub(crate) wanted: bool,
 }
@@ -175,6 +176,20 @@ impl File {
             is_copied: false,
             read_bytes: 0,
             possible_loss_bytes: 0,
+        }
+    }
+
+    pub(crate) fn stat(&self, key: FileKey) -> FileStat<'_> {
+        FileStat {
+            key,
+            path: &self.path,
+            input: self.input,
+            offset: self.offset,
+            committed: self.committed,
+            size: self.size,
+            deleted: self.state == State::Deleted,
+            read_bytes: self.read_bytes,
+            possible_loss_bytes: self.possible_loss_bytes,
         }
     }
 

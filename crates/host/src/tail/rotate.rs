@@ -148,6 +148,7 @@ impl Tailer {
             file.since = old.since;
         }
         let (path, place, lost) = (Arc::clone(&old.path), old.identity, old.lag());
+        let group = old.group;
         let wanted = Wanted {
             head: old.head,
             marker: Marker::of(old.tail.bytes()),
@@ -166,9 +167,7 @@ impl Tailer {
             }
         }
         self.by_place.insert(place.place(), new);
-        if let Some(old) = self.files.get(key) {
-            self.groups.entry(old.group).or_default().push(new);
-        }
+        self.groups.insert((group, new));
         let recovered = self.become_copy(key, copy, lost);
         self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
         self.queue_after(key, new);
@@ -252,10 +251,7 @@ impl Tailer {
 
     /// Whether a file of the group begins in this way.
     pub(super) fn has_head(&self, group: u64, beginning: &[u8]) -> bool {
-        let keys = self.groups.get(&group).map(Vec::as_slice).unwrap_or_default();
-        keys.iter()
-            .filter_map(|key| self.files.get(*key))
-            .any(|file| file.head.len > 0 && file.head.fits(beginning))
+        self.members(group).any(|file| file.head.len > 0 && file.head.fits(beginning))
     }
 
     /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
@@ -264,8 +260,7 @@ impl Tailer {
         if beginning.is_empty() || stem(name).len() == name.len() {
             return false;
         }
-        let keys = self.groups.get(&file.group).map(Vec::as_slice).unwrap_or_default();
-        keys.iter().filter_map(|key| self.files.get(*key)).any(|other| {
+        self.members(file.group).any(|other| {
             let Some(own) = &file.fd else { return false };
             other.state == State::Live
                 && other.is_wanted()

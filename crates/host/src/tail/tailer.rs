@@ -12,7 +12,7 @@ use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::mute::LOOK_EVERY;
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ pub struct Chunk<'a> {
     /// Which file.
     pub key: FileKey,
     /// Where it was seen last.
-    pub path: &'a Path,
+    pub path: &'a Arc<Path>,
     /// The number of its input.
     pub input: u32,
     /// Where the bytes lie in the file.
@@ -132,7 +132,7 @@ pub(crate) struct Retry {
 #[derive(Default)]
 pub(crate) struct Moves {
     pub(crate) cookies: HashMap<u32, u32>,
-    pub(crate) names: HashMap<(u32, Box<[u8]>), u32>,
+    pub(crate) names: HashMap<(u32, Arc<[u8]>), u32>,
 }
 
 /// Follows files. See the module.
@@ -143,7 +143,8 @@ pub struct Tailer {
     pub(super) buffer: Buffer,
     pub(super) files: Table,
     pub(super) by_place: HashMap<(u64, u64), FileKey>,
-    pub(super) groups: HashMap<u64, Vec<FileKey>>,
+    /// Each file with the group that it is of; most groups have one file.
+    pub(super) groups: BTreeSet<(u64, FileKey)>,
     pub(super) dirs: Vec<Option<Dir>>,
     pub(super) dir_by_place: HashMap<(u64, u64), u32>,
     pub(super) dir_by_watch: HashMap<i32, u32>,
@@ -195,6 +196,8 @@ pub struct Tailer {
     pub(super) next_base: Instant,
     pub(super) stats: Stats,
     pub(super) notices: Notices,
+    /// The path of what has none.
+    nowhere: Arc<Path>,
 }
 
 impl std::fmt::Debug for Tailer {
@@ -229,7 +232,7 @@ impl Tailer {
             buffer: Buffer::new(),
             files: Table::default(),
             by_place: HashMap::new(),
-            groups: HashMap::new(),
+            groups: BTreeSet::new(),
             dirs: Vec::new(),
             dir_by_place: HashMap::new(),
             dir_by_watch: HashMap::new(),
@@ -272,6 +275,7 @@ impl Tailer {
             next_base: now,
             stats: Stats::default(),
             notices: Notices::default(),
+            nowhere: Path::new("").into(),
         };
         if let Some(errno) = refused {
             tailer.tell_polling(Path::new("/"), errno);
@@ -332,7 +336,7 @@ impl Tailer {
         let file = self.files.get(given.key);
         Chunk {
             key: given.key,
-            path: file.map_or(Path::new(""), |file| &file.path),
+            path: file.map_or(&self.nowhere, |file| &file.path),
             input: file.map_or(0, |file| file.input),
             start: given.start,
             bytes: self.buffer.chunk(given.from, given.len),
@@ -437,16 +441,13 @@ impl Tailer {
 
     /// The records for a checkpoint: where reading may go on in each file that will be there
     /// after a restart. Deleted files are not among them.
-    pub fn records(&mut self) -> Vec<Resume> {
-        let mut records: Vec<Resume> = self
-            .files
+    pub fn records(&mut self) -> impl Iterator<Item = Resume> {
+        self.files
             .iter_mut()
             .filter(|(_, file)| file.state != State::Deleted && !file.is_beyond_recall())
             .map(|(_, file)| file.resume())
-            .collect();
-        records.extend(self.dormant.iter().map(|(_, resume)| resume.clone()));
-        records.extend(self.orphans.iter().cloned());
-        records
+            .chain(self.dormant.iter().map(|(_, resume)| resume.clone()))
+            .chain(self.orphans.iter().cloned())
     }
 
     /// What was counted, with the gauges of now.
@@ -472,17 +473,13 @@ impl Tailer {
 
     /// Each file that is followed.
     pub fn files(&self) -> impl Iterator<Item = FileStat<'_>> {
-        self.files.iter().map(|(key, file)| FileStat {
-            key,
-            path: &file.path,
-            input: file.input,
-            offset: file.offset,
-            committed: file.committed,
-            size: file.size,
-            deleted: file.state == State::Deleted,
-            read_bytes: file.read_bytes,
-            possible_loss_bytes: file.possible_loss_bytes,
-        })
+        self.files.iter().map(|(key, file)| file.stat(key))
+    }
+
+    /// A file that is followed.
+    #[must_use]
+    pub fn file_stat(&self, key: FileKey) -> Option<FileStat<'_>> {
+        self.files.get(key).map(|file| file.stat(key))
     }
 
     /// The next thing to say to people, oldest first.
@@ -531,15 +528,9 @@ impl Tailer {
                 dir.entries.remove(&home.name);
             }
         }
-        if let Some(keys) = self.groups.get_mut(&file.group) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.groups.remove(&file.group);
-            }
-        }
+        self.groups.remove(&(file.group, key));
     }
 
-    /// Shares the path of a file.
     /// The file with this identity. An inode is used again as soon as nobody has it open: what is
     /// known of a place may be another file, whose end was not told yet.
     pub(super) fn known(&self, identity: &Identity) -> Option<FileKey> {
@@ -547,8 +538,16 @@ impl Tailer {
         self.files.get(key).is_some_and(|file| file.identity.same(identity)).then_some(key)
     }
 
+    /// The files of a group.
+    pub(super) fn members(&self, group: u64) -> impl Iterator<Item = &File> {
+        let key = |number| FileKey { slot: number, generation: number };
+        let keys = self.groups.range((group, key(0))..=(group, key(u32::MAX)));
+        keys.filter_map(|(_, key)| self.files.get(*key))
+    }
+
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
-        self.files.get(key).map_or_else(|| Path::new("").into(), |file| Arc::clone(&file.path))
+        let file = self.files.get(key);
+        Arc::clone(file.map_or(&self.nowhere, |file| &file.path))
     }
 
     pub(super) fn file(&mut self, key: FileKey) -> Option<&mut File> {

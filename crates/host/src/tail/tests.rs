@@ -131,7 +131,7 @@ impl Desk {
 
     /// The process ends and begins anew with its checkpoint.
     pub(super) fn restart(&mut self) -> &mut Self {
-        let records = self.tail().records();
+        let records = self.tail().records().collect::<Vec<_>>();
         self.restart_with(records)
     }
 
@@ -430,7 +430,8 @@ fn r30_other_inputs_keep_offset_descriptor_and_key_of_files_that_are_still_meant
     let inputs = vec![desk.input(&["sub/*.txt", "a.*"])];
     desk.tail().reconfigure(inputs, now);
     assert_eq!(desk.run().take(), "c2\n");
-    let (records, inputs) = (desk.tail().records(), vec![desk.input(&["*.log"])]);
+    let (records, inputs) =
+        (desk.tail().records().collect::<Vec<_>>(), vec![desk.input(&["*.log"])]);
     desk.inputs = inputs;
     desk.restart_with(records);
     assert_eq!(desk.take(), "b2\n");

@@ -95,6 +95,31 @@ fn r18_a_crash_between_the_renames_is_the_generation_before() {
 }
 
 #[test]
+fn r18_a_checkpoint_that_is_saved_often_is_written_over_the_oldest_of_three() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    let mut inodes = std::collections::HashSet::new();
+    // Long ones of several pieces and short ones of one piece take turns.
+    let most = PIECE_BYTES as u64 / 20;
+    for round in 1..=7 {
+        let count = if round % 2 == 0 { 3 } else { most };
+        let records: Vec<Entry> = (0..count).map(|number| file(number, round)).collect();
+        let bytes = checkpoint.save(&state, records.clone()).unwrap();
+        let path = dir.path().join(CHECKPOINT);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), bytes as u64);
+        let loaded = Checkpoint::load(&state).unwrap().1;
+        assert!(loaded.entries == records && loaded.outcome == Outcome::Whole, "{round}");
+        if round > 1 {
+            let previous = decode(&std::fs::read(dir.path().join(PREVIOUS)).unwrap());
+            assert_eq!((previous.generation, previous.is_whole), (round - 1, true));
+        }
+        inodes.insert(std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap()));
+    }
+    assert_eq!(inodes.len(), 3);
+}
+
+#[test]
 fn r18_the_bounds_of_a_checkpoint_hold() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::open(dir.path()).unwrap();

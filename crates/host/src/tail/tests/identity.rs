@@ -20,7 +20,7 @@ fn r1_a_thousand_files_made_anew_under_a_stale_checkpoint_are_each_read_once() {
             desk.run();
         }
         if round % 5 == 0 {
-            let records = desk.tail().records();
+            let records = desk.tail().records().collect::<Vec<_>>();
             desk.tailer = None;
             remove_file(desk.path("app.log")).unwrap();
             let text = if round % 2 == 0 { String::new() } else { text };
@@ -46,7 +46,7 @@ fn r2_an_offset_beyond_the_end_or_after_other_bytes_is_not_trusted() {
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", "one\ntwo\n");
     desk.start().take();
-    let good = desk.tail().records();
+    let good = desk.tail().records().collect::<Vec<_>>();
     let mut beyond = good.clone();
     beyond[0].offset = 100;
     desk.restart_with(beyond);

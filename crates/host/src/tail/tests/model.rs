@@ -90,7 +90,7 @@ fn play(setup: Setup, actions: &[Action]) {
             Action::Turn => drop(desk.turn()),
             Action::Run => drop(desk.run()),
             Action::Wait => drop(desk.pass(Duration::from_secs(3))),
-            Action::Checkpoint => records = desk.tail().records(),
+            Action::Checkpoint => records = desk.tail().records().collect::<Vec<_>>(),
             Action::Crash => {
                 // What is unread in a deleted file is gone with the process.
                 desk.run();
@@ -100,7 +100,7 @@ fn play(setup: Setup, actions: &[Action]) {
             Action::Restart => {
                 desk.run();
                 desk.restart();
-                records = desk.tail().records();
+                records = desk.tail().records().collect::<Vec<_>>();
             }
         }
     }

@@ -60,7 +60,7 @@ fn r4_a_rotation_while_we_are_away_is_followed_oldest_first() {
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", "1\n");
     desk.start().take();
-    let records = desk.tail().records();
+    let records = desk.tail().records().collect::<Vec<_>>();
     desk.tailer = None;
     desk.write("app.log", "2\n");
     rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
@@ -134,7 +134,7 @@ fn r5_a_truncation_while_we_are_away_is_followed_into_the_copy() {
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", "1\n");
     desk.start().take();
-    let records = desk.tail().records();
+    let records = desk.tail().records().collect::<Vec<_>>();
     desk.tailer = None;
     desk.write("app.log", "2\n");
     std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
@@ -164,7 +164,7 @@ fn r5_what_was_read_and_not_acknowledged_before_a_truncation_comes_again_from_th
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", "1\n");
     desk.start().take();
-    let _checkpoint = desk.tail().records();
+    let _checkpoint = desk.tail().records().collect::<Vec<_>>();
     desk.commit = false;
     desk.write("app.log", "2\n3\n");
     assert_eq!(desk.run().take(), "2\n3\n");
