@@ -17,7 +17,7 @@ use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use objects::health::{self, Health, HealthStatus};
 use objects::proof;
-use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed, Uid, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use sync::decide::{self, Live, Mode, Step};
@@ -31,8 +31,8 @@ pub(crate) const LOOKUPS_MAX: usize = 64;
 /// One live object that is desired.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) uid: String,
-    pub(crate) resource_version: String,
+    pub(crate) uid: Uid,
+    pub(crate) resource_version: Version,
     pub(crate) verdict: Verdict,
     /// Its health when it is not healthy.
     pub(crate) health: Option<Health>,
@@ -75,6 +75,8 @@ pub(crate) struct Observer<'a> {
     pub(crate) options: &'a DeliveryOptions,
     pub(crate) set: &'a DesiredSet,
     pub(crate) recorded: &'a Inventory,
+    /// What is recorded and not named by the tree.
+    pub(crate) gone: &'a [ObjectRef],
     pub(crate) mode: Mode,
     pub(crate) lens: Lens<'a>,
     /// What is known without asking.
@@ -148,7 +150,7 @@ impl Observer<'_> {
             }
             group.desired.append(&mut run);
         }
-        for (id, _) in self.recorded.iter().filter(|(id, _)| !self.set.named.contains(id)) {
+        for id in self.gone {
             let kind = id.group_kind();
             let resource = match found.resources.get(&kind) {
                 Some(resource) => resource.clone(),
@@ -446,25 +448,15 @@ impl Observer<'_> {
 
     /// Asks for the namespaces of what would be created, where nothing has shown that they exist.
     async fn namespaces(&self, found: &mut Observation) -> Result<(), DeliveryError> {
-        let known: BTreeSet<&str> = self
-            .set
-            .objects
-            .iter()
-            .zip(&found.seen)
-            .filter(|(_, seen)| seen.is_some())
-            .map(|(desired, _)| desired.id.namespace.as_str())
-            .collect();
+        let seen = self.set.objects.iter().zip(&found.seen).filter(|(_, seen)| seen.is_some());
+        let known = distinct(seen.map(|(desired, _)| desired.id.namespace.as_str()));
         let of_tree = |name: &str| {
             let id = ObjectRef::new(GroupKind::new("", "Namespace"), "", name);
             self.set.named.contains(&id)
         };
-        let ask: BTreeSet<&str> = self
-            .set
-            .objects
-            .iter()
-            .map(|desired| desired.id.namespace.as_str())
-            .filter(|name| !name.is_empty() && !known.contains(name) && !of_tree(name))
-            .collect();
+        let all = self.set.objects.iter().map(|desired| desired.id.namespace.as_str());
+        let mut ask = distinct(all);
+        ask.retain(|name| !name.is_empty() && !known.contains(name) && !of_tree(name));
         if ask.is_empty() {
             return Ok(());
         }
@@ -520,6 +512,15 @@ impl Observer<'_> {
         }
         Ok(())
     }
+}
+
+/// Each name once. Neighbours mostly have the same.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let (mut distinct, mut before) = (BTreeSet::new(), None);
+    for name in names.filter(|name| before.replace(*name) != Some(*name)) {
+        distinct.insert(name);
+    }
+    distinct
 }
 
 /// Whether two objects are of one kind and in one namespace; false says nothing.

@@ -139,7 +139,7 @@ proptest! {
         let mut inventory = Inventory::default();
         for name in names {
             let entry = Entry {
-                uid: uid.clone(),
+                uid: uid.as_deref().map(Uid::from),
                 digest: Some(Digest::of(&json!(name))),
                 hook: uid.is_none(),
             };
