@@ -42,6 +42,12 @@ pub(crate) struct Watches {
 pub(crate) struct InSync(BTreeSet<(GroupVersionKind, String)>);
 
 impl InSync {
+    /// These, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(places: impl IntoIterator<Item = (GroupVersionKind, String)>) -> Self {
+        Self(places.into_iter().collect())
+    }
+
     /// Whether a kind in a namespace is.
     pub(crate) fn has(&self, gvk: &GroupVersionKind, namespace: &str) -> bool {
         let fits = |(kind, place): &(GroupVersionKind, String)| {
