@@ -96,7 +96,7 @@ pub(crate) fn decide(
         })
         .collect();
     let hooks = hook::due(set, recorded);
-    let schedule = order_of(set, &by_index, found, &hooks);
+    let schedule = Ordered::new(set, &by_index, &found.seen, &hooks).schedule();
     let mut warnings = tree.warnings.clone();
     warnings.extend(set.warnings.iter().cloned());
     let mut decided = Decided {
@@ -219,55 +219,77 @@ fn in_execution(one: &Operation, other: &Operation) -> Ordering {
         .then_with(|| one.object.cmp(&other.object))
 }
 
-/// The order of execution, made of those that have a say in it: objects, then what cannot be
-/// delivered, then hooks.
-fn order_of(
-    set: &DesiredSet,
-    by_index: &[Option<Box<Operation>>],
-    found: &Observation,
-    hooks: &[HookRun],
-) -> Schedule {
-    let objects = set.objects.len();
-    let state_at = |index: usize| {
-        let operation = by_index.get(index).and_then(Option::as_deref);
-        state(operation, found.seen.get(index).and_then(Option::as_ref))
-    };
-    let mut others: Vec<Item> = set.invalid.iter().map(broken).collect();
-    let in_schedule = hooks.iter().filter(|run| run.phase == Phase::Sync);
-    others.extend(in_schedule.filter_map(|run| hook_item(set, run)));
-    let other = |index: usize| others.get(index.checked_sub(objects)?);
-    let glance = |index: usize| match set.objects.get(index) {
-        Some(desired) => Some(Glance {
+/// What the order of execution is made of: objects, then what cannot be delivered, then hooks.
+struct Ordered<'a> {
+    set: &'a DesiredSet,
+    by_index: &'a [Option<Box<Operation>>],
+    seen: &'a [Option<Seen>],
+    others: Vec<Item>,
+}
+
+impl<'a> Ordered<'a> {
+    fn new(
+        set: &'a DesiredSet,
+        by_index: &'a [Option<Box<Operation>>],
+        seen: &'a [Option<Seen>],
+        hooks: &[HookRun],
+    ) -> Self {
+        let mut others: Vec<Item> = set.invalid.iter().map(broken).collect();
+        let in_schedule = hooks.iter().filter(|run| run.phase == Phase::Sync);
+        others.extend(in_schedule.filter_map(|run| hook_item(set, run)));
+        Self { set, by_index, seen, others }
+    }
+
+    /// The order, made of those that have a say in it.
+    fn schedule(&self) -> Schedule {
+        let find = |id: &ObjectRef| self.set.by_id.get(id).copied();
+        let schedule = self.of(part::with_a_say(self.len(), |index| self.glance(index), find));
+        match schedule.circles().is_empty() {
+            true => schedule,
+            // Rare, and told by name: the whole says where each circle is entered.
+            false => self.of((0..self.len()).collect()),
+        }
+    }
+
+    fn of(&self, places: Vec<usize>) -> Schedule {
+        let items: Vec<Item> = places.iter().filter_map(|index| self.item(*index)).collect();
+        Schedule::of_part(places, &items)
+    }
+
+    fn len(&self) -> usize {
+        self.set.objects.len() + self.others.len()
+    }
+
+    fn other(&self, index: usize) -> Option<&Item> {
+        self.others.get(index.checked_sub(self.set.objects.len())?)
+    }
+
+    fn state(&self, index: usize) -> ItemState {
+        let operation = self.by_index.get(index).and_then(Option::as_deref);
+        state(operation, self.seen.get(index).and_then(Option::as_ref))
+    }
+
+    fn item(&self, index: usize) -> Option<Item> {
+        match self.set.objects.get(index) {
+            Some(desired) => Some(item(desired, self.state(index))),
+            None => self.other(index).cloned(),
+        }
+    }
+
+    fn glance(&self, index: usize) -> Option<Glance<'_>> {
+        let Some(desired) = self.set.objects.get(index) else {
+            let Item { id, wave, needs, after, .. } = self.other(index)?;
+            let (kind, wave, is_settled) = (None, *wave, false);
+            return Some(Glance { id, kind, wave, needs, after, is_settled });
+        };
+        Some(Glance {
             id: &desired.id,
             kind: Some(&desired.gvk),
             wave: desired.wave(),
             needs: &desired.needs,
             after: desired.directives.as_deref().map_or(&[], |said| &said.depends_on),
-            is_settled: desired.defines.is_none() && state_at(index) == ItemState::Satisfied,
-        }),
-        None => other(index).map(|item| Glance {
-            id: &item.id,
-            kind: None,
-            wave: item.wave,
-            needs: &item.needs,
-            after: &item.after,
-            is_settled: false,
-        }),
-    };
-    let at = |index: usize| match set.objects.get(index) {
-        Some(desired) => Some(item(desired, state_at(index))),
-        None => other(index).cloned(),
-    };
-    let order = |places: Vec<usize>| {
-        let items: Vec<Item> = places.iter().filter_map(|index| at(*index)).collect();
-        Schedule::of_part(places, &items)
-    };
-    let count = objects + others.len();
-    let schedule = order(part::with_a_say(count, glance, |id| set.by_id.get(id).copied()));
-    match schedule.circles().is_empty() {
-        true => schedule,
-        // Rare, and told by name: the whole says where each circle is entered.
-        false => order((0..count).collect()),
+            is_settled: desired.defines.is_none() && self.state(index) == ItemState::Satisfied,
+        })
     }
 }
 
@@ -426,3 +448,6 @@ pub(crate) fn going(finalizers: &[String]) -> String {
         names => format!("it is being deleted and held by the finalizers {}", names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;
