@@ -124,6 +124,10 @@ impl Cache {
     }
 
     fn wait(file: File, dir: &Path, watch: &Watch<'_>) -> Result<File, RepoError> {
+        // Mostly nobody has it.
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
         let (sender, locked) = channel();
         // A lock cannot be waited for and given up in one thread. When we give up, this thread
         // lets the lock go as soon as it has it.
