@@ -124,8 +124,9 @@ mod tests {
     }
 
     fn object(name: u8, bad: bool, version: usize) -> Object {
+        let value = if bad { "bad" } else { "good" };
         Object::from_value(json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "data": {"k": if bad { "bad" } else { "good" }},
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"k": value},
             "metadata": {"name": format!("c{name}"), "namespace": "default",
                 "uid": format!("uid-{name}"), "resourceVersion": version.to_string()},
         }))
@@ -154,7 +155,9 @@ mod tests {
                     Step::Seen { name, bad, listing } => {
                         memory.seen(&gvk, &object(name, bad, version + 1), listing);
                     }
-                    Step::Wrote { name, bad } => memory.wrote(&gvk, &object(name, bad, version + 1)),
+                    Step::Wrote { name, bad } => {
+                        memory.wrote(&gvk, &object(name, bad, version + 1));
+                    }
                     Step::Gone { name } => {
                         let id = object(name, false, 1).id();
                         memory.gone(&id, &format!("uid-{name}"));

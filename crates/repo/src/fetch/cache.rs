@@ -13,9 +13,9 @@
 //! is made beside it, and the old one is deleted when nobody reads from it. When a generation has
 //! too many packs, a new one takes over its largest pack and what is still reachable of the others
 //! (see `gather.rs`); when it has too many bytes or too much garbage, a new one is fetched afresh.
-//! A crash of the process at any moment leaves either the old state or the new one; one of the whole
-//! machine perhaps a half one, which is none. Nothing waits for the disk: what is here can be
-//! fetched again, and a push would wait for it.
+//! A crash of the process at any moment leaves either the old state or the new one; one of the
+//! whole machine perhaps a half one, which is none. Nothing waits for the disk: what is here can
+//! be fetched again, and a push would wait for it.
 //!
 //! At most [`REPOSITORIES_MAX`] repositories are kept; beyond it, those that were not fetched for
 //! the longest time go, unless somebody uses them.
