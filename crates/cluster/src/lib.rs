@@ -4,7 +4,6 @@
 //! speaks [`objects::Object`], [`objects::GroupVersionKind`] and types of its own.
 
 mod backoff;
-mod brief;
 mod client;
 mod conditions;
 mod config;
@@ -27,7 +26,6 @@ mod transport;
 mod watch;
 
 pub use backoff::{Backoff, Jitter};
-pub use brief::{Uid, Version};
 pub use client::{Client, ServerVersion};
 pub use conditions::{CONDITION_MESSAGE_BYTES_MAX, Condition, conditions_of, set_condition};
 pub use config::{

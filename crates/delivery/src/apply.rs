@@ -374,8 +374,8 @@ impl<'a> Runner<'a> {
     /// Objects whose line in the record is right already. Most are, and going through the record
     /// once is cheaper than looking each one up.
     fn recorded_as_seen(&self) -> Vec<bool> {
-        let right = |(id, entry): (&ObjectRef, &Entry)| {
-            let index = *self.set.by_id.get(id)?;
+        let right = |(_, entry, index): (&ObjectRef, &Entry, Option<usize>)| {
+            let index = index?;
             let (desired, seen) = (self.set.objects.get(index)?, self.found.seen.get(index)?);
             let uid = seen.as_ref().map(|seen| &seen.uid)?;
             let is_right = entry.digest == Some(desired.digest)
@@ -384,7 +384,7 @@ impl<'a> Runner<'a> {
             is_right.then_some(index)
         };
         let mut is_same = vec![false; self.set.objects.len()];
-        for index in self.inventory.iter().filter_map(right) {
+        for index in self.set.beside(&self.inventory).filter_map(right) {
             if let Some(slot) = is_same.get_mut(index) {
                 *slot = true;
             }

@@ -13,6 +13,7 @@ use sync::decide::Live;
 use sync::directives::Phase;
 use sync::guard::{GUARDED_KINDS, TreeFacts};
 use sync::inventory::Inventory;
+use sync::part::{self, Glance};
 use sync::plan::ForceRecreate;
 use sync::schedule::{Item, ItemState, Schedule};
 use sync::{Action, Operation, Problem, Summary};
@@ -95,23 +96,14 @@ pub(crate) fn decide(
         })
         .collect();
     let hooks = hook::due(set, recorded);
-    let in_schedule: Vec<&HookRun> = hooks.iter().filter(|run| run.phase == Phase::Sync).collect();
-    let items: Vec<Item> = set
-        .objects
-        .iter()
-        .zip(&by_index)
-        .zip(&found.seen)
-        .map(|((desired, operation), seen)| item(desired, operation.as_deref(), seen.as_ref()))
-        .chain(set.invalid.iter().map(broken))
-        .chain(in_schedule.iter().filter_map(|run| hook_item(set, run)))
-        .collect();
+    let schedule = Ordered::new(set, &by_index, &found.seen, &hooks).schedule();
     let mut warnings = tree.warnings.clone();
     warnings.extend(set.warnings.iter().cloned());
     let mut decided = Decided {
         unchanged: 0,
         by_index,
         others: set.invalid.clone(),
-        schedule: Schedule::for_apply(&items),
+        schedule,
         prune: Vec::new(),
         clean_up: Vec::new(),
         hand_over: Vec::new(),
@@ -122,7 +114,7 @@ pub(crate) fn decide(
         hooks,
     };
     decided.plan_hooks(set);
-    decided.hold(set, &items);
+    decided.hold(set);
     decided.unchanged = decided.by_index.iter().filter(|operation| operation.is_none()).count();
     let facts = TreeFacts {
         objects: set.named.len(),
@@ -140,6 +132,17 @@ impl Decided {
         (self.first_hook..).zip(hooks)
     }
 
+    /// The identity at a place of the schedule: objects, then what cannot be delivered, then hooks.
+    pub(crate) fn id_at(&self, set: &DesiredSet, index: usize) -> Option<ObjectRef> {
+        if let Some(desired) = set.objects.get(index) {
+            return Some(desired.id.clone());
+        }
+        if let Some(invalid) = set.invalid.get(index.checked_sub(set.objects.len())?) {
+            return Some(invalid.object.clone());
+        }
+        self.sync_hooks().find(|(at, _)| *at == index).map(|(_, run)| run.id.clone())
+    }
+
     /// What runs when all goes well.
     fn plan_hooks(&mut self, set: &DesiredSet) {
         for run in self.hooks.iter().filter(|run| run.phase != Phase::SyncFail) {
@@ -150,8 +153,8 @@ impl Decided {
     }
 
     /// What cannot be done because of others, and what waits for itself.
-    fn hold(&mut self, set: &DesiredSet, items: &[Item]) {
-        let name = |index: usize| items.get(index).map(|item| item.id.to_string());
+    fn hold(&mut self, set: &DesiredSet) {
+        let name = |index: usize| self.id_at(set, index).map(|id| id.to_string());
         let mut hopeless: Vec<(usize, String)> = Vec::new();
         for circle in self.schedule.circles() {
             let first = circle.first().copied();
@@ -167,7 +170,7 @@ impl Decided {
             self.block(set, index, Action::Invalid, (reason, Some(hint)));
         }
         for held in self.schedule.take_held() {
-            let Some(cause) = items.get(held.because_of).map(|item| &item.id) else { continue };
+            let Some(cause) = self.id_at(set, held.because_of) else { continue };
             let reason = format!("waits for {cause}, which cannot be applied");
             self.block(set, held.index, Action::Hold, (reason, None));
         }
@@ -216,15 +219,92 @@ fn in_execution(one: &Operation, other: &Operation) -> Ordering {
         .then_with(|| one.object.cmp(&other.object))
 }
 
-fn item(desired: &Desired, operation: Option<&Operation>, seen: Option<&Seen>) -> Item {
-    let state = match operation.map(|operation| operation.action) {
+/// What the order of execution is made of: objects, then what cannot be delivered, then hooks.
+struct Ordered<'a> {
+    set: &'a DesiredSet,
+    by_index: &'a [Option<Box<Operation>>],
+    seen: &'a [Option<Seen>],
+    others: Vec<Item>,
+}
+
+impl<'a> Ordered<'a> {
+    fn new(
+        set: &'a DesiredSet,
+        by_index: &'a [Option<Box<Operation>>],
+        seen: &'a [Option<Seen>],
+        hooks: &[HookRun],
+    ) -> Self {
+        let mut others: Vec<Item> = set.invalid.iter().map(broken).collect();
+        let in_schedule = hooks.iter().filter(|run| run.phase == Phase::Sync);
+        others.extend(in_schedule.filter_map(|run| hook_item(set, run)));
+        Self { set, by_index, seen, others }
+    }
+
+    /// The order, made of those that have a say in it.
+    fn schedule(&self) -> Schedule {
+        let find = |id: &ObjectRef| self.set.by_id.get(id).copied();
+        let schedule = self.of(part::with_a_say(self.len(), |index| self.glance(index), find));
+        match schedule.circles().is_empty() {
+            true => schedule,
+            // Rare, and told by name: the whole says where each circle is entered.
+            false => self.of((0..self.len()).collect()),
+        }
+    }
+
+    fn of(&self, places: Vec<usize>) -> Schedule {
+        let items: Vec<Item> = places.iter().filter_map(|index| self.item(*index)).collect();
+        Schedule::of_part(places, &items)
+    }
+
+    fn len(&self) -> usize {
+        self.set.objects.len() + self.others.len()
+    }
+
+    fn other(&self, index: usize) -> Option<&Item> {
+        self.others.get(index.checked_sub(self.set.objects.len())?)
+    }
+
+    fn state(&self, index: usize) -> ItemState {
+        let operation = self.by_index.get(index).and_then(Option::as_deref);
+        state(operation, self.seen.get(index).and_then(Option::as_ref))
+    }
+
+    fn item(&self, index: usize) -> Option<Item> {
+        match self.set.objects.get(index) {
+            Some(desired) => Some(item(desired, self.state(index))),
+            None => self.other(index).cloned(),
+        }
+    }
+
+    fn glance(&self, index: usize) -> Option<Glance<'_>> {
+        let Some(desired) = self.set.objects.get(index) else {
+            let Item { id, wave, needs, after, .. } = self.other(index)?;
+            let (kind, wave, is_settled) = (None, *wave, false);
+            return Some(Glance { id, kind, wave, needs, after, is_settled });
+        };
+        Some(Glance {
+            id: &desired.id,
+            kind: Some(&desired.gvk),
+            wave: desired.wave(),
+            needs: &desired.needs,
+            after: desired.directives.as_deref().map_or(&[], |said| &said.depends_on),
+            is_settled: desired.defines.is_none() && self.state(index) == ItemState::Satisfied,
+        })
+    }
+}
+
+fn state(operation: Option<&Operation>, seen: Option<&Seen>) -> ItemState {
+    match operation.map(|operation| operation.action) {
         None if seen.is_some_and(|seen| seen.health.is_some()) => ItemState::Unready,
         None | Some(Action::Keep) => ItemState::Satisfied,
         Some(Action::Create | Action::Update | Action::Takeover | Action::Recreate) => {
             ItemState::Work
         }
         Some(_) => ItemState::Broken,
-    };
+    }
+}
+
+fn item(desired: &Desired, state: ItemState) -> Item {
     let after = desired.directives.as_deref().map(|directives| directives.depends_on.clone());
     Item {
         id: desired.id.clone(),
@@ -239,7 +319,7 @@ fn item(desired: &Desired, operation: Option<&Operation>, seen: Option<&Seen>) -
 
 fn hook_item(set: &DesiredSet, run: &HookRun) -> Option<Item> {
     let desired = &set.hooks.get(run.index)?.desired;
-    Some(Item { id: run.id.clone(), state: ItemState::Work, ..item(desired, None, None) })
+    Some(Item { id: run.id.clone(), ..item(desired, ItemState::Work) })
 }
 
 fn broken(operation: &Operation) -> Item {
@@ -289,8 +369,8 @@ fn change(desired: &Desired, seen: &Seen, options: &DeliveryOptions) -> Option<O
         return None;
     }
     let mut operation = desired.operation(Action::Update);
-    operation.uid = Some(seen.uid.clone());
-    operation.resource_version = Some(seen.resource_version.clone());
+    operation.uid = Some(seen.uid.to_string());
+    operation.resource_version = Some(seen.resource_version.to_string());
     match &seen.verdict {
         Verdict::Unchanged => return None,
         Verdict::Write { takes_over_from } => {
@@ -368,3 +448,6 @@ pub(crate) fn going(finalizers: &[String]) -> String {
         names => format!("it is being deleted and held by the finalizers {}", names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

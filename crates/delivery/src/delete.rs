@@ -12,7 +12,7 @@ use crate::status::not_found;
 use crate::store::Store;
 use cluster::{Client, ClusterError};
 use futures_util::stream::{self, StreamExt};
-use objects::ObjectRef;
+use objects::{ObjectRef, Uid};
 use std::time::Instant;
 use sync::Action;
 use sync::name::DELIVERY_LABEL;
@@ -75,8 +75,9 @@ async fn orphan(
         manager: options.name.manager(),
         force: options.force_conflicts,
     };
+    let text = |uid: &Option<Uid>| uid.as_ref().map(Uid::to_string);
     let objects: Vec<(ObjectRef, Option<String>)> =
-        store.inventory.iter().map(|(id, entry)| (id.clone(), entry.uid.clone())).collect();
+        store.inventory.iter().map(|(id, entry)| (id.clone(), text(&entry.uid))).collect();
     let (writer, name) = (&writer, options.name.as_str());
     let mut ends = stream::iter(objects)
         .take_while(|_| std::future::ready(!cancel.is_cancelled()))

@@ -6,22 +6,21 @@
 //! A [`Desired`] object is held once, packed as the tree has it, and brought into its form for
 //! the cluster each time it is unpacked: that costs microseconds, a second copy megabytes.
 
+mod beside;
+mod form;
+
 use crate::error::DeliveryError;
 use crate::hook::{self, HookObject};
 use crate::options::DeliveryOptions;
 use crate::source::{Defined, Document, Tree, problem};
 use cluster::{Client, ClusterError, Resource};
+use form::form;
 use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Origin, Packed, order};
-use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use sync::directives::Directives;
 use sync::name::DELIVERY_LABEL;
 use sync::{Action, Digest, IgnoreRule, Ignored, Operation, Problem};
-
-/// Metadata that the server writes; a manifest that was copied from a cluster carries it.
-const SERVER_METADATA: [&str; 6] =
-    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// Documents that the tree no longer has are remembered until they are this share of it (one in
 /// so many), and a few more.
@@ -55,6 +54,7 @@ pub(crate) struct Desired {
 pub(crate) struct DesiredSet {
     pub(crate) objects: Vec<Arc<Desired>>,
     pub(crate) by_id: Arc<HashMap<ObjectRef, usize>>,
+    order: beside::Order,
     /// What runs as a hook, once for each of its phases.
     pub(crate) hooks: Vec<HookObject>,
     /// The content of everything above.
@@ -219,7 +219,7 @@ impl DesiredSet {
         self.objects.retain(|desired| !twice.contains(&desired.id));
         let all = self.objects.iter().enumerate();
         let by_id = all.map(|(index, desired)| (desired.id.clone(), index)).collect();
-        self.by_id = Arc::new(by_id);
+        (self.by_id, self.order) = (Arc::new(by_id), beside::Order::default());
     }
 
     fn push(&mut self, desired: Arc<Desired>) {
@@ -375,8 +375,8 @@ impl Resolver<'_> {
                 None => return Ok(None),
             }
         }
-        let (by_id, named) = (last.by_id.clone(), last.named.clone());
-        Ok(Some(DesiredSet { objects, by_id, named, ..DesiredSet::default() }))
+        let (by_id, named, order) = (last.by_id.clone(), last.named.clone(), last.order.clone());
+        Ok(Some(DesiredSet { objects, by_id, named, order, ..DesiredSet::default() }))
     }
 
     async fn kind(
@@ -562,35 +562,6 @@ fn refuse(object: &Object, namespaced: bool, is_hook: bool) -> Option<Problem> {
         );
     }
     None
-}
-
-fn is_nothing(value: &Value) -> bool {
-    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
-}
-
-/// What a document of the tree becomes before it is applied: in its namespace, labelled, and
-/// without what only the server writes, so that a manifest copied from a cluster can be used.
-fn form(object: &mut Object, namespace: &str, resource: Option<&Resource>, delivery: &str) {
-    if object.namespace().is_empty() && !namespace.is_empty() {
-        object.set_namespace(namespace);
-    }
-    let metadata = object.metadata_mut();
-    for field in SERVER_METADATA {
-        metadata.remove(field);
-    }
-    // The server drops these when they are empty, and would give us the field as soon as somebody
-    // else fills it: a write for nothing.
-    for field in ["labels", "annotations"] {
-        if metadata.get(field).is_some_and(is_nothing) {
-            metadata.remove(field);
-        }
-    }
-    let has_status =
-        resource.is_some_and(|resource| resource.subresources.iter().any(|name| name == "status"));
-    if has_status {
-        object.as_map_mut().remove("status");
-    }
-    object.set_label(DELIVERY_LABEL, delivery);
 }
 
 #[cfg(test)]

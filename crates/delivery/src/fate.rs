@@ -101,7 +101,7 @@ impl Decided {
 
     fn keep(&mut self, id: &ObjectRef, live: Option<&Live>, reason: String) {
         let mut operation = Operation::new(Action::Keep, id.clone());
-        operation.uid = live.map(|live| live.uid.clone());
+        operation.uid = live.map(|live| live.uid.to_string());
         operation.reason = Some(reason);
         self.others.push(operation);
     }
@@ -109,8 +109,8 @@ impl Decided {
 
 fn left_operation(action: Action, id: &ObjectRef, live: &Live, reason: String) -> Operation {
     Operation {
-        uid: Some(live.uid.clone()),
-        resource_version: Some(live.resource_version.clone()),
+        uid: Some(live.uid.to_string()),
+        resource_version: Some(live.resource_version.to_string()),
         reason: Some(reason),
         ..Operation::new(action, id.clone())
     }

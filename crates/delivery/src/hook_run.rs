@@ -15,7 +15,7 @@ use crate::wait;
 use cluster::{ApplyOptions, Client, Propagation, Resource};
 use futures_util::stream::{self, StreamExt};
 use objects::health::{self, HealthStatus};
-use objects::{GroupKind, GroupVersionKind, Object, ObjectRef};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Uid};
 use std::sync::Arc;
 use sync::directives::Phase;
 use sync::guard::GUARDED_KINDS;
@@ -34,7 +34,7 @@ pub(crate) struct HookJob {
     object: Object,
     delivery: String,
     /// What an earlier run made.
-    known_uid: Option<String>,
+    known_uid: Option<Uid>,
     until: Instant,
 }
 
@@ -72,7 +72,7 @@ impl HookJob {
             && !guarded(&self.id)
         {
             let is_ours = live.label(DELIVERY_LABEL) == Some(&self.delivery)
-                || self.known_uid.as_deref() == Some(uid);
+                || self.known_uid.as_ref() == Some(&Uid::parse(uid));
             if !is_ours {
                 let mut failure =
                     Failure::new("an object of its name exists that no hook has made", true);
@@ -247,7 +247,7 @@ impl Runner<'_> {
     /// It was made: from now on it can be told from another object of its name.
     pub(crate) fn hook_begun(&mut self, run: &HookRun, begun: &Begun) {
         let digest = self.hook_mark(run, false);
-        let uid = begun.object.uid().map(str::to_owned);
+        let uid = begun.object.uid().map(Uid::parse);
         self.inventory.record(&run.id, Entry { uid, digest, hook: true });
         for message in &begun.warnings {
             let message = format!("{}: {message}", run.id);
@@ -274,7 +274,7 @@ impl Runner<'_> {
         result: Result<(), Failure>,
     ) {
         let succeeded = result.is_ok();
-        let uid = begun.as_ref().and_then(|begun| begun.object.uid().map(str::to_owned));
+        let uid = begun.as_ref().and_then(|begun| begun.object.uid().map(Uid::parse));
         // A hook for failures runs once for a tree, even when it fails itself.
         let has_run = succeeded || run.phase == Phase::SyncFail;
         let digest = self.hook_mark(run, has_run);
@@ -282,7 +282,7 @@ impl Runner<'_> {
         let entry = Entry { uid: uid.clone().or(known), digest, hook: true };
         self.inventory.record(&run.id, entry);
         let mut outcome = self.hook_outcome(run, OutcomeResult::Done);
-        outcome.uid.clone_from(&uid);
+        outcome.uid = uid.as_ref().map(Uid::to_string);
         match result {
             Ok(()) => {
                 let action = Some(Action::Hook);
@@ -300,7 +300,12 @@ impl Runner<'_> {
         self.outcomes.push(outcome);
         if let (Some(uid), Some(begun)) = (uid, begun) {
             let resource = begun.resource;
-            self.ended_hooks.push(EndedHook { run: run.clone(), uid, resource, succeeded });
+            self.ended_hooks.push(EndedHook {
+                run: run.clone(),
+                uid: uid.to_string(),
+                resource,
+                succeeded,
+            });
         }
     }
 

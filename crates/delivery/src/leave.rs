@@ -8,7 +8,7 @@ use crate::remove::{End, remove};
 use crate::report::{Outcome, OutcomeResult};
 use cluster::Propagation;
 use futures_util::stream::{self, StreamExt};
-use objects::{ObjectRef, order};
+use objects::{ObjectRef, Uid, order};
 use std::collections::BTreeMap;
 use sync::Action;
 use sync::schedule;
@@ -92,7 +92,8 @@ impl Runner<'_> {
             jobs.push(async move {
                 let end = match resource {
                     Some(resource) => {
-                        let object = (&leaving.id, leaving.live.uid.as_str());
+                        let uid = leaving.live.uid.to_string();
+                        let object = (&leaving.id, uid.as_str());
                         let way = Propagation::Background;
                         tokio::select! {
                             end = remove(&client, &resource, object, way, until) => end,
@@ -129,10 +130,11 @@ impl Runner<'_> {
         let Leaving { id, live } = leaving;
         let Some(resource) = self.found.resources.get(&id.group_kind()).cloned() else { return };
         let place = (id.namespace.as_str(), id.name.as_str());
+        let uid = live.uid.to_string();
         let is_ours = live.delivery.as_deref() == Some(self.options.name.as_str());
         let handed = match to.parse::<sync::DeliveryName>() {
-            Ok(to) if is_ours => self.writer.transfer(&resource, place, &live.uid, &to).await,
-            _ => self.writer.release(&resource, place, &live.uid, None).await,
+            Ok(to) if is_ours => self.writer.transfer(&resource, place, &uid, &to).await,
+            _ => self.writer.release(&resource, place, &uid, None).await,
         };
         let object = (id.clone(), live.uid);
         match handed {
@@ -149,7 +151,7 @@ impl Runner<'_> {
         }
     }
 
-    fn left_failed(&mut self, action: Action, object: (ObjectRef, String), reason: String) {
+    fn left_failed(&mut self, action: Action, object: (ObjectRef, Uid), reason: String) {
         let event = Event::Failed { object: object.0.clone(), held: false, reason: reason.clone() };
         self.progress.event(&event);
         self.left(action, object, OutcomeResult::Failed, Some(reason));
@@ -158,10 +160,14 @@ impl Runner<'_> {
     fn left(
         &mut self,
         action: Action,
-        (id, uid): (ObjectRef, String),
+        (id, uid): (ObjectRef, Uid),
         result: OutcomeResult,
         reason: Option<String>,
     ) {
-        self.outcomes.push(Outcome { reason, uid: Some(uid), ..Outcome::new(action, id, result) });
+        self.outcomes.push(Outcome {
+            reason,
+            uid: Some(uid.to_string()),
+            ..Outcome::new(action, id, result)
+        });
     }
 }

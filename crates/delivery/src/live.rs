@@ -16,6 +16,7 @@
 mod drift;
 mod follow;
 mod heal;
+mod health;
 mod memo;
 mod memory;
 mod record;
@@ -39,6 +40,7 @@ use crate::source::Tree;
 use crate::store::{self, Store};
 use cluster::Client;
 use follow::{Needed, Watches};
+use health::{Answers, KnownHealth};
 use memo::{MEMO_BYTES_MAX, Standing};
 use objects::health::{Health, HealthStatus};
 use objects::{GroupKind, Object, ObjectRef};
@@ -65,6 +67,7 @@ pub struct Live {
     resolved: tokio::sync::Mutex<Resolved>,
     record: Mutex<Option<Record>>,
     identity: Mutex<Option<ClusterIdentity>>,
+    health: KnownHealth,
     /// Only one run writes at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -173,6 +176,7 @@ impl Live {
             resolved: tokio::sync::Mutex::default(),
             record: Mutex::default(),
             identity: Mutex::default(),
+            health: KnownHealth::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -255,7 +259,8 @@ impl Live {
     /// Looks at every object of the last tree, without a request.
     #[must_use]
     pub fn check(&self) -> Check {
-        let (mut check, mut sync) = (Check::default(), InSync::new(&self.watches));
+        let in_sync = self.watches.in_sync();
+        let (mut check, mut sync) = (Check::default(), Answers::new(&in_sync));
         self.memory.each(|desired, memo| {
             let slot = match memo {
                 _ if !sync.of(desired) => &mut check.unknown,
@@ -276,22 +281,7 @@ impl Live {
     /// How healthy the objects of the last tree are, without a request.
     #[must_use]
     pub fn health(&self) -> LiveHealth {
-        let (mut found, mut sync) = (LiveHealth::default(), InSync::new(&self.watches));
-        self.memory.each(|desired, memo| {
-            let health = match memo {
-                _ if !sync.of(desired) => {
-                    Health::new(HealthStatus::Unknown, "its kind is not watched right now")
-                }
-                None => Health::new(HealthStatus::Missing, "it does not exist"),
-                Some((memo, _)) => memo.health.as_deref().cloned().unwrap_or_default(),
-            };
-            *found.counts.entry(health.status).or_default() += 1;
-            if health.status > HealthStatus::Suspended {
-                found.unhealthy.push(ObjectHealth::new(desired.id.clone(), health));
-            }
-        });
-        found.unhealthy.sort_by(|one, other| one.object.cmp(&other.object));
-        found
+        self.health.of(&self.memory, self.watches.in_sync())
     }
 
     /// The version in which an object was seen last; `None` when it is not there or not watched.
@@ -382,13 +372,14 @@ impl Live {
         Ok(found)
     }
 
-    /// Resolves the tree, follows its kinds, and waits until they are in sync.
+    /// Resolves the tree, follows its kinds, and waits until they are in sync. Gives what is
+    /// recorded and not named by the tree, too.
     pub(crate) async fn aim(
         &self,
         tree: &Tree,
         options: &DeliveryOptions,
         recorded: &Inventory,
-    ) -> Result<Arc<DesiredSet>, DeliveryError> {
+    ) -> Result<(Arc<DesiredSet>, Vec<ObjectRef>), DeliveryError> {
         let mut resolved = self.resolved.lock().await;
         let set = desired::resolve(&self.client, tree, options, &mut resolved).await?;
         self.memory.aim(&set);
@@ -406,7 +397,8 @@ impl Live {
             before = Some(desired);
         }
         let mut left: HashMap<GroupKind, BTreeSet<String>> = HashMap::new();
-        for (id, _) in recorded.iter().filter(|(id, _)| !set.named.contains(id)) {
+        let gone = set.unnamed(recorded);
+        for id in &gone {
             left.entry(id.group_kind()).or_default().insert(id.namespace.clone());
         }
         for (kind, namespaces) in left {
@@ -419,7 +411,7 @@ impl Live {
         }
         self.watches.adjust(&needed).await;
         self.memory.recorded(recorded);
-        Ok(set)
+        Ok((set, gone))
     }
 }
 
@@ -437,34 +429,4 @@ fn need(
     }
     let namespaces = BTreeSet::from([namespace.to_owned()]);
     needed.insert(gvk.clone(), (resource.clone(), namespaces));
-}
-
-/// Answers for each kind and namespace once.
-struct InSync<'a> {
-    watches: &'a Watches,
-    known: HashMap<(objects::GroupVersionKind, String), bool>,
-    last: Option<(ObjectRef, bool)>,
-}
-
-impl<'a> InSync<'a> {
-    fn new(watches: &'a Watches) -> Self {
-        Self { watches, known: HashMap::new(), last: None }
-    }
-
-    fn of(&mut self, desired: &Desired) -> bool {
-        let id = &desired.id;
-        // Neighbours are mostly of one kind and namespace.
-        if let Some((last, answer)) = &self.last
-            && (&last.kind, &last.group, &last.namespace) == (&id.kind, &id.group, &id.namespace)
-        {
-            return *answer;
-        }
-        let key = ((*desired.gvk).clone(), id.namespace.clone());
-        let watches = self.watches;
-        let answer = *self.known.entry(key).or_insert_with_key(|(gvk, namespace)| {
-            watches.is_in_sync(gvk, &BTreeSet::from([namespace.clone()]))
-        });
-        self.last = Some((id.clone(), answer));
-        answer
-    }
 }

@@ -34,6 +34,9 @@ pub(crate) enum Verdict {
     Going(Vec<String>),
 }
 
+/// What the server would make of an object.
+pub(crate) type Answer = Result<Object, ClusterError>;
+
 /// How to look.
 pub(crate) struct Lens<'a> {
     pub(crate) client: &'a Client,
@@ -67,9 +70,31 @@ impl Lens<'_> {
         live: Option<&Object>,
         from: &Deliveries,
     ) -> Result<Verdict, DeliveryError> {
+        let answer = self.ask(resource, desired).await;
+        self.judge(answer, resource, desired, live, from).await
+    }
+
+    /// The question alone: what the server would make of `desired`.
+    pub(crate) async fn ask(&self, resource: &Resource, desired: &Object) -> Answer {
+        self.dry_run(resource, desired, self.force).await
+    }
+
+    /// What the answer to [`Lens::ask`] means for the object as it is. One of the two may be a
+    /// moment older than the other: they are equal only when applying would change nothing.
+    ///
+    /// # Errors
+    /// As [`Lens::look`].
+    pub(crate) async fn judge(
+        &self,
+        answer: Answer,
+        resource: &Resource,
+        desired: &Object,
+        live: Option<&Object>,
+        from: &Deliveries,
+    ) -> Result<Verdict, DeliveryError> {
         let taken =
             live.map(|live| takeover::managers(live, self.manager, from)).unwrap_or_default();
-        match self.dry_run(resource, desired, self.force).await {
+        match answer {
             Ok(after) => Ok(self.compare(live, &after, taken)),
             Err(ClusterError::Conflict { conflicts, .. }) => {
                 let (clients, others): (Vec<_>, Vec<_>) =

@@ -8,7 +8,7 @@
 use crate::desired::{self, Desired, DesiredSet};
 use crate::drift::{self, Drift};
 use crate::error::DeliveryError;
-use crate::look::{Lens, Verdict};
+use crate::look::{Answer, Lens, Verdict};
 use crate::options::DeliveryOptions;
 use crate::progress::{Event, Progress};
 use crate::report::Drifted;
@@ -17,7 +17,7 @@ use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use objects::health::{self, Health, HealthStatus};
 use objects::proof;
-use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, Packed, Uid, Version};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use sync::decide::{self, Live, Mode, Step};
@@ -31,8 +31,8 @@ pub(crate) const LOOKUPS_MAX: usize = 64;
 /// One live object that is desired.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) uid: String,
-    pub(crate) resource_version: String,
+    pub(crate) uid: Uid,
+    pub(crate) resource_version: Version,
     pub(crate) verdict: Verdict,
     /// Its health when it is not healthy.
     pub(crate) health: Option<Health>,
@@ -68,6 +68,8 @@ pub(crate) struct Observation {
     pub(crate) drift: Drift,
     /// Drifted objects that this run leaves alone.
     pub(crate) left_alone: BTreeSet<usize>,
+    /// Objects that have to be read, and of which it is known that the server has to be asked.
+    pub(crate) to_ask: BTreeSet<usize>,
 }
 
 pub(crate) struct Observer<'a> {
@@ -75,6 +77,8 @@ pub(crate) struct Observer<'a> {
     pub(crate) options: &'a DeliveryOptions,
     pub(crate) set: &'a DesiredSet,
     pub(crate) recorded: &'a Inventory,
+    /// What is recorded and not named by the tree.
+    pub(crate) gone: &'a [ObjectRef],
     pub(crate) mode: Mode,
     pub(crate) lens: Lens<'a>,
     /// What is known without asking.
@@ -86,6 +90,8 @@ pub(crate) struct Observer<'a> {
 pub(crate) struct Question {
     index: usize,
     live: Packed,
+    /// What it said, when it was asked already.
+    answer: Option<Answer>,
 }
 
 /// The objects of one kind in one version.
@@ -110,6 +116,7 @@ impl Observer<'_> {
             absent_namespaces: BTreeSet::new(),
             drift: Drift::default(),
             left_alone: BTreeSet::new(),
+            to_ask: BTreeSet::new(),
         };
         let groups = self.groups(&mut found).await?;
         for group in &groups {
@@ -148,7 +155,7 @@ impl Observer<'_> {
             }
             group.desired.append(&mut run);
         }
-        for (id, _) in self.recorded.iter().filter(|(id, _)| !self.set.named.contains(id)) {
+        for id in self.gone {
             let kind = id.group_kind();
             let resource = match found.resources.get(&kind) {
                 Some(resource) => resource.clone(),
@@ -244,7 +251,7 @@ impl Observer<'_> {
         };
         let Some(desired) = self.set.objects.get(index) else { return Ok(()) };
         if !self.compare(index, desired, live, found)? {
-            questions.push(Question { index, live: desired::pack(live)? });
+            questions.push(Question { index, live: desired::pack(live)?, answer: None });
         }
         Ok(())
     }
@@ -326,11 +333,16 @@ impl Observer<'_> {
             .into_iter()
             .filter_map(|question| Some((self.set.objects.get(question.index)?, question)));
         let answers: Vec<(usize, Seen, Option<Drifted>)> = stream::iter(questions)
-            .map(|(desired, Question { index, live })| async move {
+            .map(|(desired, Question { index, live, answer })| async move {
                 let live = desired::unpack(&live)?;
                 let payload = desired.payload(&live, self.lens.manager)?;
                 let from = self.options.takes(&desired.id);
-                let verdict = self.lens.look(resource, &payload, Some(&live), &from).await?;
+                let answer = match answer {
+                    Some(answer) => answer,
+                    None => self.lens.ask(resource, &payload).await,
+                };
+                let verdict =
+                    self.lens.judge(answer, resource, &payload, Some(&live), &from).await?;
                 if let (Some(known), Verdict::Unchanged) = (self.live, &verdict) {
                     known.memory().confirm(desired, &live);
                 }
@@ -396,18 +408,32 @@ impl Observer<'_> {
         ids: &[ObjectRef],
         found: &mut Observation,
     ) -> Result<(), DeliveryError> {
-        let mut lives = stream::iter(ids)
-            .map(|id| async move {
-                (id, self.client.get(&group.resource, &id.namespace, &id.name).await)
+        let reads = ids.iter().map(|id| (id, self.foreseen(id, found))).collect::<Vec<_>>();
+        let mut lives = stream::iter(reads)
+            .map(|(id, foreseen)| async move {
+                let read = self.client.get(&group.resource, &id.namespace, &id.name);
+                match foreseen {
+                    // The server works on both at once.
+                    Some(object) => {
+                        let ask = self.lens.ask(&group.resource, &object);
+                        let (live, answer) = tokio::join!(read, ask);
+                        (id, live, Some(answer))
+                    }
+                    None => (id, read.await, None),
+                }
             })
             .buffer_unordered(self.options.concurrency.max(1));
         let (mut questions, mut met) = (Vec::new(), false);
-        while let Some((id, live)) = lives.next().await {
+        while let Some((id, live, answer)) = lives.next().await {
             match live {
                 Ok(None) => {}
                 Ok(Some(live)) => {
                     met = true;
+                    let before = questions.len();
                     self.meet(&group.resource, &live, found, &mut questions)?;
+                    if let Some(question) = questions.get_mut(before) {
+                        question.answer = answer;
+                    }
                 }
                 Err(source @ ClusterError::Forbidden(_)) if !self.set.named.contains(id) => {
                     found.left.insert(id.clone(), Left::Unknown(source.to_string()));
@@ -419,6 +445,15 @@ impl Observer<'_> {
             }
         }
         if met { self.ask(&group.resource, questions, found).await } else { Ok(()) }
+    }
+
+    /// The document to ask the server about while the object is read: of one that surely has to be
+    /// asked about, and whose document does not depend on what is read.
+    fn foreseen(&self, id: &ObjectRef, found: &Observation) -> Option<Object> {
+        let index = self.set.by_id.get(id).filter(|index| found.to_ask.contains(*index))?;
+        let desired = self.set.objects.get(*index)?;
+        let depends = desired.ignored().is_some() || desired.says(|directives| directives.once);
+        if depends { None } else { desired.object().ok() }
     }
 
     /// The names of all objects of a kind; `None` when they may not be listed.
@@ -446,25 +481,15 @@ impl Observer<'_> {
 
     /// Asks for the namespaces of what would be created, where nothing has shown that they exist.
     async fn namespaces(&self, found: &mut Observation) -> Result<(), DeliveryError> {
-        let known: BTreeSet<&str> = self
-            .set
-            .objects
-            .iter()
-            .zip(&found.seen)
-            .filter(|(_, seen)| seen.is_some())
-            .map(|(desired, _)| desired.id.namespace.as_str())
-            .collect();
+        let seen = self.set.objects.iter().zip(&found.seen).filter(|(_, seen)| seen.is_some());
+        let known = distinct(seen.map(|(desired, _)| desired.id.namespace.as_str()));
         let of_tree = |name: &str| {
             let id = ObjectRef::new(GroupKind::new("", "Namespace"), "", name);
             self.set.named.contains(&id)
         };
-        let ask: BTreeSet<&str> = self
-            .set
-            .objects
-            .iter()
-            .map(|desired| desired.id.namespace.as_str())
-            .filter(|name| !name.is_empty() && !known.contains(name) && !of_tree(name))
-            .collect();
+        let all = self.set.objects.iter().map(|desired| desired.id.namespace.as_str());
+        let mut ask = distinct(all);
+        ask.retain(|name| !name.is_empty() && !known.contains(name) && !of_tree(name));
         if ask.is_empty() {
             return Ok(());
         }
@@ -520,6 +545,15 @@ impl Observer<'_> {
         }
         Ok(())
     }
+}
+
+/// Each name once. Neighbours mostly have the same.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let (mut distinct, mut before) = (BTreeSet::new(), None);
+    for name in names.filter(|name| before.replace(*name) != Some(*name)) {
+        distinct.insert(name);
+    }
+    distinct
 }
 
 /// Whether two objects are of one kind and in one namespace; false says nothing.

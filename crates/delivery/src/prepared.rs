@@ -62,25 +62,28 @@ async fn look_around(
 ) -> Result<Prepared, DeliveryError> {
     sync::ignore::check(&options.ignore).map_err(DeliveryError::Ignore)?;
     let home = options.inventory_namespace();
-    let (store, cluster, set) = match live {
+    let (store, cluster, set, gone) = match live {
         Some(live) => {
             let (mut store, cluster) = (live.store(home).await?, live.identity().await?);
-            let set = live.aim(tree, options, &store.inventory).await?;
+            let (set, gone) = live.aim(tree, options, &store.inventory).await?;
             store.share(&set);
-            (store, cluster, set)
+            (store, cluster, set, gone)
         }
         None => {
             let store = Store::read(client, &options.name, home).await?;
             let cluster = identity(client).await?;
             let resolved = &mut Resolved::default();
-            (store, cluster, desired::resolve(client, tree, options, resolved).await?)
+            let set = desired::resolve(client, tree, options, resolved).await?;
+            let gone = set.unnamed(&store.inventory);
+            (store, cluster, set, gone)
         }
     };
     let (manager, masker) = (options.name.manager(), look::masker());
     let lens = Lens { client, manager: &manager, force: options.force_conflicts, masker: &masker };
     let recorded = &store.inventory;
-    let set_ref = &set;
-    let observer = Observer { client, options, set: set_ref, recorded, mode, lens, live, progress };
+    let (set_ref, gone) = (&set, &gone);
+    let observer =
+        Observer { client, options, set: set_ref, recorded, gone, mode, lens, live, progress };
     let mut found = observer.observe().await?;
     let claims = claims(client, &store, &found, options).await?;
     let warnings = gate::check(client, &set, &mut found).await?;

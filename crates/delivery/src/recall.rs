@@ -69,7 +69,10 @@ impl Observer<'_> {
                         kept.push(packed);
                         true
                     }
-                    None => false,
+                    None => {
+                        found.to_ask.extend((step == Step::DryRun).then_some(index));
+                        false
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::store::{self, Store};
 use cluster::{Client, ClusterError, ListOptions, Resource};
 use futures_util::stream::{self, StreamExt};
 use objects::health::{self, Health, HealthStatus};
-use objects::{GroupKind, Object, ObjectRef};
+use objects::{GroupKind, Object, ObjectRef, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 use sync::{DeliveryName, Inventory};
 
@@ -131,8 +131,8 @@ fn judge(recorded: &Inventory, id: &ObjectRef, live: Option<&Object>) -> Health 
     let Some(live) = live else {
         return Health::new(HealthStatus::Missing, "it is recorded and does not exist");
     };
-    let uid = recorded.get(id).and_then(|entry| entry.uid.as_deref());
-    if uid.is_some() && uid != live.uid() {
+    let uid = recorded.get(id).and_then(|entry| entry.uid.as_ref());
+    if uid.is_some_and(|uid| *uid != Uid::of(live)) {
         return Health::new(HealthStatus::Missing, "another object has its name now");
     }
     health::assess(live)

@@ -13,7 +13,7 @@ use cluster::Resource;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use objects::{GroupKind, Object, ObjectRef};
+use objects::{GroupKind, Object, ObjectRef, Uid};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::inventory::Entry;
@@ -147,7 +147,8 @@ impl Runner<'_> {
             }
         };
         let uid = written.object.uid().map(str::to_owned);
-        let entry = Entry { uid: uid.clone(), digest: Some(desired.digest), ..Entry::default() };
+        let known = written.object.uid().map(Uid::parse);
+        let entry = Entry { uid: known, digest: Some(desired.digest), ..Entry::default() };
         self.inventory.record(&id, entry);
         for message in &written.warnings {
             let (origin, message) = (Some(origin.clone()), format!("{id}: {message}"));
@@ -222,10 +223,8 @@ impl Runner<'_> {
         let id = desired.map(|desired| desired.id.clone());
         let id = id.unwrap_or_else(|| ObjectRef::new(resource.gvk.group_kind(), "", ""));
         let defines = desired.and_then(|desired| desired.defines.clone());
-        let mut kinds: Vec<_> = self
-            .set
-            .objects
-            .iter()
+        let objects = self.set.objects.iter().filter(|_| defines.is_some());
+        let mut kinds: Vec<_> = objects
             .filter(|desired| defines.as_ref() == Some(&desired.id.group_kind()))
             .map(|desired| (*desired.gvk).clone())
             .collect();
@@ -233,8 +232,8 @@ impl Runner<'_> {
         kinds.dedup();
         let pods = id.group_kind() == GroupKind::new("", "Namespace")
             && self.set.objects.iter().any(|desired| {
-                desired.id.namespace == id.name
-                    && desired.id.group_kind() == GroupKind::new("", "Pod")
+                let pod = &desired.id;
+                pod.namespace == id.name && pod.group.is_empty() && pod.kind == "Pod"
             });
         let readiness = Readiness {
             client: self.client.clone(),
@@ -280,7 +279,7 @@ impl Runner<'_> {
         let action = self.action(index).unwrap_or(Action::Update);
         let action = if failure.conflicts.is_empty() { action } else { Action::Conflict };
         self.outcomes.push(Outcome {
-            uid: self.inventory.get(&id).and_then(|entry| entry.uid.clone()),
+            uid: self.inventory.get(&id).and_then(|entry| Some(entry.uid.as_ref()?.to_string())),
             origin: Some(desired.origin.to_string()),
             reason: Some(reason),
             hint,
@@ -290,19 +289,10 @@ impl Runner<'_> {
 
     fn report_held(&mut self) {
         for held in self.decided.schedule.take_held() {
-            let Some(cause) = self.id_at(held.because_of) else { continue };
+            let Some(cause) = self.decided.id_at(&self.set, held.because_of) else { continue };
             let reason = format!("waits for {cause}, which failed");
             self.not_done(held.index, OutcomeResult::Held, reason);
         }
-    }
-
-    /// The identity at a place of the schedule.
-    fn id_at(&self, index: usize) -> Option<ObjectRef> {
-        let object = self.set.objects.get(index).map(|desired| desired.id.clone());
-        object.or_else(|| Some(self.sync_hook(index)?.id.clone())).or_else(|| {
-            let invalid = index.checked_sub(self.set.objects.len())?;
-            Some(self.set.invalid.get(invalid)?.object.clone())
-        })
     }
 
     /// Nothing is applied, because a hook before it failed or the run was stopped.

@@ -4,6 +4,7 @@
 //! would see, a [`Packed`] one is the same in a tenth of the memory, a [`Manifest`] is an object
 //! with the place in the tree it came from, an [`ObjectRef`] is its identity.
 
+mod brief;
 mod builtin;
 pub mod diff;
 pub mod emit;
@@ -20,6 +21,7 @@ pub mod proof;
 pub mod quantity;
 pub mod yaml;
 
+pub use brief::{Uid, Version};
 pub use identity::{GroupKind, GroupVersionKind, Identity, ObjectRef};
 pub use manifest::{Manifest, Origin};
 pub use object::{Object, ShapeError};

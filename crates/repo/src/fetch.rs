@@ -46,6 +46,10 @@ pub struct Fetch {
     pub url: RepoUrl,
     /// The revision.
     pub reference: Reference,
+    /// The commit that the reference probably names, as 40 hexadecimal digits: somebody said so.
+    /// Over http it is asked for while the server says what the reference names. Nothing is taken
+    /// that the reference does not name.
+    pub expected: Option<String>,
     /// The folder (or the single file) inside the tree; empty is the root.
     pub path: String,
     /// User name and password for https; they win over those in the URL.
@@ -65,6 +69,7 @@ impl Fetch {
         Self {
             url,
             reference,
+            expected: None,
             path: String::new(),
             credentials: None,
             ca_file: None,

@@ -5,15 +5,15 @@ use crate::directives::{self, PruneRule};
 use crate::guard::PruneGuards;
 use crate::inventory::Entry;
 use crate::name::{DELIVERY_LABEL, DeliveryName, PRUNE_ANNOTATION};
-use objects::{Object, ObjectRef};
+use objects::{Object, ObjectRef, Uid, Version};
 
 /// What the engine needs to know of a live object; the rest of it is dropped at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Live {
     /// `metadata.uid`.
-    pub uid: String,
+    pub uid: Uid,
     /// `metadata.resourceVersion`.
-    pub resource_version: String,
+    pub resource_version: Version,
     /// The delivery that its label names.
     pub delivery: Option<String>,
     /// Whether deletion has begun.
@@ -34,8 +34,8 @@ impl Live {
     pub fn of(object: &Object) -> Self {
         let finalizers = object.at(&["metadata", "finalizers"]).and_then(|list| list.as_array());
         Self {
-            uid: object.uid().unwrap_or_default().to_owned(),
-            resource_version: object.resource_version().unwrap_or_default().to_owned(),
+            uid: Uid::of(object),
+            resource_version: Version::of(object),
             delivery: object.label(DELIVERY_LABEL).map(str::to_owned),
             terminating: object.is_terminating(),
             prune: PruneRule::of(object),
@@ -182,7 +182,7 @@ mod tests {
 
     fn entry(uid: &str) -> Entry {
         Entry {
-            uid: (!uid.is_empty()).then(|| uid.to_owned()),
+            uid: (!uid.is_empty()).then(|| uid.into()),
             digest: Some(digest("a")),
             ..Entry::default()
         }

@@ -9,9 +9,10 @@
 //! of one shard never takes an object out of another one: see [`Inventory::writes`].
 
 use crate::digest::Digest;
-use objects::{GroupKind, ObjectRef};
+use objects::{GroupKind, ObjectRef, Uid};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Objects in one ConfigMap.
 pub const SHARD_OBJECTS_MAX: usize = 4_000;
@@ -24,17 +25,18 @@ pub const SHARDS_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// The live object's uid, once known.
-    pub uid: Option<String>,
+    pub uid: Option<Uid>,
     /// The digest of what was applied last, once applied.
     pub digest: Option<Digest>,
     /// Whether it is a hook: cleaned up like everything else, but of no health.
     pub hook: bool,
 }
 
-/// The recorded objects of one delivery.
+/// The recorded objects of one delivery. A copy costs nothing until one of both changes: most runs
+/// change a few lines, if any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory {
-    entries: BTreeMap<ObjectRef, Entry>,
+    entries: Arc<BTreeMap<ObjectRef, Entry>>,
 }
 
 /// Why a text is not an inventory, or an inventory not writable.
@@ -110,6 +112,9 @@ impl Inventory {
     /// Whether every object here is recorded in `other` too.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
+        if Arc::ptr_eq(&self.entries, &other.entries) {
+            return true;
+        }
         // Both are sorted, and mostly equal.
         let mut others = other.entries.keys();
         self.entries.keys().all(|id| others.any(|other| other == id))
@@ -117,34 +122,44 @@ impl Inventory {
 
     /// Records an object that is about to be made, or keeps what is known of it.
     pub fn expect(&mut self, id: &ObjectRef) {
-        self.entries.entry(id.clone()).or_default().hook = false;
+        self.expect_as(id, false);
     }
 
     /// Records a hook that is about to run, and keeps what is known of it.
     pub fn expect_hook(&mut self, id: &ObjectRef) {
-        self.entries.entry(id.clone()).or_default().hook = true;
+        self.expect_as(id, true);
+    }
+
+    fn expect_as(&mut self, id: &ObjectRef, hook: bool) {
+        if self.get(id).is_none_or(|known| known.hook != hook) {
+            Arc::make_mut(&mut self.entries).entry(id.clone()).or_default().hook = hook;
+        }
     }
 
     /// Leaves hooks out, for those who ask about health.
     pub fn without_hooks(&mut self) {
-        self.entries.retain(|_, entry| !entry.hook);
+        Arc::make_mut(&mut self.entries).retain(|_, entry| !entry.hook);
     }
 
     /// Lets the identities share their text with those that `known` gives for them.
     pub fn share(&mut self, known: impl Fn(&ObjectRef) -> Option<ObjectRef>) {
-        let all = std::mem::take(&mut self.entries);
-        self.entries =
-            all.into_iter().map(|(id, entry)| (known(&id).unwrap_or(id), entry)).collect();
+        let all = Arc::unwrap_or_clone(std::mem::take(&mut self.entries)).into_iter();
+        let shared = all.map(|(id, entry)| (known(&id).unwrap_or(id), entry));
+        self.entries = Arc::new(shared.collect());
     }
 
     /// Records what was applied.
     pub fn record(&mut self, id: &ObjectRef, entry: Entry) {
-        self.entries.insert(id.clone(), entry);
+        if self.get(id) != Some(&entry) {
+            Arc::make_mut(&mut self.entries).insert(id.clone(), entry);
+        }
     }
 
     /// Forgets an object that is gone or that another delivery has.
     pub fn forget(&mut self, id: &ObjectRef) {
-        self.entries.remove(id);
+        if self.entries.contains_key(id) {
+            Arc::make_mut(&mut self.entries).remove(id);
+        }
     }
 
     /// Adds the lines of one stored shard. An object that stands in two shards (a run was cut
@@ -153,9 +168,10 @@ impl Inventory {
     /// # Errors
     /// [`InventoryError::Line`] for the first line that cannot be read.
     pub fn read(&mut self, text: &str) -> Result<(), InventoryError> {
+        let entries = Arc::make_mut(&mut self.entries);
         for (index, line) in text.lines().enumerate() {
             let (id, entry) = parse_line(line).ok_or(InventoryError::Line { line: index + 1 })?;
-            let known = self.entries.entry(id).or_default();
+            let known = entries.entry(id).or_default();
             known.uid = entry.uid.or(known.uid.take());
             known.digest = entry.digest.or(known.digest.take());
             known.hook = entry.hook;
@@ -215,7 +231,7 @@ impl Inventory {
     /// Into `count` (a power of two) shards, unless one of them would be too large.
     fn split(&self, count: usize) -> Option<Vec<String>> {
         let mut shards = vec![(0_usize, String::new()); count];
-        for (id, entry) in &self.entries {
+        for (id, entry) in self.entries.iter() {
             let (objects, text) = shards.get_mut(shard_of(id, count))?;
             *objects += 1;
             write_line(text, id, entry);
@@ -238,9 +254,12 @@ fn shard_of(id: &ObjectRef, count: usize) -> usize {
 }
 
 fn write_line(text: &mut String, id: &ObjectRef, entry: &Entry) {
-    let uid = entry.uid.as_deref().unwrap_or("-");
     // Writing to a String cannot fail.
-    let _ = write!(text, "{} {}/{} {uid} ", id.group_kind(), id.namespace, id.name);
+    let _ = write!(text, "{} {}/{} ", id.group_kind(), id.namespace, id.name);
+    let _ = match &entry.uid {
+        Some(uid) => write!(text, "{uid} "),
+        None => write!(text, "- "),
+    };
     let _ = match &entry.digest {
         Some(digest) => write!(text, "{digest}"),
         None => write!(text, "-"),
@@ -265,7 +284,7 @@ fn parse_line(line: &str) -> Option<(ObjectRef, Entry)> {
         "-" => None,
         text => Some(text.parse().ok()?),
     };
-    let uid = (uid != "-").then(|| uid.to_owned());
+    let uid = (uid != "-").then(|| Uid::parse(uid));
     let entry = Entry { uid, digest, hook };
     Some((ObjectRef::new(GroupKind::new(group, kind), namespace, name), entry))
 }

@@ -1,7 +1,8 @@
 //! The GitOps engine: desired set and observed set in, plan of operations out. Pure.
 //!
 //! No I/O, no clock, no randomness: [`decide`] says what to do about one object, [`guard`] when
-//! pruning is refused, [`schedule`] in which order work may start and who waits for whom,
+//! pruning is refused, [`schedule`] in which order work may start and who waits for whom ([`part`]:
+//! of which objects that has to be asked),
 //! [`inventory`] how the record of a delivery is written so that no crash loses an object, and
 //! [`plan`] is the outcome as data with a stable JSON form. `delivery` binds all of it to a
 //! cluster.
@@ -15,6 +16,7 @@ pub mod hooks;
 pub mod ignore;
 pub mod inventory;
 pub mod name;
+pub mod part;
 pub mod plan;
 pub mod reference;
 pub mod schedule;

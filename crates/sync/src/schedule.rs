@@ -13,6 +13,9 @@
 //!
 //! A failed item fails only itself, those that need it and later waves (gitops 7). Objects that
 //! depend on each other in a circle are broken from the start ([`Schedule::circles`]).
+//!
+//! Most items of a run are as they should be. [`Schedule::of_part`] is made of those alone that
+//! have a say ([`crate::part`]), and goes as the one of all would.
 
 use crate::graph::{Graph, Need, Stage};
 use objects::{GroupKind, ObjectRef};
@@ -78,8 +81,11 @@ struct Node {
     needed_by: Vec<(Index, Need)>,
 }
 
-/// The order of one run.
+/// The order of one run. Inside, items are known by their slot: their place among those that the
+/// schedule was made of.
 pub struct Schedule {
+    /// By slot: the item's index, ascending.
+    places: Vec<Index>,
     nodes: Vec<Node>,
     /// Per stage: how many items have not ended yet.
     stages: BTreeMap<Stage, usize>,
@@ -89,6 +95,7 @@ pub struct Schedule {
     unready: BTreeMap<i32, usize>,
     /// Waves after this one are held.
     stopped_after: Option<i32>,
+    /// By slot.
     held: Vec<Held>,
     running: usize,
     circles: Vec<Vec<Index>>,
@@ -99,6 +106,17 @@ impl Schedule {
     /// The order in which items are applied.
     #[must_use]
     pub fn for_apply(items: &[Item]) -> Self {
+        Self::of_part((0..items.len()).collect(), items)
+    }
+
+    /// As [`Schedule::for_apply`] of a list of which these items are a part; `places` says where
+    /// in it each of them stands, in ascending order.
+    ///
+    /// It goes as the schedule of the whole list when the part is that of
+    /// [`crate::part::with_a_say`] and has no [`Schedule::circles`]: where a circle is entered
+    /// depends on those that hang on it.
+    #[must_use]
+    pub fn of_part(places: Vec<Index>, items: &[Item]) -> Self {
         let Graph { stages, needs, circles, unknown } = Graph::of(items);
         let mut nodes: Vec<Node> =
             items.iter().zip(&stages).map(|(item, stage)| Node::of(item, *stage)).collect();
@@ -109,6 +127,7 @@ impl Schedule {
             }
         }
         let mut schedule = Self {
+            places,
             nodes,
             stages: BTreeMap::new(),
             startable: BTreeMap::new(),
@@ -134,7 +153,29 @@ impl Schedule {
         for index in 0..schedule.nodes.len() {
             schedule.offer(index);
         }
+        schedule.place_all();
         schedule
+    }
+
+    /// What is told of circles and unknown dependencies is told by index.
+    fn place_all(&mut self) {
+        let places = &self.places;
+        let place = |slot: &mut Index| *slot = places.get(*slot).copied().unwrap_or(usize::MAX);
+        self.circles.iter_mut().flatten().for_each(place);
+        self.unknown.iter_mut().for_each(|(slot, _)| place(slot));
+    }
+
+    /// The index of the item in a slot.
+    fn place(&self, slot: usize) -> Option<Index> {
+        self.places.get(slot).copied()
+    }
+
+    /// The slot of an item; none when it is not part of this schedule.
+    fn slot(&self, index: Index) -> Option<usize> {
+        if self.places.get(index) == Some(&index) {
+            return Some(index);
+        }
+        self.places.binary_search(&index).ok()
     }
 
     /// Objects that depend on each other in a circle, in the order of waiting.
@@ -154,7 +195,8 @@ impl Schedule {
     pub fn awaited_from_the_start(&self) -> Vec<Index> {
         let applied =
             self.nodes.iter().enumerate().filter(|(_, node)| node.phase == Phase::Applied);
-        applied.map(|(index, _)| index).filter(|index| self.is_awaited(*index)).collect()
+        let awaited = applied.map(|(slot, _)| slot).filter(|slot| self.is_waited_for(*slot));
+        awaited.filter_map(|slot| self.place(slot)).collect()
     }
 
     fn count(&mut self) {
@@ -177,24 +219,25 @@ impl Schedule {
         if self.unready.range(..stage.0).any(|(_, unready)| *unready > 0) {
             return None;
         }
-        let index = self.startable.get_mut(stage)?.pop_front()?;
-        let node = self.nodes.get_mut(index)?;
+        let slot = self.startable.get_mut(stage)?.pop_front()?;
+        let node = self.nodes.get_mut(slot)?;
         node.phase = Phase::Running;
         self.running += 1;
-        Some(index)
+        self.place(slot)
     }
 
     /// Starts one item before its stage, when it needs nothing: the home of the inventory has to
     /// exist before anything is recorded. False when it may not start.
     pub fn begin(&mut self, index: Index) -> bool {
-        let Some(node) = self.nodes.get_mut(index) else { return false };
+        let Some(slot) = self.slot(index) else { return false };
+        let Some(node) = self.nodes.get_mut(slot) else { return false };
         if node.phase != Phase::Waiting || node.open_needs > 0 {
             return false;
         }
         node.phase = Phase::Running;
         let stage = node.stage;
         if let Some(queue) = self.startable.get_mut(&stage) {
-            queue.retain(|queued| *queued != index);
+            queue.retain(|queued| *queued != slot);
         }
         self.running += 1;
         true
@@ -209,7 +252,11 @@ impl Schedule {
     /// Whether others wait until an item is ready: dependants, or later waves.
     #[must_use]
     pub fn is_awaited(&self, index: Index) -> bool {
-        self.nodes.get(index).is_some_and(|node| {
+        self.slot(index).is_some_and(|slot| self.is_waited_for(slot))
+    }
+
+    fn is_waited_for(&self, slot: usize) -> bool {
+        self.nodes.get(slot).is_some_and(|node| {
             node.needed_by.iter().any(|(_, need)| *need == Need::Ready)
                 || !self.unready.is_empty()
                     && self.stages.iter().any(|(stage, left)| stage.0 > node.stage.0 && *left > 0)
@@ -218,34 +265,36 @@ impl Schedule {
 
     /// The item was written. Its stage goes on; those that need it ready still wait.
     pub fn applied(&mut self, index: Index) {
-        self.end(index, Phase::Applied);
-        self.release(index, Need::Applied);
-        if !self.is_awaited(index) {
-            self.ready(index);
+        let Some(slot) = self.slot(index) else { return };
+        self.end(slot, Phase::Applied);
+        self.release(slot, Need::Applied);
+        if !self.is_waited_for(slot) {
+            self.turned_ready(slot);
         }
     }
 
     /// The item is ready for those that need it.
     pub fn ready(&mut self, index: Index) {
-        let Some(node) = self.nodes.get_mut(index) else { return };
-        if node.phase == Phase::Applied {
-            node.phase = Phase::Ready;
-            let wave = node.stage.0;
-            self.no_longer_unready(wave);
-            self.release(index, Need::Ready);
+        if let Some(slot) = self.slot(index) {
+            self.turned_ready(slot);
         }
     }
 
     /// The item failed, or never became ready. Those that are held because of it are told by
     /// [`Schedule::take_held`].
     pub fn failed(&mut self, index: Index) {
-        self.end(index, Phase::Broken);
-        self.hold_dependants(index);
+        let Some(slot) = self.slot(index) else { return };
+        self.end(slot, Phase::Broken);
+        self.hold_dependants(slot);
     }
 
     /// Items that were held since the last call.
     pub fn take_held(&mut self) -> Vec<Held> {
-        std::mem::take(&mut self.held)
+        let held = std::mem::take(&mut self.held).into_iter();
+        held.filter_map(|Held { index, because_of }| {
+            Some(Held { index: self.place(index)?, because_of: self.place(because_of)? })
+        })
+        .collect()
     }
 
     /// Items that have neither been started nor held: what is left after a stop.
@@ -254,7 +303,17 @@ impl Schedule {
             .iter()
             .enumerate()
             .filter(|(_, node)| node.phase == Phase::Waiting)
-            .map(|(index, _)| index)
+            .filter_map(|(slot, _)| self.place(slot))
+    }
+
+    fn turned_ready(&mut self, slot: usize) {
+        let Some(node) = self.nodes.get_mut(slot) else { return };
+        if node.phase == Phase::Applied {
+            node.phase = Phase::Ready;
+            let wave = node.stage.0;
+            self.no_longer_unready(wave);
+            self.release(slot, Need::Ready);
+        }
     }
 
     /// What is ready already need not be waited for.

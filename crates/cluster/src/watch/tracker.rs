@@ -2,9 +2,9 @@
 //! each object, because there can be a hundred thousand.
 
 use super::{Deletion, WatchEvent};
-use crate::brief::{Uid, Version};
 use crate::resource::Resource;
 use objects::{Object, ObjectRef};
+use objects::{Uid, Version};
 use std::collections::HashMap;
 
 /// What an object takes here, without its name.

@@ -37,6 +37,26 @@ pub(crate) struct Watches {
     turned: watch::Sender<u64>,
 }
 
+/// Kinds whose watch is in sync, with its namespace; an empty one is all of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct InSync(BTreeSet<(GroupVersionKind, String)>);
+
+impl InSync {
+    /// These, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(places: impl IntoIterator<Item = (GroupVersionKind, String)>) -> Self {
+        Self(places.into_iter().collect())
+    }
+
+    /// Whether a kind in a namespace is.
+    pub(crate) fn has(&self, gvk: &GroupVersionKind, namespace: &str) -> bool {
+        let fits = |(kind, place): &(GroupVersionKind, String)| {
+            (place.is_empty() || place == namespace) && kind == gvk
+        };
+        self.0.iter().any(fits)
+    }
+}
+
 /// One watch.
 struct Place {
     namespace: String,
@@ -204,6 +224,14 @@ impl Watches {
             })
         };
         !places.is_empty() && namespaces.iter().all(|namespace| in_sync(namespace))
+    }
+
+    /// Which watches are in sync at this moment.
+    pub(crate) fn in_sync(&self) -> InSync {
+        let kinds = lock(&self.kinds);
+        let all = kinds.iter().flat_map(|(gvk, places)| places.iter().map(move |at| (gvk, at)));
+        let in_sync = all.filter(|(_, place)| place.is_in_sync());
+        InSync(in_sync.map(|(gvk, place)| (gvk.clone(), place.namespace.clone())).collect())
     }
 
     /// Whether every watch is in sync.

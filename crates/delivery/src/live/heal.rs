@@ -10,7 +10,7 @@ use crate::report::{Outcome, OutcomeResult};
 use crate::takeover;
 use cluster::{ApplyOptions, ClusterError};
 use futures_util::stream::{self, StreamExt};
-use objects::ObjectRef;
+use objects::{ObjectRef, Uid};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Live {
                 if let Ok(Some(written)) = &result
                     && written.action == Some(Action::Create)
                 {
-                    let uid = written.object.uid().map(str::to_owned);
+                    let uid = written.object.uid().map(Uid::parse);
                     made.insert(desired.id.clone(), (uid, desired.digest));
                 }
                 outcomes.push(outcome(&desired, result, progress));
@@ -155,7 +155,7 @@ impl Live {
     /// An object that was made anew has another uid: only that one may be pruned later.
     async fn record_made(
         &self,
-        made: BTreeMap<ObjectRef, (Option<String>, Digest)>,
+        made: BTreeMap<ObjectRef, (Option<Uid>, Digest)>,
         options: &DeliveryOptions,
     ) -> Result<(), DeliveryError> {
         let mut store = self.store(options.inventory_namespace()).await?;

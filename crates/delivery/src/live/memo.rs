@@ -5,7 +5,7 @@ use objects::health::Health;
 use sync::Digest;
 use sync::directives::PruneRule;
 
-pub(crate) use cluster::{Uid, Version};
+pub(crate) use objects::{Uid, Version};
 
 /// What a memo may take, without what an unhealthy object's reason takes.
 pub(crate) const MEMO_BYTES_MAX: usize = 128;

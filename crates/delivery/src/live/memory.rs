@@ -43,6 +43,8 @@ pub(crate) struct Memory {
 
 #[derive(Default)]
 struct State {
+    /// Counts what may change how healthy everything is.
+    changes: u64,
     desired: Arc<DesiredSet>,
     memos: HashMap<ObjectRef, Memo>,
     /// Unproven objects as they are.
@@ -113,6 +115,11 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How often something changed on which the health of the delivery may depend.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state().changes
+    }
+
     pub(crate) fn desired(&self) -> Arc<DesiredSet> {
         self.state().desired.clone()
     }
@@ -121,6 +128,7 @@ impl Memory {
     pub(crate) fn aim(&self, set: &Arc<DesiredSet>) {
         let mut state = self.state();
         state.desired = set.clone();
+        state.changed();
         let State { drifts, confirmed, desired, memos, .. } = &mut *state;
         // What Git changed has not drifted.
         drifts.retain(|id, _| {
@@ -150,7 +158,7 @@ impl Memory {
             }
             let live = state.kept.get(&id).and_then(|packed| packed.unpack().ok());
             let Some(memo) = state.memos.get_mut(&id) else { continue };
-            if entry.uid.as_deref() != Some(memo.uid.to_string().as_str()) {
+            if entry.uid.as_ref() != Some(&memo.uid) {
                 continue;
             }
             memo.digest = entry.digest;
@@ -262,6 +270,7 @@ impl Memory {
         let key = desired.map_or_else(|| id.clone(), |desired| desired.id.clone());
         let digest = memo.digest;
         state.memos.insert(key, memo);
+        state.changed();
         match (standing, desired) {
             (Standing::Unproven, Some(desired)) => {
                 let kept = state.keep(id, live);
@@ -317,6 +326,7 @@ impl Memory {
                 return;
             }
             let Some(memo) = state.memos.remove(id) else { return };
+            state.changed();
             state.settle(id);
             state.confirmed.remove(id);
             let set = state.desired.clone();
@@ -354,6 +364,7 @@ impl Memory {
             .filter(|id| namespace.is_empty() || id.namespace == namespace)
             .cloned()
             .collect();
+        state.changed();
         for id in ids {
             state.memos.remove(&id);
             state.settle(&id);
@@ -432,6 +443,10 @@ impl Memory {
 }
 
 impl State {
+    fn changed(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+    }
+
     fn note(&mut self, mut drift: Drift) -> Option<LiveEvent> {
         let known = self.drifts.get(&drift.object);
         let full = match known {
@@ -481,8 +496,8 @@ impl Memo {
     /// What the engine needs to know, without the finalizers.
     fn facts(&self) -> Live {
         Live {
-            uid: self.uid.to_string(),
-            resource_version: self.version.to_string(),
+            uid: self.uid.clone(),
+            resource_version: self.version.clone(),
             terminating: self.standing == Standing::Going,
             prune: self.prune,
             prune_last: self.prune_last,

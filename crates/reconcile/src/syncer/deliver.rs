@@ -201,7 +201,8 @@ impl Syncer {
             result
         };
         let deliver = Box::pin(self.deliver(valid, loaded, operation, begun));
-        let (result, end) = tokio::join!(write, deliver);
+        // The work first: it begins on another thread while this one writes.
+        let (end, result) = tokio::join!(deliver, write);
         (self.wrote_status(result, status, turned).await, end)
     }
 

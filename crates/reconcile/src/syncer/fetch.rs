@@ -118,7 +118,9 @@ impl Syncer {
         let shared = self.shared.clone();
         let cache = shared.options.cache.clone();
         let fetch = self.keys.fetch(shared.home.as_ref(), valid, &cache).await;
-        let fetch = fetch.map_err(|error| told(&error))?;
+        let mut fetch = fetch.map_err(|error| told(&error))?;
+        // A push mostly tells of what the reference names now.
+        fetch.expected = self.push.as_ref().and_then(|(_, revision)| revision.clone());
         let known = self.loaded.as_ref().map(|loaded| loaded.commit.id.clone());
         self.brought(valid, fetch, known).await
     }
@@ -134,7 +136,8 @@ impl Syncer {
         let cache = shared.options.cache.clone();
         let detected = shared.options.clock.now();
         let began = Instant::now();
-        let (spec, path) = (fetch.clone(), fetch.path.clone());
+        let (mut spec, path) = (fetch.clone(), fetch.path.clone());
+        spec.expected = None;
         let connections = shared.connections.clone();
         let files = on_a_thread(&shared.stop, move |cancel| {
             connections.fetch(&fetch, &cache, cancel, &|step| tracing::debug!(?step, "fetching"))

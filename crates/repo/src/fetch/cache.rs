@@ -13,7 +13,9 @@
 //! is made beside it, and the old one is deleted when nobody reads from it. When a generation has
 //! too many packs, a new one takes over its largest pack and what is still reachable of the others
 //! (see `gather.rs`); when it has too many bytes or too much garbage, a new one is fetched afresh.
-//! A crash at any moment leaves either the old state or the new one.
+//! A crash of the process at any moment leaves either the old state or the new one; one of the
+//! whole machine perhaps a half one, which is none. Nothing waits for the disk: what is here can
+//! be fetched again, and a push would wait for it.
 //!
 //! At most [`REPOSITORIES_MAX`] repositories are kept; beyond it, those that were not fetched for
 //! the longest time go, unless somebody uses them.
@@ -27,7 +29,7 @@ use crate::{Fetch, RepoError};
 use gix_hash::ObjectId;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -46,7 +48,10 @@ const REPOSITORIES_MAX: usize = 1024;
 pub(super) const TIPS_MAX: usize = 8;
 
 /// The first line of a state file; another line is another format.
-const FORMAT: &str = "orlop git cache 2";
+const FORMAT: &str = "orlop git cache 3";
+
+/// The last line: without it the file is not whole.
+const END: &str = "end";
 
 /// The cache of one repository, locked for fetching.
 pub(super) struct Cache {
@@ -119,6 +124,10 @@ impl Cache {
     }
 
     fn wait(file: File, dir: &Path, watch: &Watch<'_>) -> Result<File, RepoError> {
+        // Mostly nobody has it.
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
         let (sender, locked) = channel();
         // A lock cannot be waited for and given up in one thread. When we give up, this thread
         // lets the lock go as soon as it has it.
@@ -351,7 +360,11 @@ fn parse_state(text: &str) -> Option<State> {
         return None;
     }
     let mut state = State::default();
-    for line in lines {
+    loop {
+        let line = lines.next()?;
+        if line == END {
+            return lines.next().is_none().then_some(state);
+        }
         match line.split_once(' ')? {
             ("filtered", value) => state.filtered = value.parse().ok()?,
             ("tip", id) => state.tips.push(ObjectId::from_hex(id.as_bytes()).ok()?),
@@ -359,7 +372,6 @@ fn parse_state(text: &str) -> Option<State> {
             _ => return None,
         }
     }
-    Some(state)
 }
 
 fn print_state(state: &State) -> String {
@@ -370,14 +382,14 @@ fn print_state(state: &State) -> String {
     for id in &state.shallow {
         text.push_str(&format!("shallow {id}\n"));
     }
+    text.push_str(END);
+    text.push('\n');
     text
 }
 
 fn write_state(dir: &Path, state: &State) -> io::Result<()> {
     let new = dir.join("state.new");
-    let mut file = File::create(&new)?;
-    file.write_all(print_state(state).as_bytes())?;
-    file.sync_all()?;
+    fs::write(&new, print_state(state))?;
     fs::rename(new, dir.join("state"))
 }
 
@@ -390,7 +402,12 @@ mod tests {
     fn the_state_survives_its_file_and_another_format_is_no_state() {
         let tip = ObjectId::from_hex(b"0123456789abcdef0123456789abcdef01234567").unwrap();
         let state = State { filtered: true, tips: vec![tip], shallow: vec![tip] };
-        assert_eq!(parse_state(&print_state(&state)), Some(state));
+        let text = print_state(&state);
+        assert_eq!(parse_state(&text), Some(state));
+        // Half of it, as a crash of the machine may leave it.
+        for end in 0..text.len() - 1 {
+            assert_eq!(parse_state(text.get(..end).unwrap()), None, "{end}");
+        }
         assert_eq!(parse_state("orlop git cache 0\n"), None);
         assert_eq!(parse_state(""), None);
         assert_eq!(parse_state(&format!("{FORMAT}\ntip 012\n")), None);

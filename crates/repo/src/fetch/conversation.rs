@@ -4,7 +4,7 @@
 use super::cache::Generation;
 use super::pack::{Bounded, Bounds, PackError, write_pack};
 use super::transport::Transport;
-use super::watch::Watch;
+use super::watch::{Failure, Pace, Watch};
 use super::{Step, near_names};
 use crate::error::Cause;
 use crate::wire::{self, Greeting, Listed, RemoteRef, Request, SideBand, WireError};
@@ -38,7 +38,7 @@ pub(super) struct Found {
     pub(super) peeled: Option<ObjectId>,
 }
 
-impl Conversation<'_> {
+impl<'a> Conversation<'a> {
     /// Brings the wanted revision into the generation and gives its id (a tag's own id when it is
     /// annotated).
     pub(super) fn run(
@@ -47,13 +47,88 @@ impl Conversation<'_> {
         generation: &mut Generation,
     ) -> Result<ObjectId, RepoError> {
         (self.progress)(Step::ListReferences);
-        let tip = self.resolve(greeting, true)?.id;
+        let (tip, received) = match self.expected(greeting, generation) {
+            Some((expected, resolver)) => {
+                let (found, answer) = self.bring_expected(resolver, expected, greeting, generation);
+                let tip = found?.id;
+                (tip, (tip == expected).then_some(answer))
+            }
+            None => (self.resolve(greeting, true)?.id, None),
+        };
         if generation.state.tips.contains(&tip) {
             return Ok(tip);
         }
+        let answer = match received {
+            Some(answer) => answer?,
+            None => self.bring(tip, greeting, generation)?,
+        };
+        let filtered = self.request(tip, generation).is_filtered(greeting);
+        generation.add_tip(tip, filtered, &answer)?;
+        Ok(tip)
+    }
+
+    /// The commit that the reference is said to name, when asking for it before the server has
+    /// said so may save time, and a conversation in which the server is asked.
+    fn expected(
+        &self,
+        greeting: &Greeting,
+        generation: &Generation,
+    ) -> Option<(ObjectId, Conversation<'a>)> {
+        let expected = ObjectId::from_hex(self.spec.expected.as_ref()?.as_bytes()).ok()?;
+        let tips = &generation.state.tips;
+        // Into an empty cache a whole tree would come, perhaps for nothing.
+        if !greeting.version2 || tips.is_empty() || tips.contains(&expected) {
+            return None;
+        }
+        let (Transport::Http(http), false) =
+            (&self.transport, matches!(self.spec.reference, Reference::Commit(_)))
+        else {
+            return None;
+        };
+        let pace = Pace::new(&self.spec.limits);
+        let watch = Watch { failure: Failure::default(), pace, ..self.watch.clone() };
+        let transport = Transport::Http(Box::new(http.beside(watch.clone())));
+        let (spec, progress) = (self.spec, self.progress);
+        Some((expected, Conversation { transport, spec, watch, progress }))
+    }
+
+    /// Asks what the reference names and, meanwhile, for what it is said to name. The objects lie
+    /// in the generation then, and count for nothing as long as no tip is noted.
+    fn bring_expected(
+        &mut self,
+        mut resolver: Conversation<'_>,
+        expected: ObjectId,
+        greeting: &Greeting,
+        generation: &Generation,
+    ) -> (Result<Found, RepoError>, Result<wire::Answer, RepoError>) {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(move || resolver.resolve(greeting, true));
+            let answer = self.bring(expected, greeting, generation);
+            // Whatever the answer was, it is not about what comes next.
+            self.watch.failure.take();
+            let found = asked.join().unwrap_or_else(|_| {
+                let source = Cause::new("an internal task failed");
+                Err(RepoError::ListReferences { url: self.url(), source })
+            });
+            (found, answer)
+        })
+    }
+
+    /// Brings one commit into the generation, without noting that it is here.
+    fn bring(
+        &mut self,
+        tip: ObjectId,
+        greeting: &Greeting,
+        generation: &Generation,
+    ) -> Result<wire::Answer, RepoError> {
         (self.progress)(Step::Negotiate);
+        let (request, objects) = (self.request(tip, generation), generation.objects());
+        self.receive(greeting, &request, &objects, Some(&objects), None)
+    }
+
+    fn request(&self, tip: ObjectId, generation: &Generation) -> Request {
         let file_bytes = self.spec.limits.file_bytes;
-        let request = Request {
+        Request {
             want: tip,
             haves: generation.state.tips.clone(),
             shallow: generation.state.shallow.clone(),
@@ -61,11 +136,7 @@ impl Conversation<'_> {
             // The filter leaves out files of this size and more.
             filter: Some(format!("blob:limit={}", file_bytes.saturating_add(1))),
             thin: !generation.state.tips.is_empty(),
-        };
-        let objects = generation.objects();
-        let answer = self.receive(greeting, &request, &objects, Some(&objects), None)?;
-        generation.add_tip(tip, request.is_filtered(greeting), &answer)?;
-        Ok(tip)
+        }
     }
 
     fn url(&self) -> String {

@@ -53,6 +53,13 @@ impl<'a> Http<'a> {
         Ok(Self { connections, spec, watch, origin, base, authorization, answer: None })
     }
 
+    /// Another conversation with the same server about the same repository.
+    pub(super) fn beside(&self, watch: Watch<'a>) -> Self {
+        let (origin, base) = (self.origin.clone(), self.base.clone());
+        let authorization = self.authorization.clone();
+        Self { watch, origin, base, authorization, answer: None, ..*self }
+    }
+
     /// Where the repository is after redirects.
     pub(super) fn base(&self) -> &HttpUrl {
         &self.base

@@ -266,3 +266,81 @@ fn a_full_disk_is_told_and_leaves_nothing_that_is_taken_for_whole() {
     let tree = fetch(&f.spec("main"), disk.0.path(), &GO, &|_| {}).unwrap();
     assert_eq!(content(&tree), [("a".into(), "1".into())]);
 }
+
+/// The requests for objects, and whether the references were asked for as well.
+fn asked(f: &Fixture) -> (usize, bool) {
+    let requests = f.server.requests();
+    let fetches = requests.iter().filter(|r| r.body.contains("command=fetch")).count();
+    (fetches, requests.iter().any(|r| r.body.contains("command=ls-refs")))
+}
+
+#[test]
+fn a_commit_that_somebody_announced_is_asked_for_at_once_and_taken_when_the_reference_names_it() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1")], "first").unwrap();
+    let connections = Connections::new();
+    let bring = |expected: &str| {
+        let mut spec = f.spec("main");
+        spec.expected = Some(expected.to_owned());
+        f.server.forget_requests();
+        content(&connections.fetch(&spec, f.cache.path(), &GO, &|_| {}).unwrap())
+    };
+    assert_eq!(bring(&first), [("a".into(), "1".into())], "into an empty cache");
+    let second = f.repository.push(&[("a", b"2")], "second").unwrap();
+    assert_eq!(bring(&second), [("a".into(), "2".into())]);
+    assert_eq!(asked(&f), (1, true));
+    assert_eq!(bring(&second), [("a".into(), "2".into())]);
+    assert_eq!(asked(&f), (0, true), "it is here");
+}
+
+#[test]
+fn a_wrong_announcement_brings_what_the_reference_names_and_nothing_else() {
+    let f = fixture();
+    let first = f.repository.push(&[("a", b"1")], "first").unwrap();
+    f.repository.set_branch("side", &first).unwrap();
+    let connections = Connections::new();
+    let bring = |expected: &str| {
+        let mut spec = f.spec("main");
+        spec.expected = Some(expected.to_owned());
+        f.server.forget_requests();
+        let tree = connections.fetch(&spec, f.cache.path(), &GO, &|_| {}).unwrap();
+        (tree.commit().unwrap().id.clone(), content(&tree))
+    };
+    bring(&first);
+    for (number, wrong) in ["0123456789abcdef0123456789abcdef01234567", "no commit"]
+        .into_iter()
+        .chain([first.as_str()])
+        .enumerate()
+    {
+        let text = format!("right {number}");
+        let right = f.repository.push(&[("a", text.as_bytes())], "right").unwrap();
+        assert_eq!(bring(wrong), (right, vec![("a".to_owned(), text)]), "{wrong}");
+    }
+    // A commit that is there, but on another branch; then that one moves here.
+    let change = [Change::File("a", b"side")];
+    let side = f.repository.commit("side", &change, "side").unwrap();
+    let right = f.repository.push(&[("a", b"main")], "main").unwrap();
+    assert_eq!(bring(&side), (right, vec![("a".into(), "main".into())]));
+    assert_eq!(asked(&f), (2, true));
+    f.repository.set_branch("main", &side).unwrap();
+    assert_eq!(bring(&side), (side.clone(), vec![("a".into(), "side".into())]));
+}
+
+#[test]
+fn an_announced_commit_is_not_taken_when_the_reference_is_gone_or_cannot_be_asked_for() {
+    let f = fixture();
+    f.repository.push(&[("a", b"1")], "first").unwrap();
+    let connections = Connections::new();
+    let bring = |expected: &str| {
+        let mut spec = f.spec("main");
+        spec.expected = Some(expected.to_owned());
+        connections.fetch(&spec, f.cache.path(), &GO, &|_| {})
+    };
+    bring("").unwrap();
+    let second = f.repository.push(&[("a", b"2")], "second").unwrap();
+    f.server.fault("command=ls-refs", GitFault::Status(503, None));
+    assert!(matches!(bring(&second), Err(RepoError::Server { status: 503, .. })));
+    f.repository.set_branch("side", &second).unwrap();
+    f.repository.delete_branch("main").unwrap();
+    assert!(matches!(bring(&second), Err(RepoError::ReferenceNotFound { .. })));
+}

@@ -139,7 +139,7 @@ proptest! {
         let mut inventory = Inventory::default();
         for name in names {
             let entry = Entry {
-                uid: uid.clone(),
+                uid: uid.as_deref().map(Uid::from),
                 digest: Some(Digest::of(&json!(name))),
                 hook: uid.is_none(),
             };
@@ -177,4 +177,27 @@ fn an_inventory_that_shares_identities_says_the_same() {
     assert_eq!(shared, inventory(3));
     let texts = |id: &ObjectRef| std::ptr::eq(&raw const **id, &raw const *known);
     assert_eq!(shared.iter().filter(|(id, _)| texts(id)).count(), 1);
+}
+
+#[test]
+fn a_copy_stays_as_it_was_whatever_becomes_of_the_other() {
+    let mut first = inventory(3);
+    let copy = first.clone();
+    let text = copy.shards().unwrap();
+    // What changes nothing makes no copy.
+    let known = id("ConfigMap", "shop", "settings-1");
+    first.expect(&known);
+    first.record(&known, Entry::default());
+    first.forget(&id("ConfigMap", "shop", "absent"));
+    assert!(Arc::ptr_eq(&first.entries, &copy.entries));
+    first.record(&known, Entry { uid: Some("u".into()), ..Entry::default() });
+    first.expect_hook(&id("Job", "shop", "hook"));
+    first.forget(&id("ConfigMap", "shop", "settings-0"));
+    assert_eq!(copy.shards().unwrap(), text);
+    assert_eq!((first.len(), copy.len()), (3, 3));
+    assert!(first.get(&known).is_some_and(|entry| entry.uid.is_some()));
+    assert!(!first.is_within(&copy) && copy.is_within(&copy.clone()));
+    let mut without = first.clone();
+    without.without_hooks();
+    assert_eq!((first.len(), without.len()), (3, 2));
 }

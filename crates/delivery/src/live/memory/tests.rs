@@ -223,7 +223,7 @@ fn more_objects_than_are_kept_that_drifted_before_this_process_began_are_told_by
         let mut record = Inventory::default();
         for n in 0..objects {
             let one = desired(&format!("c{n:03}"), value);
-            let uid = Some(format!("uid-{}", one.id.name));
+            let uid = Some(format!("uid-{}", one.id.name).as_str().into());
             let entry = sync::inventory::Entry {
                 uid,
                 digest: Some(one.digest),

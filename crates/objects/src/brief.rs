@@ -1,6 +1,7 @@
-//! Identities and versions in a few bytes: they are remembered of every object that is watched.
+//! Identities and versions in a few bytes: they are remembered of every object that is watched,
+//! and copied for every object in every run.
 
-use objects::Object;
+use crate::Object;
 use std::fmt;
 
 /// A uid in 16 bytes, as long as it is one of the usual form.
@@ -46,12 +47,25 @@ impl Uid {
     }
 }
 
+impl Default for Uid {
+    /// That of an object without one.
+    fn default() -> Self {
+        Self::Other(Box::default())
+    }
+}
+
+impl From<&str> for Uid {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(text) => f.write_str(text),
             Self::Usual(bytes) => {
-                // At once: each run prints as many as there are objects.
+                // At once: an inventory that is written prints as many as there are objects.
                 let mut text = String::with_capacity(36);
                 for (index, byte) in bytes.iter().enumerate() {
                     if matches!(index, 4 | 6 | 8 | 10) {
@@ -93,6 +107,19 @@ impl Version {
     #[must_use]
     pub fn is_before(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Number(one), Self::Number(two)) if one < two)
+    }
+}
+
+impl Default for Version {
+    /// That of an object without one.
+    fn default() -> Self {
+        Self::Other(Box::default())
+    }
+}
+
+impl From<&str> for Version {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
     }
 }
 
