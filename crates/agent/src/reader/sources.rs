@@ -143,7 +143,8 @@ impl SourceState {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    slots: Vec<Option<SourceState>>,
+    /// Each by itself: what grows as a whole leaves holes behind.
+    slots: Vec<Option<Box<SourceState>>>,
     generations: Vec<u32>,
     free: Vec<u32>,
     /// The slots by the places of keys, which are as small as there are files.
@@ -197,11 +198,11 @@ impl Sources {
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&SourceState> {
-        self.slots.get(slot as usize)?.as_ref()
+        self.slots.get(slot as usize)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut SourceState> {
-        self.slots.get_mut(slot as usize)?.as_mut()
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
     /// Lends a file together with the streams that it shares, and keeps these afterwards when
@@ -281,12 +282,12 @@ impl Sources {
 
     /// Every file.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &SourceState> {
-        self.slots.iter().flatten()
+        self.slots.iter().flatten().map(|source| &**source)
     }
 
     /// Every file, to change it.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SourceState> {
-        self.slots.iter_mut().flatten()
+        self.slots.iter_mut().flatten().map(|source| &mut **source)
     }
 
     /// The slots of all files.
@@ -333,7 +334,7 @@ impl Sources {
             touched: false,
         };
         if let Some(place) = self.slots.get_mut(at) {
-            *place = Some(state);
+            *place = Some(Box::new(state));
         }
         self.link(new.key, slot);
         if let Some(origin) = new.origin {
@@ -368,7 +369,7 @@ impl Sources {
     }
 
     /// Forgets a file that every sink is done with.
-    pub(crate) fn remove(&mut self, slot: u32) -> Option<SourceState> {
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Box<SourceState>> {
         let state = self.slots.get_mut(slot as usize)?.take()?;
         self.unlink(state.key);
         self.serials.remove(&state.serial);
