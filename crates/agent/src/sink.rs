@@ -151,6 +151,7 @@ async fn run(task: SinkTask) {
         random: Cell::new(seed()),
         spare: RefCell::default(),
         body: Spare::default(),
+        packed: Spare::default(),
     };
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
@@ -367,6 +368,7 @@ struct Desk {
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
     body: Spare,
+    packed: Spare,
 }
 
 impl Desk {
@@ -463,7 +465,7 @@ impl Desk {
         let mut body = self.body.body();
         encoder.body(part, &mut body.bytes);
         self.numbers.bytes.add(body.bytes.len() as u64);
-        match now.compressor.pack(body) {
+        match now.compressor.pack(body, &self.packed) {
             Ok(packed) => now.transport.send(packed).await,
             Err(words) => Answer::retry(words),
         }

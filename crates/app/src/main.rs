@@ -2,7 +2,7 @@
 //! picks the plane. Logging, the crypto provider, the printing of errors and the exit code are
 //! set here and nowhere else.
 
-#[cfg(any(feature = "cli", feature = "controller"))]
+#[cfg(any(feature = "cli", feature = "controller", feature = "agent"))]
 mod allocator;
 #[cfg(any(feature = "cli", feature = "controller", feature = "agent"))]
 mod preparation;
@@ -69,7 +69,11 @@ fn picked(arguments: &[OsString]) -> Option<(&'static str, &[OsString])> {
 
 #[cfg(feature = "agent")]
 fn agent(arguments: &[OsString]) -> Exit {
-    let level = if agent::goes_on(arguments) { "info" } else { "warn" };
+    let goes_on = agent::goes_on(arguments);
+    if goes_on {
+        allocator::keep_large_apart();
+    }
+    let level = if goes_on { "info" } else { "warn" };
     if let Err(exit) = preparation::prepare(level, !std::io::stderr().is_terminal()) {
         return exit;
     }

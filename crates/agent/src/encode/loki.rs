@@ -7,14 +7,15 @@ use crate::config::{Batch, LokiLabels};
 use lines::{Flags, Record, Records};
 use otlp::loki::{Labels, Push, PushLimits};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A push that grows.
 #[derive(Debug)]
 pub(crate) struct LokiPush {
     pub(super) push: Push,
     labels: LokiLabels,
-    /// The labels of the last origin, by its address: records come file by file.
-    last: Option<(usize, Labels)>,
+    /// The last origin and its labels: records come file by file.
+    last: Option<(Arc<Origin>, Labels)>,
 }
 
 impl LokiPush {
@@ -25,18 +26,21 @@ impl LokiPush {
 
     pub(super) fn clear(&mut self) {
         self.push.clear();
-        // Another origin could come to the same address.
         self.last = None;
     }
 
-    pub(super) fn push(&mut self, records: &Records, record: &Record, origin: &Origin) -> Pushed {
-        let address = std::ptr::from_ref(origin).addr();
-        let labels = match self.last.take().filter(|(known, _)| *known == address) {
-            Some((_, labels)) => labels,
-            None => self.selector(origin),
+    pub(super) fn push(
+        &mut self,
+        records: &Records,
+        record: &Record,
+        origin: &Arc<Origin>,
+    ) -> Pushed {
+        let last = match self.last.take().filter(|(known, _)| Arc::ptr_eq(known, origin)) {
+            Some(last) => last,
+            None => (origin.clone(), self.selector(origin)),
         };
-        let stream = self.push.stream(&labels);
-        self.last = Some((address, labels));
+        let stream = self.push.stream(&last.1);
+        self.last = Some(last);
         let Some(stream) = stream else {
             return if self.push.is_empty() { Pushed::TooLarge } else { Pushed::Full };
         };

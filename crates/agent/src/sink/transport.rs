@@ -278,8 +278,8 @@ impl Compressor {
         })
     }
 
-    /// The body as it is sent.
-    pub(crate) fn pack(self, body: Body) -> Result<Packed, String> {
+    /// The body as it is sent; what zstd makes of it comes into the buffer of `spare`.
+    pub(crate) fn pack(self, body: Body, spare: &Spare) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
         let (made, encoding) = match self.0 {
             Compression::None => {
@@ -292,7 +292,9 @@ impl Compressor {
                 (encoder.finish().map_err(failed)?, Some("gzip"))
             }
             Compression::Zstd => {
-                (super::zstd::compress(&body.bytes).map_err(failed)?, Some("zstd"))
+                let mut made = spare.body();
+                super::zstd::compress(&body.bytes, &mut made.bytes).map_err(failed)?;
+                return Ok(Packed { body: Bytes::from_owner(made), encoding: Some("zstd") });
             }
             Compression::Snappy => {
                 let made = otlp::loki::compress(&body.bytes).ok_or("a push has less than 4 GiB")?;
@@ -380,7 +382,7 @@ mod tests {
         let mut body = spare.body();
         body.bytes.extend_from_slice(&[7; 1_000]);
         let place = body.bytes.as_ptr();
-        let packed = Compressor(Compression::None).pack(body).unwrap();
+        let packed = Compressor(Compression::None).pack(body, &Spare::default()).unwrap();
         let clone = packed.body.clone();
         drop(packed);
         assert_eq!((clone.as_ref(), clone.as_ptr()), ([7; 1_000].as_slice(), place));

@@ -8,13 +8,14 @@ thread_local! {
     static CONTEXT: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// A frame with this content.
-pub(crate) fn compress(body: &[u8]) -> io::Result<Vec<u8>> {
+/// Writes a frame with this content to an empty buffer.
+pub(crate) fn compress(body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.reserve(zstd::zstd_safe::compress_bound(body.len()));
     CONTEXT.with_borrow_mut(|context| {
         let compressor = match context {
             Some(compressor) => compressor,
             None => context.insert(zstd::bulk::Compressor::new(crate::config::ZSTD_LEVEL)?),
         };
-        compressor.compress(body)
+        compressor.compress_to_buffer(body, out).map(drop)
     })
 }
