@@ -79,7 +79,9 @@ fn r18_a_full_disk_leaves_the_checkpoint_of_before() {
     assert_eq!(loaded.outcome, Outcome::Whole);
     assert!(loaded.entries == records(1).collect::<Vec<_>>());
     disk.free();
-    checkpoint.save(&state, records(3)).unwrap();
+    // The kernel may say for a moment yet that there is no room.
+    let mut saves = (0..100_000).map(|_| checkpoint.save(&state, records(3)));
+    assert!(saves.any(|saved| saved.inspect_err(|error| assert!(is_full(error))).is_ok()));
     let (_, loaded) = Checkpoint::load(&state).unwrap();
     assert!(loaded.entries == records(3).collect::<Vec<_>>());
 }
