@@ -398,34 +398,12 @@ fn eight(number: u32) -> [u8; 8] {
 /// `2026-01-02T03:04:05` of seconds since 1970.
 #[cold]
 fn date(second: u64) -> [u8; 19] {
-    let (days, clock) = (second / 86_400, second % 86_400);
-    // Years are counted from March, in eras of 400 years, so that the leap day is the last one.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let mut text = *b"0000-00-00T00:00:00";
-    let parts = [
-        (0, 4, year),
-        (5, 2, month),
-        (8, 2, day),
-        (11, 2, clock / 3_600),
-        (14, 2, clock / 60 % 60),
-        (17, 2, clock % 60),
-    ];
-    for (start, width, number) in parts {
-        let mut rest = number;
-        for place in text.iter_mut().skip(start).take(width).rev() {
-            *place = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-    }
-    text
+    let (year, month, day) = lines::time::date(second.saturating_mul(lines::time::SECOND));
+    let clock = (second % 86_400) as u32;
+    let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+    let [a, b, c, d, e, f, g, h] = eight(year as u32 * 10_000 + month * 100 + day);
+    let [_, _, i, j, k, l, m, n] = eight(hour * 10_000 + minute * 100 + second);
+    [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n]
 }
 
 #[cfg(test)]
