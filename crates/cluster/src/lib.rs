@@ -10,6 +10,7 @@ mod config;
 mod discovery;
 mod error;
 mod events;
+mod gauges;
 mod lease;
 mod list;
 mod metrics;
@@ -41,6 +42,7 @@ pub use events::{
     EVENT_BURST, EVENT_MEMORY_SECONDS, EVENT_NOTE_BYTES_MAX, EVENT_REFILL_SECONDS,
     EVENTS_REMEMBERED_MAX, EventType, Events, News,
 };
+pub use gauges::GaugeGroups;
 pub use lease::{Leadership, LeaseOptions, LeaseTimes, LeaseTimesError};
 pub use list::{
     Freshness, LIST_RESTARTS_MAX, ListOptions, Listed, PAGE_OBJECTS, Page, PageEnd, Pages,

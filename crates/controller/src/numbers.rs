@@ -3,6 +3,7 @@
 //! Labels are names of deliveries and fixed words only, so that the number of series is bounded
 //! by the number of deliveries, and a delivery that is gone takes its series with it.
 
+use cluster::GaugeGroups;
 use model::Build;
 use objects::health::HealthStatus;
 use prometheus_client::metrics::counter::Counter;
@@ -23,26 +24,27 @@ const STATUSES: [HealthStatus; 6] = [
 ];
 
 /// The metrics; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Numbers {
-    objects: Family<Labels, Gauge>,
+    objects: GaugeGroups,
     passes: Family<Labels, Counter>,
 }
 
 impl Numbers {
     /// All at zero, in the registry of the client.
     pub(crate) fn register(metrics: &cluster::Metrics, build: &Build) -> Self {
-        let numbers = Self::default();
-        let (objects, passes) = (numbers.objects.clone(), numbers.passes.clone());
+        let objects = GaugeGroups::register(
+            metrics,
+            "orlop_delivery_objects",
+            "Objects in a delivery's inventory by health",
+            "health",
+        );
+        let numbers = Self { objects, passes: Family::default() };
+        let passes = numbers.passes.clone();
         let about: Family<Labels, Gauge> = Family::default();
         let facts = [("version", build.version), ("commit", build.commit)];
         about.get_or_create(&labels(&facts)).set(1);
         metrics.register(|registry| {
-            registry.register(
-                "orlop_delivery_objects",
-                "Objects in a delivery's inventory by health",
-                objects,
-            );
             registry.register("orlop_reconcile", "Passes of reconcilers by result", passes);
             registry.register("orlop_build_info", "What the binary was built from", about);
         });
@@ -56,19 +58,16 @@ impl Numbers {
         delivery: &str,
         counts: &BTreeMap<HealthStatus, usize>,
     ) {
-        for status in STATUSES {
-            let count = counts.get(&status).copied().unwrap_or(0);
-            self.objects
-                .get_or_create(&object_labels(namespace, delivery, status))
-                .set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        let series = STATUSES.iter().map(|status| {
+            let count = counts.get(status).copied().unwrap_or(0);
+            (status.to_string(), i64::try_from(count).unwrap_or(i64::MAX))
+        });
+        self.objects.set(named(namespace, delivery), series.collect());
     }
 
     /// The delivery is gone, and its series with it.
     pub(crate) fn remove_objects(&self, namespace: &str, delivery: &str) {
-        for status in STATUSES {
-            self.objects.remove(&object_labels(namespace, delivery, status));
-        }
+        self.objects.remove(&named(namespace, delivery));
     }
 
     /// A pass of a reconciler ended.
@@ -78,9 +77,8 @@ impl Numbers {
     }
 }
 
-fn object_labels(namespace: &str, delivery: &str, status: HealthStatus) -> Labels {
-    let health = status.to_string();
-    labels(&[("namespace", namespace), ("delivery", delivery), ("health", &health)])
+fn named(namespace: &str, delivery: &str) -> Labels {
+    labels(&[("namespace", namespace), ("delivery", delivery)])
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -3,6 +3,7 @@
 //! Labels are names of GitSyncs and fixed words, so that the number of series is bounded by the
 //! number of GitSyncs, and one that is gone takes its series with it.
 
+use cluster::GaugeGroups;
 use gitops::spec::{HealthCounts, SyncKey};
 use objects::health::HealthStatus;
 use prometheus_client::metrics::counter::Counter;
@@ -53,7 +54,7 @@ impl Phase {
 #[derive(Clone)]
 pub struct Numbers {
     durations: Family<Labels, Histogram, fn() -> Histogram>,
-    objects: Family<Labels, Gauge>,
+    objects: GaugeGroups,
     drift: Family<Labels, Gauge>,
     ready: Family<Labels, Gauge>,
     operations: Family<Labels, Counter>,
@@ -68,7 +69,12 @@ impl Numbers {
     pub fn register(metrics: &cluster::Metrics) -> Self {
         let numbers = Self {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS)),
-            objects: Family::default(),
+            objects: GaugeGroups::register(
+                metrics,
+                "orlop_sync_objects",
+                "Objects of a GitSync by health",
+                "health",
+            ),
             drift: Family::default(),
             ready: Family::default(),
             operations: Family::default(),
@@ -80,8 +86,6 @@ impl Numbers {
         metrics.register(|registry| {
             let (name, help) = ("orlop_sync_duration_seconds", "Time of a part of a delivery");
             registry.register(name, help, own.durations);
-            let (name, help) = ("orlop_sync_objects", "Objects of a GitSync by health");
-            registry.register(name, help, own.objects);
             let (name, help) = ("orlop_sync_drifted_objects", "Objects that differ from the tree");
             registry.register(name, help, own.drift);
             let (name, help) = ("orlop_sync_ready", "1 while a GitSync is ready");
@@ -104,7 +108,7 @@ impl Numbers {
     }
 
     pub(crate) fn objects(&self, key: &SyncKey, counts: &HealthCounts) {
-        for status in STATUSES {
+        let series = STATUSES.iter().map(|status| {
             let count = match status {
                 HealthStatus::Healthy => counts.healthy,
                 HealthStatus::Suspended => counts.suspended,
@@ -113,8 +117,9 @@ impl Numbers {
                 HealthStatus::Degraded => counts.degraded,
                 HealthStatus::Unknown => counts.unknown,
             };
-            self.objects.get_or_create(&by_health(key, status)).set(i64::from(count));
-        }
+            (status.to_string(), i64::from(count))
+        });
+        self.objects.set(named(key), series.collect());
     }
 
     pub(crate) fn drift(&self, key: &SyncKey, objects: u32) {
@@ -146,9 +151,7 @@ impl Numbers {
     /// The GitSync is gone, and its series with it.
     pub(crate) fn remove(&self, key: &SyncKey) {
         let own = named(key);
-        for status in STATUSES {
-            self.objects.remove(&by_health(key, status));
-        }
+        self.objects.remove(&own);
         self.drift.remove(&own);
         self.ready.remove(&own);
         for outcome in crate::syncer::OUTCOMES {
@@ -161,12 +164,6 @@ impl Numbers {
 
 fn named(key: &SyncKey) -> Labels {
     pairs(&[("namespace", &key.namespace), ("sync", &key.name)])
-}
-
-fn by_health(key: &SyncKey, status: HealthStatus) -> Labels {
-    let mut labels = named(key);
-    labels.push(("health".to_owned(), status.to_string()));
-    labels
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Labels {
