@@ -9,10 +9,12 @@
 //! back: each is held for a few instructions.
 //!
 //! The ceiling: blocks that are alive anywhere, those in a sink's hands included, have at most
-//! [`Limits::bytes_max`] bytes together, and blocks that wait for reuse at most
-//! [`Limits::free_bytes_max`]. The block that the reader fills is the only one beside. Sizes are
-//! what the reader says when it pushes. No clock: a wait ends when something happened or after
-//! about its timeout, sometimes earlier.
+//! [`Limits::bytes_max`] bytes together, and with the blocks that wait for reuse at most
+//! [`Limits::free_bytes_max`] more. The block that the reader fills is the only one beside. While
+//! the reader has much to do, a run of blocks comes back and goes out again without a page of it
+//! being given to the system and taken anew; once it rests ([`Producer::rest`]), no more than
+//! [`Limits::free_bytes_max`] bytes wait. Sizes are what the reader says when it pushes. No clock:
+//! a wait ends when something happened or after about its timeout, sometimes earlier.
 
 use crate::signal::Signal;
 use crate::spsc::{self, Popper, Pusher};
@@ -36,7 +38,8 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Most bytes of those that lossy consumers hold, each holder counted.
     pub lossy_bytes_max: u64,
-    /// Most bytes of blocks that wait for reuse.
+    /// Most bytes of blocks that wait for reuse while the reader rests, and most of them beyond
+    /// `bytes_max` together with those that are alive.
     pub free_bytes_max: u64,
 }
 
@@ -82,6 +85,31 @@ struct Core<T: Default> {
 struct Free<T> {
     blocks: Vec<(T, u64)>,
     bytes: u64,
+    /// Whether the reader has nothing to do.
+    rests: bool,
+}
+
+impl<T> Free<T> {
+    /// How many bytes may wait for reuse beside those of blocks that are alive.
+    fn bytes_max(&self, limits: &Limits, live: u64) -> u64 {
+        let most = limits.free_bytes_max;
+        if self.rests {
+            return most;
+        }
+        limits.bytes_max.saturating_sub(live).saturating_add(most)
+    }
+
+    /// Takes out what is more than that.
+    fn excess(&mut self, most: u64) -> Vec<(T, u64)> {
+        let mut excess = Vec::new();
+        while self.bytes > most
+            && let Some(block) = self.blocks.pop()
+        {
+            self.bytes -= block.1;
+            excess.push(block);
+        }
+        excess
+    }
 }
 
 struct Joining<T: Default> {
@@ -105,9 +133,12 @@ impl<T: Default> Drop for Block<T> {
 }
 
 impl<T: Default> Core<T> {
+    /// A block that still counts as alive goes back.
     fn give_back(&self, value: T, bytes: u64) {
         let mut free = lock(&self.free);
-        let fits = free.bytes.saturating_add(bytes) <= self.limits.free_bytes_max;
+        let live = self.live.load(Ordering::Acquire).saturating_sub(bytes);
+        let most = free.bytes_max(&self.limits, live);
+        let fits = free.bytes.saturating_add(bytes) <= most;
         if fits && free.blocks.len() < FREE_BLOCKS_MAX {
             free.bytes += bytes;
             free.blocks.push((value, bytes));
@@ -218,7 +249,11 @@ pub fn ring<T: Default + Send + Sync>(limits: Limits) -> (Producer<T>, Subscribe
         live: AtomicU64::new(0),
         lossy: AtomicU64::new(0),
         space: Signal::new(),
-        free: Mutex::new(Free { blocks: Vec::with_capacity(FREE_BLOCKS_MAX), bytes: 0 }),
+        free: Mutex::new(Free {
+            blocks: Vec::with_capacity(FREE_BLOCKS_MAX),
+            bytes: 0,
+            rests: true,
+        }),
         joining: Mutex::new(Joining { outlets: Vec::new(), closed: false }),
         somebody_joins: AtomicBool::new(false),
     });
@@ -311,7 +346,8 @@ impl<T: Default> Producer<T> {
         if !self.has_room(bytes) {
             return Err(Refused::Full(value));
         }
-        self.core.live.fetch_add(bytes, Ordering::AcqRel);
+        let live = self.core.live.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes);
+        self.settle(live, false);
         let block = Arc::new(Block { value, bytes, core: Arc::clone(&self.core) });
         let mut delivered = Delivered::default();
         for outlet in &mut self.outlets {
@@ -349,6 +385,21 @@ impl<T: Default> Producer<T> {
             self.wait_for_room(bytes, timeout);
         }
         self.try_push(value, bytes)
+    }
+
+    /// The reader has nothing to do for now: what waits for reuse beyond [`Limits::free_bytes_max`]
+    /// is let go, now and when it comes back. The next push ends the rest.
+    pub fn rest(&mut self) {
+        self.settle(0, true);
+    }
+
+    fn settle(&self, live: u64, rests: bool) {
+        let mut free = lock(&self.core.free);
+        free.rests = rests;
+        let most = free.bytes_max(&self.core.limits, live);
+        let excess = free.excess(most);
+        drop(free);
+        drop(excess);
     }
 
     /// How many blocks the fullest lossless queue has.

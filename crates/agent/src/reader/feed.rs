@@ -322,6 +322,10 @@ impl Core {
     pub(crate) fn flush_when_due(&mut self, now: Instant) {
         if self.flush_due().is_some_and(|due| now >= due) {
             self.finish();
+            // Nothing filled the block in time.
+            if let Some(producer) = &mut self.producer {
+                producer.rest();
+            }
         }
     }
 

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 /// Who may read the file: its owner and group. It holds what was logged.
 const MODE: u32 = 0o640;
+/// A write reaches to the next multiple of so many bytes of the file: whole pages, few calls, and
+/// no larger piece of the page cache at once, which a full machine has to make room for first.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// Appends lines.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Appender {
                     Some(known) => known,
                     None => begin(config)?,
                 };
-                if let Err(error) = write(&mut file, lines, config.fsync) {
+                if let Err(error) = write(&mut file, length, lines, config.fsync) {
                     let _ = file.set_len(length);
                     return Err(error);
                 }
@@ -64,8 +67,14 @@ impl Appender {
     }
 }
 
-fn write(file: &mut File, lines: &[u8], fsync: bool) -> io::Result<()> {
-    file.write_all(lines)?;
+/// Appends to a file of this length.
+fn write(file: &mut File, length: u64, mut lines: &[u8], fsync: bool) -> io::Result<()> {
+    let mut most = PIECE_BYTES - (length % PIECE_BYTES as u64) as usize;
+    while !lines.is_empty() {
+        let (piece, rest) = lines.split_at_checked(most).unwrap_or((lines, &[]));
+        file.write_all(piece)?;
+        (lines, most) = (rest, PIECE_BYTES);
+    }
     if fsync { file.sync_data() } else { Ok(()) }
 }
 

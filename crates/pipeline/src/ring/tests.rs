@@ -45,7 +45,7 @@ fn every_lossless_consumer_sees_every_block_in_order_and_then_the_end() {
         assert_eq!(thread.join().unwrap(), (0..5_000).collect::<Vec<_>>());
     }
     assert_eq!(subscriber.live_bytes(), 0);
-    assert!(subscriber.free_bytes() <= LIMITS.free_bytes_max);
+    assert!(subscriber.free_bytes() <= LIMITS.bytes_max + LIMITS.free_bytes_max);
 }
 
 #[test]
@@ -130,22 +130,52 @@ fn limits_of_a_ceiling_never_sum_to_more() {
 }
 
 #[test]
-fn blocks_are_used_again_up_to_the_bound() {
-    let (mut producer, subscriber) = ring::<Vec<u64>>(LIMITS);
+fn a_run_of_blocks_is_used_again_and_at_rest_few_of_them_wait() {
+    let (mut producer, subscriber) = ring::<Vec<u64>>(Limits { blocks_max: 16, ..LIMITS });
     let mut sink = subscriber.subscribe(Mode::Lossless);
-    for at in 0..4 {
-        assert!(producer.try_push(Vec::with_capacity(10 + at), 100).is_ok());
-    }
     let mut held = Vec::new();
-    while let Next::Block(block) = sink.try_next() {
-        held.push(block);
+    for at in 0..10 {
+        assert!(producer.try_push(Vec::with_capacity(10 + at), 100).is_ok());
+        held.push(sink.try_next());
     }
-    drop(held);
-    // Three of four fit 300 bytes.
+    assert!(!producer.has_room(1));
+    held.clear();
+    assert_eq!(subscriber.free_bytes(), 1_000);
+    // Those that were made before are used; none is made anew.
+    for _ in 0..10 {
+        let block = producer.buffer();
+        assert!(block.capacity() >= 10);
+        assert!(producer.try_push(block, 100).is_ok());
+        held.push(sink.try_next());
+    }
+    held.truncate(6);
+    assert_eq!((subscriber.live_bytes(), subscriber.free_bytes()), (600, 400));
+    producer.rest();
     assert_eq!(subscriber.free_bytes(), 300);
+    // What comes back now is let go, too.
+    held.clear();
+    assert_eq!((subscriber.live_bytes(), subscriber.free_bytes()), (0, 300));
     let capacities: Vec<_> = (0..4).map(|_| producer.buffer().capacity()).collect();
     assert!(capacities[..3].iter().all(|capacity| *capacity >= 10) && capacities[3] == 0);
     assert_eq!(subscriber.free_bytes(), 0);
+}
+
+#[test]
+fn what_is_alive_and_what_waits_keep_to_the_ceiling_together() {
+    let (mut producer, subscriber) = ring::<Vec<u64>>(Limits { blocks_max: 16, ..LIMITS });
+    let mut sink = subscriber.subscribe(Mode::Lossless);
+    // Blocks that were not used before, pushed while all others wait.
+    for round in 0..20 {
+        let mut held = Vec::new();
+        while producer.has_room(90) {
+            assert!(producer.try_push(vec![round], 90).is_ok());
+            held.push(sink.try_next());
+            let sum = subscriber.live_bytes() + subscriber.free_bytes();
+            assert!(sum <= LIMITS.bytes_max + LIMITS.free_bytes_max, "{sum} in round {round}");
+        }
+        assert_eq!(held.len(), 11);
+    }
+    assert_eq!(subscriber.free_bytes(), 1_260);
 }
 
 #[test]
