@@ -6,12 +6,16 @@
 use crate::expected::Expected;
 use crate::json::scan::Index;
 use crate::meaning;
-use crate::options::{Body, Keep, Options, ROLES, Role, Shape};
+use crate::options::{Body, Keep, NAMES_MAX, Options, ROLES, Role, Shape};
 use crate::record::{Flags, Record, Records, Span, Value, narrow};
 use crate::time::{self, Calendar};
 
 /// A record keeps at most this many fields; with more, its body is the whole line.
 pub const FIELDS_MAX: usize = 256;
+
+/// The first bit for names that have no meaning. Those that have one count from 1.
+const OTHERS_MIN: u8 = 128;
+const _: () = assert!(NAMES_MAX <= OTHERS_MIN as usize);
 
 /// Memory that parsers use again and again.
 #[derive(Debug, Default)]
@@ -62,8 +66,8 @@ impl Raw<'_> {
 pub(crate) struct Wanted {
     role: Role,
     name: u8,
-    /// A part of its name's hash.
-    spread: u8,
+    /// The bit of its name in [`Draft::seen`].
+    bit: u8,
 }
 
 impl Wanted {
@@ -85,7 +89,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) scratch: &'a mut Scratch,
     /// For each role the number of the name that filled it.
     filled: [u8; ROLES],
-    /// One bit for each kind of key so far: a new bit is no duplicate.
+    /// Which keys there were so far: 128 bits for the names that have a meaning, one each, and 128
+    /// for all others, which share them: a new bit is no duplicate.
     seen: [u64; 4],
 }
 
@@ -139,11 +144,11 @@ impl<'a> Draft<'a> {
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
     pub(crate) fn wants(&self, key: &[u8]) -> Option<Wanted> {
         let shape = Shape::of(key);
-        let spread = shape.spread();
         match self.options.role(key, shape) {
-            Some((role, name)) => Some(Wanted { role, name, spread }),
+            Some((role, name)) => Some(Wanted { role, name, bit: name.wrapping_sub(1) }),
             None if self.options.keep == Keep::All => {
-                Some(Wanted { role: Role::Kept, name: 0, spread })
+                let bit = OTHERS_MIN | shape.spread();
+                Some(Wanted { role: Role::Kept, name: 0, bit })
             }
             None => None,
         }
@@ -235,7 +240,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn put(&mut self, wanted: Wanted, key: Span, value: Value) {
         if self.block.open_fields_len() >= FIELDS_MAX {
             self.record.flags.set(Flags::FIELDS_CUT);
-        } else if self.is_new(wanted.spread) {
+        } else if self.is_new(wanted.bit) {
             self.block.push_field(key, value);
         } else {
             self.replace(key, value);
@@ -251,11 +256,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether no key so far can be this one. Sets the bit of its kind.
+    /// Whether no key so far can be this one. Sets its bit.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    fn is_new(&mut self, spread: u8) -> bool {
-        let (word, bit) = (usize::from(spread >> 6), 1_u64 << (spread & 63));
+    fn is_new(&mut self, bit: u8) -> bool {
+        let (word, bit) = (usize::from(bit >> 6), 1_u64 << (bit & 63));
         let Some(word) = self.seen.get_mut(word) else { return false };
         let new = *word & bit == 0;
         *word |= bit;

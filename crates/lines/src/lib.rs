@@ -12,6 +12,7 @@ mod encoding;
 mod error;
 mod expected;
 pub mod fuzzing;
+pub mod hex;
 mod intake;
 mod json;
 pub mod meaning;

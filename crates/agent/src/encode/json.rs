@@ -327,33 +327,20 @@ fn escape(room: Room<'_>, byte: u8) -> Option<Room<'_>> {
         b'\r' => room.array(b"\\r"),
         b'\t' => room.array(b"\\t"),
         other => {
-            let [high, low, ..] = hex4([other, 0, 0, 0]);
+            let [high, low, ..] = lines::hex::digits([other, 0, 0, 0, 0, 0, 0, 0]);
             room.array(b"\\u00")?.array(&[high, low])
         }
     }
 }
 
-/// The digits of an id, whose length is a multiple of four.
+/// The digits of an id, whose length is a multiple of eight.
 #[inline]
 fn hex<'b>(mut room: Room<'b>, bytes: &[u8]) -> Option<Room<'b>> {
-    let (fours, _) = bytes.as_chunks::<4>();
-    for four in fours {
-        room = room.array(&hex4(*four))?;
+    let (eights, _) = bytes.as_chunks::<8>();
+    for eight in eights {
+        room = room.array(&lines::hex::digits(*eight))?;
     }
     Some(room)
-}
-
-/// The eight digits of four bytes.
-#[inline]
-fn hex4(bytes: [u8; 4]) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let bytes = u64::from(u32::from_le_bytes(bytes));
-    let twos = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
-    let ones = (twos | twos << 8) & 0x00ff_00ff_00ff_00ff;
-    // The higher half of a byte comes first.
-    let digits = (ones >> 4 | ones << 8) & (EACH * 0x0f);
-    let letters = (digits + EACH * 6) >> 4 & EACH;
-    (digits + EACH * u64::from(b'0') + letters * 39).to_le_bytes()
 }
 
 /// A number.

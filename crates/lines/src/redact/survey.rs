@@ -34,12 +34,9 @@ pub(super) struct Survey {
 #[derive(Debug, Clone, Copy, Default)]
 struct Masks {
     digit: u64,
-    /// Digits from 2 to 6: what a card number begins with.
-    issuer: u64,
     /// Blanks and dashes.
     gap: u64,
     dot: u64,
-    at_sign: u64,
 }
 
 impl Survey {
@@ -56,24 +53,27 @@ impl Survey {
 
     /// The same without vector instructions.
     fn portable(text: &[u8]) -> Self {
-        Self::drive(text, masks_portable)
+        let at_sign = text.contains(&b'@');
+        Self { at_sign, ..Self::drive(text, masks_portable) }
     }
 
-    /// The survey itself, around the operation that vector instructions make fast.
+    /// The survey itself but for at signs, around the operation that vector instructions make fast.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
-    fn drive(text: &[u8], masks: impl Fn(&[u8; BLOCK]) -> Masks) -> Self {
+    fn drive(text: &[u8], mut masks: impl FnMut(&[u8; BLOCK]) -> Masks) -> Self {
         let mut tally = Tally::default();
         let (mut row, mut first, mut last) = (None, None, 0);
         let mut begun = |(rows, starts): (u64, u64), at: usize| {
+            if rows == 0 {
+                return;
+            }
             // The block is the one before the one at `at`.
-            if starts != 0 {
-                first.get_or_insert(at - BLOCK + starts.trailing_zeros() as usize);
+            let block = at - BLOCK;
+            if first.is_none() {
+                first = of_issuer(text, block, starts);
             }
-            if rows != 0 {
-                row.get_or_insert(at - BLOCK + rows.trailing_zeros() as usize);
-                last = at - rows.leading_zeros() as usize - 1 + CARD_BYTES_MIN;
-            }
+            row.get_or_insert(block + rows.trailing_zeros() as usize);
+            last = at - rows.leading_zeros() as usize - 1 + CARD_BYTES_MIN;
         };
         let (blocks, rest) = text.as_chunks::<BLOCK>();
         let mut at = 0;
@@ -90,12 +90,25 @@ impl Survey {
         begun(tally.add(Masks::default()), at + BLOCK);
         let until_last = |first: Option<usize>| first.map_or((0, 0), |first| (first, last));
         Self {
-            at_sign: tally.at_signs != 0,
+            at_sign: false,
             cards: until_last(first),
             rows: until_last(row),
             v4: tally.dots >= 3,
         }
     }
+}
+
+/// The first of these places in a block where a digit is that card numbers begin with.
+#[inline]
+fn of_issuer(text: &[u8], block: usize, mut places: u64) -> Option<usize> {
+    while places != 0 {
+        let at = block + places.trailing_zeros() as usize;
+        if let Some(b'2'..=b'6') = text.get(at) {
+            return Some(at);
+        }
+        places &= places - 1;
+    }
+    None
 }
 
 /// What a survey carries from block to block.
@@ -105,13 +118,12 @@ struct Tally {
     last: Masks,
     /// Bit 0: the byte before that block is a digit.
     before: u64,
-    at_signs: u64,
     dots: u32,
 }
 
 impl Tally {
     /// Takes the next block; gives where in the one before it a row begins or goes on that a card
-    /// number fits in, and where one could begin.
+    /// number fits in, and where one could begin, whatever the digit.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
     fn add(&mut self, next: Masks) -> (u64, u64) {
@@ -125,11 +137,10 @@ impl Tally {
         let after_digit = last.digit << 1 | self.before;
         let before_digit = last.digit >> 1 | next.digit << 63;
         self.dots += (last.dot & after_digit & before_digit).count_ones();
-        self.at_signs |= next.at_sign;
         self.before = last.digit >> 63;
         self.last = next;
         let rows = run as u64;
-        (rows, rows & last.issuer & !after_digit)
+        (rows, rows & last.digit & !after_digit)
     }
 }
 
@@ -137,10 +148,8 @@ fn masks_portable(block: &[u8; BLOCK]) -> Masks {
     let mut masks = Masks::default();
     for (bit, byte) in block.iter().enumerate() {
         masks.digit |= u64::from(byte.is_ascii_digit()) << bit;
-        masks.issuer |= u64::from(matches!(byte, b'2'..=b'6')) << bit;
         masks.gap |= u64::from(matches!(byte, b' ' | b'-')) << bit;
         masks.dot |= u64::from(*byte == b'.') << bit;
-        masks.at_sign |= u64::from(*byte == b'@') << bit;
     }
     masks
 }
@@ -148,13 +157,18 @@ fn masks_portable(block: &[u8; BLOCK]) -> Masks {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,popcnt")]
 fn survey_avx2(text: &[u8]) -> Survey {
-    Survey::drive(text, |block| masks_avx2(block))
+    use std::arch::x86_64::{_mm256_setzero_si256, _mm256_testz_si256};
+
+    let mut at_signs = _mm256_setzero_si256();
+    let survey = Survey::drive(text, |block| masks_avx2(block, &mut at_signs));
+    Survey { at_sign: _mm256_testz_si256(at_signs, at_signs) == 0, ..survey }
 }
 
+/// The masks of a block; its at signs are added to `at_signs`.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn masks_avx2(block: &[u8; BLOCK]) -> Masks {
+fn masks_avx2(block: &[u8; BLOCK], at_signs: &mut std::arch::x86_64::__m256i) -> Masks {
     use std::arch::x86_64::{
         __m256i, _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
         _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
@@ -170,19 +184,18 @@ fn masks_avx2(block: &[u8; BLOCK]) -> Masks {
     };
     let is =
         |half: __m256i, byte: u8| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed()));
-    // Moved to the end of the signed numbers, the digits up to this one are above all others.
-    let digits = |last: u8, count: i8| {
-        both(halves.map(|half| {
-            let moved = _mm256_add_epi8(half, _mm256_set1_epi8(0x7f - last.cast_signed()));
-            _mm256_cmpgt_epi8(moved, _mm256_set1_epi8(0x7f - count))
-        }))
-    };
+    for half in halves {
+        *at_signs = _mm256_or_si256(*at_signs, is(half, b'@'));
+    }
+    // Moved to the end of the signed numbers, the digits are above all others.
+    let digits = halves.map(|half| {
+        let moved = _mm256_add_epi8(half, _mm256_set1_epi8(0x7f - b'9'.cast_signed()));
+        _mm256_cmpgt_epi8(moved, _mm256_set1_epi8(0x7f - 10))
+    });
     Masks {
-        digit: digits(b'9', 10),
-        issuer: digits(b'6', 5),
+        digit: both(digits),
         gap: both(halves.map(|half| _mm256_or_si256(is(half, b' '), is(half, b'-')))),
         dot: both(halves.map(|half| is(half, b'.'))),
-        at_sign: both(halves.map(|half| is(half, b'@'))),
     }
 }
 
