@@ -123,9 +123,18 @@ impl State {
 
     fn take_name(&self, new: &str, name: &str, keep: Option<&str>) -> rustix::io::Result<()> {
         let Some(keep) = keep else { return self.rename(new, name) };
-        let exchange = |one: &str, other: &str| {
+        self.pass_on([new, name, keep], |one, other| {
             renameat_with(&self.directory, one, &self.directory, other, RenameFlags::EXCHANGE)
-        };
+        })
+    }
+
+    /// Each of three files gets the next one's name, the last one the first one's where files can
+    /// be exchanged. At each moment `name` or `keep` is a whole file.
+    fn pass_on(
+        &self,
+        [new, name, keep]: [&str; 3],
+        exchange: impl Fn(&str, &str) -> rustix::io::Result<()>,
+    ) -> rustix::io::Result<()> {
         if exchange(new, name).is_ok() {
             // `new` is the old one from here on.
             return exchange(new, keep).or_else(|_| self.rename(new, keep));
@@ -183,5 +192,26 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(matches!(State::open(&file), Err(StoreError::Directory { .. })));
+    }
+
+    #[test]
+    fn r18_generations_pass_on_also_where_files_cannot_be_exchanged() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
+        let mut at = [None, None];
+        for generation in 0..4 {
+            let text_of_it = format!("generation {generation}");
+            std::fs::write(dir.path().join("new"), &text_of_it).unwrap();
+            state.pass_on(["new", "name", "keep"], |_, _| Err(Errno::INVAL)).unwrap();
+            at = [Some(text_of_it), std::mem::take(&mut at[0])];
+            assert_eq!(([text("name"), text("keep")], text("new")), (at.clone(), None));
+        }
+        // Where they can, the oldest one stays to be written over.
+        std::fs::write(dir.path().join("new"), "generation 4").unwrap();
+        state.take_name("new", "name", Some("keep")).unwrap();
+        let all = [text("name"), text("keep"), text("new")];
+        let wanted = ["generation 4", "generation 3", "generation 2"];
+        assert_eq!(all, wanted.map(|text| Some(text.to_owned())));
     }
 }
