@@ -60,7 +60,8 @@ pub fn syslog(level: u32) -> u8 {
     }
 }
 
-/// Reads exactly `N` bytes of hex, a multiple of eight, that are not all zero. Dashes of a UUID are passed over.
+/// Reads exactly `N` bytes of hex, a multiple of eight, that are not all zero. Dashes of a UUID
+/// are passed over.
 #[must_use]
 #[inline]
 pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
