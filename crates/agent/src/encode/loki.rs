@@ -113,10 +113,8 @@ fn metadata<'a>(
     pairs
 }
 
+/// The digits of an id, whose length is a multiple of eight.
 fn hex(id: &[u8]) -> String {
-    use std::fmt::Write as _;
-    id.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let (eights, _) = id.as_chunks::<8>();
+    eights.iter().flat_map(|eight| lines::hex::digits(*eight)).map(char::from).collect()
 }

@@ -144,6 +144,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_longer_than_a_piece_is_written_whole_wherever_the_file_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let appender = Appender::file(sink(path.clone(), 0, 0));
+        let line = |number: usize| format!("{number}{}\n", "x".repeat(number * 7_919));
+        let mut wanted = String::new();
+        for count in [1, 40, 0, 90, 1, 120] {
+            let lines: String = (0..count).map(line).collect();
+            appender.append(lines.as_bytes()).unwrap();
+            wanted.push_str(&lines);
+        }
+        assert!(wanted.len() > 8 * PIECE_BYTES);
+        assert!(std::fs::read_to_string(&path).unwrap() == wanted);
+    }
+
+    #[test]
     fn half_a_line_of_before_is_ended_and_not_glued_to_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.jsonl");
