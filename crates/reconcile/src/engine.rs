@@ -164,7 +164,10 @@ impl Engine {
             home,
             options,
             numbers,
-            connections: repo::Connections::new(),
+            connections: match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => repo::Connections::on(runtime),
+                Err(_) => repo::Connections::new(),
+            },
             trees: TreeCache::default(),
             hooks: Mutex::default(),
             taken: Mutex::default(),

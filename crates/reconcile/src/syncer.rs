@@ -11,6 +11,7 @@ mod end;
 mod facts;
 mod fetch;
 pub(crate) mod record;
+mod rest;
 mod tell;
 
 pub(crate) use fetch::on_a_thread;
@@ -167,6 +168,8 @@ pub(crate) struct Syncer {
     held: bool,
     gone: bool,
     trouble: Option<Instant>,
+    /// When nothing but looks of the interval is due.
+    resting: Option<rest::Resting>,
     born: Instant,
 }
 
@@ -207,6 +210,7 @@ impl Syncer {
             held: false,
             gone: false,
             trouble: None,
+            resting: None,
             born: Instant::now(),
         };
         syncer.remember();
@@ -238,13 +242,14 @@ impl Syncer {
         let stop = self.shared.stop.clone();
         let worked = async {
             while !self.gone {
-                let pause = self.turn().boxed().await;
-                if pause.is_zero() {
-                    continue;
-                }
-                tokio::select! {
-                    () = self.mailbox.wait() => {}
-                    () = tokio::time::sleep(pause) => {}
+                let mut pause = self.turn().boxed().await;
+                while !pause.is_zero() {
+                    tokio::select! {
+                        biased;
+                        () = self.mailbox.wait() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = self.glance().boxed().await.unwrap_or_default();
                 }
             }
         };
@@ -260,6 +265,7 @@ impl Syncer {
 
     /// One look and at most one action; gives the pause until the next one.
     async fn turn(&mut self) -> Duration {
+        self.resting = None;
         self.receive();
         if self.gone {
             return Duration::ZERO;
@@ -314,7 +320,10 @@ impl Syncer {
             return pause;
         }
         self.write_history(&valid).await;
-        if decision.is_due() { TROUBLE_PAUSE } else { decision.after.max(Duration::from_millis(1)) }
+        if decision.is_due() {
+            return TROUBLE_PAUSE;
+        }
+        self.rest(valid, &decision)
     }
 
     /// Gives a pause when it could not be begun.

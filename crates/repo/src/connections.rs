@@ -1,8 +1,8 @@
 //! Connections that are kept open and shared: by fetches, and by the polls of an agent that asks a
 //! hundred servers every few seconds.
 //!
-//! One thread drives all of HTTP's; it starts with the first request and ends when the last
-//! [`Connections`] is dropped. At most [`IDLE_PER_HOST_MAX`] connections to a host wait for their
+//! HTTP's are driven by the runtime they were made for, or by a thread of their own; it starts with
+//! the first request and ends when the last [`Connections`] is dropped. At most [`IDLE_PER_HOST_MAX`] connections to a host wait for their
 //! next use, for at most [`IDLE_TIME`]. What a server said of itself is remembered for
 //! [`GREETING_TIME`], so that a poll is one request. Trusted certificates are read once and again
 //! after [`TRUST_TIME`], or as soon as the caller's file is another one. Those of ssh are in
@@ -13,7 +13,7 @@ mod connector;
 mod session;
 mod trust;
 
-pub(crate) use client::{Body, Client, Head, Pending};
+pub(crate) use client::{Body, Client, Head, Pending, Whole};
 pub(crate) use session::{Broken, Session, SessionKey};
 
 use crate::error::Cause;
@@ -53,6 +53,8 @@ pub struct Connections {
 
 #[derive(Default)]
 struct Shared {
+    /// Who drives them, when that is not the thread.
+    runtime: Option<Handle>,
     thread: Mutex<Option<Thread>>,
     clients: Mutex<Vec<Known<TrustKey, Client>>>,
     greetings: Mutex<HashMap<String, Known<HttpUrl, Greeting>>>,
@@ -86,6 +88,13 @@ impl Connections {
         Self::default()
     }
 
+    /// Connections that a runtime drives, which must run as long as they are used: nobody waits
+    /// for another thread then when [`Self::glance`] is called there.
+    #[must_use]
+    pub fn on(runtime: Handle) -> Self {
+        Self { shared: Arc::new(Shared { runtime: Some(runtime), ..Shared::default() }) }
+    }
+
     /// The client for a server, with what `spec` trusts.
     pub(crate) fn client(&self, url: &HttpUrl, spec: &Fetch) -> Result<Client, RepoError> {
         let key = TrustKey::of(url, spec)?;
@@ -108,6 +117,9 @@ impl Connections {
     }
 
     fn handle(&self, url: &str) -> Result<Handle, RepoError> {
+        if let Some(runtime) = &self.shared.runtime {
+            return Ok(runtime.clone());
+        }
         let mut thread = lock(&self.shared.thread);
         if let Some(thread) = &*thread {
             return Ok(thread.handle.clone());

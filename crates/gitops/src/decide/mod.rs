@@ -23,14 +23,17 @@ mod awaited;
 pub mod conditions;
 pub mod fight;
 pub mod graph;
+mod rest;
 #[cfg(test)]
 mod tests;
 
 pub use awaited::{AWAIT_PAUSES, Awaited};
 pub use conditions::{conditions, merge};
+pub use rest::{INTERVAL_SLACK_PERCENT, Rest};
 
 use crate::chance::{between, pause};
 use crate::spec::{Condition, HealthCounts, Next, Outcome, SyncKey, Trigger, Valid, reason};
+use rest::slack;
 use std::fmt;
 use std::time::Duration;
 
@@ -235,6 +238,8 @@ pub struct Decision {
     pub trigger: Trigger,
     /// The conditions that hold, without times; see [`merge`].
     pub conditions: Vec<Condition>,
+    /// When the regular look at the source is all there is to do.
+    pub rest: Option<Rest>,
 }
 
 impl Decision {
@@ -281,16 +286,16 @@ impl Step {
 /// What to do about a GitSync.
 #[must_use]
 pub fn decide(sync: &Valid, facts: &Facts) -> Decision {
-    let step = step(sync, facts);
+    let (step, rest) = step(sync, facts);
     let conditions = conditions(sync, facts);
     let Step { action, after, reason, message, trigger } = step;
-    Decision { action, after, reason, message, trigger, conditions }
+    Decision { action, after, reason, message, trigger, conditions, rest }
 }
 
-fn step(sync: &Valid, facts: &Facts) -> Step {
+fn step(sync: &Valid, facts: &Facts) -> (Step, Option<Rest>) {
     if sync.spec().suspend {
         let step = Step::new(Action::Nothing, SUSPENDED_RECHECK, Trigger::Spec, "it is suspended");
-        return step.because(reason::SUSPENDED);
+        return (step.because(reason::SUSPENDED), None);
     }
     let source = source(sync, facts);
     let blocked = blocked(facts);
@@ -303,13 +308,18 @@ fn step(sync: &Valid, facts: &Facts) -> Step {
         [Some(source), apply, heal, blocked, settling(sync, facts)]
     };
     // The earliest; of several at the same time the first in the list.
-    let mut steps = candidates.into_iter().flatten();
-    let first = steps.next();
-    let earliest = steps.fold(first, |best, step| match best {
-        Some(best) if best.after <= step.after => Some(best),
-        _ => Some(step),
-    });
-    earliest.unwrap_or_else(|| Step::new(Action::Wait, RECHECK, Trigger::Poll, "nothing is due"))
+    let mut steps: Vec<Step> = candidates.into_iter().flatten().collect();
+    steps.sort_by_key(|step| step.after);
+    let rest = Rest::of(sync, facts, &steps);
+    let nothing = || Step::new(Action::Wait, RECHECK, Trigger::Poll, "nothing is due");
+    (steps.into_iter().next().unwrap_or_else(nothing), rest)
+}
+
+/// From the end of a regular look at the source to the next one.
+fn interval(sync: &Valid, seed: u64) -> Duration {
+    let interval = sync.spec().interval.0;
+    let (slack, longest) = (slack(interval), interval + interval * INTERVAL_JITTER_PERCENT / 100);
+    between(interval + slack, longest.saturating_sub(slack), seed)
 }
 
 /// Whether the fetched revision was never tried with this process's knowledge.
@@ -368,9 +378,7 @@ fn source(sync: &Valid, facts: &Facts) -> Step {
         let message = "the reference names another commit";
         return Step::new(Action::Fetch, Duration::ZERO, Trigger::Poll, message);
     }
-    let interval = sync.spec().interval.0;
-    let longest = interval + interval * INTERVAL_JITTER_PERCENT / 100;
-    let due = between(interval, longest, facts.seed).saturating_sub(age);
+    let due = interval(sync, facts.seed).saturating_sub(age);
     let awaited = source.awaited.as_ref().map(|awaited| awaited.pause().saturating_sub(age));
     if let Some(rest) = awaited.filter(|rest| *rest < due) {
         let message = "a push named a commit that the source does not show yet";

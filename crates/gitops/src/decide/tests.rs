@@ -5,12 +5,12 @@ use proptest::prelude::*;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn sync() -> Valid {
+pub(super) fn sync() -> Valid {
     Valid::for_test()
 }
 
 /// A revision that is applied, healthy and just looked at.
-fn at_rest() -> Facts {
+pub(super) fn at_rest() -> Facts {
     Facts {
         source: SourceFacts {
             head: Some("a".into()),

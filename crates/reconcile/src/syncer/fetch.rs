@@ -35,7 +35,7 @@ impl Syncer {
     }
 
     /// A look at the source ended: with the commit and where it was found, or with a failure.
-    fn asked(&mut self, began: Instant, found: Result<(String, Option<String>), Told>) {
+    pub(super) fn asked(&mut self, began: Instant, found: Result<(String, Option<String>), Told>) {
         self.source.asked = Some(Instant::now());
         self.source.generation = self.sync.metadata.generation;
         // Pushes that came while this look was under way may be newer than what it found.

@@ -1,4 +1,4 @@
-//! Requests go in, heads and chunks come out, on the thread of the connections. When the reader of
+//! Requests go in, heads and chunks come out, on the runtime of the connections. When the reader of
 //! an answer goes away, its connection is closed at once.
 //!
 //! A connection that was kept open may be closed by the server just when it is used again. All
@@ -8,7 +8,7 @@ use super::connector::{Connector, Proxies, connector};
 use crate::RepoError;
 use crate::error::Cause;
 use http::{HeaderMap, Method, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -40,6 +40,15 @@ pub(crate) struct Client {
 pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+}
+
+/// The body of an answer that was taken whole.
+pub(crate) enum Whole {
+    Bytes(Bytes),
+    /// It is longer than the caller wants to hold.
+    TooLong,
+    /// It ended too early.
+    Broken(Cause),
 }
 
 /// An answer that is on its way.
@@ -124,12 +133,7 @@ impl Client {
         headers: HeaderMap,
         body: Option<Vec<u8>>,
     ) -> Result<Pending, Cause> {
-        let url: Uri = url.parse().map_err(|e: http::uri::InvalidUri| Cause::of(&e))?;
-        let mut headers = headers;
-        if let Some(value) = self.proxies.authorization(&url) {
-            headers.insert(http::header::PROXY_AUTHORIZATION, value);
-        }
-        let request = Request { url, headers, body: body.map(Bytes::from) };
+        let request = self.request(url, headers, body)?;
         let (head_sender, head) = channel();
         let (chunk_sender, chunks) = channel();
         let (alive, gone) = oneshot::channel();
@@ -145,6 +149,40 @@ impl Client {
             }
         });
         Ok(Pending { head, body })
+    }
+
+    /// Sends a POST and takes its answer whole, without a thread that waits. It has no limit on
+    /// its time.
+    pub(crate) async fn whole(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<(Head, Whole), Failed> {
+        let request = self
+            .request(url, headers, Some(body))
+            .map_err(|source| Failed { phase: Phase::Connect, source })?;
+        let (parts, body) = send(&self.http, &request).await?.into_parts();
+        let whole = match Limited::new(body, bytes_max).collect().await {
+            Ok(collected) => Whole::Bytes(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Whole::TooLong,
+            Err(error) => Whole::Broken(Cause::new(error.to_string())),
+        };
+        Ok((Head { status: parts.status.as_u16(), headers: parts.headers }, whole))
+    }
+
+    fn request(
+        &self,
+        url: &str,
+        mut headers: HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Request, Cause> {
+        let url: Uri = url.parse().map_err(|e: http::uri::InvalidUri| Cause::of(&e))?;
+        if let Some(value) = self.proxies.authorization(&url) {
+            headers.insert(http::header::PROXY_AUTHORIZATION, value);
+        }
+        Ok(Request { url, headers, body: body.map(Bytes::from) })
     }
 }
 

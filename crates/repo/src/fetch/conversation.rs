@@ -38,6 +38,44 @@ pub(super) struct Found {
     pub(super) peeled: Option<ObjectId>,
 }
 
+/// The one that a reference names, of those whose names it may mean.
+pub(super) fn chosen(
+    reference: &Reference,
+    mut found: Vec<RemoteRef>,
+    url: &str,
+) -> Result<Found, RepoError> {
+    if let Reference::Versions(range) = reference {
+        let highest = range.highest(found.iter().map(|r| r.name.as_str()));
+        let highest = highest.map(str::to_owned);
+        found.retain(|r| Some(&r.name) == highest.as_ref());
+    }
+    let url = url.to_owned();
+    match (found.as_slice(), reference) {
+        ([r], _) => {
+            let name = r.target.clone().unwrap_or_else(|| r.name.clone());
+            Ok(Found { name, id: r.id, peeled: r.peeled })
+        }
+        ([_, _, ..], Reference::Name(name)) => {
+            Err(RepoError::AmbiguousReference { url, name: name.clone() })
+        }
+        _ => {
+            let (reference, near) = (reference.clone(), Vec::new());
+            Err(RepoError::ReferenceNotFound { url, reference, near })
+        }
+    }
+}
+
+/// Why there is no list of references.
+pub(super) fn list_failed(url: &str, error: &WireError) -> RepoError {
+    match error {
+        WireError::TooMany(limit) => {
+            let (from, path) = (url.to_owned(), "refs/".to_owned());
+            RepoError::TooMany { from, what: "references", limit: *limit, path }
+        }
+        error => RepoError::ListReferences { url: url.to_owned(), source: Cause::of(error) },
+    }
+}
+
 impl<'a> Conversation<'a> {
     /// Brings the wanted revision into the generation and gives its id (a tag's own id when it is
     /// annotated).
@@ -143,17 +181,8 @@ impl<'a> Conversation<'a> {
         self.watch.url.clone()
     }
 
-    fn list_failed(&self, error: WireError) -> RepoError {
-        if let Some(kept) = self.watch.failure.take() {
-            return kept;
-        }
-        match error {
-            WireError::TooMany(limit) => {
-                let (from, path) = (self.url(), "refs/".to_owned());
-                RepoError::TooMany { from, what: "references", limit, path }
-            }
-            error => RepoError::ListReferences { url: self.url(), source: Cause::of(&error) },
-        }
+    fn list_failed(&self, error: &WireError) -> RepoError {
+        self.watch.failure.take().unwrap_or_else(|| list_failed(&self.watch.url, error))
     }
 
     pub(super) fn greet(&mut self) -> Result<Greeting, RepoError> {
@@ -165,7 +194,7 @@ impl<'a> Conversation<'a> {
         if ends && greeting.is_ok() {
             reading.finish();
         }
-        greeting.map_err(|error| self.list_failed(error))
+        greeting.map_err(|error| self.list_failed(&error))
     }
 
     /// The object that the wanted reference names. `near` says whether a name that is not there is
@@ -182,24 +211,12 @@ impl<'a> Conversation<'a> {
             }
             true
         })?;
-        if let Reference::Versions(range) = reference {
-            let highest = range.highest(found.iter().map(|r| r.name.as_str()));
-            let highest = highest.map(str::to_owned);
-            found.retain(|r| Some(&r.name) == highest.as_ref());
-        }
-        match (found.as_slice(), reference) {
-            ([r], _) => {
-                let name = r.target.clone().unwrap_or_else(|| r.name.clone());
-                Ok(Found { name, id: r.id, peeled: r.peeled })
-            }
-            ([_, _, ..], Reference::Name(name)) => {
-                Err(RepoError::AmbiguousReference { url: self.url(), name: name.clone() })
-            }
-            _ => {
-                let near = if near { self.near(greeting) } else { Vec::new() };
-                let (url, reference) = (self.url(), reference.clone());
+        match chosen(reference, found, &self.watch.url) {
+            Err(RepoError::ReferenceNotFound { url, reference, .. }) if near => {
+                let near = self.near(greeting);
                 Err(RepoError::ReferenceNotFound { url, reference, near })
             }
+            found => found,
         }
     }
 
@@ -247,7 +264,7 @@ impl<'a> Conversation<'a> {
         if ends && matches!(listed, Ok(Listed::Whole)) {
             reading.finish();
         }
-        listed.map(drop).map_err(|error| self.list_failed(error))
+        listed.map(drop).map_err(|error| self.list_failed(&error))
     }
 
     /// Asks for objects and writes their pack below `objects`.

@@ -5,7 +5,7 @@
 //! to http.
 
 use super::watch::{Incoming, Source, Watch};
-use crate::connections::{Body, Connections, Head, Pending};
+use crate::connections::{Body, Connections, Head, Pending, Whole};
 use crate::error::Cause;
 use crate::url::HttpUrl;
 use crate::wire::AGENT;
@@ -14,6 +14,7 @@ use base64::Engine;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
 };
+use hyper::body::Bytes;
 use std::time::Duration;
 
 /// Redirects that are followed before the greeting.
@@ -24,6 +25,9 @@ const ANNOUNCEMENT: &str = "/info/refs?service=git-upload-pack";
 
 /// What follows it in all others.
 const SERVICE: &str = "/git-upload-pack";
+
+/// What the answer to that is.
+const RESULT: &str = "application/x-git-upload-pack-result";
 
 /// The longest pause that a server may ask for and that is passed on.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
@@ -94,22 +98,45 @@ impl<'a> Http<'a> {
 
     /// Asks for something.
     pub(super) fn ask(&mut self, request: Vec<u8>) -> Result<&mut Incoming<'a>, RepoError> {
-        const RESULT: &str = "application/x-git-upload-pack-result";
         self.answer = None;
-        let mut headers = self.headers();
-        let kind = HeaderValue::from_static("application/x-git-upload-pack-request");
-        headers.insert(CONTENT_TYPE, kind);
-        headers.insert(ACCEPT, HeaderValue::from_static(RESULT));
-        let (head, body) = self.send(SERVICE, headers, Some(request))?;
-        if let Some(to) = redirect(&head) {
+        let (head, body) = self.send(SERVICE, self.asking(), Some(request))?;
+        self.accept_result(&head)?;
+        Ok(self.incoming(body))
+    }
+
+    /// Asks for something and takes the answer whole, without a thread that waits; `None` when it
+    /// is longer than so many bytes. It has no limit on its time.
+    pub(super) async fn ask_whole(
+        self,
+        request: Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<Option<Bytes>, RepoError> {
+        let headers = self.authorized(self.asking());
+        let client = self.connections.client(&self.base, self.spec)?;
+        let url = format!("{}{SERVICE}", self.base);
+        let (head, whole) = client
+            .whole(&url, headers, request, bytes_max)
+            .await
+            .map_err(|failed| failed.about(&self.base.to_string()))?;
+        self.accept_result(&head)?;
+        match whole {
+            Whole::Bytes(bytes) => Ok(Some(bytes)),
+            Whole::TooLong => Ok(None),
+            Whole::Broken(source) => {
+                Err(RepoError::ListReferences { url: self.base.to_string(), source })
+            }
+        }
+    }
+
+    fn accept_result(&self, head: &Head) -> Result<(), RepoError> {
+        if let Some(to) = redirect(head) {
             return Err(RepoError::Redirect {
                 url: self.base.to_string(),
                 to: without_user(&to),
                 reason: "only the first request may be redirected",
             });
         }
-        self.accept(&head, RESULT)?;
-        Ok(self.incoming(body))
+        self.accept(head, RESULT)
     }
 
     fn incoming(&mut self, body: Body) -> &mut Incoming<'a> {
@@ -123,6 +150,22 @@ impl<'a> Http<'a> {
         headers
     }
 
+    fn asking(&self) -> HeaderMap {
+        let mut headers = self.headers();
+        let kind = HeaderValue::from_static("application/x-git-upload-pack-request");
+        headers.insert(CONTENT_TYPE, kind);
+        headers.insert(ACCEPT, HeaderValue::from_static(RESULT));
+        headers
+    }
+
+    /// With the credentials, where they may be sent.
+    fn authorized(&self, mut headers: HeaderMap) -> HeaderMap {
+        if let (Some(value), true) = (&self.authorization, self.sends_credentials()) {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        headers
+    }
+
     /// Sends a request and waits for the start of its answer; credentials go only to the server
     /// they were given for.
     fn send(
@@ -131,10 +174,7 @@ impl<'a> Http<'a> {
         headers: HeaderMap,
         body: Option<Vec<u8>>,
     ) -> Result<(Head, Body), RepoError> {
-        let mut headers = headers;
-        if let (Some(value), true) = (&self.authorization, self.sends_credentials()) {
-            headers.insert(AUTHORIZATION, value.clone());
-        }
+        let headers = self.authorized(headers);
         let shown = || self.base.to_string();
         let failed = |source| RepoError::Connect { url: shown(), source };
         let client = self.connections.client(&self.base, self.spec)?;

@@ -6,6 +6,7 @@
 mod cache;
 mod credentials;
 mod failures;
+mod glance;
 mod poll;
 mod range;
 mod revisions;
