@@ -1,12 +1,12 @@
 //! Connections that are kept open and shared: by fetches, and by the polls of an agent that asks a
 //! hundred servers every few seconds.
 //!
-//! HTTP's are driven by the runtime they were made for, or by a thread of their own; it starts with
-//! the first request and ends when the last [`Connections`] is dropped. At most [`IDLE_PER_HOST_MAX`] connections to a host wait for their
-//! next use, for at most [`IDLE_TIME`]. What a server said of itself is remembered for
-//! [`GREETING_TIME`], so that a poll is one request. Trusted certificates are read once and again
-//! after [`TRUST_TIME`], or as soon as the caller's file is another one. Those of ssh are in
-//! [`session`] and need no thread.
+//! HTTP's are driven by the runtime they were made for, or by a thread of their own, which starts
+//! with the first request and ends when the last [`Connections`] is dropped. At most
+//! [`IDLE_PER_HOST_MAX`] connections to a host wait for their next use, for at most [`IDLE_TIME`].
+//! What a server said of itself is remembered for [`GREETING_TIME`], so that a poll is one request.
+//! Trusted certificates are read once and again after [`TRUST_TIME`], or as soon as the caller's
+//! file is another one. Those of ssh are in [`session`] and need no thread.
 
 mod client;
 mod connector;

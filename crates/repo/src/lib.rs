@@ -6,8 +6,8 @@
 //! local folder. An agent keeps one [`Connections`]: [`Connections::poll`] asks where a reference
 //! is now and writes nothing, [`Connections::fetch`] fetches over the same connections, and
 //! [`Connections::commits_between`] gives every commit between two revisions. Everything here
-//! blocks, and an async caller runs it on a blocking thread, but for [`Connections::glance`]: the one
-//! request of a poll, where that is enough.
+//! blocks, and an async caller runs it on a blocking thread, but for [`Connections::glance`]: the
+//! one request of a poll, where that is enough.
 
 mod connections;
 mod credentials;

@@ -16,8 +16,8 @@ pub(super) fn slack(interval: Duration) -> Duration {
 }
 
 /// A time in which nothing is due but the regular look at the source. While no fact changes but
-/// ages, and each look finds what the last one found, nothing but the next look becomes due, and the
-/// conditions stay the same.
+/// ages, and each look finds what the last one found, nothing but the next look becomes due, and
+/// the conditions stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
     /// From the end of a look to the next one.

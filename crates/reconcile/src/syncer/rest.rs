@@ -1,7 +1,7 @@
 //! Looks of the interval while nothing else is due. Each is one request, made without a thread that
-//! waits, and together with those of other GitSyncs; one that finds what the last one found needs no
-//! facts, no decision and no status after it. Everything else is for a whole turn: mail, the end of
-//! the rest, a server that must be greeted anew, another commit, a failure.
+//! waits, and together with those of other GitSyncs; one that finds what the last one found needs
+//! no facts, no decision and no status after it. Everything else is for a whole turn: mail, the end
+//! of the rest, a server that must be greeted anew, another commit, a failure.
 
 use super::Syncer;
 use super::fetch::told;
