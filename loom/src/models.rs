@@ -114,7 +114,7 @@ fn a_reader_that_waits_for_a_place_or_for_memory_is_woken() {
                 while let Err(Refused::Full(back)) = producer.push(block, 10, LONG) {
                     block = back;
                 }
-                assert!(producer.live_bytes() <= limits.bytes_max);
+                assert!(subscriber.live_bytes() <= limits.bytes_max);
             }
             assert_eq!(other.join().unwrap(), [0, 1]);
         });

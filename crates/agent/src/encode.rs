@@ -100,10 +100,7 @@ impl Encoder {
             }
             Self::Loki(_) => {
                 out.extend_from_slice(b"{\"loki_push_hex\":\"");
-                for byte in body {
-                    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-                    out.extend([digit(byte >> 4) as u8, digit(byte & 15) as u8]);
-                }
+                out.extend_from_slice(hex(&body).as_bytes());
                 out.extend_from_slice(b"\"}\n");
             }
             Self::Lines(_) => out.extend_from_slice(&body),
@@ -131,6 +128,17 @@ pub(crate) fn time(record: &Record) -> u64 {
     if record.time == 0 { record.observed } else { record.time }
 }
 
+/// Bytes as hex digits in lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for part in bytes.chunks(8) {
+        let mut eight = [0; 8];
+        eight.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+        text.extend(lines::hex::digits(eight).iter().take(part.len() * 2).copied().map(char::from));
+    }
+    text
+}
+
 /// A value as text.
 pub(crate) fn text_of(records: &Records, value: Value) -> std::borrow::Cow<'_, str> {
     match value {
@@ -145,4 +153,18 @@ pub(crate) fn text_of(records: &Records, value: Value) -> std::borrow::Cow<'_, s
 /// The attributes of a record's origin.
 pub(crate) fn attributes(origin: &Origin) -> impl Iterator<Item = (&str, &str)> {
     origin.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_number_have_two_digits_each() {
+        for length in 0..20_u8 {
+            let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(37)).collect();
+            let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex(&bytes), wanted);
+        }
+    }
 }

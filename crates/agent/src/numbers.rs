@@ -143,7 +143,7 @@ pub(crate) struct Numbers {
     pub(crate) given_up: Count,
     /// Messages of our own that were not said because there were too many.
     pub(crate) silenced: Count,
-    /// Memory of blocks, in bytes.
+    /// Memory of blocks, of those that wait to be used again, and of sampling, in bytes.
     pub(crate) block_bytes: Count,
     /// Sinks, in the order of the config.
     pub(crate) sinks: Mutex<Vec<Arc<SinkNumbers>>>,
@@ -276,7 +276,11 @@ impl Numbers {
             "Records that a removed sink did not take in time",
             self.given_up.get(),
         );
-        text.gauge("orlop_agent_block_bytes", "Memory of blocks", self.block_bytes.get());
+        text.gauge(
+            "orlop_agent_block_bytes",
+            "Memory of blocks, of those that wait to be used again, and of sampling",
+            self.block_bytes.get(),
+        );
     }
 
     fn render_sinks(&self, text: &mut Text) {

@@ -127,6 +127,7 @@ impl Reader {
             }
             Some(pause)
         });
+        self.core.rest();
         let pause = self.pause(now, next_tick);
         match left {
             None => drop(self.tailer.wait(now, pause)),

@@ -409,10 +409,12 @@ impl<T: Default> Producer<T> {
         lossless.map(|outlet| outlet.pusher.len()).max().unwrap_or(0)
     }
 
-    /// Bytes of all blocks that are alive.
+    /// Bytes of all blocks: of those that are alive and of those that wait for reuse.
     #[must_use]
-    pub fn live_bytes(&self) -> u64 {
-        self.core.live.load(Ordering::Acquire)
+    pub fn bytes(&self) -> u64 {
+        // Before those that are alive: a block that comes back meanwhile is counted once at most.
+        let free = lock(&self.core.free).bytes;
+        free + self.core.live.load(Ordering::Acquire)
     }
 
     /// How many lossless consumers were dropped. A sink that ended on purpose is known to whoever

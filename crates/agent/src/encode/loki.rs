@@ -1,7 +1,7 @@
 //! Records as Loki's push: few labels, everything else as structured metadata (R27: ids of pods
 //! and traces are never labels).
 
-use super::{Pushed, attributes, flags, text_of, time};
+use super::{Pushed, attributes, flags, hex, text_of, time};
 use crate::block::Origin;
 use crate::config::{Batch, LokiLabels};
 use lines::{Flags, Record, Records};
@@ -111,10 +111,4 @@ fn metadata<'a>(
         }
     }
     pairs
-}
-
-/// The digits of an id, whose length is a multiple of eight.
-fn hex(id: &[u8]) -> String {
-    let (eights, _) = id.as_chunks::<8>();
-    eights.iter().flat_map(|eight| lines::hex::digits(*eight)).map(char::from).collect()
 }

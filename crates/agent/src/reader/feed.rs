@@ -322,10 +322,17 @@ impl Core {
     pub(crate) fn flush_when_due(&mut self, now: Instant) {
         if self.flush_due().is_some_and(|due| now >= due) {
             self.finish();
-            // Nothing filled the block in time.
-            if let Some(producer) = &mut self.producer {
-                producer.rest();
-            }
+        }
+    }
+
+    /// Everything was read. When it was handed on, too, memory of blocks is let go until more
+    /// comes.
+    pub(crate) fn rest(&mut self) {
+        if self.since.is_none()
+            && self.stuck.is_none()
+            && let Some(producer) = &mut self.producer
+        {
+            producer.rest();
         }
     }
 

@@ -17,7 +17,7 @@ impl Core {
         self.numbers.publish(self.counters, tailer.stats());
         if let Some(producer) = &self.producer {
             let stage = self.stage.memory() as u64;
-            self.numbers.block_bytes.set(producer.live_bytes() + stage);
+            self.numbers.block_bytes.set(producer.bytes() + stage);
         }
         if !control.is_asked() {
             return;

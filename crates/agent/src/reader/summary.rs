@@ -8,6 +8,7 @@
 use super::feed::{Core, Piece};
 use super::sources::{Joined, NewSource};
 use crate::block::Origin;
+use crate::encode::hex;
 use crate::encode::json::string;
 use host::tail::FileKey;
 use lines::{Plan, Settings};
@@ -118,10 +119,7 @@ fn shown(rule: Rule, key: &[u8]) -> String {
     if rule != Rule::HotTrace {
         return String::from_utf8_lossy(key).into_owned();
     }
-    key.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(key)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod support;
 
 use rustix::process::Signal;
 use std::net::TcpListener;
-use support::{Agent, Desk, Sink, ask, lines, play, ran, sink, sink_at};
+use support::{Agent, Desk, Sink, ask, lines, metric, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
 /// Not a guarantee but the agent that the other tests start.
@@ -130,8 +130,14 @@ fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_i
     });
     assert!(read(&unread) < written as u64 / 2, "reading did not stop: {first} {}", read(&unread));
     assert!(agent.rss_kb() < memory.max(20_000) + 12_000, "{memory} {}", agent.rss_kb());
+    let state = desk.path("state");
+    let blocks = || metric(&state, "orlop_agent_block_bytes");
+    // Of the 8 MiB an eighth is what may wait to be used again while there is nothing to read.
+    let (most, at_rest) = (8 << 20, 1 << 20);
+    assert!((at_rest * 2..=most).contains(&blocks()), "{}", blocks());
     let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
     sink.until(written);
+    agent.until_status(&state, |_| blocks() <= at_rest);
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));
 }

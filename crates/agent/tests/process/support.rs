@@ -194,6 +194,13 @@ pub(crate) fn ask(state: &Path, path: &str) -> Option<String> {
     Some(text.split_once("\r\n\r\n")?.1.to_owned())
 }
 
+/// A number of an agent that has no labels.
+pub(crate) fn metric(state: &Path, name: &str) -> u64 {
+    let metrics = ask(state, "/metrics").unwrap();
+    let line = metrics.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
 fn status(state: &Path) -> Option<serde_json::Value> {
     serde_json::from_str(&ask(state, "/status")?).ok()
 }

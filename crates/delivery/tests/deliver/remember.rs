@@ -4,7 +4,7 @@ use crate::bed::{Bed, config_map};
 use crate::prove::{deployment, mutations};
 use cluster::{ApplyOptions, Client, ConnectOptions, PatchOptions};
 use delivery::{Check, DeliveryOptions, Live, Silent, Source};
-use objects::{GroupVersionKind, Object, diff};
+use objects::{GroupKind, GroupVersionKind, Object, ObjectRef, diff};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -97,11 +97,21 @@ async fn gitops_20_after_a_crash_of_the_api_server_a_memo_counts_only_when_it_wa
             tokio::task::yield_now().await;
         }
         assert_eq!(live.check(), Check { unknown: 20, ..Check::default() });
-        tokio::task::block_in_place(|| {
+        let version = tokio::task::block_in_place(|| {
             plane.start_api_server();
             let patch = r#"{"data":{"key":"drift"}}"#;
-            plane.kubectl_ok(&["patch", "configmap", &name, "--type=merge", "-p", patch]);
+            let path = "jsonpath={.metadata.resourceVersion}";
+            let patch = ["patch", "configmap", &name, "--type=merge", "-p", patch, "-o", path];
+            plane.kubectl_ok(&patch)
         });
+        // All may have been listed again before the change; what a watch is about to tell then is
+        // no matter of the crash.
+        let id = ObjectRef::new(GroupKind::new("", "ConfigMap"), "default", &name);
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while live.is_in_sync() && live.seen(&id).as_ref() != Some(&version) {
+            assert!(tokio::time::Instant::now() < end, "the change was never told");
+            tokio::task::yield_now().await;
+        }
         let report = live.apply(&tree, &options, None, &Silent, &token).await.unwrap();
         assert_eq!((report.done(), report.unchanged), (1, 19), "{:#?}", report.outcomes);
         let path = "jsonpath={.data.key}";
