@@ -3,16 +3,18 @@
 //! A bench runs Orlop and its peers in the same run and gives Markdown: versions, flags, a table.
 
 mod gitops;
+mod gitsync;
 mod kustomize;
 mod logs;
 mod schema;
 mod sync;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Every bench.
 pub(crate) const BENCHES: &[Bench] =
-    &[gitops::BENCH, kustomize::BENCH, logs::BENCH, schema::BENCH, sync::BENCH];
+    &[gitops::BENCH, gitsync::BENCH, kustomize::BENCH, logs::BENCH, schema::BENCH, sync::BENCH];
 
 /// One bench.
 pub(crate) struct Bench {
@@ -44,6 +46,15 @@ pub(crate) fn machine() -> String {
         "{} × {model}, {} MiB, {}, Linux {} {}",
         host.cpus, host.memory_mib, host.system, host.kernel, host.machine
     )
+}
+
+/// Lets other programs work.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench waits for other programs' work, which gives no event"
+)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// Rows as a Markdown table; the first row is the heading.

@@ -17,6 +17,8 @@ pub(crate) const COMMAND: Command = Command {
 Benches:
   gitops a delivery that goes on, with ten times as many objects of others in the
          cluster: drift check, push to live, drift to reverted, memory
+  gitsync     what ships, over http: a push that a webhook tells to the live object; a
+         hundred repositories at rest
   schema checking objects against the cluster's schemas, next to kubeconform
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop

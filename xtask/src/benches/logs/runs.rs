@@ -5,6 +5,7 @@ mod torture;
 
 use super::subjects::{Places, Subject};
 use super::{Workload, folder, input, words};
+use crate::benches::pause;
 use crate::{measure, workspace};
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -451,12 +452,4 @@ fn millis(micros: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "printed with one decimal")]
     let millis = micros as f64 / 1_000.0;
     format!("{millis:.1} ms")
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a bench waits for other programs' work, which gives no event"
-)]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }

@@ -1,8 +1,9 @@
 //! B8: files that are rotated as fast as nobody should, while the subject is killed.
 
-use super::{Lab, WATCH, pause, words};
+use super::{Lab, WATCH, words};
 use crate::benches::logs::input;
 use crate::benches::logs::subjects::Subject;
+use crate::benches::pause;
 use anyhow::Context;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
