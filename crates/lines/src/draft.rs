@@ -5,7 +5,7 @@
 
 use crate::expected::Expected;
 use crate::json::scan::Index;
-use crate::meaning;
+use crate::meaning::{self, Severities};
 use crate::options::{Body, Keep, NAMES_MAX, Options, ROLES, Role, Shape};
 use crate::record::{Flags, Record, Records, Span, Value, narrow};
 use crate::time::{self, Calendar};
@@ -26,6 +26,8 @@ pub(crate) struct Scratch {
     pub(crate) expected: Expected,
     /// The date that was read last.
     pub(crate) calendar: Calendar,
+    /// The severity that was read last.
+    pub(crate) severities: Severities,
     /// Decoded texts of one field.
     pub(crate) key: String,
     pub(crate) value: String,
@@ -155,15 +157,17 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes a field that is wanted.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    #[inline]
     pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
-        let Wanted { role, name, .. } = wanted;
-        if role != Role::Kept && self.fill(role, name, raw) && role != Role::Status {
-            return;
+        let filled = match raw {
+            Raw::Text(text, at) => self.fill_text(wanted, text, at),
+            Raw::Number(digits, _, at) => self.fill_number(wanted, digits, at),
+            Raw::Bool(_) | Raw::Null | Raw::Json(_) => false,
+        };
+        if !filled {
+            let value = raw.value(self.block);
+            self.put(wanted, key, value);
         }
-        let value = raw.value(self.block);
-        self.put(wanted, key, value);
     }
 
     /// Takes a field, if it is wanted. `at` is where its key is in the arena, when it is there.
@@ -180,21 +184,36 @@ impl<'a> Draft<'a> {
         self.take(key, None, raw);
     }
 
-    /// Gives the role its value. Not when another name has filled it: that one stays a field.
+    /// Whether a role that this name has was not given a value by another name.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    fn fill(&mut self, role: Role, name: u8, raw: Raw<'_>) -> bool {
-        let Some(filled) = self.filled.get_mut(role as usize) else { return false };
-        if *filled != 0 && *filled != name {
+    fn is_open(&self, wanted: Wanted) -> bool {
+        let filled = self.filled.get(wanted.role as usize);
+        filled.is_some_and(|filled| *filled == 0 || *filled == wanted.name)
+    }
+
+    /// The name has given its role a value; says whether the field needs no other place.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    fn fills(&mut self, wanted: Wanted, done: bool) -> bool {
+        if done && let Some(filled) = self.filled.get_mut(wanted.role as usize) {
+            *filled = wanted.name;
+        }
+        done && wanted.role != Role::Status
+    }
+
+    /// Gives the role of a text its value; false when the text is to be a field. `at` is where it
+    /// is in the arena, when it is there.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn fill_text(&mut self, wanted: Wanted, text: &str, at: Option<Span>) -> bool {
+        if !self.is_open(wanted) {
             return false;
         }
         let record = &mut *self.record;
-        let done = match (role, raw) {
-            (Role::Time, Raw::Text(text, _)) => {
-                set(&mut record.time, self.scratch.calendar.any(text))
-            }
-            (Role::Time, Raw::Number(digits, ..)) => set(&mut record.time, time::epoch(digits)),
-            (Role::Severity, Raw::Text(text, at)) => match meaning::severity(text) {
+        let done = match wanted.role {
+            Role::Time => set(&mut record.time, self.scratch.calendar.any(text)),
+            Role::Severity => match self.scratch.severities.read(text) {
                 Some(number) => {
                     record.severity = number;
                     record.severity_text = at.unwrap_or_else(|| self.block.push_name(text));
@@ -202,20 +221,15 @@ impl<'a> Draft<'a> {
                 }
                 None => false,
             },
-            (Role::Severity, Raw::Number(digits, _, at)) => {
-                let number = digits.parse().ok().and_then(meaning::number);
-                record.severity_text = at;
-                set(&mut record.severity, number)
-            }
-            (Role::Message, Raw::Text(text, at)) => {
+            Role::Message => {
                 if self.options.body == Body::Message {
                     record.body = at.unwrap_or_else(|| self.block.push_text(text));
                 }
                 true
             }
-            (Role::TraceId, Raw::Text(text, _)) => set(&mut record.trace_id, meaning::id(text)),
-            (Role::SpanId, Raw::Text(text, _)) => set(&mut record.span_id, meaning::id(text)),
-            (Role::Traceparent, Raw::Text(text, _)) => match meaning::traceparent(text) {
+            Role::TraceId => set(&mut record.trace_id, meaning::id(text)),
+            Role::SpanId => set(&mut record.span_id, meaning::id(text)),
+            Role::Traceparent => match meaning::traceparent(text) {
                 Some((trace, span, flags)) => {
                     (record.trace_id, record.span_id) = (trace, span);
                     record.trace_flags = flags;
@@ -223,15 +237,30 @@ impl<'a> Draft<'a> {
                 }
                 None => false,
             },
-            (Role::Status, Raw::Text(text, _) | Raw::Number(text, ..)) => {
-                set(&mut record.status, meaning::status(text))
+            Role::Status => set(&mut record.status, meaning::status(text)),
+            Role::Kept => false,
+        };
+        self.fills(wanted, done)
+    }
+
+    /// The same for a number; `at` is where its digits are in the arena.
+    #[inline]
+    fn fill_number(&mut self, wanted: Wanted, digits: &str, at: Span) -> bool {
+        if !self.is_open(wanted) {
+            return false;
+        }
+        let record = &mut *self.record;
+        let done = match wanted.role {
+            Role::Time => set(&mut record.time, time::epoch(digits)),
+            Role::Severity => {
+                let number = digits.parse().ok().and_then(meaning::number);
+                record.severity_text = at;
+                set(&mut record.severity, number)
             }
+            Role::Status => set(&mut record.status, meaning::status(digits)),
             _ => false,
         };
-        if done {
-            *filled = name;
-        }
-        done
+        self.fills(wanted, done)
     }
 
     /// Adds a field of the record, or replaces the one with the same key.

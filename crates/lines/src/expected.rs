@@ -1,14 +1,17 @@
-//! What the members of a JSON object are expected to be: lines of one program are much alike, so
-//! at each place the name of the line before is compared first, and what it is for is known then.
+//! What leads to the members of a JSON object: lines of one program are much alike, so at each
+//! place the bytes between two values are compared first with those of the line before, and what
+//! the name in them is for is known then.
 //!
-//! A name is expected only when it was read there without escapes, so equal bytes are that name.
-//! Memory: [`PLACES_MAX`] names.
+//! Bytes are expected only when they were read there, with a name without escapes, so equal bytes
+//! mean the same. Memory: [`PLACES_MAX`] times less than 100 bytes.
 
 use crate::draft::Wanted;
-use crate::json::walk::HEAD;
+use crate::json::walk::{GAP, Part, Step};
 
 /// So many places are remembered.
 const PLACES_MAX: usize = 32;
+/// Half of the bytes that are compared.
+const HALF: usize = GAP / 2;
 
 /// Names by their places in the object.
 #[derive(Debug, Default)]
@@ -16,14 +19,21 @@ pub(crate) struct Expected {
     names: Vec<Name>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Name {
-    /// The name in quotes with a colon, and which of the bytes that is.
-    text: u128,
-    mask: u128,
-    /// The name's length; 0 when none is expected.
-    length: usize,
-    wanted: Option<Wanted>,
+    /// The bytes that lead to the value, and which of a gap those are.
+    text: [u128; 2],
+    mask: [u128; 2],
+    step: Step<Option<Wanted>>,
+}
+
+impl Default for Name {
+    /// What is never there: no text has such a byte.
+    fn default() -> Self {
+        let nowhere = Part { start: 0, end: 0 };
+        let step = Step { key: nowhere, length: 0, is_text: false, known: None };
+        Self { text: [u128::MAX, 0], mask: [u128::MAX, 0], step }
+    }
 }
 
 impl Expected {
@@ -32,18 +42,18 @@ impl Expected {
         self.names.clear();
     }
 
-    /// The length of the name that is expected at this place, and what it is for, when a member
-    /// begins with it.
+    /// The step to the value at this place, when these bytes are those that were read there.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn name(&self, place: usize, head: &[u8; HEAD]) -> Option<(usize, Option<Wanted>)> {
+    pub(crate) fn step(&self, place: usize, gap: &[u8; GAP]) -> Option<Step<Option<Wanted>>> {
         let name = self.names.get(place)?;
-        let same = (u128::from_le_bytes(*head) ^ name.text) & name.mask == 0;
-        (same && name.length != 0).then_some((name.length, name.wanted))
+        let ([a, b], [c, d]) = (halves(gap), name.text);
+        let other = ((a ^ c) & name.mask[0]) | ((b ^ d) & name.mask[1]);
+        (other == 0).then_some(name.step)
     }
 
-    /// A member at this place has this name, without escapes.
-    pub(crate) fn learn(&mut self, place: usize, name: &[u8], wanted: Option<Wanted>) {
+    /// These bytes lead to the value at this place. `key` is where its name lies in them.
+    pub(crate) fn learn(&mut self, place: usize, gap: &[u8], step: Step<Option<Wanted>>) {
         if place >= PLACES_MAX {
             return;
         }
@@ -51,53 +61,76 @@ impl Expected {
             self.names.resize(place + 1, Name::default());
         }
         let Some(known) = self.names.get_mut(place) else { return };
-        let (mut text, mut mask) = ([0; HEAD], [0; HEAD]);
-        let whole = [b"\"".as_slice(), name, b"\":"];
+        *known = Name::default();
+        if gap.len() > GAP {
+            return;
+        }
+        let (mut text, mut mask) = ([0; GAP], [0; GAP]);
         let places = text.iter_mut().zip(&mut mask);
-        let bytes = whole.into_iter().flatten();
-        places.zip(bytes).for_each(|((text, mask), byte)| (*text, *mask) = (*byte, u8::MAX));
-        let length = if name.len() + 3 <= HEAD { name.len() } else { 0 };
-        let (text, mask) = (u128::from_le_bytes(text), u128::from_le_bytes(mask));
-        *known = Name { text, mask, length, wanted };
+        places.zip(gap).for_each(|((text, mask), byte)| (*text, *mask) = (*byte, u8::MAX));
+        *known = Name { text: halves(&text), mask: halves(&mask), step };
     }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each member of each line")]
+fn halves(gap: &[u8; GAP]) -> [u128; 2] {
+    let half = |half: Option<&[u8; HALF]>| half.map_or(0, |bytes| u128::from_le_bytes(*bytes));
+    [half(gap.first_chunk()), half(gap.last_chunk())]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn length(expected: &Expected, place: usize, text: &str) -> Option<usize> {
-        let head = *format!("{text:16}").as_bytes().first_chunk().unwrap();
-        expected.name(place, &head).map(|(length, _)| length)
+    fn step(length: usize) -> Step<Option<Wanted>> {
+        let key = Part { start: 2, end: 3 };
+        Step { key, length: u32::try_from(length).unwrap(), is_text: true, known: None }
+    }
+
+    fn length(expected: &Expected, place: usize, text: &str) -> Option<u32> {
+        let gap = *format!("{text:32}").as_bytes().first_chunk().unwrap();
+        expected.step(place, &gap).map(|step| step.length)
     }
 
     #[test]
     fn a_name_is_expected_at_its_place_and_nowhere_else_and_only_as_it_was() {
         let mut expected = Expected::default();
-        expected.learn(1, b"level", None);
-        assert_eq!(length(&expected, 1, "\"level\":1"), Some(5));
-        for other in ["\"levels\":1", "\"leve\":1", "\"level\" :1", " \"level\":", "\"lével\":"] {
+        let gap = r#"","level":""#;
+        expected.learn(1, gap.as_bytes(), step(gap.len()));
+        assert_eq!(length(&expected, 1, r#"","level":"info"#), Some(11));
+        for other in [
+            r#"","levels":""#,
+            r#"","leve":""#,
+            r#"","level" :""#,
+            r#"", "level":""#,
+            r#","level":""#,
+            r#"","level":1"#,
+            r#"","lével":""#,
+            "",
+        ] {
             assert_eq!(length(&expected, 1, other), None, "{other}");
         }
-        assert_eq!(length(&expected, 0, "\"level\":1"), None);
-        assert_eq!(length(&expected, 2, "\"level\":1"), None);
+        assert_eq!(length(&expected, 0, gap), None);
+        assert_eq!(length(&expected, 2, gap), None);
         expected.clear();
-        assert_eq!(length(&expected, 1, "\"level\":1"), None);
+        assert_eq!(length(&expected, 1, gap), None);
     }
 
     #[test]
-    fn what_is_too_long_or_empty_or_too_far_is_never_expected() {
+    fn what_is_too_long_or_too_far_is_never_expected() {
         let mut expected = Expected::default();
-        for (place, name, wanted) in [
-            (0, "", None),
-            (1, "a", Some(1)),
-            (2, "thirteen_byte", Some(13)),
-            (3, "fourteen_bytes", None),
-            (PLACES_MAX, "far", None),
-        ] {
-            expected.learn(place, name.as_bytes(), None);
-            assert_eq!(length(&expected, place, &format!("\"{name}\":")), wanted, "{name}");
+        for (place, name, is_known) in
+            [(0, 26, true), (1, 27, false), (PLACES_MAX - 1, 1, true), (PLACES_MAX, 1, false)]
+        {
+            let gap = format!("\",\"{}\":\"", "n".repeat(name));
+            expected.learn(place, gap.as_bytes(), step(gap.len()));
+            let wanted = is_known.then(|| u32::try_from(gap.len()).unwrap());
+            assert_eq!(length(&expected, place, &gap), wanted, "{gap}");
         }
-        assert_eq!(expected.names.len(), 4);
+        assert_eq!(expected.names.len(), PLACES_MAX);
+        expected.learn(0, b"{\"a\":\"", step(6));
+        expected.learn(0, &[b' '; GAP + 1], step(GAP + 1));
+        assert_eq!(length(&expected, 0, "{\"a\":\""), None, "the last one counts");
     }
 }

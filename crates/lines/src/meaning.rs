@@ -7,7 +7,6 @@ use crate::hex;
 
 /// The severity that a word or a letter stands for, whatever its case.
 #[must_use]
-#[inline]
 pub fn severity(text: &str) -> Option<u8> {
     let bytes = text.as_bytes();
     if bytes.is_empty() || bytes.len() > 16 {
@@ -29,6 +28,35 @@ pub fn severity(text: &str) -> Option<u8> {
         b"fatal" | b"emerg" | b"emergency" | b"panic" | b"ftl" | b"f" | b"dpanic" => 21,
         other => return std::str::from_utf8(other).ok()?.parse().ok().and_then(number),
     })
+}
+
+/// The severity that was read last: most lines have that of the line before.
+#[derive(Debug, Default)]
+pub(crate) struct Severities {
+    /// The first four bytes of its text and the last four, which may be the same ones.
+    ends: u64,
+    /// How many bytes it has; 0 at first.
+    length: usize,
+    number: u8,
+}
+
+impl Severities {
+    /// [`severity`].
+    #[inline]
+    pub(crate) fn read(&mut self, text: &str) -> Option<u8> {
+        let bytes = text.as_bytes();
+        let (Some(first), Some(last), 4..=8) =
+            (bytes.first_chunk(), bytes.last_chunk(), bytes.len())
+        else {
+            return severity(text);
+        };
+        let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+        let ends = four(first) << 32 | four(last);
+        if (ends, bytes.len()) != (self.ends, self.length) {
+            *self = Self { ends, length: bytes.len(), number: severity(text)? };
+        }
+        Some(self.number)
+    }
 }
 
 /// The severity of the levels that pino and bunyan write: 10, 20 to 60.
@@ -155,6 +183,17 @@ mod tests {
             assert_eq!(severity(text), wanted, "{text}");
         }
         assert_eq!((0..8).map(syslog).collect::<Vec<_>>(), [21, 19, 18, 17, 13, 10, 9, 5]);
+    }
+
+    #[test]
+    fn what_was_read_before_changes_no_severity() {
+        let mut severities = Severities::default();
+        let texts = ["INFO", "info", "in", "infinfo", "warn", "warning", "ERROR", "errors", "", "critical"];
+        for text in texts.iter().chain(&texts).chain(texts.iter().rev()) {
+            for _ in 0..2 {
+                assert_eq!(severities.read(text), severity(text), "{text}");
+            }
+        }
     }
 
     #[test]

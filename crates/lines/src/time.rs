@@ -4,6 +4,8 @@
 //! a comma, `Z`, `+08:00` or `+0800`; numbers of seconds, milli-, micro- or nanoseconds. What is
 //! before 1970 or after 2554 is not a time here, because `u64` nanoseconds do not hold it.
 
+use crate::digits;
+
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
@@ -20,18 +22,20 @@ pub fn rfc3339(text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
     Calendar::default().rfc3339(text, zoneless)
 }
 
-/// The date that was read last: most lines have that of the line before.
+/// The second that was read last: most lines have that of the line before, or its date at least.
 #[derive(Debug)]
 pub(crate) struct Calendar {
-    /// `2024-02-29`.
-    date: [u8; 10],
-    /// When that day began, in seconds since the epoch.
+    /// `2024-02-29T13:04:05`.
+    text: [u8; 19],
+    /// When that second began if its zone is UTC, in seconds since the epoch.
+    second: i64,
+    /// When its day began.
     began: i64,
 }
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { date: *b"1970-01-01", began: 0 }
+        Self { text: *b"1970-01-01T00:00:00", second: 0, began: 0 }
     }
 }
 
@@ -39,15 +43,11 @@ impl Calendar {
     /// [`rfc3339`].
     #[inline]
     pub(crate) fn rfc3339(&mut self, text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
-        let (date, clock) = (text.first_chunk()?, text.get(11..)?.first_chunk()?);
-        if !matches!(text.get(10)?, b'T' | b't' | b' ') {
-            return None;
+        let whole = text.first_chunk()?;
+        if *whole != self.text {
+            self.turn(whole)?;
         }
-        if *date != self.date {
-            *self = Self { date: *date, began: day(*date)? };
-        }
-        let clock = pairs(*clock, *b"00:00:00")?;
-        let seconds = self.began + i64::from(self::clock(clock(0), clock(3), clock(6))?);
+        let seconds = self.second;
         let (nanos, mut at) = fraction(text, 19);
         let offset = match text.get(at) {
             Some(b'Z' | b'z') => {
@@ -63,6 +63,22 @@ impl Calendar {
             _ => return None,
         };
         Some((nanoseconds(seconds - offset * 60, nanos)?, at))
+    }
+
+    /// Reads another second.
+    #[inline(never)]
+    fn turn(&mut self, text: &[u8; 19]) -> Option<()> {
+        let (date, clock): (&[u8; 10], _) = (text.first_chunk()?, text.last_chunk()?);
+        let [.., mark, _, _, _, _, _, _, _, _] = text;
+        if !matches!(mark, b'T' | b't' | b' ') {
+            return None;
+        }
+        let is_same_day = self.text.first_chunk() == Some(date);
+        let began = if is_same_day { self.began } else { day(*date)? };
+        let clock = pairs(*clock, *b"00:00:00")?;
+        let second = began + i64::from(self::clock(clock(0), clock(3), clock(6))?);
+        *self = Self { text: *text, second, began };
+        Some(())
     }
 
     /// [`any`].
@@ -180,9 +196,10 @@ pub(crate) fn fraction(text: &[u8], at: usize) -> (u32, usize) {
         return (0, at);
     }
     let (mut nanos, mut unit, mut end) = (0, 100_000_000, at + 1);
-    if let Some(digits) = eight_bytes(text, end) {
-        let (number, count) = eight(digits);
-        end += count;
+    if let Some(bytes) = eight_bytes(text, end) {
+        let count = digits::count(bytes);
+        let number = digits::scaled(bytes, count);
+        end += count as usize;
         if count < 8 {
             return if count == 0 { (0, at) } else { (number * 10, end) };
         }
@@ -204,21 +221,6 @@ fn eight_bytes(text: &[u8], at: usize) -> Option<u64> {
         Some(bytes) => Some(u64::from_le_bytes(*bytes)),
         None => u64::from_le_bytes(*text.last_chunk()?).checked_shr(64 - 8 * rest.len() as u32),
     }
-}
-
-/// The number that the digits at the start of eight bytes are, with zeros after them, and how many
-/// digits there are.
-#[inline]
-fn eight(bytes: u64) -> (u32, usize) {
-    let values = bytes ^ 0x3030_3030_3030_3030;
-    let beyond = (values & EACH_LOW).wrapping_add(0x7676_7676_7676_7676) | values;
-    let count = (beyond & EACH_HIGH).trailing_zeros() / 8;
-    let values = values & !u64::MAX.checked_shl(count * 8).unwrap_or(0);
-    // Digits become numbers of two, four and eight, all at once.
-    let twos = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = twos.wrapping_mul(100).wrapping_add(twos >> 16) & 0x0000_ffff_0000_ffff;
-    let all = fours.wrapping_mul(10_000).wrapping_add(fours >> 32);
-    (all as u32, count as usize)
 }
 
 /// Reads `08:00` or `0800`; gives minutes and how many bytes it took.

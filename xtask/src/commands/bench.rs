@@ -22,7 +22,7 @@ Benches:
   schema checking objects against the cluster's schemas, next to kubeconform
   sync   1,000 and 10,000 objects: first apply, no-op, 1 % changed; next to
          `kubectl apply --server-side`, `kubectl diff` and a bare PATCH loop
-  logs   the node agent next to rsyslog and an OpenTelemetry Collector: files,
+  logs   the node agent next to rsyslog, syslog-ng and an OpenTelemetry Collector: files,
          OTLP, sampling, redaction, many files, a sink that is down
   kustomize   fifty overlays built in process, next to the kustomize program
 

@@ -7,6 +7,7 @@
 
 use super::scan::Index;
 use super::text;
+use crate::digits;
 
 /// An object or array deeper than this many levels is not read; the line is kept unparsed.
 pub(crate) const DEPTH_MAX: u32 = 127;
@@ -63,8 +64,8 @@ pub(crate) struct Member {
     pub(crate) value: Token,
 }
 
-/// Bytes at the start of a member that are compared with what is expected there.
-pub(crate) const HEAD: usize = 16;
+/// Bytes between two values that are compared with what is expected there.
+pub(crate) const GAP: usize = 32;
 
 /// Some bytes of the line: from `start` to `end`.
 #[derive(Debug, Clone, Copy)]
@@ -73,35 +74,45 @@ pub(crate) struct Part {
     pub(crate) end: u32,
 }
 
+/// What lies between two values: the end of the first (its closing quote, when it is a string), a
+/// comma, the name of the second, a colon, and the second's opening quote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<K> {
+    /// The name without its quotes, counted from the step's beginning.
+    pub(crate) key: Part,
+    /// How many bytes it are up to the inside of a string, or to the beginning of another value.
+    pub(crate) length: u32,
+    /// Whether the second value is a string.
+    pub(crate) is_text: bool,
+    /// What is known of the name.
+    pub(crate) known: K,
+}
+
 /// Who is given the members of an object, in their order. A closure takes them all alike.
 ///
-/// Nearly all members have no escapes and a string or a number for a value. What takes those
-/// should become part of the walk, so they are given without being made a [`Member`] first.
+/// Nearly all members are expected, have no escapes and a string or a number for a value. What
+/// takes those should become part of the walk.
 pub(crate) trait Members {
     /// What is known of a name that was expected.
     type Known: Copy;
 
-    /// The length of the name that is expected of the member at this place, and what is known of
-    /// it, when the member's first bytes are that name in quotes, without escapes, and a colon.
-    fn expected(&self, _place: usize, _head: &[u8; HEAD]) -> Option<(usize, Self::Known)> {
+    /// The step to the value at this place, when the bytes are those that were learned.
+    fn expected(&self, _place: usize, _gap: &[u8; GAP]) -> Option<Step<Self::Known>> {
         None
     }
 
-    /// A member without escapes whose value is a string.
-    fn text(&mut self, _place: usize, _known: Option<Self::Known>, key: Part, value: Part) {
+    /// This part of the line leads to the value at this place, which is a string or a number; in
+    /// it is the name, without escapes.
+    fn learn(&mut self, _place: usize, _gap: Part, _key: Part, _is_text: bool) {}
+
+    /// A member that was expected and has a string without escapes for a value.
+    fn text(&mut self, _known: Self::Known, key: Part, value: Part) {
         let token = |part: Part| Token { kind: Kind::Plain, start: part.start, end: part.end };
         self.any(Member { key: token(key), value: token(value) });
     }
 
-    /// A member without escapes whose value is a number: that of a [`Kind::Int`], else 0.
-    fn number(
-        &mut self,
-        _place: usize,
-        _known: Option<Self::Known>,
-        key: Part,
-        value: Token,
-        _number: i64,
-    ) {
+    /// A member that was expected and has a number for a value: that of a [`Kind::Int`], else 0.
+    fn number(&mut self, _known: Self::Known, key: Part, value: Token, _number: i64) {
         let key = Token { kind: Kind::Plain, start: key.start, end: key.end };
         self.any(Member { key, value });
     }
@@ -119,110 +130,118 @@ impl<F: FnMut(Member)> Members for F {
 }
 
 /// Gives each member of the object that the line is.
+///
+/// Between two members the walk stands at the end of a value: at the closing quote of a string,
+/// else behind it. No value but a string is followed by a quote, so the byte there says which.
 #[inline]
 pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -> Option<()> {
     let bytes = line.as_bytes();
     if u32::try_from(bytes.len()).is_err() {
         return None;
     }
-    let mut at = expect(bytes, 0, b'{')?;
+    expect(bytes, 0, b'{')?;
     index.scan(bytes);
     let index = &*index;
-    if byte(bytes, at)? == b'}' {
-        return ends(bytes, at + 1);
-    }
-    let mut place = 0;
+    let (mut at, mut place) = (0, 0);
     loop {
-        let head = bytes.get(at..).and_then(|rest| rest.first_chunk());
-        let known = head.and_then(|head| members.expected(place, head));
-        let after = match plain_member(bytes, index, (place, at), known, &mut members) {
+        at = match expected(bytes, index, (place, at), &mut members) {
             Some(after) => after,
-            None => {
-                let (one, after) = any_member(bytes, index, at)?;
-                members.any(one);
-                after
-            }
-        };
-        at = match bytes.get(after..).and_then(|rest| rest.first_chunk()) {
-            Some([b',', b'"']) => after + 1,
-            _ => {
-                let at = blank(bytes, after);
-                match byte(bytes, at)? {
-                    b',' => blank(bytes, at + 1),
-                    b'}' => return ends(bytes, at + 1),
-                    _ => return None,
-                }
-            }
+            None => match unexpected(bytes, index, (place, at), &mut members)? {
+                Some(after) => after,
+                None => return Some(()),
+            },
         };
         place += 1;
     }
 }
 
-/// Gives the member at this place that begins here and tells where it ends, when it has no
-/// escapes, no white space but one blank before its value, and a string or a number for a value.
-/// `known` is what is known of its name when it begins with that and a colon.
+/// Gives the next member and tells where its value ends, when it is the expected one, without
+/// escapes, and has a string or a number for a value.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn plain_member<M: Members>(
+fn expected<M: Members>(
     bytes: &[u8],
     index: &Index,
     (place, at): (usize, usize),
-    known: Option<(usize, M::Known)>,
     members: &mut M,
 ) -> Option<usize> {
-    let start = at + 1;
-    let end = if let Some((length, _)) = known {
-        start + length
-    } else {
-        if byte(bytes, at)? != b'"' {
-            return None;
-        }
-        let end = index.next(start)?;
-        let Some([b'"', b':']) = bytes.get(end..)?.first_chunk() else { return None };
-        end
+    let rest = bytes.get(at..)?;
+    let step = match rest.first_chunk() {
+        Some(gap) => members.expected(place, gap)?,
+        None => members.expected(place, &padded(rest))?,
     };
-    let (key, known) = (part(start, end), known.map(|(_, known)| known));
-    let mut at = end + 2;
-    let mut first = byte(bytes, at)?;
-    if first == b' ' {
-        at += 1;
-        first = byte(bytes, at)?;
-    }
-    if first == b'"' {
-        let start = at + 1;
+    // A line is shorter than 4 GiB, `object` sees to that.
+    let key = Part { start: at as u32 + step.key.start, end: at as u32 + step.key.end };
+    let start = at + step.length as usize;
+    if step.is_text {
         let end = index.next(start)?;
         if byte(bytes, end)? != b'"' {
             return None;
         }
-        members.text(place, known, key, part(start, end));
-        Some(end + 1)
+        members.text(step.known, key, part(start, end));
+        Some(end)
     } else {
-        let (value, number) = number(bytes, at)?;
-        members.number(place, known, key, value, number);
-        Some(value.end as usize)
+        let (value, number) = short_number(bytes, start).or_else(|| number(bytes, start))?;
+        let end = value.end as usize;
+        if let Some(b'"') = bytes.get(end) {
+            return None;
+        }
+        members.number(step.known, key, value, number);
+        Some(end)
     }
 }
 
-/// The member that begins here and where it ends.
+/// The last bytes of a line, with NULs after them, which are in no step.
 #[inline(never)]
-fn any_member(bytes: &[u8], index: &Index, at: usize) -> Option<(Member, usize)> {
+fn padded(rest: &[u8]) -> [u8; GAP] {
+    let mut gap = [0; GAP];
+    gap.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    gap
+}
+
+/// Gives the next member, whatever it is, and tells where its value ends; nothing at the end of
+/// the object.
+#[inline(never)]
+fn unexpected<M: Members>(
+    bytes: &[u8],
+    index: &Index,
+    (place, from): (usize, usize),
+    members: &mut M,
+) -> Option<Option<usize>> {
+    let mut at = from + usize::from(place > 0 && byte(bytes, from)? == b'"');
+    let end = |at: usize| ends(bytes, at + 1).map(|()| None);
+    at = blank(bytes, at);
+    match (place, byte(bytes, at)?) {
+        (0, b'{') => {
+            at = blank(bytes, at + 1);
+            if byte(bytes, at)? == b'}' {
+                return end(at);
+            }
+        }
+        (1.., b',') => at = blank(bytes, at + 1),
+        (1.., b'}') => return end(at),
+        _ => return None,
+    }
     let key = string(bytes, index, at)?;
-    let at = expect(bytes, key.end as usize + 1, b':')?;
-    let (value, after) = match byte(bytes, at)? {
-        b'"' => {
-            let value = string(bytes, index, at)?;
-            (value, value.end as usize + 1)
-        }
-        b'{' | b'[' => {
-            let after = nested(bytes, index, at)?;
-            (token(Kind::Nested, at, after), after)
-        }
-        _ => {
-            let value = scalar(bytes, at)?;
-            (value, value.end as usize)
-        }
+    at = expect(bytes, key.end as usize + 1, b':')?;
+    let value = match byte(bytes, at)? {
+        b'"' => string(bytes, index, at)?,
+        b'{' | b'[' => token(Kind::Nested, at, nested(bytes, index, at)?),
+        _ => scalar(bytes, at)?,
     };
-    Some((Member { key, value }, after))
+    let is_text = matches!(value.kind, Kind::Plain | Kind::Escaped);
+    let after = value.end as usize;
+    if !is_text && bytes.get(after) == Some(&b'"') {
+        return None;
+    }
+    if key.kind == Kind::Plain
+        && (is_text || matches!(value.kind, Kind::Int | Kind::Whole | Kind::Number))
+    {
+        let name = Part { start: key.start, end: key.end };
+        members.learn(place, part(from, value.start as usize), name, is_text);
+    }
+    members.any(Member { key, value });
+    Some(Some(after))
 }
 
 #[inline(always)]
@@ -310,8 +329,34 @@ fn scalar(bytes: &[u8], start: usize) -> Option<Token> {
     }
 }
 
+/// A number that begins here, when it has no sign, no exponent, and less than eight digits before
+/// its point and less than eight behind it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each number of each line")]
+fn short_number(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
+    let eight = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let is_some = |count: u32| (1..8).contains(&count);
+    let behind = |digits: u64, count: u32| (digits >> (8 * count)) as u8;
+    let whole = eight(start)?;
+    let count = digits::count(whole);
+    if !is_some(count) || (count > 1 && whole as u8 == b'0') {
+        return None;
+    }
+    let end = start + count as usize;
+    match behind(whole, count) {
+        b'.' => {
+            let part = eight(end + 1)?;
+            let count = digits::count(part);
+            let is_whole = is_some(count) && !matches!(behind(part, count), b'e' | b'E');
+            is_whole.then(|| (token(Kind::Number, start, end + 1 + count as usize), 0))
+        }
+        b'e' | b'E' => None,
+        _ => Some((token(Kind::Int, start, end), digits::number(whole, count).into())),
+    }
+}
+
 /// A number that begins here.
-#[inline]
+#[inline(never)]
 fn number(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
     let negative = byte(bytes, start)? == b'-';
     let first = start + usize::from(negative);

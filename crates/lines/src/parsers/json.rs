@@ -6,7 +6,7 @@
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, HEAD, Kind, Member, Members, Part, Token};
+use crate::json::walk::{self, GAP, Kind, Member, Members, Part, Step, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
@@ -29,14 +29,27 @@ impl Members for Fields<'_, '_> {
     type Known = Option<Wanted>;
 
     #[inline(always)]
-    fn expected(&self, place: usize, head: &[u8; HEAD]) -> Option<(usize, Option<Wanted>)> {
-        self.0.scratch.expected.name(place, head)
+    fn expected(&self, place: usize, gap: &[u8; GAP]) -> Option<Step<Option<Wanted>>> {
+        self.0.scratch.expected.step(place, gap)
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, place: usize, gap: Part, key: Part, is_text: bool) {
+        let draft = &mut *self.0;
+        let bytes = |part: Part| {
+            let range = part.start as usize..part.end as usize;
+            draft.line.as_bytes().get(range).unwrap_or_default()
+        };
+        let known = draft.wants(bytes(key));
+        let within = Part { start: key.start - gap.start, end: key.end - gap.start };
+        let step = Step { key: within, length: gap.end - gap.start, is_text, known };
+        draft.scratch.expected.learn(place, bytes(gap), step);
     }
 
     #[inline(always)]
-    fn text(&mut self, place: usize, known: Option<Option<Wanted>>, key: Part, value: Part) {
+    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part) {
         let draft = &mut *self.0;
-        let Some(wanted) = known.unwrap_or_else(|| learn(draft, place, key)) else { return };
+        let Some(wanted) = wanted else { return };
         if wanted.is_plain_field() {
             let at = draft.place(key.start, key.end);
             draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
@@ -46,16 +59,9 @@ impl Members for Fields<'_, '_> {
     }
 
     #[inline(always)]
-    fn number(
-        &mut self,
-        place: usize,
-        known: Option<Option<Wanted>>,
-        key: Part,
-        value: Token,
-        number: i64,
-    ) {
+    fn number(&mut self, wanted: Option<Wanted>, key: Part, value: Token, number: i64) {
         let draft = &mut *self.0;
-        let Some(wanted) = known.unwrap_or_else(|| learn(draft, place, key)) else { return };
+        let Some(wanted) = wanted else { return };
         let at = draft.place(key.start, key.end);
         if wanted.is_plain_field() && value.kind == Kind::Int {
             draft.put(wanted, at, Value::Int(number));
@@ -78,21 +84,14 @@ impl Members for Fields<'_, '_> {
     }
 }
 
-/// What a name is for that was not expected.
-#[inline(never)]
-fn learn(draft: &mut Draft<'_>, place: usize, key: Part) -> Option<Wanted> {
-    let name = draft.line.get(key.start as usize..key.end as usize).unwrap_or_default().as_bytes();
-    let wanted = draft.wants(name);
-    draft.scratch.expected.learn(place, name, wanted);
-    wanted
-}
-
 /// A text that has a role.
 #[inline(never)]
 fn give_text(draft: &mut Draft<'_>, wanted: Wanted, key: Part, value: Part) {
-    let at = draft.place(key.start, key.end);
-    let raw = draft.text(value.start as usize, value.end as usize);
-    draft.give(wanted, at, raw);
+    let text = draft.line.get(value.start as usize..value.end as usize).unwrap_or_default();
+    let at = draft.place(value.start, value.end);
+    if !draft.fill_text(wanted, text, Some(at)) {
+        draft.put(wanted, draft.place(key.start, key.end), Value::Str(at));
+    }
 }
 
 /// A member that is wanted and has no escapes.

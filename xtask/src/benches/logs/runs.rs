@@ -162,17 +162,10 @@ impl Lab {
         output: Option<&Path>,
     ) -> anyhow::Result<Outcome> {
         let running = self.start(subject, config)?;
-        let progress = || match output {
-            Some(output) => Ok(fs::metadata(output).map_or(0, |about| about.len())),
-            None => Ok(self.stats()?.distinct),
-        };
-        let until = if output.is_some() { u64::MAX } else { wanted.unwrap_or(u64::MAX) };
-        let end = self.wait(progress, until)?;
+        let end = self.come(output, wanted.unwrap_or(u64::MAX))?;
         let (cost, start) = (running.cost()?, running.start);
         running.stop()?;
-        if let Some(output) = output {
-            self.post_file(output)?;
-        }
+        self.count(output)?;
         let stats = self.stats()?;
         Ok(Outcome {
             cpu: cost.0,
@@ -181,6 +174,21 @@ impl Lab {
             lost: wanted.map(|wanted| wanted.saturating_sub(stats.distinct)),
             doubled: stats.doubled(subject),
         })
+    }
+
+    /// Waits until the sink has so many records; a file of them, until it grows no more.
+    fn come(&self, output: Option<&Path>, wanted: u64) -> anyhow::Result<Instant> {
+        match output {
+            Some(output) => {
+                self.wait(|| Ok(fs::metadata(output).map_or(0, |about| about.len())), u64::MAX)
+            }
+            None => self.wait(|| Ok(self.stats()?.distinct), wanted),
+        }
+    }
+
+    /// Lets the sink count the records of a file, when they are in one.
+    fn count(&self, output: Option<&Path>) -> anyhow::Result<()> {
+        output.map_or(Ok(()), |output| self.post_file(output))
     }
 
     /// Waits until `wanted` is reached or nothing comes any more; gives the time of the last step.
@@ -222,7 +230,8 @@ impl Lab {
         for subject in subjects {
             let folder = self.fresh("steady")?;
             let places = self.places_of(&folder.join("*.log").display().to_string());
-            let Some(config) = subject.steady(&places) else { continue };
+            let Some((workload, config)) = subject.steady(&places) else { continue };
+            let output = workload.to_file().then_some(places.output.as_path());
             let mut open = Vec::new();
             for index in 0..files {
                 open.push(fs::File::create(folder.join(format!("{index}.log")))?);
@@ -241,17 +250,21 @@ impl Lab {
                 }
                 pause(TICK);
             }
-            self.wait(|| Ok(self.stats()?.distinct), sequence as u64)?;
+            let end = self.come(output, sequence as u64)?;
             let (cpu, peak) = running.cost()?;
-            let (share, stats) = (share(cpu - before, start.elapsed()), self.stats()?);
+            let share = share(cpu - before, end.saturating_duration_since(start));
             running.stop()?;
+            self.count(output)?;
+            let stats = self.stats()?;
+            // When a line of a file was written is not known.
+            let latency = |micros| if output.is_some() { "–".to_owned() } else { millis(micros) };
             rows.push(vec![
                 subject.name.to_owned(),
                 share,
                 format!("{peak:.0} MiB"),
                 (sequence as u64).saturating_sub(stats.distinct).to_string(),
-                millis(stats.p50_micros),
-                millis(stats.p99_micros),
+                latency(stats.p50_micros),
+                latency(stats.p99_micros),
             ]);
         }
         Ok(rows)
@@ -266,9 +279,10 @@ impl Lab {
         }
         let places = self.places_of(&folder.join("*.log").display().to_string());
         for subject in subjects {
-            let Some(config) = subject.steady(&places) else { continue };
+            let Some((workload, config)) = subject.steady(&places) else { continue };
+            let output = workload.to_file().then_some(places.output.as_path());
             let running = self.start(subject, &config)?;
-            self.wait(|| Ok(self.stats()?.distinct), IDLE_FILES as u64)?;
+            self.come(output, IDLE_FILES as u64)?;
             pause(Duration::from_secs(2));
             let before = running.cost()?.0;
             pause(WATCH);
@@ -293,7 +307,7 @@ impl Lab {
         ])];
         for subject in subjects {
             let places = self.places(Workload::Packed);
-            let Some(config) = subject.steady(&places) else { continue };
+            let Some(config) = subject.config(Workload::Packed, &places) else { continue };
             let running = self.start_after(subject, &config, "/down")?;
             pause(OUTAGE);
             let down = running.cost()?.1;

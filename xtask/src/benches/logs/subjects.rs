@@ -41,7 +41,29 @@ enum Kind {
     Orlop,
     Collector,
     Rsyslog,
+    SyslogNg,
 }
+
+/// Packages of this Debian that are unpacked and not installed: they start services, and rsyslog
+/// and syslog-ng refuse to stand beside each other.
+struct Unpacked {
+    packages: &'static [&'static str],
+    program: &'static str,
+}
+
+const RSYSLOG: Unpacked = Unpacked {
+    packages: &["rsyslog", "libestr0", "libfastjson4", "liblognorm5"],
+    program: "usr/sbin/rsyslogd",
+};
+
+const SYSLOG_NG: Unpacked = Unpacked {
+    packages: &["syslog-ng-core", "libivykis0", "libnet1", "libjson-c5", "libwrap0", "libpcre3"],
+    program: "usr/sbin/syslog-ng",
+};
+
+/// Where their libraries are.
+const LIBRARIES: [&str; 3] =
+    ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/syslog-ng"];
 
 /// Orlop built as it ships, and the peers that can be had here.
 pub(super) fn all() -> anyhow::Result<Vec<Subject>> {
@@ -50,9 +72,15 @@ pub(super) fn all() -> anyhow::Result<Vec<Subject>> {
     let mut all = vec![subject("Orlop", Kind::Orlop, orlop, &["--version"])?];
     let collector = testbed::peers::ensure("otelcol", &mut say)?;
     all.push(subject("OpenTelemetry Collector", Kind::Collector, collector, &["--version"])?);
-    match rsyslog() {
-        Ok(program) => all.push(subject("rsyslog", Kind::Rsyslog, program, &["-v"])?),
-        Err(error) => crate::terminal::warn(format_args!("rsyslog is left out: {error:#}")),
+    let others = [
+        ("rsyslog", Kind::Rsyslog, RSYSLOG, "-v"),
+        ("syslog-ng", Kind::SyslogNg, SYSLOG_NG, "--version"),
+    ];
+    for (name, kind, unpacked, version) in others {
+        match unpacked.ensure(name).and_then(|program| subject(name, kind, program, &[version])) {
+            Ok(subject) => all.push(subject),
+            Err(error) => crate::terminal::warn(format_args!("{name} is left out: {error:#}")),
+        }
     }
     Ok(all)
 }
@@ -69,15 +97,17 @@ fn subject(
     Ok(subject)
 }
 
-/// rsyslog of this Debian, unpacked and not installed: its package starts a service.
-fn rsyslog() -> anyhow::Result<PathBuf> {
-    const PACKAGES: [&str; 4] = ["rsyslog", "libestr0", "libfastjson4", "liblognorm5"];
-    let root = testbed::components::cache_dir().join("rsyslog");
-    let program = root.join("usr/sbin/rsyslogd");
-    if !program.exists() {
+impl Unpacked {
+    /// The program, downloaded and unpacked when it is not there.
+    fn ensure(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let root = testbed::components::cache_dir().join(name);
+        let program = root.join(self.program);
+        if program.exists() {
+            return Ok(program);
+        }
         std::fs::create_dir_all(&root)?;
         workspace::run(
-            Command::new("apt-get").args(["-q", "download"]).args(PACKAGES).current_dir(&root),
+            Command::new("apt-get").args(["-q", "download"]).args(self.packages).current_dir(&root),
         )?;
         for entry in std::fs::read_dir(&root)? {
             let path = entry?.path();
@@ -86,24 +116,25 @@ fn rsyslog() -> anyhow::Result<PathBuf> {
                 std::fs::remove_file(&path)?;
             }
         }
+        anyhow::ensure!(program.exists(), "its package has no {}", program.display());
+        Ok(program)
     }
-    anyhow::ensure!(program.exists(), "its package has no {}", program.display());
-    Ok(program)
 }
 
 impl Subject {
     /// Its program; that of a package that was only unpacked finds its libraries there.
     fn program(&self) -> Command {
         let mut command = Command::new(&self.program);
-        if self.kind == Kind::Rsyslog {
-            command.env("LD_LIBRARY_PATH", self.libraries());
+        if matches!(self.kind, Kind::Rsyslog | Kind::SyslogNg) {
+            let folders = LIBRARIES.map(|folder| self.unpacked(folder).display().to_string());
+            command.env("LD_LIBRARY_PATH", folders.join(":"));
         }
         command
     }
 
-    fn libraries(&self) -> PathBuf {
-        let root = self.program.ancestors().nth(3).unwrap_or(Path::new("/"));
-        root.join("usr/lib/x86_64-linux-gnu")
+    /// A folder beside a program that was unpacked.
+    fn unpacked(&self, folder: &str) -> PathBuf {
+        self.program.ancestors().nth(3).unwrap_or(Path::new("/")).join(folder)
     }
 
     /// The command that runs it with the config at `config`.
@@ -118,8 +149,17 @@ impl Subject {
                 command.arg("--config").arg(config);
             }
             Kind::Rsyslog => {
-                command.arg("-n").arg("-M").arg(self.libraries().join("rsyslog")).arg("-i");
+                let modules = self.unpacked("usr/lib/x86_64-linux-gnu/rsyslog");
+                command.arg("-n").arg("-M").arg(modules).arg("-i");
                 command.arg(state.join("pid")).arg("-f").arg(config);
+            }
+            Kind::SyslogNg => {
+                let modules = self.unpacked("usr/lib/syslog-ng/3.38");
+                command.args(["--foreground", "--no-caps", "--cfgfile"]).arg(config);
+                command.arg(format!("--module-path={}", modules.display()));
+                command.arg("--persist-file").arg(state.join("persist"));
+                command.arg("--pidfile").arg(state.join("pid"));
+                command.arg("--control").arg(state.join("control"));
             }
         }
         command
@@ -131,6 +171,7 @@ impl Subject {
             Kind::Orlop => Some(orlop(workload, places)),
             Kind::Collector => collector(workload, places),
             Kind::Rsyslog => rsyslog_config(workload, places),
+            Kind::SyslogNg => syslog_ng_config(workload, places),
         }
     }
 
@@ -146,9 +187,14 @@ impl Subject {
         if self.kind == Kind::Collector { 2 } else { 1 }
     }
 
-    /// Its config for many files and a sink, whatever is in them.
-    pub(super) fn steady(&self, places: &Places) -> Option<String> {
-        self.config(Workload::Packed, places)
+    /// What it does with many files, and its config for that: what speaks no OTLP copies lines to a
+    /// file.
+    pub(super) fn steady(&self, places: &Places) -> Option<(Workload, String)> {
+        let workload = match self.kind {
+            Kind::Orlop | Kind::Collector => Workload::Packed,
+            Kind::Rsyslog | Kind::SyslogNg => Workload::Raw,
+        };
+        Some((workload, self.config(workload, places)?))
     }
 }
 
@@ -233,10 +279,38 @@ fn rsyslog_config(workload: Workload, places: &Places) -> Option<String> {
     Some(format!(
         "global(workDirectory=\"{state}\")\nmodule(load=\"imfile\")\nmodule(load=\"mmjsonparse\")\n\
          template(name=\"out\" type=\"string\" {template})\n\
-         input(type=\"imfile\" File=\"{input}\" Tag=\"in\" ruleset=\"main\")\n\
+         input(type=\"imfile\" File=\"{input}\" Tag=\"in\" ruleset=\"main\" \
+         persistStateInterval=\"1000\")\n\
          ruleset(name=\"main\") {{\n{parse}action(type=\"omfile\" file=\"{output}\" \
          template=\"out\" ioBufferSize=\"256k\" flushOnTXEnd=\"off\")\n}}\n",
         state = places.state.display(),
         input = places.input,
+    ))
+}
+
+/// Files to a file; with its JSON parser for the workload that keeps three fields.
+fn syslog_ng_config(workload: Workload, places: &Places) -> Option<String> {
+    let (parser, template) = match workload {
+        Workload::Raw => ("", "${MSG}"),
+        Workload::Json => (
+            "parser { json-parser(prefix(\"j.\")); }; ",
+            "${j.message} ${j.status} ${j.path} ${j.took_ms}",
+        ),
+        _ => return None,
+    };
+    let input = Path::new(&places.input);
+    let (folder, pattern) = (input.parent()?.display(), input.file_name()?.display());
+    let source = if places.input.contains('*') {
+        format!("wildcard-file(base-dir(\"{folder}\") filename-pattern(\"{pattern}\") max-files(20000)")
+    } else {
+        format!("file(\"{}\"", places.input)
+    };
+    Some(format!(
+        "@version: 3.38\noptions {{ stats-freq(0); log-fifo-size(100000); }};\n\
+         source in {{ {source} flags(no-parse) follow-freq(1) log-fetch-limit(1000) \
+         log-iw-size(100000)); }};\n\
+         destination out {{ file(\"{output}\" template(\"{template}\\n\")); }};\n\
+         log {{ source(in); {parser}destination(out); flags(flow-control); }};\n",
+        output = places.output.display(),
     ))
 }

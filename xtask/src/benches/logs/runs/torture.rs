@@ -83,7 +83,8 @@ impl Lab {
     fn tortured(&self, subject: &Subject, kill: bool) -> anyhow::Result<Option<Vec<String>>> {
         let folder = self.fresh("torture")?;
         let places = self.places_of(&folder.join("*.log").display().to_string());
-        let Some(config) = subject.steady(&places) else { return Ok(None) };
+        let Some((workload, config)) = subject.steady(&places) else { return Ok(None) };
+        let output = workload.to_file().then_some(places.output.as_path());
         let name = if kill { "killed and started again in the middle" } else { "left alone" };
         crate::terminal::step(format_args!("B8, {name}: {}", subject.name));
         let mut files = (0..FILES)
@@ -117,9 +118,10 @@ impl Lab {
             }
             pause(TICK);
         }
-        self.wait(|| Ok(self.stats()?.distinct), sequence as u64)?;
+        self.come(output, sequence as u64)?;
         let peak = running.cost()?.1;
         running.stop()?;
+        self.count(output)?;
         let stats = self.stats()?;
         Ok(Some(vec![
             format!("{}, {name}", subject.name),
