@@ -20,8 +20,6 @@ const _: () = assert!(NAMES_MAX <= OTHERS_MIN as usize);
 /// Memory that parsers use again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// What the scanner of JSON found.
-    pub(crate) index: Index,
     /// Names that a JSON object is expected to have.
     pub(crate) expected: Expected,
     /// The date that was read last.
@@ -89,6 +87,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) options: &'a Options,
     pub(crate) block: &'a mut Records,
     pub(crate) scratch: &'a mut Scratch,
+    /// Memory of the scanner of JSON, until it is used.
+    pub(crate) index: Option<&'a mut Index>,
     /// For each role the number of the name that filled it.
     filled: [u8; ROLES],
     /// Which keys there were so far: 128 bits for the names that have a meaning, one each, and 128
@@ -102,11 +102,12 @@ impl<'a> Draft<'a> {
         record: &'a mut Record,
         options: &'a Options,
         block: &'a mut Records,
-        scratch: &'a mut Scratch,
+        memory: (&'a mut Scratch, &'a mut Index),
     ) -> Self {
+        let (scratch, index) = (memory.0, Some(memory.1));
         // What a full arena did not take is not there.
         let line = line.get(..record.line.len as usize).unwrap_or_default();
-        Self { line, record, options, block, scratch, filled: [0; ROLES], seen: [0; 4] }
+        Self { line, record, options, block, scratch, index, filled: [0; ROLES], seen: [0; 4] }
     }
 
     /// The arena's span of a part of the line.
@@ -263,14 +264,19 @@ impl<'a> Draft<'a> {
         self.fills(wanted, done)
     }
 
-    /// Adds a field of the record, or replaces the one with the same key.
+    /// Whether there is room for a field and no other one has its key.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    pub(crate) fn admits(&mut self, wanted: Wanted) -> bool {
+        self.block.open_fields_len() < FIELDS_MAX && self.is_new(wanted.bit)
+    }
+
+    /// Adds a field of the record, or replaces the one with the same key.
     pub(crate) fn put(&mut self, wanted: Wanted, key: Span, value: Value) {
-        if self.block.open_fields_len() >= FIELDS_MAX {
-            self.record.flags.set(Flags::FIELDS_CUT);
-        } else if self.is_new(wanted.bit) {
+        if self.admits(wanted) {
             self.block.push_field(key, value);
+        } else if self.block.open_fields_len() >= FIELDS_MAX {
+            self.record.flags.set(Flags::FIELDS_CUT);
         } else {
             self.replace(key, value);
         }

@@ -45,11 +45,11 @@ impl Expected {
     /// The step to the value at this place, when these bytes are those that were read there.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn step(&self, place: usize, gap: &[u8; GAP]) -> Option<Step<Option<Wanted>>> {
+    pub(crate) fn step(&self, place: usize, gap: &[u8; GAP]) -> Option<&Step<Option<Wanted>>> {
         let name = self.names.get(place)?;
         let ([a, b], [c, d]) = (halves(gap), name.text);
         let other = ((a ^ c) & name.mask[0]) | ((b ^ d) & name.mask[1]);
-        (other == 0).then_some(name.step)
+        (other == 0).then_some(&name.step)
     }
 
     /// These bytes lead to the value at this place. `key` is where its name lies in them.

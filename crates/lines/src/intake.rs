@@ -7,6 +7,7 @@
 use crate::cri;
 use crate::docker;
 use crate::draft::Scratch;
+use crate::json::scan::Index;
 use crate::plan::{CHAIN_PAUSE, Framing, Plan};
 use crate::record::{Flags, Piece, Records};
 use crate::state::{File, Pieces, Stream, Streams};
@@ -70,6 +71,8 @@ pub struct Counters {
 #[derive(Debug, Default)]
 pub struct Intake {
     scratch: Scratch,
+    /// What the scanner of JSON found.
+    index: Index,
     counters: Counters,
 }
 
@@ -341,7 +344,7 @@ impl Intake {
         let mut content = std::mem::take(&mut self.scratch.value);
         let text = std::str::from_utf8(bytes).ok().filter(|_| line.lost == 0);
         let found =
-            text.and_then(|text| docker::parse(text, &mut self.scratch.index, &mut content));
+            text.and_then(|text| docker::parse(text, &mut self.index, &mut content));
         match found {
             Some(entry) => {
                 let stream = if entry.stderr { &mut streams.stderr } else { &mut streams.stdout };

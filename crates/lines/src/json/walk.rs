@@ -97,13 +97,13 @@ pub(crate) trait Members {
     type Known: Copy;
 
     /// The step to the value at this place, when the bytes are those that were learned.
-    fn expected(&self, _place: usize, _gap: &[u8; GAP]) -> Option<Step<Self::Known>> {
+    fn expected(&self, _place: usize, _gap: &[u8; GAP]) -> Option<&Step<Self::Known>> {
         None
     }
 
-    /// This part of the line leads to the value at this place, which is a string or a number; in
-    /// it is the name, without escapes.
-    fn learn(&mut self, _place: usize, _gap: Part, _key: Part, _is_text: bool) {}
+    /// These bytes and this step lead to the value at this place, which is a string or a number;
+    /// the name has no escapes.
+    fn learn(&mut self, _place: usize, _gap: &[u8], _step: Step<()>) {}
 
     /// A member that was expected and has a string without escapes for a value.
     fn text(&mut self, _known: Self::Known, key: Part, value: Part) {
@@ -167,28 +167,46 @@ fn expected<M: Members>(
 ) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let step = match rest.first_chunk() {
-        Some(gap) => members.expected(place, gap)?,
-        None => members.expected(place, &padded(rest))?,
-    };
+        Some(gap) => members.expected(place, gap),
+        None => members.expected(place, &padded(rest)),
+    }?;
+    let (key, start) = (step.key, at + step.length as usize);
     // A line is shorter than 4 GiB, `object` sees to that.
-    let key = Part { start: at as u32 + step.key.start, end: at as u32 + step.key.end };
-    let start = at + step.length as usize;
+    let key = Part { start: at as u32 + key.start, end: at as u32 + key.end };
+    let known = step.known;
     if step.is_text {
         let end = index.next(start)?;
         if byte(bytes, end)? != b'"' {
             return None;
         }
-        members.text(step.known, key, part(start, end));
-        Some(end)
-    } else {
-        let (value, number) = short_number(bytes, start).or_else(|| number(bytes, start))?;
-        let end = value.end as usize;
-        if let Some(b'"') = bytes.get(end) {
-            return None;
-        }
-        members.number(step.known, key, value, number);
-        Some(end)
+        members.text(known, key, part(start, end));
+        return Some(end);
     }
+    let Some((kind, number, end)) = short_number(bytes, start) else {
+        return long_number(bytes, start, (known, key), members);
+    };
+    if byte(bytes, end)? == b'"' {
+        return None;
+    }
+    members.number(known, key, token(kind, start, end), number);
+    Some(end)
+}
+
+/// Gives a member whose value is another number, or may be one.
+#[inline(never)]
+fn long_number<M: Members>(
+    bytes: &[u8],
+    start: usize,
+    (known, key): (M::Known, Part),
+    members: &mut M,
+) -> Option<usize> {
+    let (value, number) = number(bytes, start)?;
+    let end = value.end as usize;
+    if byte(bytes, end)? == b'"' {
+        return None;
+    }
+    members.number(known, key, value, number);
+    Some(end)
 }
 
 /// The last bytes of a line, with NULs after them, which are in no step.
@@ -237,8 +255,11 @@ fn unexpected<M: Members>(
     if key.kind == Kind::Plain
         && (is_text || matches!(value.kind, Kind::Int | Kind::Whole | Kind::Number))
     {
-        let name = Part { start: key.start, end: key.end };
-        members.learn(place, part(from, value.start as usize), name, is_text);
+        let gap = bytes.get(from..value.start as usize).unwrap_or_default();
+        let from = from as u32;
+        let name = Part { start: key.start - from, end: key.end - from };
+        let step = Step { key: name, length: value.start - from, is_text, known: () };
+        members.learn(place, gap, step);
     }
     members.any(Member { key, value });
     Some(Some(after))
@@ -329,30 +350,30 @@ fn scalar(bytes: &[u8], start: usize) -> Option<Token> {
     }
 }
 
-/// A number that begins here, when it has no sign, no exponent, and less than eight digits before
-/// its point and less than eight behind it.
+/// What the number is that begins here, its value when it is whole, and where it ends: when it
+/// has no sign, no exponent, and less than eight digits before its point and behind it.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each number of each line")]
-fn short_number(bytes: &[u8], start: usize) -> Option<(Token, i64)> {
+fn short_number(bytes: &[u8], start: usize) -> Option<(Kind, i64, usize)> {
     let eight = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let is_some = |count: u32| (1..8).contains(&count);
     let behind = |digits: u64, count: u32| (digits >> (8 * count)) as u8;
     let whole = eight(start)?;
     let count = digits::count(whole);
-    if !is_some(count) || (count > 1 && whole as u8 == b'0') {
+    if count == 0 || count == 8 || (count > 1 && whole as u8 == b'0') {
         return None;
     }
     let end = start + count as usize;
-    match behind(whole, count) {
-        b'.' => {
-            let part = eight(end + 1)?;
-            let count = digits::count(part);
-            let is_whole = is_some(count) && !matches!(behind(part, count), b'e' | b'E');
-            is_whole.then(|| (token(Kind::Number, start, end + 1 + count as usize), 0))
+    let point = behind(whole, count);
+    if point == b'.' {
+        let part = eight(end + 1)?;
+        let count = digits::count(part);
+        if count == 0 || count == 8 || matches!(behind(part, count), b'e' | b'E') {
+            return None;
         }
-        b'e' | b'E' => None,
-        _ => Some((token(Kind::Int, start, end), digits::number(whole, count).into())),
+        return Some((Kind::Number, 0, end + 1 + count as usize));
     }
+    let is_int = !matches!(point, b'e' | b'E');
+    is_int.then(|| (Kind::Int, digits::number(whole, count).into(), end))
 }
 
 /// A number that begins here.

@@ -14,11 +14,9 @@ pub(super) const PARSER: Parser =
     Parser { name: "json", about: "a JSON object on one line, at most 128 levels deep", parse };
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
-    let line = draft.line;
-    let mut index = std::mem::take(&mut draft.scratch.index);
-    let outcome = walk::object(line, &mut index, Fields(draft));
+    let (line, index) = (draft.line, draft.index.take()?);
+    let outcome = walk::object(line, index, Fields(draft));
     draft.record.plain = index.is_plain();
-    draft.scratch.index = index;
     outcome
 }
 
@@ -29,21 +27,18 @@ impl Members for Fields<'_, '_> {
     type Known = Option<Wanted>;
 
     #[inline(always)]
-    fn expected(&self, place: usize, gap: &[u8; GAP]) -> Option<Step<Option<Wanted>>> {
+    fn expected(&self, place: usize, gap: &[u8; GAP]) -> Option<&Step<Option<Wanted>>> {
         self.0.scratch.expected.step(place, gap)
     }
 
     #[inline(never)]
-    fn learn(&mut self, place: usize, gap: Part, key: Part, is_text: bool) {
+    fn learn(&mut self, place: usize, gap: &[u8], step: Step<()>) {
         let draft = &mut *self.0;
-        let bytes = |part: Part| {
-            let range = part.start as usize..part.end as usize;
-            draft.line.as_bytes().get(range).unwrap_or_default()
-        };
-        let known = draft.wants(bytes(key));
-        let within = Part { start: key.start - gap.start, end: key.end - gap.start };
-        let step = Step { key: within, length: gap.end - gap.start, is_text, known };
-        draft.scratch.expected.learn(place, bytes(gap), step);
+        let Step { key, length, is_text, .. } = step;
+        let name = gap.get(key.start as usize..key.end as usize).unwrap_or_default();
+        let known = draft.wants(name);
+        let step = Step { key, length, is_text, known };
+        draft.scratch.expected.learn(place, gap, step);
     }
 
     #[inline(always)]
@@ -52,7 +47,12 @@ impl Members for Fields<'_, '_> {
         let Some(wanted) = wanted else { return };
         if wanted.is_plain_field() {
             let at = draft.place(key.start, key.end);
-            draft.put(wanted, at, Value::Str(draft.place(value.start, value.end)));
+            let value = draft.place(value.start, value.end);
+            if draft.admits(wanted) {
+                draft.block.push_field(at, Value::Str(value));
+            } else {
+                draft.put(wanted, at, Value::Str(value));
+            }
         } else {
             give_text(draft, wanted, key, value);
         }
@@ -63,12 +63,14 @@ impl Members for Fields<'_, '_> {
         let draft = &mut *self.0;
         let Some(wanted) = wanted else { return };
         let at = draft.place(key.start, key.end);
-        if wanted.is_plain_field() && value.kind == Kind::Int {
-            draft.put(wanted, at, Value::Int(number));
-        } else if wanted.is_plain_field() && value.kind == Kind::Number {
-            draft.put(wanted, at, Value::Number(draft.place(value.start, value.end)));
-        } else {
+        let is_plain = wanted.is_plain_field() && value.kind != Kind::Whole;
+        if !is_plain || !draft.admits(wanted) {
             give(draft, wanted, at, value);
+        } else if value.kind == Kind::Int {
+            draft.block.push_field(at, Value::Int(number));
+        } else {
+            let value = draft.place(value.start, value.end);
+            draft.block.push_field(at, Value::Number(value));
         }
     }
 
