@@ -42,14 +42,18 @@ impl Expected {
         self.names.clear();
     }
 
-    /// The step to the value at this place, when these bytes are those that were read there.
+    /// The step to the value at this place, when the rest of the line begins with what was read
+    /// there.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn step(&self, place: usize, gap: &[u8; GAP]) -> Option<&Step<Option<Wanted>>> {
+    pub(crate) fn step(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
         let name = self.names.get(place)?;
-        let ([a, b], [c, d]) = (halves(gap), name.text);
-        let other = ((a ^ c) & name.mask[0]) | ((b ^ d) & name.mask[1]);
-        (other == 0).then_some(&name.step)
+        let [a, b] = match rest.first_chunk() {
+            Some(gap) => halves(gap),
+            None => halves(&padded(rest)),
+        };
+        let ([c, d], [mask, more]) = (name.text, name.mask);
+        (((a ^ c) & mask) | ((b ^ d) & more) == 0).then_some(&name.step)
     }
 
     /// These bytes lead to the value at this place. `key` is where its name lies in them.
@@ -79,6 +83,14 @@ fn halves(gap: &[u8; GAP]) -> [u128; 2] {
     [half(gap.first_chunk()), half(gap.last_chunk())]
 }
 
+/// The last bytes of a line, with NULs after them, which lead to no value.
+#[inline(never)]
+fn padded(rest: &[u8]) -> [u8; GAP] {
+    let mut gap = [0; GAP];
+    gap.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    gap
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,8 +101,10 @@ mod tests {
     }
 
     fn length(expected: &Expected, place: usize, text: &str) -> Option<u32> {
-        let gap = *format!("{text:32}").as_bytes().first_chunk().unwrap();
-        expected.step(place, &gap).map(|step| step.length)
+        let length = |text: &str| expected.step(place, text.as_bytes()).map(|step| step.length);
+        let found = length(text);
+        assert_eq!(length(&format!("{text:32}")), found, "{text}");
+        found
     }
 
     #[test]

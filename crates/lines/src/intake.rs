@@ -82,8 +82,15 @@ struct Line<'l> {
     /// How many bytes are missing at its end.
     lost: u64,
     flags: Flags,
-    piece: Piece,
+    /// Where it is: one piece.
+    pieces: Pieces,
     now: u64,
+}
+
+impl Line<'_> {
+    fn piece(&self) -> Piece {
+        self.pieces.current.unwrap_or_default()
+    }
 }
 
 /// A whole text, after joins.
@@ -275,16 +282,16 @@ impl Intake {
         out: &mut Records,
     ) {
         let (bytes, end, chunk) = line;
-        let piece = Piece { source: chunk.source, start: file.start, end };
+        let pieces = Pieces::one(Piece { source: chunk.source, start: file.start, end });
         let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
         if file.is_open() || bytes.len() > plan.line_bytes_max {
             file.extend(bytes, plan.line_bytes_max);
             let carry = std::mem::take(&mut file.carry);
-            let line = Line { bytes: &carry, lost: file.lost, flags, piece, now: chunk.now };
+            let line = Line { bytes: &carry, lost: file.lost, flags, pieces, now: chunk.now };
             self.line(plan, streams, &line, out);
             file.carry = carry;
         } else {
-            let line = Line { bytes, lost: 0, flags, piece, now: chunk.now };
+            let line = Line { bytes, lost: 0, flags, pieces, now: chunk.now };
             self.line(plan, streams, &line, out);
         }
         file.restart(end);
@@ -304,8 +311,9 @@ impl Intake {
         }
         let end = file.position.unwrap_or(file.start);
         let carry = std::mem::take(&mut file.carry);
-        let piece = Piece { source: of.0, start: file.start, end };
-        let line = Line { bytes: &carry, lost: file.lost, flags: Flags::PARTIAL, piece, now: of.1 };
+        let pieces = Pieces::one(Piece { source: of.0, start: file.start, end });
+        let (lost, flags) = (file.lost, Flags::PARTIAL);
+        let line = Line { bytes: &carry, lost, flags, pieces, now: of.1 };
         self.line(plan, streams, &line, out);
         file.carry = carry;
         file.restart(end);
@@ -316,7 +324,7 @@ impl Intake {
     fn line(&mut self, plan: &Plan, streams: &mut Streams, line: &Line<'_>, out: &mut Records) {
         self.counters.lines += 1;
         let mut bytes = line.bytes;
-        if line.piece.start == 0 {
+        if line.piece().start == 0 {
             bytes = bytes.strip_prefix(plan.encoding.byte_order_mark()).unwrap_or(bytes);
         }
         match plan.framing {
@@ -367,7 +375,8 @@ impl Intake {
         bytes: &[u8],
         out: &mut Records,
     ) {
-        let framed = Line { bytes, flags: line.flags | Flags::MALFORMED, ..*line };
+        let flags = line.flags | Flags::MALFORMED;
+        let framed = Line { bytes, flags, pieces: line.pieces.clone(), ..*line };
         self.counters.malformed += 1;
         self.raw(plan, streams, &framed, bytes, out);
     }
@@ -382,7 +391,7 @@ impl Intake {
         out: &mut Records,
     ) {
         let meta = Meta { time: 0, now: line.now, lost: line.lost, flags: line.flags };
-        self.whole(plan, &mut streams.stdout.group, (bytes, meta, &Pieces::one(line.piece)), out);
+        self.whole(plan, &mut streams.stdout.group, (bytes, meta, &line.pieces), out);
     }
 
     /// An entry of a container's log: it may be a part of a line.
@@ -404,7 +413,7 @@ impl Intake {
         let Stream { chain, group } = stream;
         if !partial && chain.pieces.current.is_none() {
             let meta = Meta { time: entry.time, now: line.now, lost: line.lost, flags };
-            self.whole(plan, group, (entry.content, meta, &Pieces::one(line.piece)), out);
+            self.whole(plan, group, (entry.content, meta, &line.pieces), out);
             return;
         }
         if chain.pieces.current.is_none() {
@@ -413,7 +422,7 @@ impl Intake {
         }
         chain.extend(entry.content, plan.line_bytes_max, line.lost);
         chain.since = line.now;
-        chain.pieces.add(line.piece);
+        chain.pieces.add(line.piece());
         if partial && chain.pieces.is_full() {
             flags.set(Flags::PARTIAL);
         } else if partial {

@@ -406,10 +406,10 @@ impl Records {
     }
 
     /// Adds a record. Its fields are those that were pushed since the last one.
-    pub fn push(&mut self, mut record: Record) {
-        record.fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
+    pub fn push(&mut self, record: &Record) {
+        let fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
         self.open = self.fields.len();
-        self.records.push(record);
+        self.records.push(Record { fields, ..*record });
     }
 
     /// Remembers that a record of this text has a piece in an earlier file.

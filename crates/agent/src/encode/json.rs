@@ -470,7 +470,7 @@ mod tests {
         records.push_field(part(2, 3), Value::Str(part(8, 9)));
         records.push_field(part(20, 1), Value::Number(part(23, 3)));
         let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
-        records.push(record);
+        records.push(&record);
         records.push(Record { body: part(8, 9), ..record });
         let mut lines = Lines::new(limits(10, 10_000), Format::Json);
         let origin = Origin::new([], "/p", None);

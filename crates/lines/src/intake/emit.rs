@@ -175,7 +175,7 @@ impl Intake {
             }
         }
         self.count(record.flags);
-        out.push(record);
+        out.push(&record);
     }
 
     /// The first parser that fits fills the record.

@@ -1,8 +1,8 @@
 //! The scanner: where the bytes of a line are that are not plain content of a string.
 //!
 //! Input: any bytes. Output: one bit for each byte, set for quotes, backslashes and control
-//! characters, and whether strings of the line can be written as JSON as they are. AVX2 is used
-//! where the processor has it; the portable code gives the same
+//! characters, and whether strings of the line can be written as JSON as they are. AVX-512 or AVX2
+//! is used where the processor has it; the portable code gives the same
 //! (`the_scanners_agree_on_any_bytes`).
 
 use super::simd;
@@ -22,7 +22,7 @@ impl Index {
     /// Looks at a line.
     #[inline]
     pub(crate) fn scan(&mut self, line: &[u8]) {
-        if simd::available() { simd::scan(self, line) } else { self.scan_portable(line) }
+        simd::scan(self, line);
     }
 
     /// Looks at a line without vector instructions.
@@ -45,11 +45,15 @@ impl Index {
             *word = specials(block);
         }
         if let Some(word) = self.words.get_mut(blocks.len()) {
-            let mut block = [b' '; BLOCK];
-            for (to, from) in block.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            *word = specials(&block);
+            *word = match line.last_chunk() {
+                // Bytes that were looked at already are shifted out.
+                Some(last) => specials(last) >> (BLOCK - rest.len()),
+                None => {
+                    let mut block = [b' '; BLOCK];
+                    block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                    specials(&block)
+                }
+            };
         }
     }
 
@@ -112,14 +116,16 @@ mod tests {
                 0..300,
             ),
         ) {
-            let (mut fast, mut portable) = (Index::default(), Index::default());
-            fast.scan(&line);
-            portable.scan_portable(&line);
-            prop_assert_eq!(fast.words(), portable.words());
-            prop_assert_eq!(fast.is_plain(), portable.is_plain());
             let odd = |byte: &u8| *byte < 0x20 || [b'\\', 0x7f].contains(byte);
-            prop_assert_eq!(fast.is_plain(), !line.iter().any(odd));
-            prop_assert_eq!(positions(&fast), slow(&line));
+            for scan in simd::scanners().into_iter().chain([Index::scan as _]) {
+                let (mut fast, mut portable) = (Index::default(), Index::default());
+                scan(&mut fast, &line);
+                portable.scan_portable(&line);
+                prop_assert_eq!(fast.words(), portable.words());
+                prop_assert_eq!(fast.is_plain(), portable.is_plain());
+                prop_assert_eq!(fast.is_plain(), !line.iter().any(odd));
+                prop_assert_eq!(positions(&fast), slow(&line));
+            }
         }
     }
 
@@ -130,10 +136,12 @@ mod tests {
             for place in 0..130 {
                 let mut line = [b'x'; 130];
                 line[place] = byte;
-                index.scan(&line);
-                assert_eq!(positions(&index), slow(&line), "{byte} at {place}");
                 let odd = byte < 0x20 || [b'\\', 0x7f].contains(&byte);
-                assert_eq!(index.is_plain(), !odd, "{byte} at {place}");
+                for scan in simd::scanners() {
+                    scan(&mut index, &line);
+                    assert_eq!(positions(&index), slow(&line), "{byte} at {place}");
+                    assert_eq!(index.is_plain(), !odd, "{byte} at {place}");
+                }
             }
         }
         index.scan(b"");

@@ -96,8 +96,8 @@ pub(crate) trait Members {
     /// What is known of a name that was expected.
     type Known: Copy;
 
-    /// The step to the value at this place, when the bytes are those that were learned.
-    fn expected(&self, _place: usize, _gap: &[u8; GAP]) -> Option<&Step<Self::Known>> {
+    /// The step to the value at this place, when the rest of the line begins as it was learned.
+    fn expected(&self, _place: usize, _rest: &[u8]) -> Option<&Step<Self::Known>> {
         None
     }
 
@@ -165,11 +165,7 @@ fn expected<M: Members>(
     (place, at): (usize, usize),
     members: &mut M,
 ) -> Option<usize> {
-    let rest = bytes.get(at..)?;
-    let step = match rest.first_chunk() {
-        Some(gap) => members.expected(place, gap),
-        None => members.expected(place, &padded(rest)),
-    }?;
+    let step = members.expected(place, bytes.get(at..)?)?;
     let (key, start) = (step.key, at + step.length as usize);
     // A line is shorter than 4 GiB, `object` sees to that.
     let key = Part { start: at as u32 + key.start, end: at as u32 + key.end };
@@ -207,14 +203,6 @@ fn long_number<M: Members>(
     }
     members.number(known, key, value, number);
     Some(end)
-}
-
-/// The last bytes of a line, with NULs after them, which are in no step.
-#[inline(never)]
-fn padded(rest: &[u8]) -> [u8; GAP] {
-    let mut gap = [0; GAP];
-    gap.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    gap
 }
 
 /// Gives the next member, whatever it is, and tells where its value ends; nothing at the end of

@@ -6,7 +6,7 @@
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, GAP, Kind, Member, Members, Part, Step, Token};
+use crate::json::walk::{self, Kind, Member, Members, Part, Step, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
@@ -27,8 +27,8 @@ impl Members for Fields<'_, '_> {
     type Known = Option<Wanted>;
 
     #[inline(always)]
-    fn expected(&self, place: usize, gap: &[u8; GAP]) -> Option<&Step<Option<Wanted>>> {
-        self.0.scratch.expected.step(place, gap)
+    fn expected(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
+        self.0.scratch.expected.step(place, rest)
     }
 
     #[inline(never)]
