@@ -10,11 +10,18 @@ mod otlp_logs;
 use crate::block::{Block, Origin, Source};
 use crate::config::{Batch, Format, LokiLabels};
 use lines::{Flags, Record, Records, Value};
+use otlp::Piece;
 use std::ops::Range;
+use std::sync::Arc;
+use wire::Bytes;
 
 pub(crate) use json::Lines;
 pub(crate) use loki::LokiPush;
 pub(crate) use otlp_logs::OtlpLogs;
+
+/// Records of so many bytes are sent from where they lie; fewer are copied, so that a body has few
+/// pieces.
+const SHARED_BYTES_MIN: usize = 16 * 1024;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +95,26 @@ impl Encoder {
         }
     }
 
+    /// The same without a copy of what is large: pieces of it lie in the encoder until they are
+    /// dropped.
+    pub(crate) fn shared(self: &Arc<Self>, range: Range<usize>) -> wire::Body {
+        let mut body = wire::Body::default();
+        let mut before = Vec::new();
+        match &**self {
+            Self::Otlp(one) => one.request.pieces(range, |piece| match piece {
+                Piece::Records(range) if range.len() >= SHARED_BYTES_MIN => {
+                    body.push(Bytes::from(std::mem::take(&mut before)));
+                    body.push(Bytes::from_owner(Shared { encoder: self.clone(), range }));
+                }
+                Piece::Records(range) => before.extend_from_slice(one.request.records(range)),
+                Piece::Around(bytes) => before.extend_from_slice(bytes),
+            }),
+            Self::Loki(_) | Self::Lines(_) => self.body(range, &mut before),
+        }
+        body.push(Bytes::from(before));
+        body
+    }
+
     /// One record as a line of a dead-letter file.
     pub(crate) fn letter(&self, at: usize, out: &mut Vec<u8>) {
         let mut body = Vec::new();
@@ -104,6 +131,22 @@ impl Encoder {
                 out.extend_from_slice(b"\"}\n");
             }
             Self::Lines(_) => out.extend_from_slice(&body),
+        }
+    }
+}
+
+/// Records in an encoder.
+#[derive(Debug)]
+struct Shared {
+    encoder: Arc<Encoder>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        match &*self.encoder {
+            Encoder::Otlp(one) => one.request.records(self.range.clone()),
+            Encoder::Loki(_) | Encoder::Lines(_) => &[],
         }
     }
 }
@@ -158,6 +201,34 @@ pub(crate) fn attributes(origin: &Origin) -> impl Iterator<Item = (&str, &str)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_body_is_the_same_and_what_is_large_lies_in_the_encoder() {
+        let mut records = Records::new();
+        for number in 0..3_000 {
+            let body = records.push_text(&format!("a message with the number {number}"));
+            records.push(&Record { body, line: body, ..Record::default() });
+        }
+        let mut one = OtlpLogs::new(Batch { records: 10_000, ..Batch::default() });
+        for (at, record) in records.records().iter().enumerate() {
+            // One origin with many records, and many with few.
+            let number = if at < 2_000 { 0 } else { at / 100 };
+            let attributes = vec![("number".to_owned(), number.to_string())];
+            let origin = Arc::new(Origin::new(attributes, "/a.log", None));
+            assert_eq!(one.push(&records, record, &origin), Pushed::Added);
+        }
+        let encoder = Arc::new(Encoder::Otlp(one));
+        for range in [0..3_000, 0..2_000, 10..1_900, 1_999..2_001, 2_150..2_750, 7..8, 5..5] {
+            let mut wanted = Vec::new();
+            encoder.body(range.clone(), &mut wanted);
+            let shared = encoder.shared(range);
+            assert_eq!((shared.len(), shared.bytes().as_ref()), (wanted.len() as u64, &wanted[..]));
+        }
+        let sent = encoder.shared(0..2_000);
+        assert_eq!(Arc::strong_count(&encoder), 2, "the records are not copied");
+        drop(sent);
+        assert!(Arc::into_inner(encoder).is_some());
+    }
 
     #[test]
     fn bytes_of_any_number_have_two_digits_each() {

@@ -32,7 +32,7 @@ use store::{DeadLetter, DeadLetters, State};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transport::{Answer, Compressor, Spare, Transport};
+use transport::{Answer, Buffers, Compressor, Transport};
 
 /// Records put aside in a row, with none taken between them, from which on the server is taken to
 /// be wrong and not the records.
@@ -150,8 +150,7 @@ async fn run(task: SinkTask) {
         run_of_refusals: Cell::new(0),
         random: Cell::new(seed()),
         spare: RefCell::default(),
-        body: Spare::default(),
-        packed: Spare::default(),
+        buffers: Buffers::default(),
     };
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
@@ -221,7 +220,8 @@ struct Filling {
 /// A batch on its way.
 struct Sealed {
     batch: Batch,
-    encoder: Encoder,
+    /// Shared with a body that is being sent.
+    encoder: Arc<Encoder>,
     owners: Vec<(u32, u64)>,
 }
 
@@ -313,7 +313,7 @@ impl Filling {
         (self.batch, self.since) = (None, None);
         (self.full, self.overdue) = (false, false);
         let encoder = std::mem::replace(&mut self.encoder, desk.encoder());
-        Some(Sealed { batch, encoder, owners: std::mem::take(&mut self.owners) })
+        Some(Sealed { batch, encoder: Arc::new(encoder), owners: std::mem::take(&mut self.owners) })
     }
 }
 
@@ -367,8 +367,7 @@ struct Desk {
     run_of_refusals: Cell<u64>,
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
-    body: Spare,
-    packed: Spare,
+    buffers: Buffers,
 }
 
 impl Desk {
@@ -399,7 +398,9 @@ impl Desk {
         }
     }
 
-    fn give_back(&self, mut encoder: Encoder) {
+    fn give_back(&self, encoder: Arc<Encoder>) {
+        // A body that was answered before it was sent may still be somewhere.
+        let Some(mut encoder) = Arc::into_inner(encoder) else { return };
         encoder.clear();
         let mut spare = self.spare.borrow_mut();
         if spare.len() < self.in_flight() {
@@ -455,18 +456,18 @@ impl Desk {
         sealed
     }
 
-    async fn send(&self, encoder: &Encoder, part: Range<usize>) -> Answer {
+    async fn send(&self, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
         let now = self.now();
-        if let Encoder::Lines(lines) = encoder
+        if let Encoder::Lines(lines) = &**encoder
             && let Some(answer) = now.transport.write(lines.lines(part.clone()))
         {
             return answer;
         }
-        let mut body = self.body.body();
-        encoder.body(part, &mut body.bytes);
-        self.numbers.bytes.add(body.bytes.len() as u64);
-        match now.compressor.pack(body, &self.packed) {
-            Ok(packed) => now.transport.send(packed).await,
+        match now.compressor.pack(encoder, part, &self.buffers) {
+            Ok(packed) => {
+                self.numbers.bytes.add(packed.bytes);
+                now.transport.send(packed).await
+            }
             Err(words) => Answer::retry(words),
         }
     }

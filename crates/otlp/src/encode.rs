@@ -93,6 +93,15 @@ pub enum Pushed {
     TooLarge(usize),
 }
 
+/// A part of an encoded request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece<'r> {
+    /// Tags, lengths and what an origin has: few bytes.
+    Around(&'r [u8]),
+    /// Records, as a range of [`Request::records`].
+    Records(Range<usize>),
+}
+
 /// Records of one origin in a row.
 #[derive(Debug, Clone)]
 struct Group {
@@ -289,35 +298,42 @@ impl Request {
     pub fn encode(&self, records: Range<usize>, out: &mut Vec<u8>) {
         // At once: growing step by step would copy most of it twice.
         out.reserve(self.encoded_len_of(records.clone()));
-        self.pieces(records, |piece| out.extend_from_slice(piece));
+        self.pieces(records, |piece| match piece {
+            Piece::Around(bytes) => out.extend_from_slice(bytes),
+            Piece::Records(range) => out.extend_from_slice(self.records(range)),
+        });
     }
 
-    /// The same in pieces, for a compressor: nothing is copied but a few bytes per origin.
-    pub fn pieces(&self, records: Range<usize>, mut each: impl FnMut(&[u8])) {
-        let mut frame = Vec::with_capacity(32);
+    /// Encoded records. What is outside of the request is left out.
+    #[must_use]
+    pub fn records(&self, range: Range<usize>) -> &[u8] {
+        self.records.get(range).unwrap_or_default()
+    }
+
+    /// The same in pieces, so that records can be sent from where they lie.
+    pub fn pieces(&self, records: Range<usize>, mut each: impl FnMut(Piece<'_>)) {
+        let mut around = Vec::with_capacity(64);
         for (at, group) in self.groups.iter().enumerate() {
             let next = self.groups.get(at + 1).map_or(self.ends.len(), |group| group.first);
             let (from, to) = (group.first.max(records.start), next.min(records.end));
             if from >= to {
                 continue;
             }
-            let lines = self.records.get(self.start_of(from)..self.start_of(to));
-            let lines = lines.unwrap_or_default();
+            let lines = self.start_of(from)..self.start_of(to);
             let (resource, scope) = (self.piece(&group.resource), self.piece(&group.scope));
             let schema = self.piece(&group.schema);
             let scope_logs = scope.len() + lines.len();
-            frame.clear();
-            frame.push(proto::tag(1, proto::BYTES));
-            proto::length(&mut frame, resource.len() + proto::bytes_len(scope_logs) + schema.len());
-            each(&frame);
-            each(resource);
-            frame.clear();
-            frame.push(proto::tag(2, proto::BYTES));
-            proto::length(&mut frame, scope_logs);
-            each(&frame);
-            each(scope);
-            each(lines);
-            each(schema);
+            around.clear();
+            around.push(proto::tag(1, proto::BYTES));
+            let rest = resource.len() + proto::bytes_len(scope_logs) + schema.len();
+            proto::length(&mut around, rest);
+            around.extend_from_slice(resource);
+            around.push(proto::tag(2, proto::BYTES));
+            proto::length(&mut around, scope_logs);
+            around.extend_from_slice(scope);
+            each(Piece::Around(&around));
+            each(Piece::Records(lines));
+            each(Piece::Around(schema));
         }
     }
 
@@ -325,7 +341,12 @@ impl Request {
     #[must_use]
     pub fn encoded_len_of(&self, records: Range<usize>) -> usize {
         let mut length = 0;
-        self.pieces(records, |piece| length += piece.len());
+        self.pieces(records, |piece| {
+            length += match piece {
+                Piece::Around(bytes) => bytes.len(),
+                Piece::Records(range) => range.len(),
+            };
+        });
         length
     }
 

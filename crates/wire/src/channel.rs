@@ -6,12 +6,13 @@
 //! certificates and keys are read again when they change. Bounds: time to connect, time for an
 //! exchange, bytes of an answer (what is longer is cut, and said to be), idle connections.
 
+use crate::body::Body;
 use crate::error::WireError;
 use crate::roots::{Identity, Stamp, client_tls};
 use http::header::{HOST, RETRY_AFTER, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -105,7 +106,7 @@ pub struct Message {
     /// Beside those that we set ourselves. A value that is a secret is marked as sensitive.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 /// An answer, whatever its status.
@@ -169,8 +170,8 @@ impl Streamed {
 }
 
 enum Sender {
-    One(http1::SendRequest<Full<Bytes>>),
-    Two(http2::SendRequest<Full<Bytes>>),
+    One(http1::SendRequest<Body>),
+    Two(http2::SendRequest<Body>),
 }
 
 impl Sender {
@@ -184,8 +185,8 @@ impl Sender {
     /// The answer, or the request when it was never sent, or why there is no answer.
     async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, (hyper::Error, Option<Request<Full<Bytes>>>)> {
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, (hyper::Error, Option<Request<Body>>)> {
         let sent = match self {
             Self::One(sender) => sender.try_send_request(request).await,
             Self::Two(sender) => sender.try_send_request(request).await,
@@ -324,7 +325,7 @@ impl Channel {
         }
     }
 
-    fn request(&self, message: Message) -> Result<Request<Full<Bytes>>, WireError> {
+    fn request(&self, message: Message) -> Result<Request<Body>, WireError> {
         let unusable = || WireError::Address { shown: self.target.shown.clone() };
         let path = format!("{}{}", self.target.prefix, message.path);
         let mut parts = http::uri::Parts::default();
@@ -335,7 +336,7 @@ impl Channel {
             let authority = self.target.authority.to_str().unwrap_or_default();
             parts.authority = Some(authority.parse().map_err(|_| unusable())?);
         }
-        let mut request = Request::new(Full::new(message.body));
+        let mut request = Request::new(message.body);
         *request.method_mut() = message.method;
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| unusable())?;
         let headers = request.headers_mut();

@@ -4,6 +4,7 @@
 //! trailers, or in the headers when there is no body. Everything else of gRPC is left out: no
 //! streams, no deadlines on the wire, no load balancing. The caller compresses.
 
+use crate::body::Body;
 use crate::channel::{Channel, Message, Received};
 use crate::error::WireError;
 use http::header::CONTENT_TYPE;
@@ -41,7 +42,7 @@ pub async fn grpc_call(
     path: &str,
     encoding: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    framed: Bytes,
+    framed: Body,
 ) -> Result<GrpcAnswer, WireError> {
     let mut headers = headers;
     headers.push((CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto")));

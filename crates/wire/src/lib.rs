@@ -5,6 +5,7 @@
 //! statuses; a [`Channel`] carries batches to one server, over HTTP/1.1, HTTP/2 or gRPC. All have
 //! a bound on everything that another machine decides: sizes, times, counts.
 
+mod body;
 mod channel;
 mod client;
 mod date;
@@ -13,6 +14,7 @@ mod grpc;
 mod roots;
 mod server;
 
+pub use body::Body;
 pub use channel::{
     CHANNEL_ANSWER_BYTES_MAX, CHANNEL_CONNECT_SECONDS, CHANNEL_TIMEOUT_SECONDS, Channel,
     ChannelOptions, IDLE_CONNECTION_SECONDS, IDLE_CONNECTIONS_MAX, Message, Protocol,

@@ -27,7 +27,7 @@ fn post(path: &str, body: &'static [u8]) -> Message {
         method: Method::POST,
         path: path.to_owned(),
         headers: vec![(HeaderName::from_static("x-test"), HeaderValue::from_static("yes"))],
-        body: Bytes::from_static(body),
+        body: Bytes::from_static(body).into(),
     }
 }
 
@@ -210,12 +210,12 @@ async fn grpc_goes_over_mutual_tls_and_without_our_certificate_there_is_no_answe
     let mut framed = grpc_prefix(false, 3).to_vec();
     framed.extend(b"abc");
     for _ in 0..3 {
-        let framed = Bytes::from(framed.clone());
+        let framed = Bytes::from(framed.clone()).into();
         let answer = grpc_call(&known, "/a.B/C", None, Vec::new(), framed).await.unwrap();
         assert_eq!((&answer.status[..], &answer.message[..]), (&b"0"[..], &b"8"[..]));
     }
     let unknown = Channel::new(options(None, None)).unwrap();
-    let framed = Bytes::from(framed);
+    let framed = Bytes::from(framed).into();
     let error = grpc_call(&unknown, "/a.B/C", None, Vec::new(), framed).await.unwrap_err();
     assert!(matches!(error, WireError::Unreachable { .. }), "{error:?}");
 }
@@ -239,7 +239,7 @@ async fn certificates_are_read_again_when_they_change() {
     })
     .unwrap();
     let call =
-        || grpc_call(&channel, "/a.B/C", None, Vec::new(), Bytes::from_static(b"\0\0\0\0\0"));
+        || grpc_call(&channel, "/a.B/C", None, Vec::new(), Bytes::from_static(b"\0\0\0\0\0").into());
     assert!(call().await.is_err());
     std::fs::write(dir.path().join("ca.pem"), [&right[..], b"\n"].concat()).unwrap();
     assert_eq!(call().await.unwrap().status, b"0");

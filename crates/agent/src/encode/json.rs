@@ -409,7 +409,7 @@ mod tests {
             records.push_field(key, number);
             let body = records.push_text(body);
             let time = 1_700_000_000_000_000_042;
-            records.push(Record { body, line: body, time, severity: 9, ..Record::default() });
+            records.push(&Record { body, line: body, time, severity: 9, ..Record::default() });
         }
         records
     }
@@ -471,7 +471,7 @@ mod tests {
         records.push_field(part(20, 1), Value::Number(part(23, 3)));
         let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
         records.push(&record);
-        records.push(Record { body: part(8, 9), ..record });
+        records.push(&Record { body: part(8, 9), ..record });
         let mut lines = Lines::new(limits(10, 10_000), Format::Json);
         let origin = Origin::new([], "/p", None);
         for record in records.records() {

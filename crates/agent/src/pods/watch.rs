@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use wire::{Bytes, Channel, ChannelOptions, Message, TlsFiles, WireError};
+use wire::{Body, Channel, ChannelOptions, Message, TlsFiles, WireError};
 
 /// The server ends a watch after this time, and it is begun again where it stood.
 pub(crate) const WATCH_SECONDS: u64 = 300;
@@ -244,7 +244,7 @@ fn message(channel: &Channel, options: &WatchOptions, path: String) -> Result<Me
         }
         None => {}
     }
-    Ok(Message { method: Method::GET, path, headers, body: Bytes::new() })
+    Ok(Message { method: Method::GET, path, headers, body: Body::default() })
 }
 
 #[cfg(test)]

@@ -10,12 +10,14 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue as Value, Method};
 use pipeline::batch::{Class, classify_grpc, classify_http};
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use wire::{Bytes, Channel, ChannelOptions, Message, Protocol};
+use wire::{Body, Bytes, Channel, ChannelOptions, Message, Protocol};
 
 use super::file::Appender;
+use crate::encode::Encoder;
 
 /// Bytes of a file with the value of a header.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -98,7 +100,7 @@ impl Transport {
                 http(channel, remote, path, *loki, packed).await
             }
             Self::Grpc { channel, remote } => grpc(channel, remote, packed).await,
-            Self::File(appender) => written(appender, &packed.body),
+            Self::File(appender) => written(appender, &packed.body.bytes()),
         }
     }
 
@@ -139,12 +141,12 @@ async fn http(
         Err(words) => return Answer::of(Class::Denied, words),
     };
     headers.push((CONTENT_TYPE, Value::from_static("application/x-protobuf")));
-    let Packed { body, encoding } = packed;
+    let Packed { body, encoding, .. } = packed;
     // Snappy is part of Loki's format and not an encoding of HTTP.
     if let Some(encoding) = encoding.filter(|_| !loki) {
         headers.push((CONTENT_ENCODING, Value::from_static(encoding)));
     }
-    let wire_bytes = body.len() as u64;
+    let wire_bytes = body.len();
     let message = Message { method: Method::POST, path: path.to_owned(), headers, body };
     let received = match channel.exchange(message).await {
         Ok(received) => received,
@@ -188,14 +190,15 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
-    let Packed { body, encoding } = packed;
-    let Some(prefix) = otlp::grpc::prefix(encoding.is_some(), body.len()) else {
+    let Packed { mut body, encoding, .. } = packed;
+    let length = usize::try_from(body.len()).unwrap_or(usize::MAX);
+    let Some(prefix) = otlp::grpc::prefix(encoding.is_some(), length) else {
         return Answer::of(Class::TooLarge, "a message of gRPC has less than 4 GiB");
     };
-    let framed = Bytes::from([&prefix[..], &body].concat());
-    let wire_bytes = framed.len() as u64;
+    body.push_front(Bytes::copy_from_slice(&prefix));
+    let wire_bytes = body.len();
     let path = otlp::grpc::LOGS_EXPORT_PATH;
-    let answered = match wire::grpc_call(channel, path, encoding, headers, framed).await {
+    let answered = match wire::grpc_call(channel, path, encoding, headers, body).await {
         Ok(answered) => answered,
         Err(wire::WireError::Status { shown, status, after }) => {
             let words = format!("{shown} answered {status}, which is no answer of gRPC");
@@ -278,60 +281,88 @@ impl Compressor {
         })
     }
 
-    /// The body as it is sent; what zstd makes of it comes into the buffer of `spare`.
-    pub(crate) fn pack(self, body: Body, spare: &Spare) -> Result<Packed, String> {
+    /// A part of a batch as it is sent.
+    pub(crate) fn pack(
+        self,
+        batch: &Arc<Encoder>,
+        part: Range<usize>,
+        buffers: &Buffers,
+    ) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
-        let (made, encoding) = match self.0 {
+        let plain = || {
+            let mut plain = buffers.plain.body();
+            batch.body(part.clone(), &mut plain.bytes);
+            plain
+        };
+        let (bytes, body, encoding) = match self.0 {
             Compression::None => {
-                return Ok(Packed { body: Bytes::from_owner(body), encoding: None });
+                let body = batch.shared(part);
+                (body.len(), body, None)
             }
             Compression::Gzip => {
                 let level = flate2::Compression::new(crate::config::GZIP_LEVEL);
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(&body.bytes).map_err(failed)?;
-                (encoder.finish().map_err(failed)?, Some("gzip"))
+                let (plain, mut encoder) =
+                    (plain(), flate2::write::GzEncoder::new(Vec::new(), level));
+                encoder.write_all(plain.as_ref()).map_err(failed)?;
+                let made = Bytes::from(encoder.finish().map_err(failed)?);
+                (plain.len(), made.into(), Some("gzip"))
             }
             Compression::Zstd => {
-                let mut made = spare.body();
-                super::zstd::compress(&body.bytes, &mut made.bytes).map_err(failed)?;
-                return Ok(Packed { body: Bytes::from_owner(made), encoding: Some("zstd") });
+                let (plain, mut made) = (plain(), buffers.packed.body());
+                super::zstd::compress(plain.as_ref(), &mut made.bytes).map_err(failed)?;
+                (plain.len(), Bytes::from_owner(made).into(), Some("zstd"))
             }
             Compression::Snappy => {
-                let made = otlp::loki::compress(&body.bytes).ok_or("a push has less than 4 GiB")?;
-                (made, Some("snappy"))
+                let plain = plain();
+                let made = otlp::loki::compress(plain.as_ref());
+                let made = Bytes::from(made.ok_or("a push has less than 4 GiB")?);
+                (plain.len(), made.into(), Some("snappy"))
             }
         };
-        Ok(Packed { body: Bytes::from(made), encoding })
+        Ok(Packed { bytes, body, encoding })
     }
+}
+
+/// Memory that is used for one batch after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    plain: Spare,
+    packed: Spare,
 }
 
 /// The buffer of the last body, to be used again: a new one costs a page fault for every 4 KiB.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Spare(Arc<Mutex<Vec<u8>>>);
+struct Spare(Arc<Mutex<Vec<u8>>>);
 
 impl Spare {
     /// An empty body.
-    pub(crate) fn body(&self) -> Body {
+    fn body(&self) -> Buffer {
         let mut bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         bytes.clear();
-        Body { bytes, home: self.clone() }
+        Buffer { bytes, home: self.clone() }
     }
 }
 
-/// A body before it is compressed. When nobody sends it any more its buffer goes home.
+/// A body before or after it is compressed. When nobody needs it any more its buffer goes home.
 #[derive(Debug)]
-pub(crate) struct Body {
-    pub(crate) bytes: Vec<u8>,
+struct Buffer {
+    bytes: Vec<u8>,
     home: Spare,
 }
 
-impl AsRef<[u8]> for Body {
+impl Buffer {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Body {
+impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         *self.home.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
@@ -341,7 +372,9 @@ impl Drop for Body {
 /// The body of a request as it is sent, and what its compression is called.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    body: Bytes,
+    /// How many bytes it had before it was compressed.
+    pub(crate) bytes: u64,
+    body: Body,
     encoding: Option<&'static str>,
 }
 
@@ -382,9 +415,9 @@ mod tests {
         let mut body = spare.body();
         body.bytes.extend_from_slice(&[7; 1_000]);
         let place = body.bytes.as_ptr();
-        let packed = Compressor(Compression::None).pack(body, &Spare::default()).unwrap();
-        let clone = packed.body.clone();
-        drop(packed);
+        let sent = Bytes::from_owner(body);
+        let clone = sent.clone();
+        drop(sent);
         assert_eq!((clone.as_ref(), clone.as_ptr()), ([7; 1_000].as_slice(), place));
         drop(clone);
         let again = spare.body();

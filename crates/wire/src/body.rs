@@ -1,0 +1,110 @@
+//! The body of a request: pieces that lie where they were made, so that nothing is copied to send
+//! them.
+
+use hyper::body::{Bytes, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Pieces that are sent one after the other. Their length is known, so HTTP/1.1 needs no chunks.
+#[derive(Debug, Clone, Default)]
+pub struct Body {
+    pieces: VecDeque<Bytes>,
+    /// Bytes of all of them.
+    length: u64,
+}
+
+impl Body {
+    /// How many bytes are left.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// All of it in one piece, which is a copy when there are several.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self.pieces.front() {
+            Some(only) if self.pieces.len() == 1 => only.clone(),
+            _ => self.pieces.iter().flatten().copied().collect(),
+        }
+    }
+
+    /// A piece before all others.
+    pub fn push_front(&mut self, piece: Bytes) {
+        self.length += piece.len() as u64;
+        self.pieces.push_front(piece);
+    }
+
+    /// A piece behind all others.
+    pub fn push(&mut self, piece: Bytes) {
+        self.length += piece.len() as u64;
+        self.pieces.push_back(piece);
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(piece: Bytes) -> Self {
+        let mut body = Self::default();
+        body.push(piece);
+        body
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        while let Some(piece) = self.pieces.pop_front() {
+            self.length -= piece.len() as u64;
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn pieces_are_sent_in_their_order_and_their_length_is_known() {
+        let mut body = Body::from(Bytes::from_static(b"bc"));
+        body.push(Bytes::new());
+        body.push(Bytes::from_static(b"d"));
+        body.push_front(Bytes::from_static(b"a"));
+        assert_eq!((body.len(), hyper::body::Body::size_hint(&body).exact()), (4, Some(4)));
+        assert_eq!((body.bytes(), Body::default().bytes()), (Bytes::from("abcd"), Bytes::new()));
+        let one = Bytes::from(vec![1; 100]);
+        assert_eq!(Body::from(one.clone()).bytes().as_ptr(), one.as_ptr());
+        let mut frames = Vec::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            frames.extend(frame.into_data());
+            assert_eq!(hyper::body::Body::is_end_stream(&body), frames.len() == 3);
+        }
+        assert_eq!(frames, ["a", "bc", "d"].map(Bytes::from));
+        assert!(hyper::body::Body::is_end_stream(&Body::default()));
+    }
+}
