@@ -87,6 +87,7 @@ impl Encoder {
     }
 
     /// The body of a request with some of the records.
+    #[inline(never)]
     pub(crate) fn body(&self, range: Range<usize>, out: &mut Vec<u8>) {
         match self {
             Self::Otlp(one) => one.request.encode(range, out),
@@ -97,11 +98,12 @@ impl Encoder {
 
     /// The same without a copy of what is large: pieces of it lie in the encoder until they are
     /// dropped.
+    #[inline(never)]
     pub(crate) fn shared(self: &Arc<Self>, range: Range<usize>) -> wire::Body {
         let mut body = wire::Body::default();
         let mut before = Vec::new();
         match &**self {
-            Self::Otlp(one) => one.request.pieces(range, |piece| match piece {
+            Self::Otlp(one) => one.request.pieces(range, &mut |piece| match piece {
                 Piece::Records(range) if range.len() >= SHARED_BYTES_MIN => {
                     body.push(Bytes::from(std::mem::take(&mut before)));
                     body.push(Bytes::from_owner(Shared { encoder: self.clone(), range }));

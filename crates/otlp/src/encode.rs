@@ -298,7 +298,7 @@ impl Request {
     pub fn encode(&self, records: Range<usize>, out: &mut Vec<u8>) {
         // At once: growing step by step would copy most of it twice.
         out.reserve(self.encoded_len_of(records.clone()));
-        self.pieces(records, |piece| match piece {
+        self.pieces(records, &mut |piece| match piece {
             Piece::Around(bytes) => out.extend_from_slice(bytes),
             Piece::Records(range) => out.extend_from_slice(self.records(range)),
         });
@@ -311,7 +311,7 @@ impl Request {
     }
 
     /// The same in pieces, so that records can be sent from where they lie.
-    pub fn pieces(&self, records: Range<usize>, mut each: impl FnMut(Piece<'_>)) {
+    pub fn pieces(&self, records: Range<usize>, each: &mut dyn FnMut(Piece<'_>)) {
         let mut around = Vec::with_capacity(64);
         for (at, group) in self.groups.iter().enumerate() {
             let next = self.groups.get(at + 1).map_or(self.ends.len(), |group| group.first);
@@ -341,7 +341,7 @@ impl Request {
     #[must_use]
     pub fn encoded_len_of(&self, records: Range<usize>) -> usize {
         let mut length = 0;
-        self.pieces(records, |piece| {
+        self.pieces(records, &mut |piece| {
             length += match piece {
                 Piece::Around(bytes) => bytes.len(),
                 Piece::Records(range) => range.len(),

@@ -3,11 +3,12 @@
 //! Input: a method, an address, headers, a body. Output: status and body, bounded in bytes and
 //! time. Nothing is repeated here: the caller knows whether a second try does harm.
 
+use crate::body::Body;
 use crate::error::WireError;
 use crate::roots;
 use http::header::{CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Response, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -31,7 +32,7 @@ const IDLE_PER_HOST_MAX: usize = 2;
 /// A server that asks for more patience than this is not believed.
 const RETRY_AFTER_SECONDS_MAX: u64 = 3_600;
 
-type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Http = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Body>;
 
 /// How to speak.
 #[derive(Debug, Clone)]
@@ -197,7 +198,7 @@ impl Client {
         outgoing: &Outgoing,
         uri: Uri,
         shown: &str,
-    ) -> Result<http::Request<Full<Bytes>>, WireError> {
+    ) -> Result<http::Request<Body>, WireError> {
         let unusable = || WireError::Address { shown: shown.to_owned() };
         let proof = match &outgoing.credential {
             Some(credential) => {
@@ -215,7 +216,7 @@ impl Client {
             None => None,
         };
         let host = uri.authority().map(|authority| authority.as_str().to_owned());
-        let body = Full::new(Bytes::from(outgoing.json.clone().unwrap_or_default()));
+        let body = Body::from(Bytes::from(outgoing.json.clone().unwrap_or_default()));
         let mut request = http::Request::new(body);
         *request.method_mut() = outgoing.method.clone();
         *request.uri_mut() = uri;

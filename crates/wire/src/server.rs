@@ -5,11 +5,11 @@
 //! bounded number of connections at once, so that memory is bounded by their number times the
 //! handler's limit; who waits too long for a turn is asked to come again (429).
 
-use crate::WireError;
+use crate::{Body, WireError};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -258,8 +258,8 @@ fn too_large(limit: usize) -> Reply {
     Reply::text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have {limit} bytes here\n"))
 }
 
-fn response(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(reply.text)));
+fn response(reply: Reply) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from(reply.text)));
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
