@@ -351,8 +351,7 @@ impl Intake {
     ) {
         let mut content = std::mem::take(&mut self.scratch.value);
         let text = std::str::from_utf8(bytes).ok().filter(|_| line.lost == 0);
-        let found =
-            text.and_then(|text| docker::parse(text, &mut self.index, &mut content));
+        let found = text.and_then(|text| docker::parse(text, &mut self.index, &mut content));
         match found {
             Some(entry) => {
                 let stream = if entry.stderr { &mut streams.stderr } else { &mut streams.stdout };

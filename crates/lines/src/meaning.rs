@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn what_was_read_before_changes_no_severity() {
         let mut severities = Severities::default();
-        let texts = ["INFO", "info", "in", "infinfo", "warn", "warning", "ERROR", "errors", "", "critical"];
+        let texts =
+            ["INFO", "info", "in", "infinfo", "warn", "warning", "ERROR", "errors", "", "critical"];
         for text in texts.iter().chain(&texts).chain(texts.iter().rev()) {
             for _ in 0..2 {
                 assert_eq!(severities.read(text), severity(text), "{text}");

@@ -238,8 +238,9 @@ async fn certificates_are_read_again_when_they_change() {
         ..ChannelOptions::to(format!("https://{address}"))
     })
     .unwrap();
-    let call =
-        || grpc_call(&channel, "/a.B/C", None, Vec::new(), Bytes::from_static(b"\0\0\0\0\0").into());
+    let call = || {
+        grpc_call(&channel, "/a.B/C", None, Vec::new(), Bytes::from_static(b"\0\0\0\0\0").into())
+    };
     assert!(call().await.is_err());
     std::fs::write(dir.path().join("ca.pem"), [&right[..], b"\n"].concat()).unwrap();
     assert_eq!(call().await.unwrap().status, b"0");

@@ -19,6 +19,7 @@ use crate::{terminal, workspace};
 use anyhow::Context;
 use runs::{Lab, Outcome};
 use std::fmt::Write as _;
+use std::time::Duration;
 use subjects::Subject;
 
 /// The bench.
@@ -88,6 +89,7 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         "workload",
         "subject",
         "µs CPU a line",
+        "times Orlop's",
         "CPU",
         "wall",
         "peak RSS",
@@ -95,6 +97,8 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         "doubled",
     ])];
     for workload in Workload::ALL {
+        // That of the first subject, which is Orlop.
+        let mut ours = None;
         for subject in &subjects {
             let Some(config) = subject.config(workload, &lab.places(workload)) else { continue };
             terminal::step(format_args!("{}: {}", workload.title(), subject.name));
@@ -104,7 +108,8 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
             }
             outcomes.sort_by_key(|outcome| outcome.cpu);
             let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
-            rows.push(row(workload, subject, lines, middle));
+            let ours = *ours.get_or_insert(middle.cpu);
+            rows.push(row(workload, subject, lines, middle, ours));
         }
     }
     let mut text = format!(
@@ -135,13 +140,20 @@ file), 3.98 µs (JSON to OTLP/HTTP), 4.50 µs (with zstd), on a machine of this 
 4.8 % of a core and 33 MB at 10,000 lines a second (VictoriaMetrics' own run of 2026-09-17).
 ";
 
-fn row(workload: Workload, subject: &Subject, lines: usize, outcome: &Outcome) -> Vec<String> {
+fn row(
+    workload: Workload,
+    subject: &Subject,
+    lines: usize,
+    outcome: &Outcome,
+    ours: Duration,
+) -> Vec<String> {
     #[expect(clippy::cast_precision_loss, reason = "printed with two decimals")]
     let each = outcome.cpu.as_secs_f64() * 1e6 / lines as f64;
     vec![
         workload.title().to_owned(),
         subject.name.to_owned(),
         format!("{each:.2}"),
+        format!("{:.1}", outcome.cpu.as_secs_f64() / ours.as_secs_f64().max(f64::MIN_POSITIVE)),
         format!("{:.2} s", outcome.cpu.as_secs_f64()),
         format!("{:.2} s", outcome.wall.as_secs_f64()),
         format!("{:.0} MiB", outcome.peak_mib),

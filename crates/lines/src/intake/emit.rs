@@ -183,7 +183,8 @@ impl Intake {
     fn parse(&mut self, plan: &Plan, text: &str, record: &mut Record, out: &mut Records) {
         let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
-            let mut draft = Draft::new(text, record, &plan.options, out, (&mut self.scratch, &mut self.index));
+            let mut draft =
+                Draft::new(text, record, &plan.options, out, (&mut self.scratch, &mut self.index));
             if (parser.parse)(&mut draft).is_some() {
                 if plan.options.body == Body::Line || record.flags.has(Flags::FIELDS_CUT) {
                     record.body = record.line;

@@ -301,7 +301,9 @@ fn syslog_ng_config(workload: Workload, places: &Places) -> Option<String> {
     let input = Path::new(&places.input);
     let (folder, pattern) = (input.parent()?.display(), input.file_name()?.display());
     let source = if places.input.contains('*') {
-        format!("wildcard-file(base-dir(\"{folder}\") filename-pattern(\"{pattern}\") max-files(20000)")
+        format!(
+            "wildcard-file(base-dir(\"{folder}\") filename-pattern(\"{pattern}\") max-files(20000)"
+        )
     } else {
         format!("file(\"{}\"", places.input)
     };
