@@ -161,7 +161,13 @@ impl<'a> Draft<'a> {
     #[inline]
     pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
         let filled = match raw {
-            Raw::Text(text, at) => self.fill_text(wanted, text, at),
+            Raw::Text(text, at) => self.fill_text(wanted, text.as_bytes(), |block| {
+                // A severity is the same word again and again.
+                at.unwrap_or_else(|| match wanted.role {
+                    Role::Severity => block.push_name(text),
+                    _ => block.push_text(text),
+                })
+            }),
             Raw::Number(digits, _, at) => self.fill_number(wanted, digits, at),
             Raw::Bool(_) | Raw::Null | Raw::Json(_) => false,
         };
@@ -203,28 +209,32 @@ impl<'a> Draft<'a> {
         done && wanted.role != Role::Status
     }
 
-    /// Gives the role of a text its value; false when the text is to be a field. `at` is where it
-    /// is in the arena, when it is there.
+    /// Gives the role of a text its value; false when the text is to be a field. `place` says where
+    /// it is in the arena, or writes it there.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    pub(crate) fn fill_text(&mut self, wanted: Wanted, text: &str, at: Option<Span>) -> bool {
+    pub(crate) fn fill_text(
+        &mut self,
+        wanted: Wanted,
+        text: &[u8],
+        place: impl FnOnce(&mut Records) -> Span,
+    ) -> bool {
         if !self.is_open(wanted) {
             return false;
         }
         let record = &mut *self.record;
         let done = match wanted.role {
             Role::Time => set(&mut record.time, self.scratch.calendar.any(text)),
-            Role::Severity => match self.scratch.severities.read(text) {
-                Some(number) => {
-                    record.severity = number;
-                    record.severity_text = at.unwrap_or_else(|| self.block.push_name(text));
-                    true
+            Role::Severity => {
+                let done = set(&mut record.severity, self.scratch.severities.read(text));
+                if done {
+                    record.severity_text = place(self.block);
                 }
-                None => false,
-            },
+                done
+            }
             Role::Message => {
                 if self.options.body == Body::Message {
-                    record.body = at.unwrap_or_else(|| self.block.push_text(text));
+                    record.body = place(self.block);
                 }
                 true
             }
@@ -258,7 +268,7 @@ impl<'a> Draft<'a> {
                 record.severity_text = at;
                 set(&mut record.severity, number)
             }
-            Role::Status => set(&mut record.status, meaning::status(digits)),
+            Role::Status => set(&mut record.status, meaning::status(digits.as_bytes())),
             _ => false,
         };
         self.fills(wanted, done)

@@ -7,8 +7,8 @@ use crate::hex;
 
 /// The severity that a word or a letter stands for, whatever its case.
 #[must_use]
-pub fn severity(text: &str) -> Option<u8> {
-    let bytes = text.as_bytes();
+#[inline(never)]
+pub fn severity(bytes: &[u8]) -> Option<u8> {
     if bytes.is_empty() || bytes.len() > 16 {
         return None;
     }
@@ -43,17 +43,15 @@ pub(crate) struct Severities {
 impl Severities {
     /// [`severity`].
     #[inline]
-    pub(crate) fn read(&mut self, text: &str) -> Option<u8> {
-        let bytes = text.as_bytes();
-        let (Some(first), Some(last), 4..=8) =
-            (bytes.first_chunk(), bytes.last_chunk(), bytes.len())
+    pub(crate) fn read(&mut self, text: &[u8]) -> Option<u8> {
+        let (Some(first), Some(last), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len())
         else {
             return severity(text);
         };
         let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
         let ends = four(first) << 32 | four(last);
-        if (ends, bytes.len()) != (self.ends, self.length) {
-            *self = Self { ends, length: bytes.len(), number: severity(text)? };
+        if (ends, text.len()) != (self.ends, self.length) {
+            *self = Self { ends, length: text.len(), number: severity(text)? };
         }
         Some(self.number)
     }
@@ -92,11 +90,13 @@ pub fn syslog(level: u32) -> u8 {
 /// are passed over.
 #[must_use]
 #[inline]
-pub fn id<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let bytes = text.as_bytes();
-    if bytes.len() == N * 2 {
-        return hex(bytes);
-    }
+pub fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    if bytes.len() == N * 2 { hex(bytes) } else { dashed(bytes) }
+}
+
+/// The same with the dashes of a UUID.
+#[inline(never)]
+fn dashed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     let mut plain = [0; 36];
     let mut digits = bytes.iter().filter(|byte| **byte != b'-');
     let count = plain.iter_mut().zip(&mut digits).map(|(to, from)| *to = *from).count();
@@ -133,7 +133,8 @@ fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
 
 /// Reads a W3C `traceparent`: trace id, span id and flags.
 #[must_use]
-pub fn traceparent(text: &str) -> Option<([u8; 16], [u8; 8], u8)> {
+pub fn traceparent(text: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
+    let text = std::str::from_utf8(text).ok()?;
     let mut parts = text.trim().split('-');
     let version = parts.next()?;
     let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
@@ -143,14 +144,14 @@ pub fn traceparent(text: &str) -> Option<([u8; 16], [u8; 8], u8)> {
     let [high, low] = *flags.as_bytes() else { return None };
     nibble(version.bytes().next()?)?;
     let plain = trace.len() == 32 && span.len() == 16;
-    plain.then_some((id(trace)?, id(span)?, nibble(high)? << 4 | nibble(low)?))
+    plain.then_some((id(trace.as_bytes())?, id(span.as_bytes())?, nibble(high)? << 4 | nibble(low)?))
 }
 
 /// Reads an HTTP status, 100 to 599.
 #[must_use]
 #[inline]
-pub fn status(text: &str) -> Option<u16> {
-    let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9'] = *text.as_bytes() else {
+pub fn status(text: &[u8]) -> Option<u16> {
+    let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9'] = *text else {
         return None;
     };
     let digit = |byte: u8| u16::from(byte - b'0');
@@ -180,7 +181,7 @@ mod tests {
             ("informationally", None),
             ("a text that is far too long", None),
         ] {
-            assert_eq!(severity(text), wanted, "{text}");
+            assert_eq!(severity(text.as_bytes()), wanted, "{text}");
         }
         assert_eq!((0..8).map(syslog).collect::<Vec<_>>(), [21, 19, 18, 17, 13, 10, 9, 5]);
     }
@@ -192,7 +193,8 @@ mod tests {
             ["INFO", "info", "in", "infinfo", "warn", "warning", "ERROR", "errors", "", "critical"];
         for text in texts.iter().chain(&texts).chain(texts.iter().rev()) {
             for _ in 0..2 {
-                assert_eq!(severities.read(text), severity(text), "{text}");
+                let text = text.as_bytes();
+                assert_eq!(severities.read(text), severity(text), "{text:?}");
             }
         }
     }
@@ -200,21 +202,21 @@ mod tests {
     #[test]
     fn ids_are_hex_of_the_right_length_and_not_zero() {
         let text = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let trace: [u8; 16] = id(text).unwrap();
+        let trace: [u8; 16] = id(text.as_bytes()).unwrap();
         assert_eq!(trace[..2], [0x4b, 0xf9]);
-        assert_eq!(id::<16>("4BF92F35-77B3-4DA6-A3CE-929D0E0E4736"), Some(trace));
+        assert_eq!(id::<16>(b"4BF92F35-77B3-4DA6-A3CE-929D0E0E4736"), Some(trace));
         for text in ["", "00000000000000000000000000000000", "4bf92f3577b34da6", "4bf9-2f35", "é"]
         {
-            assert_eq!(id::<16>(text), None, "{text}");
+            assert_eq!(id::<16>(text.as_bytes()), None, "{text}");
         }
-        assert_eq!(id::<16>("4bf92f3577b34da6a3ce929d0e0e473g"), None);
-        assert_eq!(id::<16>("-4bf92f3577b34da6a3ce929d0e0e4736"), None);
+        assert_eq!(id::<16>(b"4bf92f3577b34da6a3ce929d0e0e473g"), None);
+        assert_eq!(id::<16>(b"-4bf92f3577b34da6a3ce929d0e0e4736"), None);
     }
 
     #[test]
     fn a_traceparent_gives_both_ids_and_the_flags() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let (trace, span, flags) = traceparent(text).unwrap();
+        let (trace, span, flags) = traceparent(text.as_bytes()).unwrap();
         assert_eq!((trace[0], span[1], flags), (0x4b, 0xf0, 1));
         for text in [
             "",
@@ -224,15 +226,15 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
         ] {
-            assert_eq!(traceparent(text), None, "{text}");
+            assert_eq!(traceparent(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
     fn a_status_has_three_digits() {
-        assert_eq!(status("500"), Some(500));
-        assert_eq!(status("099"), None);
-        assert_eq!(status("600"), None);
-        assert_eq!(status("2000"), None);
+        assert_eq!(status(b"500"), Some(500));
+        assert_eq!(status(b"099"), None);
+        assert_eq!(status(b"600"), None);
+        assert_eq!(status(b"2000"), None);
     }
 }

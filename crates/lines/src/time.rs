@@ -82,10 +82,12 @@ impl Calendar {
     }
 
     /// [`any`].
-    pub(crate) fn any(&mut self, text: &str) -> Option<u64> {
-        let whole = self.rfc3339(text.as_bytes(), true).filter(|(_, taken)| *taken == text.len());
-        let whole = whole.map(|(time, _)| time);
-        whole.or_else(|| any_trimmed(text.trim()))
+    #[inline]
+    pub(crate) fn any(&mut self, text: &[u8]) -> Option<u64> {
+        match self.rfc3339(text, true) {
+            Some((time, taken)) if taken == text.len() => Some(time),
+            _ => any_trimmed(std::str::from_utf8(text).ok()?.trim()),
+        }
     }
 }
 
@@ -114,7 +116,7 @@ fn pairs(bytes: [u8; 8], pattern: [u8; 8]) -> Option<impl Fn(u32) -> u32> {
 /// Reads a whole text as RFC 3339 (a time without a zone is UTC) or as a number of the epoch.
 #[must_use]
 pub fn any(text: &str) -> Option<u64> {
-    Calendar::default().any(text)
+    Calendar::default().any(text.as_bytes())
 }
 
 #[cold]
@@ -339,7 +341,7 @@ mod tests {
         for text in texts.iter().chain(texts.iter().rev()) {
             let fresh = rfc3339(text.as_bytes(), true);
             assert_eq!(calendar.rfc3339(text.as_bytes(), true), fresh, "{text}");
-            assert_eq!(calendar.any(text), any(text), "{text}");
+            assert_eq!(calendar.any(text.as_bytes()), any(text), "{text}");
         }
         assert_eq!(any(texts[0]), None);
         assert_eq!(any(texts[7]), any(texts[5]));

@@ -24,7 +24,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     draft.record.time = date(when)?;
     let request = words.quoted()?;
     let status = words.word()?;
-    let code = meaning::status(status)?;
+    let code = meaning::status(status.as_bytes())?;
     let size = words.word()?;
     if size != "-" && !size.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -89,9 +89,10 @@ impl Members for Fields<'_, '_> {
 /// A text that has a role.
 #[inline(never)]
 fn give_text(draft: &mut Draft<'_>, wanted: Wanted, key: Part, value: Part) {
-    let text = draft.line.get(value.start as usize..value.end as usize).unwrap_or_default();
+    let line = draft.line.as_bytes();
+    let text = line.get(value.start as usize..value.end as usize).unwrap_or_default();
     let at = draft.place(value.start, value.end);
-    if !draft.fill_text(wanted, text, Some(at)) {
+    if !draft.fill_text(wanted, text, |_| at) {
         draft.put(wanted, draft.place(key.start, key.end), Value::Str(at));
     }
 }
