@@ -7,7 +7,7 @@
 use super::{Pushed, flags};
 use crate::block::Origin;
 use crate::config::{Batch, Format};
-use lines::{Flags, Record, Records, Span, Value};
+use lines::{Field, Flags, Record, Records, Span, Value};
 use otlp::Room;
 use std::ops::Range;
 
@@ -121,7 +121,12 @@ fn line<'b>(
     let room = room.array(b"{\"time\":\"")?;
     let mut room = time(room, super::time(record), second)?;
     if record.severity != 0 {
-        room = decimal(room.array(b",\"severity_number\":")?, u64::from(record.severity))?;
+        room = room.array(b",\"severity_number\":")?;
+        room = match (record.severity / 10, b'0' + record.severity % 10) {
+            (0, ones) => room.array(&[ones])?,
+            (tens @ 1..10, ones) => room.array(&[b'0' + tens, ones])?,
+            _ => decimal(room, u64::from(record.severity))?,
+        };
     }
     let plain = record.plain;
     if !record.severity_text.is_empty() {
@@ -161,14 +166,37 @@ fn attributes<'b>(mut room: Room<'b>, records: &Records, record: &Record) -> Opt
     room = room.array(b",\"attributes\":")?;
     let mut before = b'{';
     for field in fields {
-        room = text(room.array(&[before])?, records, field.key, record.plain)?;
-        room = value(room.array(b":")?, records, field.value, record.plain)?;
+        room = room.array(&[before])?;
         before = b',';
+        if record.plain
+            && let Some(member) = as_written(*field)
+        {
+            room = copy(room, records, member)?;
+            continue;
+        }
+        room = text(room, records, field.key, record.plain)?;
+        room = value(room.array(b":")?, records, field.value, record.plain)?;
     }
     if !is_usual {
         room = marks(room, record, before)?;
     }
     room.array(b"}")
+}
+
+/// Where the name and the value of a field stand in the line as they are written here, when they
+/// do. Both are of one JSON text, so what lies between them can be nothing but a quote, a colon and
+/// maybe another quote when it has as many bytes.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each record")]
+fn as_written(field: Field) -> Option<Span> {
+    let (value, quote) = match field.value {
+        Value::Str(value) => (value, 1),
+        Value::Number(value) => (value, 0),
+        _ => return None,
+    };
+    let start = field.key.start.checked_sub(1)?;
+    let between = value.start.checked_sub(field.key.start)?.checked_sub(field.key.len)?;
+    (between == 2 + quote).then(|| Span { start, len: value.start + value.len + quote - start })
 }
 
 /// Attributes that few records have.
@@ -394,144 +422,4 @@ fn date(second: u64) -> [u8; 19] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn limits(records: usize, bytes: usize) -> Batch {
-        Batch { records, bytes, ..Batch::default() }
-    }
-
-    fn records(bodies: &[&str]) -> Records {
-        let mut records = Records::new();
-        for body in bodies {
-            let (key, number) = (records.push_name("n\n"), Value::Int(-7));
-            records.push_field(key, number);
-            let body = records.push_text(body);
-            let time = 1_700_000_000_000_000_042;
-            records.push(&Record { body, line: body, time, severity: 9, ..Record::default() });
-        }
-        records
-    }
-
-    #[test]
-    fn a_line_is_json_with_the_names_of_the_page() {
-        let records = records(&["say \"hi\"\u{1b}[31m"]);
-        let mut lines = Lines::new(limits(10, 10_000), Format::Json);
-        let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
-        assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
-        let text = std::str::from_utf8(lines.lines(0..1)).unwrap();
-        assert_eq!(
-            text,
-            "{\"time\":\"2023-11-14T22:13:20.000000042Z\",\"severity_number\":9,\
-             \"body\":\"say \\\"hi\\\"\\u001b[31m\",\"attributes\":{\"n\\n\":-7},\
-             \"resource\":{\"a\":\"b\"}}\n"
-        );
-    }
-
-    #[test]
-    fn a_line_of_text_is_the_body_as_it_is() {
-        let records = records(&["say \"hi\"\u{1b}[31m", ""]);
-        let mut lines = Lines::new(limits(10, 10_000), Format::Text);
-        for record in records.records() {
-            assert_eq!(lines.push(&records, record, &Origin::default()), Pushed::Added);
-        }
-        assert_eq!(lines.lines(0..2), b"say \"hi\"\x1b[31m\n\n");
-    }
-
-    #[test]
-    fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
-        let records = records(&["a", "b", "c"]);
-        let origin = Origin::new([], "/p", None);
-        let push =
-            |lines: &mut Lines, at: usize| lines.push(&records, &records.records()[at], &origin);
-        let mut lines = Lines::new(limits(2, 10_000), Format::Json);
-        assert_eq!(
-            [0, 1, 2].map(|at| push(&mut lines, at)),
-            [Pushed::Added, Pushed::Added, Pushed::Full]
-        );
-        assert!(lines.lines(1..2).starts_with(b"{") && lines.lines(1..2).ends_with(b"}\n"));
-        assert_eq!(lines.lines(5..9), b"");
-        let mut small = Lines::new(limits(10, 10), Format::Json);
-        assert_eq!([0, 1].map(|at| push(&mut small, at)), [Pushed::Added, Pushed::Full]);
-        small.clear();
-        assert_eq!((small.len(), small.bytes.capacity()), (0, 10 + AHEAD));
-        assert_eq!(push(&mut small, 2), Pushed::Added);
-        let mut whole = Lines::new(limits(10, 10_000), Format::Json);
-        push(&mut whole, 2);
-        assert_eq!(small.lines(0..1), whole.lines(0..1));
-    }
-
-    #[test]
-    fn what_a_parser_knows_to_be_plain_is_written_as_it_is_and_the_line_itself_is_not() {
-        let mut records = Records::new();
-        let line = records.push_text(r#"{"key":"some text","n":1.5}"#);
-        let part = |start, len| Span { start: line.start + start, len };
-        records.push_field(part(2, 3), Value::Str(part(8, 9)));
-        records.push_field(part(20, 1), Value::Number(part(23, 3)));
-        let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
-        records.push(&record);
-        records.push(&Record { body: part(8, 9), ..record });
-        let mut lines = Lines::new(limits(10, 10_000), Format::Json);
-        let origin = Origin::new([], "/p", None);
-        for record in records.records() {
-            assert_eq!(lines.push(&records, record, &origin), Pushed::Added);
-        }
-        let start = r#"{"time":"1970-01-01T00:00:00.000000001Z","body":"#;
-        let wanted = [
-            r#""{\"key\":\"some text\",\"n\":1.5}","attributes":{"key":"some text","n":1.5},"#,
-            r#""some text","#,
-        ];
-        let wanted = wanted.map(|rest| format!("{start}{rest}\"resource\":{{}}}}\n"));
-        assert_eq!(std::str::from_utf8(lines.lines(0..2)).unwrap(), wanted.concat());
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (second, text) in [
-            (0, "1970-01-01T00:00:00"),
-            (951_782_399, "2000-02-28T23:59:59"),
-            (951_782_400, "2000-02-29T00:00:00"),
-            (4_102_444_799, "2099-12-31T23:59:59"),
-        ] {
-            assert_eq!(std::str::from_utf8(&date(second)).unwrap(), text);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn digits_are_those_of_the_number(number in 0_u32..1_000_000_000) {
-            let wanted = format!(".{number:09}Z\"");
-            let digits = fraction(number);
-            prop_assert_eq!(std::str::from_utf8(&digits).unwrap(), wanted);
-        }
-
-        #[test]
-        fn a_number_is_written_as_it_is(number in prop_oneof![0..100_000_u64, any::<u64>()]) {
-            let mut out = [0; 30];
-            let left = decimal(Room::new(&mut out), number).unwrap().left();
-            let wanted = number.to_string();
-            prop_assert_eq!(std::str::from_utf8(&out[..30 - left]).unwrap(), wanted);
-        }
-
-        #[test]
-        fn a_text_is_copied_whatever_its_length(before in 0_usize..100, text in "[a-z]{0,130}") {
-            let mut records = Records::new();
-            let span = records.push_text(&text);
-            records.push_text(&"x".repeat(before));
-            let mut out = vec![b'.'; text.len() + AHEAD];
-            let room = copy(Room::new(&mut out), &records, span).unwrap();
-            prop_assert_eq!(room.left(), AHEAD);
-            prop_assert_eq!(&out[..text.len()], text.as_bytes());
-        }
-
-        #[test]
-        fn a_string_is_what_serde_json_reads_back(text in "\\PC{0,40}[\\x00-\\x1f\"\\\\\\x7f]{0,3}\\PC{0,40}") {
-            let mut out = Vec::new();
-            string(&mut out, &text);
-            prop_assert!(out.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f));
-            let back: String = serde_json::from_slice(&out).unwrap();
-            prop_assert_eq!(back, text);
-        }
-    }
-}
+mod tests;
