@@ -144,7 +144,11 @@ pub fn traceparent(text: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
     let [high, low] = *flags.as_bytes() else { return None };
     nibble(version.bytes().next()?)?;
     let plain = trace.len() == 32 && span.len() == 16;
-    plain.then_some((id(trace.as_bytes())?, id(span.as_bytes())?, nibble(high)? << 4 | nibble(low)?))
+    plain.then_some((
+        id(trace.as_bytes())?,
+        id(span.as_bytes())?,
+        nibble(high)? << 4 | nibble(low)?,
+    ))
 }
 
 /// Reads an HTTP status, 100 to 599.

@@ -1,5 +1,7 @@
 //! Each parser's table: a line, and exactly what the record says.
 
+mod expected;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -498,50 +500,6 @@ fn plain() -> Settings {
 }
 
 proptest! {
-    #[test]
-    fn r17_a_line_is_read_the_same_whatever_lines_came_before(
-        lines in prop::collection::vec(
-            prop::collection::vec(
-                (
-                    prop::sample::select(vec![
-                        "a", "ab", "level", "status", "trace_id", "", "\\u0061", "thirteen_byte",
-                        "fourteen_bytes", "a\\\"b", "é",
-                    ]),
-                    prop::sample::select(vec![
-                        "1", " 2", "1.5", "\"x\"", " \"y\"", "true", "null", "{\"a\":1}", "\"\\n\"",
-                        "  3", "\"500\"",
-                    ]),
-                ),
-                0..5,
-            ),
-            1..6,
-        ),
-    ) {
-        let lines: Vec<String> = lines
-            .iter()
-            .map(|members| {
-                let members = members.iter().map(|(name, value)| format!("\"{name}\":{value}"));
-                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-            })
-            .collect();
-        let plan = Plan::new(with("json")).unwrap();
-        let read = |text: &str| {
-            let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
-            let chunk = Chunk { bytes: text.as_bytes(), now: NOW, offset: 9, ..Chunk::default() };
-            Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
-            let told = out.records().iter().map(|record| {
-                let fields = out.fields(record).iter();
-                let fields = fields.map(|one| (out.text(one.key), show(&out, one.value)));
-                let ids = (record.severity, record.status, record.trace_id, record.flags);
-                format!("{} {:?} {ids:?}", out.body(record), fields.collect::<Vec<_>>())
-            });
-            told.collect::<Vec<_>>()
-        };
-        let together = read(&(lines.join("\n") + "\n"));
-        let alone: Vec<_> = lines.iter().flat_map(|line| read(&format!("{line}\n"))).collect();
-        prop_assert_eq!(together, alone);
-    }
-
     #[test]
     fn r17_what_serde_json_reads_is_read_the_same(
         members in prop::collection::vec(("[a-c\"\\\\é]{0,2}", json(3)), 0..12),

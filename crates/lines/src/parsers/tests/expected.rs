@@ -1,0 +1,85 @@
+//! JSON lines one after the other: what the first ones taught changes nothing.
+
+use super::*;
+
+#[test]
+fn r17_what_is_expected_after_a_string_is_not_taken_after_a_number() {
+    let plan = Plan::new(with("json")).unwrap();
+    let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+    let lines = [
+        r#"{"a":"x","b":"y"}"#,
+        r#"{"a":1}"#,
+        r#"{"a":1","b":"y"}"#,
+        r#"{"a":1,"b":"y"}"#,
+        r#"{"a":"x,"b":"y"}"#,
+        r#"{"a":"x","b":"y"}"#,
+        r#"{"a":1}"#,
+        r#"{"a":12345678901234567890","b":"y"}"#,
+        r#"{"a":"x","b":"y"}"#,
+        r#"{"a":"x","b":"y"}}"#,
+        r#"{"a":"x","b":"y""#,
+    ];
+    let text = lines.join("\n") + "\n";
+    let chunk = Chunk { bytes: text.as_bytes(), now: NOW, ..Chunk::default() };
+    Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+    for (line, record) in lines.iter().zip(out.records()) {
+        let oracle = serde_json::from_str::<serde_json::Value>(line);
+        assert_eq!(record.flags.has(Flags::UNPARSED), oracle.is_err(), "{line}");
+    }
+    assert_eq!(out.len(), lines.len());
+}
+
+proptest! {
+    #[test]
+    fn r17_a_line_is_read_the_same_whatever_lines_came_before(
+        lines in prop::collection::vec(
+            prop::collection::vec(
+                (
+                    prop::sample::select(vec![
+                        "a", "ab", "level", "status", "trace_id", "", "\\u0061", "thirteen_byte",
+                        "fourteen_bytes", "a\\\"b", "é",
+                    ]),
+                    prop::sample::select(vec![
+                        "1", " 2", "1.5", "\"x\"", " \"y\"", "true", "null", "{\"a\":1}", "\"\\n\"",
+                        "  3", "\"500\"",
+                    ]),
+                ),
+                0..5,
+            ),
+            1..6,
+        ),
+        broken in prop::collection::vec((any::<prop::sample::Index>(), "[\",:{}\\[ 1\\\\]?"), 6),
+    ) {
+        let whole = |members: &[(&str, &str)]| {
+            let members = members.iter().map(|(name, value)| format!("\"{name}\":{value}"));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        };
+        let whole = lines.iter().map(|members| whole(members));
+        // After each line the same one with a character that is another or missing.
+        let lines: Vec<String> = whole
+            .zip(&broken)
+            .flat_map(|(line, (at, other))| {
+                let (at, old) = *at.get(&line.char_indices().collect::<Vec<_>>());
+                let mut changed = line.clone();
+                changed.replace_range(at..at + old.len_utf8(), other);
+                [line, changed]
+            })
+            .collect();
+        let plan = Plan::new(with("json")).unwrap();
+        let read = |text: &str| {
+            let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+            let chunk = Chunk { bytes: text.as_bytes(), now: NOW, offset: 9, ..Chunk::default() };
+            Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+            let told = out.records().iter().map(|record| {
+                let fields = out.fields(record).iter();
+                let fields = fields.map(|one| (out.text(one.key), show(&out, one.value)));
+                let ids = (record.severity, record.status, record.trace_id, record.flags);
+                format!("{} {:?} {ids:?}", out.body(record), fields.collect::<Vec<_>>())
+            });
+            told.collect::<Vec<_>>()
+        };
+        let together = read(&(lines.join("\n") + "\n"));
+        let alone: Vec<_> = lines.iter().flat_map(|line| read(&format!("{line}\n"))).collect();
+        prop_assert_eq!(together, alone);
+    }
+}
