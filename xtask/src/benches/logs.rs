@@ -1,4 +1,5 @@
-//! `cargo xtask bench logs`: the node agent next to rsyslog, syslog-ng and an OpenTelemetry Collector.
+//! `cargo xtask bench logs`: the node agent next to rsyslog, syslog-ng and an OpenTelemetry
+//! Collector.
 //!
 //! Every subject runs alone on core 0 and reads files that were written before; the sink and the
 //! generator have core 1. A record carries its number and its time, so what is lost or doubled is
