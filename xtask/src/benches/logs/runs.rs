@@ -412,6 +412,11 @@ impl Running {
         Ok((cpu, peak))
     }
 
+    /// Whether it ended although nobody asked it to.
+    fn is_over(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Ends it as a power cut would.
     fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;

@@ -120,11 +120,12 @@ impl Lab {
         }
         self.come(output, sequence as u64)?;
         let peak = running.cost()?.1;
+        let ended = if running.is_over() { ", ended by itself" } else { "" };
         running.stop()?;
         self.count(output)?;
         let stats = self.stats()?;
         Ok(Some(vec![
-            format!("{}, {name}", subject.name),
+            format!("{}, {name}{ended}", subject.name),
             sequence.to_string(),
             (sequence as u64).saturating_sub(stats.distinct).to_string(),
             stats.doubled(subject).to_string(),
