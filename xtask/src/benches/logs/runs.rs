@@ -425,7 +425,10 @@ impl Running {
     }
 
     /// Asks it to end, and waits until it has: what it does then is not measured.
-    fn stop(self) -> anyhow::Result<()> {
+    fn stop(mut self) -> anyhow::Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
         let pid = rustix::process::Pid::from_child(&self.child);
         Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
     }
