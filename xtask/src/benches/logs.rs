@@ -110,7 +110,10 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
             outcomes.sort_by_key(|outcome| outcome.cpu);
             let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
             let ours = *ours.get_or_insert(middle.cpu);
-            rows.push(row(workload, subject, lines, middle, ours));
+            let row = row(workload, subject, lines, middle, ours);
+            // A long run that does not end has told something.
+            terminal::step(row.join(" | "));
+            rows.push(row);
         }
     }
     let mut text = format!(

@@ -200,12 +200,19 @@ impl Memory {
         let events = {
             let mut state = self.state();
             let (id, version) = (live.id(), Version::of(live));
-            let newer = state
-                .memos
-                .get(&id)
-                .is_some_and(|memo| memo.uid == Uid::of(live) && version.is_before(&memo.version));
+            let known = state.memos.get(&id).filter(|memo| memo.uid == Uid::of(live));
             // The event came before the answer, and others after it.
-            if newer { Vec::new() } else { self.take(&mut state, gvk, &id, live, How::Ours) }
+            let newer = known.is_some_and(|memo| version.is_before(&memo.version));
+            // The write changed nothing that was seen already: there will be no event.
+            let seen = known.is_some_and(|memo| memo.version == version && !memo.written);
+            let events = match newer {
+                true => Vec::new(),
+                false => self.take(&mut state, gvk, &id, live, How::Ours),
+            };
+            if seen && let Some(memo) = state.memos.get_mut(&id) {
+                memo.written = false;
+            }
+            events
         };
         events.into_iter().for_each(|event| self.tell(event));
     }

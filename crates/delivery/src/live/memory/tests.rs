@@ -300,6 +300,25 @@ fn what_nobody_watches_is_forgotten() {
 }
 
 #[test]
+fn what_a_list_has_and_a_write_did_not_change_is_believed_when_the_list_ends() {
+    let (memory, _events) = memory();
+    let set = aim(&memory, vec![desired("a", "1"), desired("b", "1"), desired("c", "1")]);
+    memory.seen(&gvk(), &live("a", "1", 5), true);
+    memory.wrote(&gvk(), &live("a", "1", 5));
+    memory.wrote(&gvk(), &live("b", "1", 6));
+    memory.seen(&gvk(), &live("b", "1", 6), true);
+    memory.wrote(&gvk(), &live("b", "1", 6));
+    memory.seen(&gvk(), &live("c", "0", 7), true);
+    memory.wrote(&gvk(), &live("c", "1", 8));
+    memory.listed(&GroupKind::new("", "ConfigMap"), "");
+    let [a, b, c] = set.objects.as_slice() else { panic!("{:?}", set.objects) };
+    // No event will come for those two: nothing has changed.
+    assert!(is_clean(&memory, a));
+    assert!(is_clean(&memory, b));
+    assert!(matches!(memory.recall(c), Recalled::Unseen), "its event comes");
+}
+
+#[test]
 fn what_was_written_while_a_list_was_read_is_believed_only_when_its_event_comes() {
     let (memory, _events) = memory();
     let set = aim(&memory, vec![desired("a", "1"), desired("b", "1")]);
