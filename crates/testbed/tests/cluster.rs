@@ -48,6 +48,14 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// All files in these folders. Those of other clusters may go while they are looked at.
+fn files(folders: &[&str]) -> String {
+    let found = Command::new("find").args(folders).stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&found.stderr);
+    assert!(told.lines().all(|line| line.ends_with("No such file or directory")), "{told}");
+    String::from_utf8_lossy(&found.stdout).into_owned()
+}
+
 /// Everything on this host that a cluster could leave: one line each. `mine` keeps what other
 /// clusters of the same moment do out of it.
 fn traces(mine: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
@@ -63,7 +71,7 @@ fn traces(mine: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
     add("nft", &output("nft", &["list", "tables"]));
     let folders = ["/sys/fs/cgroup", "/var/lib/orlop", "/run/netns", "/var/log/containers"];
     let folders: Vec<&str> = folders.into_iter().filter(|one| Path::new(one).exists()).collect();
-    add("file", &output("find", &[&folders[..], &["-name", "*"]].concat()));
+    add("file", &files(&folders));
     for pid in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |file: &str| std::fs::read(pid.path().join(file)).unwrap_or_default();
         let (group, words) = (read("cgroup"), read("cmdline"));
