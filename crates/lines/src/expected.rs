@@ -56,7 +56,7 @@ impl Expected {
         (((a ^ c) & mask) | ((b ^ d) & more) == 0).then_some(&name.step)
     }
 
-    /// These bytes lead to the value at this place. `key` is where its name lies in them.
+    /// These bytes, which the step tells about, lead to the value at this place.
     pub(crate) fn learn(&mut self, place: usize, gap: &[u8], step: Step<Option<Wanted>>) {
         if place >= PLACES_MAX {
             return;
