@@ -21,7 +21,8 @@ pub(crate) struct Entry<'a> {
 
 /// Reads an entry; `None` when it is malformed.
 #[must_use]
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each line")]
 pub(crate) fn parse<'a>(line: &'a [u8], calendar: &mut Calendar) -> Option<Entry<'a>> {
     let (time, taken) = calendar.rfc3339(line, false)?;
     let (stderr, rest) = match line.get(taken..)? {

@@ -9,6 +9,7 @@ use crate::meaning::{self, Severities};
 use crate::options::{Body, Keep, NAMES_MAX, Options, ROLES, Role, Shape};
 use crate::record::{Flags, Record, Records, Span, Value, narrow};
 use crate::time::{self, Calendar};
+use crate::window::Clean;
 
 /// A record keeps at most this many fields; with more, its body is the whole line.
 pub const FIELDS_MAX: usize = 256;
@@ -63,6 +64,8 @@ impl Raw<'_> {
 
 /// What a field is for.
 #[derive(Debug, Clone, Copy)]
+// It is copied at once.
+#[repr(align(4))]
 pub(crate) struct Wanted {
     role: Role,
     name: u8,
@@ -87,6 +90,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) options: &'a Options,
     pub(crate) block: &'a mut Records,
     pub(crate) scratch: &'a mut Scratch,
+    /// The line, when it is known to be clean.
+    pub(crate) clean: Option<Clean<'a>>,
     /// Memory of the scanner of JSON, until it is used.
     pub(crate) index: Option<&'a mut Index>,
     /// For each role the number of the name that filled it.
@@ -98,7 +103,7 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(
-        line: &'a str,
+        (line, clean): (&'a str, Option<Clean<'a>>),
         record: &'a mut Record,
         options: &'a Options,
         block: &'a mut Records,
@@ -107,7 +112,9 @@ impl<'a> Draft<'a> {
         let (scratch, index) = (memory.0, Some(memory.1));
         // What a full arena did not take is not there.
         let line = line.get(..record.line.len as usize).unwrap_or_default();
-        Self { line, record, options, block, scratch, index, filled: [0; ROLES], seen: [0; 4] }
+        let clean = clean.filter(|clean| clean.range().len() == line.len());
+        let (filled, seen) = ([0; ROLES], [0; 4]);
+        Self { line, record, options, block, scratch, clean, index, filled, seen }
     }
 
     /// The arena's span of a part of the line.

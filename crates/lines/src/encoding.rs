@@ -57,6 +57,11 @@ impl Encoding {
         }
     }
 
+    /// Whether bytes of it are text as they are.
+    pub(crate) fn is_utf8(self) -> bool {
+        self.0 == UTF_8
+    }
+
     /// The text of a line that is UTF-8 already.
     #[inline]
     pub(crate) fn as_text(self, bytes: &[u8]) -> Option<&str> {

@@ -10,8 +10,6 @@ use crate::json::walk::{GAP, Part, Step};
 
 /// So many places are remembered.
 const PLACES_MAX: usize = 32;
-/// Half of the bytes that are compared.
-const HALF: usize = GAP / 2;
 
 /// Names by their places in the object.
 #[derive(Debug, Default)]
@@ -22,8 +20,8 @@ pub(crate) struct Expected {
 #[derive(Debug, Clone, Copy)]
 struct Name {
     /// The bytes that lead to the value, and which of a gap those are.
-    text: [u128; 2],
-    mask: [u128; 2],
+    text: [u8; GAP],
+    mask: [u8; GAP],
     step: Step<Option<Wanted>>,
 }
 
@@ -32,7 +30,26 @@ impl Default for Name {
     fn default() -> Self {
         let nowhere = Part { start: 0, end: 0 };
         let step = Step { key: nowhere, length: 0, is_text: false, known: None };
-        Self { text: [u128::MAX, 0], mask: [u128::MAX, 0], step }
+        Self { text: [u8::MAX; GAP], mask: [u8::MAX; GAP], step }
+    }
+}
+
+impl Name {
+    /// Whether the gap begins with the bytes that lead to the value.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each member of each line")]
+    #[expect(unsafe_code, reason = "vector instructions, which every such processor has")]
+    fn leads(&self, gap: &[u8; GAP]) -> bool {
+        // SAFETY: SSE2 is part of the architecture.
+        unsafe { equal(gap, &self.text, &self.mask) }
+    }
+
+    /// The same without vector instructions.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn leads(&self, gap: &[u8; GAP]) -> bool {
+        let mut bytes = gap.iter().zip(&self.text).zip(&self.mask);
+        bytes.all(|((byte, wanted), mask)| (byte ^ wanted) & mask == 0)
     }
 }
 
@@ -48,12 +65,11 @@ impl Expected {
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
     pub(crate) fn step(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
         let name = self.names.get(place)?;
-        let [a, b] = match rest.first_chunk() {
-            Some(gap) => halves(gap),
-            None => halves(&padded(rest)),
+        let equal = match rest.first_chunk() {
+            Some(gap) => name.leads(gap),
+            None => name.leads(&padded(rest)),
         };
-        let ([c, d], [mask, more]) = (name.text, name.mask);
-        (((a ^ c) & mask) | ((b ^ d) & more) == 0).then_some(&name.step)
+        equal.then_some(&name.step)
     }
 
     /// These bytes, which the step tells about, lead to the value at this place.
@@ -72,15 +88,32 @@ impl Expected {
         let (mut text, mut mask) = ([0; GAP], [0; GAP]);
         let places = text.iter_mut().zip(&mut mask);
         places.zip(gap).for_each(|((text, mask), byte)| (*text, *mask) = (*byte, u8::MAX));
-        *known = Name { text: halves(&text), mask: halves(&mask), step };
+        *known = Name { text, mask, step };
     }
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn halves(gap: &[u8; GAP]) -> [u128; 2] {
-    let half = |half: Option<&[u8; HALF]>| half.map_or(0, |bytes| u128::from_le_bytes(*bytes));
-    [half(gap.first_chunk()), half(gap.last_chunk())]
+/// Whether two gaps are equal in the bytes whose masks are all ones.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[inline]
+#[expect(unsafe_code, reason = "vector loads")]
+fn equal(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+    use std::arch::x86_64::{
+        _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
+        _mm_setzero_si128, _mm_xor_si128,
+    };
+    let halves = |bytes: &[u8; GAP]| {
+        let pointer = bytes.as_ptr().cast();
+        // SAFETY: a gap has 32 bytes, so both halves of 16 are within it, and the load asks for no
+        // alignment.
+        unsafe { (_mm_loadu_si128(pointer), _mm_loadu_si128(pointer.add(1))) }
+    };
+    let ((a, b), (c, d), (low, high)) = (halves(one), halves(other), halves(masks));
+    let differs = _mm_or_si128(
+        _mm_and_si128(_mm_xor_si128(a, c), low),
+        _mm_and_si128(_mm_xor_si128(b, d), high),
+    );
+    _mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())) == 0xffff
 }
 
 /// The last bytes of a line, with NULs after them, which lead to no value.

@@ -10,7 +10,8 @@ use crate::draft::Scratch;
 use crate::json::scan::Index;
 use crate::plan::{CHAIN_PAUSE, Framing, Plan};
 use crate::record::{Flags, Piece, Records};
-use crate::state::{File, Pieces, Stream, Streams};
+use crate::state::{File, Stream, Streams};
+use crate::window::{Clean, Window};
 
 mod emit;
 
@@ -73,33 +74,25 @@ pub struct Intake {
     scratch: Scratch,
     /// What the scanner of JSON found.
     index: Index,
+    window: Window,
     counters: Counters,
 }
 
-/// A line of a file.
+/// A line of a file, and later what it became: the content of its framing, after joins.
+#[derive(Clone, Copy, Default)]
 struct Line<'l> {
     bytes: &'l [u8],
+    /// The same, when they are known to be clean.
+    clean: Option<Clean<'l>>,
+    /// What its framing says of when it was written; 0 for none.
+    time: u64,
+    now: u64,
     /// How many bytes are missing at its end.
     lost: u64,
     flags: Flags,
-    /// Where it is: one piece.
-    pieces: Pieces,
-    now: u64,
-}
-
-impl Line<'_> {
-    fn piece(&self) -> Piece {
-        self.pieces.current.unwrap_or_default()
-    }
-}
-
-/// A whole text, after joins.
-#[derive(Clone, Copy)]
-struct Meta {
-    time: u64,
-    now: u64,
-    lost: u64,
-    flags: Flags,
+    /// Where it is, and which pieces of it are in earlier files.
+    piece: Piece,
+    earlier: &'l [Piece],
 }
 
 impl Intake {
@@ -137,17 +130,11 @@ impl Intake {
         if let Some(wide) = plan.encoding.wide_newline() {
             rest = self.feed_wide(plan, file, streams, chunk, (out, wide, rest));
         } else {
-            while !out.is_full() {
-                let Some(at) = memchr::memchr(b'\n', rest) else {
-                    file.extend(rest, plan.line_bytes_max);
-                    rest = &[];
-                    break;
-                };
-                let (line, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-                rest = after.get(1..).unwrap_or_default();
-                let end = chunk.offset + (chunk.bytes.len() - rest.len()) as u64;
-                self.ended(plan, file, streams, (line, end, chunk), out);
+            let mut window = std::mem::take(&mut self.window);
+            while !out.is_full() && !rest.is_empty() {
+                rest = self.feed_window(plan, file, streams, chunk, (out, &mut window, rest));
             }
+            self.window = window;
         }
         let taken = chunk.bytes.len() - rest.len();
         self.counters.bytes += taken as u64;
@@ -235,6 +222,49 @@ impl Intake {
         chunk.bytes.get(nuls..).unwrap_or_default()
     }
 
+    /// Takes the lines that end in a window, or the whole next one when it is longer than that.
+    #[inline]
+    fn feed_window<'c>(
+        &mut self,
+        plan: &Plan,
+        file: &mut File,
+        streams: &mut Streams,
+        chunk: &Chunk<'c>,
+        rest: (&mut Records, &mut Window, &'c [u8]),
+    ) -> &'c [u8] {
+        let (out, window, rest) = rest;
+        let base = chunk.offset + (chunk.bytes.len() - rest.len()) as u64;
+        let seen = window.look(rest);
+        let mut lines = seen.lines();
+        while !out.is_full() {
+            let (bytes, clean) = match lines.next() {
+                Some(line) => line,
+                None if lines.start() > 0 => break,
+                None => match lines.long(rest) {
+                    Some(line) => (line, None),
+                    None => {
+                        file.extend(rest, plan.line_bytes_max);
+                        return &[];
+                    }
+                },
+            };
+            let end = base + lines.start() as u64;
+            let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
+            if file.is_open() || bytes.len() > plan.line_bytes_max {
+                file.extend(bytes, plan.line_bytes_max);
+                self.carried(plan, file, streams, (end, flags, chunk.source, chunk.now), out);
+                continue;
+            }
+            let piece = Piece { source: chunk.source, start: file.start, end };
+            let now = chunk.now;
+            let mut line = Line { bytes, clean, flags, piece, now, ..Line::default() };
+            self.line(plan, streams, &mut line, out);
+            file.start = end;
+            file.continued = false;
+        }
+        rest.get(lines.start()..).unwrap_or_default()
+    }
+
     /// [`Intake::feed`] for characters of two bytes: a newline is two bytes on an even offset.
     fn feed_wide<'c>(
         &mut self,
@@ -266,35 +296,11 @@ impl Intake {
             let beyond = file.lost.min(2);
             file.lost -= beyond;
             file.carry.truncate(file.carry.len().saturating_sub(2 - beyond as usize));
-            self.ended(plan, file, streams, (&[], base + at as u64 + 1, chunk), out);
+            let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
+            let end = base + at as u64 + 1;
+            self.carried(plan, file, streams, (end, flags, chunk.source, chunk.now), out);
         }
         rest
-    }
-
-    /// A line ended: what is in the file's buffer and then `line`.
-    #[inline]
-    fn ended(
-        &mut self,
-        plan: &Plan,
-        file: &mut File,
-        streams: &mut Streams,
-        line: (&[u8], u64, &Chunk<'_>),
-        out: &mut Records,
-    ) {
-        let (bytes, end, chunk) = line;
-        let pieces = Pieces::one(Piece { source: chunk.source, start: file.start, end });
-        let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
-        if file.is_open() || bytes.len() > plan.line_bytes_max {
-            file.extend(bytes, plan.line_bytes_max);
-            let carry = std::mem::take(&mut file.carry);
-            let line = Line { bytes: &carry, lost: file.lost, flags, pieces, now: chunk.now };
-            self.line(plan, streams, &line, out);
-            file.carry = carry;
-        } else {
-            let line = Line { bytes, lost: 0, flags, pieces, now: chunk.now };
-            self.line(plan, streams, &line, out);
-        }
-        file.restart(end);
     }
 
     /// Emits the open line of a file, of which nothing more is known.
@@ -303,63 +309,78 @@ impl Intake {
         plan: &Plan,
         file: &mut File,
         streams: &mut Streams,
-        of: (u32, u64),
+        (source, now): (u32, u64),
         out: &mut Records,
     ) {
-        if !file.is_open() {
-            return;
+        if file.is_open() {
+            let end = file.position.unwrap_or(file.start);
+            self.carried(plan, file, streams, (end, Flags::PARTIAL, source, now), out);
         }
-        let end = file.position.unwrap_or(file.start);
+    }
+
+    /// A line ended that is in the file's buffer.
+    #[inline(never)]
+    fn carried(
+        &mut self,
+        plan: &Plan,
+        file: &mut File,
+        streams: &mut Streams,
+        (end, flags, source, now): (u64, Flags, u32, u64),
+        out: &mut Records,
+    ) {
         let carry = std::mem::take(&mut file.carry);
-        let pieces = Pieces::one(Piece { source: of.0, start: file.start, end });
-        let (lost, flags) = (file.lost, Flags::PARTIAL);
-        let line = Line { bytes: &carry, lost, flags, pieces, now: of.1 };
-        self.line(plan, streams, &line, out);
+        let piece = Piece { source, start: file.start, end };
+        let mut line =
+            Line { bytes: &carry, lost: file.lost, flags, piece, now, ..Line::default() };
+        self.line(plan, streams, &mut line, out);
         file.carry = carry;
         file.restart(end);
     }
 
     /// Takes a line out of its framing.
-    #[inline]
-    fn line(&mut self, plan: &Plan, streams: &mut Streams, line: &Line<'_>, out: &mut Records) {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
+    fn line(&mut self, plan: &Plan, streams: &mut Streams, line: &mut Line<'_>, out: &mut Records) {
         self.counters.lines += 1;
-        let mut bytes = line.bytes;
-        if line.piece().start == 0 {
-            bytes = bytes.strip_prefix(plan.encoding.byte_order_mark()).unwrap_or(bytes);
+        if line.piece.start == 0
+            && let Some(rest) = line.bytes.strip_prefix(plan.encoding.byte_order_mark())
+        {
+            line.bytes = rest;
         }
         match plan.framing {
-            Framing::Raw => self.raw(plan, streams, line, bytes, out),
-            Framing::Cri => match cri::parse(bytes, &mut self.scratch.calendar) {
+            Framing::Raw => self.raw(plan, streams, line, out),
+            Framing::Cri => match cri::parse(line.bytes, &mut self.scratch.calendar) {
                 Some(entry) => {
                     let stream =
                         if entry.stderr { &mut streams.stderr } else { &mut streams.stdout };
                     self.entry(plan, stream, line, &entry, out);
                 }
-                None => self.malformed(plan, streams, line, bytes, out),
+                None => self.malformed(plan, streams, line, out),
             },
-            Framing::Docker => self.docker(plan, streams, line, bytes, out),
+            Framing::Docker => self.docker(plan, streams, line, out),
         }
     }
 
+    #[inline(never)]
     fn docker(
         &mut self,
         plan: &Plan,
         streams: &mut Streams,
-        line: &Line<'_>,
-        bytes: &[u8],
+        line: &mut Line<'_>,
         out: &mut Records,
     ) {
         let mut content = std::mem::take(&mut self.scratch.value);
-        let text = std::str::from_utf8(bytes).ok().filter(|_| line.lost == 0);
+        let text = std::str::from_utf8(line.bytes).ok().filter(|_| line.lost == 0);
         let found = text.and_then(|text| docker::parse(text, &mut self.index, &mut content));
         match found {
             Some(entry) => {
                 let stream = if entry.stderr { &mut streams.stderr } else { &mut streams.stdout };
                 let docker::Entry { time, stderr, partial } = entry;
                 let entry = cri::Entry { time, stderr, partial, content: content.as_bytes() };
-                self.entry(plan, stream, line, &entry, out);
+                let mut line = Line { clean: None, ..*line };
+                self.entry(plan, stream, &mut line, &entry, out);
             }
-            None => self.malformed(plan, streams, line, bytes, out),
+            None => self.malformed(plan, streams, line, out),
         }
         self.scratch.value = content;
     }
@@ -370,64 +391,72 @@ impl Intake {
         &mut self,
         plan: &Plan,
         streams: &mut Streams,
-        line: &Line<'_>,
-        bytes: &[u8],
+        line: &mut Line<'_>,
         out: &mut Records,
     ) {
-        let flags = line.flags | Flags::MALFORMED;
-        let framed = Line { bytes, flags, pieces: line.pieces.clone(), ..*line };
+        line.flags.set(Flags::MALFORMED);
         self.counters.malformed += 1;
-        self.raw(plan, streams, &framed, bytes, out);
+        self.raw(plan, streams, line, out);
     }
 
-    #[inline]
-    fn raw(
-        &mut self,
-        plan: &Plan,
-        streams: &mut Streams,
-        line: &Line<'_>,
-        bytes: &[u8],
-        out: &mut Records,
-    ) {
-        let meta = Meta { time: 0, now: line.now, lost: line.lost, flags: line.flags };
-        self.whole(plan, &mut streams.stdout.group, (bytes, meta, &line.pieces), out);
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
+    fn raw(&mut self, plan: &Plan, streams: &mut Streams, line: &mut Line<'_>, out: &mut Records) {
+        self.whole(plan, &mut streams.stdout.group, line, out);
     }
 
-    /// An entry of a container's log: it may be a part of a line.
-    #[inline]
-    fn entry(
+    /// An entry of a container's log: it may be a part of a line. When its line is clean, its
+    /// content is the end of it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
+    fn entry<'l>(
         &mut self,
         plan: &Plan,
         stream: &mut Stream,
-        line: &Line<'_>,
-        entry: &cri::Entry<'_>,
+        line: &mut Line<'l>,
+        entry: &cri::Entry<'l>,
         out: &mut Records,
     ) {
-        let mut flags = line.flags;
         if entry.stderr {
-            flags.set(Flags::STDERR);
+            line.flags.set(Flags::STDERR);
         }
+        line.bytes = entry.content;
+        line.clean = line.clean.and_then(|clean| clean.last(entry.content.len()));
+        line.time = entry.time;
         // An entry that was cut, or whose end is not known, goes on in no other one.
         let partial = entry.partial && !line.flags.has(Flags::PARTIAL);
-        let Stream { chain, group } = stream;
-        if !partial && chain.pieces.current.is_none() {
-            let meta = Meta { time: entry.time, now: line.now, lost: line.lost, flags };
-            self.whole(plan, group, (entry.content, meta, &line.pieces), out);
-            return;
+        if partial || stream.chain.pieces.current.is_some() {
+            self.part(plan, stream, partial, line, out);
+        } else {
+            self.whole(plan, &mut stream.group, line, out);
         }
+    }
+
+    /// An entry that goes on with a chain or begins one.
+    #[inline(never)]
+    fn part(
+        &mut self,
+        plan: &Plan,
+        stream: &mut Stream,
+        partial: bool,
+        content: &Line<'_>,
+        out: &mut Records,
+    ) {
+        let Line { bytes, time, lost, now, mut flags, piece, .. } = *content;
+        let chain = &mut stream.chain;
         if chain.pieces.current.is_none() {
-            chain.time = entry.time;
+            chain.time = time;
             chain.flags = flags;
         }
-        chain.extend(entry.content, plan.line_bytes_max, line.lost);
-        chain.since = line.now;
-        chain.pieces.add(line.piece());
+        chain.extend(bytes, plan.line_bytes_max, lost);
+        chain.since = now;
+        chain.pieces.add(piece);
         if partial && chain.pieces.is_full() {
             flags.set(Flags::PARTIAL);
         } else if partial {
             return;
         }
-        self.end_chain(plan, stream, flags, line.now, out);
+        self.end_chain(plan, stream, flags, now, out);
     }
 
     /// Emits a chain that gets no more entries.
@@ -449,8 +478,17 @@ impl Intake {
         let Stream { chain, group } = stream;
         let bytes = std::mem::take(&mut chain.bytes);
         let pieces = std::mem::take(&mut chain.pieces);
-        let meta = Meta { time: chain.time, now, lost: chain.lost, flags };
-        self.whole(plan, group, (&bytes, meta, &pieces), out);
+        let mut line = Line {
+            bytes: &bytes,
+            clean: None,
+            time: chain.time,
+            now,
+            lost: chain.lost,
+            flags,
+            piece: pieces.current.unwrap_or_default(),
+            earlier: &pieces.earlier,
+        };
+        self.whole(plan, group, &mut line, out);
         chain.reset(bytes);
     }
 }

@@ -25,6 +25,7 @@ mod record;
 pub mod redact;
 mod state;
 pub mod time;
+mod window;
 
 pub use draft::FIELDS_MAX;
 pub use encoding::Encoding;

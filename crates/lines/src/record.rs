@@ -407,9 +407,21 @@ impl Records {
 
     /// Adds a record. Its fields are those that were pushed since the last one.
     pub fn push(&mut self, record: &Record) {
-        let fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
+        self.write(*record, |_, _| {});
+    }
+
+    /// The same; the record is finished by `finish` where it lies.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
+    pub(crate) fn write(&mut self, record: Record, finish: impl FnOnce(&mut Self, &mut Record)) {
+        let mut records = std::mem::take(&mut self.records);
+        records.push(record);
+        if let Some(record) = records.last_mut() {
+            finish(self, record);
+            record.fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
+        }
         self.open = self.fields.len();
-        self.records.push(Record { fields, ..*record });
+        self.records = records;
     }
 
     /// Remembers that a record of this text has a piece in an earlier file.

@@ -223,22 +223,12 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn one(piece: Piece) -> Self {
-        Self { earlier: Vec::new(), current: Some(piece) }
-    }
-
     pub(crate) fn add(&mut self, piece: Piece) {
         match &mut self.current {
             Some(current) if current.source == piece.source && current.start <= piece.start => {
                 current.end = piece.end;
             }
             current => self.earlier.extend(current.replace(piece)),
-        }
-    }
-
-    pub(crate) fn extend(&mut self, other: &Self) {
-        for piece in other.earlier.iter().chain(&other.current) {
-            self.add(*piece);
         }
     }
 

@@ -1,57 +1,52 @@
 //! The second half of an intake: a whole text becomes (a part of) a record.
 
-use super::{Intake, Meta};
+use super::{Intake, Line};
 use crate::draft::Draft;
 use crate::multiline::{Multiline, Trace, Verdict};
 use crate::options::Body;
 use crate::plan::Plan;
 use crate::record::{Flags, Record, Records};
-use crate::state::{Group, Pieces};
+use crate::state::Group;
+use crate::window::Clean;
 
 impl Intake {
     /// Decodes a text that was joined; it is a record, or a line of a group.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
     pub(super) fn whole(
         &mut self,
         plan: &Plan,
         group: &mut Group,
-        whole: (&[u8], Meta, &Pieces),
+        line: &mut Line<'_>,
         out: &mut Records,
     ) {
-        let (bytes, meta, pieces) = whole;
-        match plan.encoding.as_text(bytes) {
-            Some(text) if meta.lost == 0 => {
-                let length = bytes.len() as u64;
-                self.decoded(plan, group, (text, meta, length, pieces), out);
+        let known = line.clean.filter(|_| plan.encoding.is_utf8()).map(Clean::text);
+        match known.or_else(|| plan.encoding.as_text(line.bytes)) {
+            Some(text) if line.lost == 0 => {
+                self.decoded(plan, group, (text, line.bytes.len() as u64), line, out);
             }
-            _ => self.odd(plan, group, whole, out),
+            _ => self.odd(plan, group, line, out),
         }
     }
 
     /// The same for a text that was cut or is not UTF-8 already.
     #[inline(never)]
-    fn odd(
-        &mut self,
-        plan: &Plan,
-        group: &mut Group,
-        whole: (&[u8], Meta, &Pieces),
-        out: &mut Records,
-    ) {
-        let (bytes, mut meta, pieces) = whole;
-        let cut = meta.lost > 0;
+    fn odd(&mut self, plan: &Plan, group: &mut Group, line: &mut Line<'_>, out: &mut Records) {
+        line.clean = None;
+        let cut = line.lost > 0;
         // The length is that of the bytes, whatever they say.
-        let length = bytes.len() as u64 + meta.lost;
+        let length = line.bytes.len() as u64 + line.lost;
         let mut buffer = std::mem::take(&mut self.scratch.line);
-        let (text, repaired) = plan.encoding.decode(bytes, cut, &mut buffer);
+        let (text, repaired) = plan.encoding.decode(line.bytes, cut, &mut buffer);
         if repaired {
-            meta.flags.set(Flags::REPAIRED);
+            line.flags.set(Flags::REPAIRED);
         }
         if cut {
-            meta.flags.set(Flags::TRUNCATED);
+            line.flags.set(Flags::TRUNCATED);
             self.counters.truncated += 1;
-            self.counters.truncated_bytes += meta.lost;
+            self.counters.truncated_bytes += line.lost;
         }
-        self.decoded(plan, group, (text, meta, length, pieces), out);
+        self.decoded(plan, group, (text, length), line, out);
         self.scratch.line = buffer;
     }
 
@@ -61,20 +56,20 @@ impl Intake {
         &mut self,
         plan: &Plan,
         group: &mut Group,
-        whole: (&str, Meta, u64, &Pieces),
+        (mut text, length): (&str, u64),
+        line: &Line<'_>,
         out: &mut Records,
     ) {
-        let (mut text, meta, length, pieces) = whole;
-        let partial = meta.flags.has(Flags::PARTIAL);
-        if !partial && !meta.flags.has(Flags::TRUNCATED) {
+        let partial = line.flags.has(Flags::PARTIAL);
+        if line.clean.is_none() && !partial && !line.flags.has(Flags::TRUNCATED) {
             text = text.strip_suffix('\r').unwrap_or(text);
         }
         if text.is_empty() && (plan.skip_empty_lines || partial) {
             self.counters.empty += 1;
         } else if let Some(multiline) = &plan.multiline {
-            self.grouped(plan, multiline, group, (text, meta, length, pieces), out);
+            self.grouped(plan, multiline, group, (text, length, line), out);
         } else {
-            self.emit(plan, (text, meta, length, pieces), out);
+            self.emit(plan, (text, length), line, out);
         }
     }
 
@@ -85,12 +80,11 @@ impl Intake {
         plan: &Plan,
         multiline: &Multiline,
         group: &mut Group,
-        line: (&str, Meta, u64, &Pieces),
+        (text, length, line): (&str, u64, &Line<'_>),
         out: &mut Records,
     ) {
-        let (text, meta, length, pieces) = line;
         let open = group.pieces.current.is_some();
-        let late = group.since.max(group.excused).saturating_add(multiline.pause) <= meta.now;
+        let late = group.since.max(group.excused).saturating_add(multiline.pause) <= line.now;
         if open && late {
             self.close_group(plan, group, Flags::default(), out);
         }
@@ -106,19 +100,20 @@ impl Intake {
             }
         }
         if group.lines == 0 {
-            group.time = meta.time;
-            group.flags = meta.flags;
+            group.time = line.time;
+            group.flags = line.flags;
         } else {
             group.text.push('\n');
             group.original += 1;
-            group.flags.set(meta.flags | Flags::MULTILINE);
+            group.flags.set(line.flags | Flags::MULTILINE);
         }
         group.text.push_str(text);
         group.original += length;
         group.lines += 1;
-        group.since = meta.now;
+        group.since = line.now;
         group.trace = Trace::after(verdict, text);
-        group.pieces.extend(pieces);
+        line.earlier.iter().for_each(|earlier| group.pieces.add(*earlier));
+        group.pieces.add(line.piece);
     }
 
     /// Emits the open group, when there is one.
@@ -134,53 +129,72 @@ impl Intake {
         }
         let text = std::mem::take(&mut group.text);
         let pieces = std::mem::take(&mut group.pieces);
-        let meta = Meta { time: group.time, now: group.since, lost: 0, flags: group.flags | flags };
-        self.counters.multiline += u64::from(meta.flags.has(Flags::MULTILINE));
-        self.emit(plan, (text.trim_end_matches('\n'), meta, group.original, &pieces), out);
+        let flags = group.flags | flags;
+        let line = Line {
+            time: group.time,
+            now: group.since,
+            flags,
+            piece: pieces.current.unwrap_or_default(),
+            earlier: &pieces.earlier,
+            ..Line::default()
+        };
+        self.counters.multiline += u64::from(flags.has(Flags::MULTILINE));
+        self.emit(plan, (text.trim_end_matches('\n'), group.original), &line, out);
         group.reset(text);
     }
 
     /// Writes a record: its text, what the parsers find in it, and nothing that is secret.
-    #[inline]
-    fn emit(&mut self, plan: &Plan, whole: (&str, Meta, u64, &Pieces), out: &mut Records) {
-        let (text, meta, original_len, pieces) = whole;
-        let line = out.push_text(text);
-        let piece = pieces.current.unwrap_or_default();
-        let mut record = Record {
-            body: line,
-            line,
-            time: meta.time,
-            observed: meta.now,
-            start: piece.start,
-            end: piece.end,
+    #[inline(never)]
+    fn emit(
+        &mut self,
+        plan: &Plan,
+        (text, original_len): (&str, u64),
+        line: &Line<'_>,
+        out: &mut Records,
+    ) {
+        let span = out.push_text(text);
+        let record = Record {
+            body: span,
+            line: span,
+            time: line.time,
+            observed: line.now,
+            start: line.piece.start,
+            end: line.piece.end,
             original_len,
-            source: piece.source,
-            flags: meta.flags,
+            source: line.piece.source,
+            flags: line.flags,
             ..Record::default()
         };
-        if !plan.parsers.is_empty() {
-            self.parse(plan, text, &mut record, out);
-        }
-        if let Some(redaction) = &plan.redaction
-            && redaction.apply(out, &mut record)
-        {
-            record.flags.set(Flags::REDACTED);
-            // What replaces a secret may be anything.
-            record.plain = false;
-        }
-        if !pieces.earlier.is_empty() {
-            record.flags.set(Flags::JOINED);
-            for earlier in &pieces.earlier {
-                out.push_join(record.line, *earlier);
+        out.write(record, |out, record| {
+            if !plan.parsers.is_empty() {
+                self.parse(plan, (text, line.clean), record, out);
             }
-        }
-        self.count(record.flags);
-        out.push(&record);
+            if let Some(redaction) = &plan.redaction
+                && redaction.apply(out, record)
+            {
+                record.flags.set(Flags::REDACTED);
+                // What replaces a secret may be anything.
+                record.plain = false;
+            }
+            if !line.earlier.is_empty() {
+                record.flags.set(Flags::JOINED);
+                for earlier in line.earlier {
+                    out.push_join(record.line, *earlier);
+                }
+            }
+            self.count(record.flags);
+        });
     }
 
     /// The first parser that fits fills the record.
     #[inline]
-    fn parse(&mut self, plan: &Plan, text: &str, record: &mut Record, out: &mut Records) {
+    fn parse(
+        &mut self,
+        plan: &Plan,
+        text: (&str, Option<Clean<'_>>),
+        record: &mut Record,
+        out: &mut Records,
+    ) {
         let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
             let mut draft =

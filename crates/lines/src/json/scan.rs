@@ -13,7 +13,8 @@ pub(super) const BLOCK: usize = 64;
 /// The bits of a line; its memory is used again from line to line.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    words: Vec<u64>,
+    /// Eight bytes for each block of the line, and eight more.
+    words: Vec<[u8; 8]>,
     /// Whether there is no backslash, no control character and no DEL in the line.
     pub(super) plain: bool,
 }
@@ -40,12 +41,14 @@ impl Index {
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
     pub(super) fn drive(&mut self, line: &[u8], mut specials: impl FnMut(&[u8; BLOCK]) -> u64) {
         let (blocks, rest) = line.as_chunks::<BLOCK>();
-        self.words.resize(line.len().div_ceil(BLOCK), 0);
+        self.words.resize(line.len().div_ceil(BLOCK) + 1, [0; 8]);
         for (word, block) in self.words.iter_mut().zip(blocks) {
-            *word = specials(block);
+            *word = specials(block).to_le_bytes();
         }
-        if let Some(word) = self.words.get_mut(blocks.len()) {
-            *word = match line.last_chunk() {
+        if !rest.is_empty()
+            && let Some(word) = self.words.get_mut(blocks.len())
+        {
+            let bits = match line.last_chunk() {
                 // Bytes that were looked at already are shifted out.
                 Some(last) => specials(last) >> (BLOCK - rest.len()),
                 None => {
@@ -54,20 +57,17 @@ impl Index {
                     specials(&block)
                 }
             };
+            *word = bits.to_le_bytes();
+        }
+        if let Some(last) = self.words.last_mut() {
+            *last = [0; 8];
         }
     }
 
-    /// The first position that is not below `from`.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each string of each line")]
-    pub(super) fn next(&self, from: usize) -> Option<usize> {
-        let mut at = from / BLOCK;
-        let mut word = *self.words.get(at)? & u64::MAX << (from % BLOCK);
-        while word == 0 {
-            at += 1;
-            word = *self.words.get(at)?;
-        }
-        Some(at * BLOCK + word.trailing_zeros() as usize)
+    /// What was found in the line.
+    #[inline]
+    pub(crate) fn marks(&self) -> Marks<'_> {
+        Marks(self.words.as_flattened())
     }
 
     /// Whether what is between quotes of the line can be written between quotes as it is, and
@@ -78,8 +78,30 @@ impl Index {
     }
 
     /// The bits, the first byte's lowest.
-    pub(crate) fn words(&self) -> &[u64] {
+    pub(crate) fn words(&self) -> &[[u8; 8]] {
         &self.words
+    }
+}
+
+/// The bits of some bytes, eight to a byte: one for each that is not plain content of a string.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks<'w>(pub(crate) &'w [u8]);
+
+impl Marks<'_> {
+    /// The first position that is not below `from`.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each string of each line")]
+    pub(super) fn next(self, from: usize) -> Option<usize> {
+        // Where a string lies among the words is chance: no branch depends on it.
+        let mut at = from;
+        loop {
+            let bits = self.0.get(at / 8..)?.first_chunk()?;
+            let bits = u64::from_le_bytes(*bits) >> (at % 8);
+            if bits != 0 {
+                return Some(at + bits.trailing_zeros() as usize);
+            }
+            at = at / 8 * 8 + 64;
+        }
     }
 }
 
@@ -100,7 +122,7 @@ mod tests {
 
     fn positions(index: &Index) -> Vec<usize> {
         let mut from = 0;
-        let next = || index.next(from).inspect(|at| from = at + 1);
+        let next = || index.marks().next(from).inspect(|at| from = at + 1);
         std::iter::from_fn(next).collect()
     }
 

@@ -5,7 +5,7 @@
 //! it is not JSON, or when it nests deeper than [`DEPTH_MAX`]; members before the mistake were
 //! given then. There is no recursion, and nothing is allocated once the index has grown.
 
-use super::scan::Index;
+use super::scan::{Index, Marks};
 use super::text;
 use crate::digits;
 
@@ -106,7 +106,7 @@ pub(crate) trait Members {
     fn learn(&mut self, _place: usize, _gap: &[u8], _step: Step<()>) {}
 
     /// A member that was expected and has a string without escapes for a value.
-    fn text(&mut self, _known: Self::Known, key: Part, value: Part) {
+    fn text(&mut self, _known: Self::Known, key: Part, value: Part, _text: &[u8]) {
         let token = |part: Part| Token { kind: Kind::Plain, start: part.start, end: part.end };
         self.any(Member { key: token(key), value: token(value) });
     }
@@ -130,23 +130,34 @@ impl<F: FnMut(Member)> Members for F {
 }
 
 /// Gives each member of the object that the line is.
+#[inline]
+pub(crate) fn object(line: &str, index: &mut Index, members: impl Members) -> Option<()> {
+    let bytes = line.as_bytes();
+    // What is no object is not looked at.
+    expect(bytes, 0, b'{')?;
+    index.scan(bytes);
+    read(bytes, 0, index.marks(), members)
+}
+
+/// Gives each member of the object that the bytes are from a place on; it is at most 4 GiB.
 ///
 /// Between two members the walk stands at the end of a value: at the closing quote of a string,
 /// else behind it. No value but a string is followed by a quote, so the byte there says which.
 #[inline]
-pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -> Option<()> {
-    let bytes = line.as_bytes();
+pub(crate) fn read(
+    bytes: &[u8],
+    start: usize,
+    marks: Marks<'_>,
+    mut members: impl Members,
+) -> Option<()> {
     if u32::try_from(bytes.len()).is_err() {
         return None;
     }
-    expect(bytes, 0, b'{')?;
-    index.scan(bytes);
-    let index = &*index;
-    let (mut at, mut place) = (0, 0);
+    let (mut at, mut place) = (start, 0);
     loop {
-        at = match expected(bytes, index, (place, at), &mut members) {
+        at = match expected(bytes, marks, (place, at), &mut members) {
             Some(after) => after,
-            None => match unexpected(bytes, index, (place, at), &mut members)? {
+            None => match unexpected(bytes, marks, (place, at), &mut members)? {
                 Some(after) => after,
                 None => return Some(()),
             },
@@ -161,21 +172,21 @@ pub(crate) fn object(line: &str, index: &mut Index, mut members: impl Members) -
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
 fn expected<M: Members>(
     bytes: &[u8],
-    index: &Index,
+    marks: Marks<'_>,
     (place, at): (usize, usize),
     members: &mut M,
 ) -> Option<usize> {
     let step = members.expected(place, bytes.get(at..)?)?;
     let (key, start) = (step.key, at + step.length as usize);
-    // A line is shorter than 4 GiB, `object` sees to that.
+    // They are less than 4 GiB, `read` sees to that.
     let key = Part { start: at as u32 + key.start, end: at as u32 + key.end };
     let known = step.known;
     if step.is_text {
-        let end = index.next(start)?;
+        let end = marks.next(start)?;
         if byte(bytes, end)? != b'"' {
             return None;
         }
-        members.text(known, key, part(start, end));
+        members.text(known, key, part(start, end), bytes.get(start..end)?);
         return Some(end);
     }
     let Some((kind, number, end)) = short_number(bytes, start) else {
@@ -210,7 +221,7 @@ fn long_number<M: Members>(
 #[inline(never)]
 fn unexpected<M: Members>(
     bytes: &[u8],
-    index: &Index,
+    marks: Marks<'_>,
     (place, from): (usize, usize),
     members: &mut M,
 ) -> Option<Option<usize>> {
@@ -228,11 +239,11 @@ fn unexpected<M: Members>(
         (1.., b'}') => return end(at),
         _ => return None,
     }
-    let key = string(bytes, index, at)?;
+    let key = string(bytes, marks, at)?;
     at = expect(bytes, key.end as usize + 1, b':')?;
     let value = match byte(bytes, at)? {
-        b'"' => string(bytes, index, at)?,
-        b'{' | b'[' => token(Kind::Nested, at, nested(bytes, index, at)?),
+        b'"' => string(bytes, marks, at)?,
+        b'{' | b'[' => token(Kind::Nested, at, nested(bytes, marks, at)?),
         _ => scalar(bytes, at)?,
     };
     let is_text = matches!(value.kind, Kind::Plain | Kind::Escaped);
@@ -256,14 +267,14 @@ fn unexpected<M: Members>(
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
 fn part(start: usize, end: usize) -> Part {
-    // A line is shorter than 4 GiB, `object` sees to that.
+    // They are less than 4 GiB, `read` sees to that.
     Part { start: start as u32, end: end as u32 }
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each token of each line")]
 fn token(kind: Kind, start: usize, end: usize) -> Token {
-    // A line is shorter than 4 GiB, `object` sees to that.
+    // They are less than 4 GiB, `read` sees to that.
     Token { kind, start: start as u32, end: end as u32 }
 }
 
@@ -298,26 +309,26 @@ fn ends(bytes: &[u8], at: usize) -> Option<()> {
 }
 
 /// The string that begins here with its quote; what follows it is one byte beyond its end.
-fn string(bytes: &[u8], index: &Index, at: usize) -> Option<Token> {
+fn string(bytes: &[u8], marks: Marks<'_>, at: usize) -> Option<Token> {
     if byte(bytes, at)? != b'"' {
         return None;
     }
     let start = at + 1;
-    let end = index.next(start)?;
+    let end = marks.next(start)?;
     match byte(bytes, end)? {
         b'"' => Some(token(Kind::Plain, start, end)),
-        b'\\' => Some(token(Kind::Escaped, start, escaped(bytes, index, end)?)),
+        b'\\' => Some(token(Kind::Escaped, start, escaped(bytes, marks, end)?)),
         _ => None,
     }
 }
 
 /// Where the string ends of which an escape begins here.
 #[cold]
-fn escaped(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
+fn escaped(bytes: &[u8], marks: Marks<'_>, mut at: usize) -> Option<usize> {
     loop {
         match byte(bytes, at)? {
             b'"' => return Some(at),
-            b'\\' => at = index.next(at + text::escape(bytes.get(at..)?)?.1)?,
+            b'\\' => at = marks.next(at + text::escape(bytes.get(at..)?)?.1)?,
             _ => return None,
         }
     }
@@ -407,7 +418,7 @@ fn fraction(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Passes over the object or array that begins here; gives where it ends.
-fn nested(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
+fn nested(bytes: &[u8], marks: Marks<'_>, mut at: usize) -> Option<usize> {
     // One bit for each open level, 1 for an object.
     let (mut levels, mut depth) = (0_u128, 0_u32);
     loop {
@@ -421,13 +432,13 @@ fn nested(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
                 if byte(bytes, at)? != closing(is_object) {
                     (levels, depth) = (levels << 1 | u128::from(is_object), depth + 1);
                     if is_object {
-                        at = key(bytes, index, at)?;
+                        at = key(bytes, marks, at)?;
                     }
                     continue;
                 }
                 at += 1;
             }
-            b'"' => at = string(bytes, index, at)?.end as usize + 1,
+            b'"' => at = string(bytes, marks, at)?.end as usize + 1,
             _ => at = scalar(bytes, at)?.end as usize,
         }
         // A value ended: close the levels that end with it, or go on to the next value.
@@ -437,7 +448,7 @@ fn nested(bytes: &[u8], index: &Index, mut at: usize) -> Option<usize> {
             if mark == b',' {
                 at = blank(bytes, at + 1);
                 if is_object {
-                    at = key(bytes, index, at)?;
+                    at = key(bytes, marks, at)?;
                 }
                 break;
             }
@@ -457,8 +468,8 @@ fn closing(is_object: bool) -> u8 {
 }
 
 /// Passes over the key of a member that begins here, and its colon.
-fn key(bytes: &[u8], index: &Index, at: usize) -> Option<usize> {
-    expect(bytes, string(bytes, index, at)?.end as usize + 1, b':')
+fn key(bytes: &[u8], marks: Marks<'_>, at: usize) -> Option<usize> {
+    expect(bytes, string(bytes, marks, at)?.end as usize + 1, b':')
 }
 
 #[cfg(test)]

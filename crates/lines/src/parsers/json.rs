@@ -15,69 +15,95 @@ pub(super) const PARSER: Parser =
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let (line, index) = (draft.line, draft.index.take()?);
-    let outcome = walk::object(line, index, Fields(draft));
-    draft.record.plain = index.is_plain();
-    outcome
+    let base = draft.record.line.start;
+    let Some(clean) = draft.clean else {
+        let outcome = walk::object(line, index, Fields { draft, start: 0, base });
+        draft.record.plain = index.is_plain();
+        return outcome;
+    };
+    draft.record.plain = true;
+    // A window is small.
+    let start = clean.range().start;
+    let fields = Fields { draft, start: start as u32, base: base.wrapping_sub(start as u32) };
+    walk::read(clean.bytes(), start, clean.quotes(), fields)
 }
 
 /// Members become fields.
-struct Fields<'d, 'a>(&'d mut Draft<'a>);
+struct Fields<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    /// Where the line begins in the bytes that are walked.
+    start: u32,
+    /// Where those would begin in the arena.
+    base: u32,
+}
+
+impl Fields<'_, '_> {
+    /// The arena's span of some of the bytes.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each field of each line")]
+    fn place(&self, part: Part) -> Span {
+        let len = part.end.saturating_sub(part.start);
+        Span { start: self.base.wrapping_add(part.start), len }
+    }
+
+    /// A token of the line.
+    fn of_line(&self, token: Token) -> Token {
+        let count = |place: u32| place.saturating_sub(self.start);
+        Token { kind: token.kind, start: count(token.start), end: count(token.end) }
+    }
+}
 
 impl Members for Fields<'_, '_> {
     type Known = Option<Wanted>;
 
     #[inline(always)]
     fn expected(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
-        self.0.scratch.expected.step(place, rest)
+        self.draft.scratch.expected.step(place, rest)
     }
 
     #[inline(never)]
     fn learn(&mut self, place: usize, gap: &[u8], step: Step<()>) {
-        let draft = &mut *self.0;
         let Step { key, length, is_text, .. } = step;
         let name = gap.get(key.start as usize..key.end as usize).unwrap_or_default();
-        let known = draft.wants(name);
+        let known = self.draft.wants(name);
         let step = Step { key, length, is_text, known };
-        draft.scratch.expected.learn(place, gap, step);
+        self.draft.scratch.expected.learn(place, gap, step);
     }
 
     #[inline(always)]
-    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part) {
-        let draft = &mut *self.0;
+    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part, text: &[u8]) {
         let Some(wanted) = wanted else { return };
-        if wanted.is_plain_field() {
-            let at = draft.place(key.start, key.end);
-            let value = draft.place(value.start, value.end);
-            if draft.admits(wanted) {
-                draft.block.push_field(at, Value::Str(value));
-            } else {
-                draft.put(wanted, at, Value::Str(value));
-            }
+        let (key, value) = (self.place(key), self.place(value));
+        let draft = &mut *self.draft;
+        if !wanted.is_plain_field() {
+            give_text(draft, wanted, text, key, value);
+        } else if draft.admits(wanted) {
+            draft.block.push_field(key, Value::Str(value));
         } else {
-            give_text(draft, wanted, key, value);
+            draft.put(wanted, key, Value::Str(value));
         }
     }
 
     #[inline(always)]
     fn number(&mut self, wanted: Option<Wanted>, key: Part, value: Token, number: i64) {
-        let draft = &mut *self.0;
         let Some(wanted) = wanted else { return };
-        let at = draft.place(key.start, key.end);
+        let key = self.place(key);
         let is_plain = wanted.is_plain_field() && value.kind != Kind::Whole;
-        if !is_plain || !draft.admits(wanted) {
-            give(draft, wanted, at, value);
+        if !is_plain || !self.draft.admits(wanted) {
+            let value = self.of_line(value);
+            give(self.draft, wanted, key, value);
         } else if value.kind == Kind::Int {
-            draft.block.push_field(at, Value::Int(number));
+            self.draft.block.push_field(key, Value::Int(number));
         } else {
-            let value = draft.place(value.start, value.end);
-            draft.block.push_field(at, Value::Number(value));
+            let value = self.place(Part { start: value.start, end: value.end });
+            self.draft.block.push_field(key, Value::Number(value));
         }
     }
 
     #[inline(never)]
     fn any(&mut self, member: Member) {
-        let Member { key, value, .. } = member;
-        let draft = &mut *self.0;
+        let (key, value) = (self.of_line(member.key), self.of_line(member.value));
+        let draft = &mut *self.draft;
         if key.kind == Kind::Escaped || value.kind == Kind::Escaped {
             escaped(draft, key, value);
         } else if let Some(wanted) = draft.wants(key.text(draft.line).as_bytes()) {
@@ -88,12 +114,9 @@ impl Members for Fields<'_, '_> {
 
 /// A text that has a role.
 #[inline(never)]
-fn give_text(draft: &mut Draft<'_>, wanted: Wanted, key: Part, value: Part) {
-    let line = draft.line.as_bytes();
-    let text = line.get(value.start as usize..value.end as usize).unwrap_or_default();
-    let at = draft.place(value.start, value.end);
-    if !draft.fill_text(wanted, text, |_| at) {
-        draft.put(wanted, draft.place(key.start, key.end), Value::Str(at));
+fn give_text(draft: &mut Draft<'_>, wanted: Wanted, text: &[u8], key: Span, value: Span) {
+    if !draft.fill_text(wanted, text, |_| value) {
+        draft.put(wanted, key, Value::Str(value));
     }
 }
 
