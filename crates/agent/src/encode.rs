@@ -6,11 +6,13 @@
 pub(crate) mod json;
 mod loki;
 mod otlp_logs;
+mod text;
 
 use crate::block::{Block, Origin, Source};
 use crate::config::{Batch, Format, LokiLabels};
 use lines::{Flags, Record, Records, Value};
 use otlp::Piece;
+use pipeline::ring::Lease;
 use std::ops::Range;
 use std::sync::Arc;
 use wire::Bytes;
@@ -18,6 +20,7 @@ use wire::Bytes;
 pub(crate) use json::Lines;
 pub(crate) use loki::LokiPush;
 pub(crate) use otlp_logs::OtlpLogs;
+pub(crate) use text::Text;
 
 /// Records of so many bytes are sent from where they lie; fewer are copied, so that a body has few
 /// pieces.
@@ -40,6 +43,7 @@ pub(crate) enum Encoder {
     Otlp(OtlpLogs),
     Loki(LokiPush),
     Lines(Lines),
+    Text(Text),
 }
 
 impl Encoder {
@@ -55,13 +59,22 @@ impl Encoder {
 
     /// Lines of a file.
     pub(crate) fn lines(batch: Batch, format: Format) -> Self {
-        Self::Lines(Lines::new(batch, format))
+        match format {
+            Format::Json => Self::Lines(Lines::new(batch)),
+            Format::Text => Self::Text(Text::new(batch)),
+        }
     }
 
     /// Takes a record.
     #[inline]
-    pub(crate) fn push(&mut self, block: &Block, record: &Record, source: &Source) -> Pushed {
+    pub(crate) fn push(
+        &mut self,
+        block: &Arc<Lease<Block>>,
+        record: &Record,
+        source: &Source,
+    ) -> Pushed {
         match self {
+            Self::Text(one) => one.push(block, record),
             Self::Otlp(one) => one.push(&block.records, record, &source.origin),
             Self::Loki(one) => one.push(&block.records, record, &source.origin),
             Self::Lines(one) => one.push(&block.records, record, &source.origin),
@@ -74,6 +87,7 @@ impl Encoder {
             Self::Otlp(one) => one.request.len(),
             Self::Loki(one) => one.push.len(),
             Self::Lines(one) => one.len(),
+            Self::Text(one) => one.len(),
         }
     }
 
@@ -83,6 +97,7 @@ impl Encoder {
             Self::Otlp(one) => one.clear(),
             Self::Loki(one) => one.clear(),
             Self::Lines(one) => one.clear(),
+            Self::Text(one) => one.clear(),
         }
     }
 
@@ -92,7 +107,8 @@ impl Encoder {
         match self {
             Self::Otlp(one) => one.request.encode(range, out),
             Self::Loki(one) => one.push.encode(range, out),
-            Self::Lines(one) => one.body(range, out),
+            Self::Lines(one) => out.extend_from_slice(one.lines(range)),
+            Self::Text(one) => one.pieces(range).for_each(|piece| out.extend_from_slice(piece)),
         }
     }
 
@@ -111,7 +127,7 @@ impl Encoder {
                 Piece::Records(range) => before.extend_from_slice(one.request.records(range)),
                 Piece::Around(bytes) => before.extend_from_slice(bytes),
             }),
-            Self::Loki(_) | Self::Lines(_) => self.body(range, &mut before),
+            Self::Loki(_) | Self::Lines(_) | Self::Text(_) => self.body(range, &mut before),
         }
         body.push(Bytes::from(before));
         body
@@ -132,7 +148,7 @@ impl Encoder {
                 out.extend_from_slice(hex(&body).as_bytes());
                 out.extend_from_slice(b"\"}\n");
             }
-            Self::Lines(_) => out.extend_from_slice(&body),
+            Self::Lines(_) | Self::Text(_) => out.extend_from_slice(&body),
         }
     }
 }
@@ -148,7 +164,7 @@ impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         match &*self.encoder {
             Encoder::Otlp(one) => one.request.records(self.range.clone()),
-            Encoder::Loki(_) | Encoder::Lines(_) => &[],
+            Encoder::Loki(_) | Encoder::Lines(_) | Encoder::Text(_) => &[],
         }
     }
 }

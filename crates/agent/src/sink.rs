@@ -212,7 +212,7 @@ struct Filling {
     /// When its first record came.
     since: Option<Instant>,
     /// A block that is not used up, and the next record of it.
-    block: Option<(Lease<Block>, usize)>,
+    block: Option<(Arc<Lease<Block>>, usize)>,
     full: bool,
     overdue: bool,
 }
@@ -250,7 +250,7 @@ impl Filling {
 
     fn take(&mut self, block: Lease<Block>) {
         self.tracker.see(&block);
-        self.block = Some((block, 0));
+        self.block = Some((Arc::new(block), 0));
     }
 
     fn due(&self) -> Option<Instant> {
@@ -458,9 +458,12 @@ impl Desk {
 
     async fn send(&self, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
         let now = self.now();
-        if let Encoder::Lines(lines) = &**encoder
-            && let Some(answer) = now.transport.write(lines.lines(part.clone()))
-        {
+        let written = match &**encoder {
+            Encoder::Lines(one) => now.transport.write([one.lines(part.clone())].into_iter()),
+            Encoder::Text(one) => now.transport.write(one.pieces(part.clone())),
+            Encoder::Otlp(_) | Encoder::Loki(_) => None,
+        };
+        if let Some(answer) = written {
             return answer;
         }
         match now.compressor.pack(encoder, part, &self.buffers) {

@@ -176,6 +176,9 @@ pub struct Record {
     /// took out of it (fields, severity, a body that is not the line) can be written between
     /// quotes as it is.
     pub plain: bool,
+    /// A newline lies behind its line in the block: lines that lie one behind the other can be
+    /// written from there; see [`Records::arena`].
+    pub ended: bool,
 }
 
 impl Default for Record {
@@ -200,6 +203,7 @@ impl Default for Record {
             trace_flags: 0,
             severity: 0,
             plain: false,
+            ended: false,
         }
     }
 }
@@ -383,6 +387,22 @@ impl Records {
         let start = narrow(self.arena.len());
         self.arena.push_str(text);
         Span { start, len: narrow(text.len()) }
+    }
+
+    /// Writes a line into the arena, and a newline behind it when there is room for the line.
+    pub(crate) fn push_line(&mut self, line: &str) -> (Span, bool) {
+        let span = self.push_text(line);
+        let fits = span.len as usize == line.len();
+        if fits {
+            self.arena.push('\n');
+        }
+        (span, fits)
+    }
+
+    /// Texts as they lie one behind the other.
+    #[must_use]
+    pub fn arena(&self, range: std::ops::Range<usize>) -> &[u8] {
+        self.arena.as_bytes().get(range).unwrap_or_default()
     }
 
     /// Writes a name that many records share; a name that was written lately is not written again.

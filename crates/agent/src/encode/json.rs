@@ -1,4 +1,4 @@
-//! Records as lines of a file: the body alone, or JSON:
+//! Records as JSON lines:
 //! `{"time":"…","observed":"…","severity":"…","body":"…","attributes":{…},"resource":{…}}`.
 //!
 //! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
@@ -6,7 +6,7 @@
 
 use super::{Pushed, flags};
 use crate::block::Origin;
-use crate::config::{Batch, Format};
+use crate::config::Batch;
 use lines::{Field, Flags, Record, Records, Span, Value};
 use otlp::Room;
 use std::ops::Range;
@@ -27,7 +27,6 @@ pub(crate) struct Lines {
     /// Where each line ends.
     ends: Vec<usize>,
     limits: Batch,
-    format: Format,
     second: Second,
 }
 
@@ -39,9 +38,9 @@ struct Second {
 }
 
 impl Lines {
-    pub(super) fn new(limits: Batch, format: Format) -> Self {
+    pub(super) fn new(limits: Batch) -> Self {
         let second = Second { number: u64::MAX, text: [0; 19] };
-        Self { bytes: Vec::new(), ends: Vec::new(), limits, format, second }
+        Self { bytes: Vec::new(), ends: Vec::new(), limits, second }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,10 +55,6 @@ impl Lines {
             self.bytes.truncate(most);
             self.bytes.shrink_to_fit();
         }
-    }
-
-    pub(super) fn body(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.lines(range));
     }
 
     /// The lines as they lie here.
@@ -77,10 +72,7 @@ impl Lines {
         let start = self.ends.last().copied().unwrap_or(0);
         loop {
             let room = Room::new(self.bytes.get_mut(start..).unwrap_or_default());
-            let written = match self.format {
-                Format::Json => line(room, records, record, origin, &mut self.second),
-                Format::Text => room.bytes(records.body(record).as_bytes()).and_then(end_of_line),
-            };
+            let written = line(room, records, record, origin, &mut self.second);
             let end = written.map(|room| room.left()).map(|left| self.bytes.len() - left);
             match end {
                 // A single line that is longer than a batch is sent alone: a file has no bound.
@@ -103,10 +95,6 @@ impl Lines {
         let length = (self.bytes.len() * 2).max(GROWTH_BYTES_MIN).min(most);
         self.bytes.resize(length, 0);
     }
-}
-
-fn end_of_line(room: Room<'_>) -> Option<Room<'_>> {
-    room.array(b"\n")
 }
 
 /// Apart from the loop that calls it, so that what does not change in that is not made ahead.

@@ -100,12 +100,12 @@ impl Transport {
                 http(channel, remote, path, *loki, packed).await
             }
             Self::Grpc { channel, remote } => grpc(channel, remote, packed).await,
-            Self::File(appender) => written(appender, &packed.body.bytes()),
+            Self::File(appender) => written(appender, [&*packed.body.bytes()].into_iter()),
         }
     }
 
-    /// Sends lines as they lie in a batch, when this is a file.
-    pub(crate) fn write(&self, lines: &[u8]) -> Option<Answer> {
+    /// Sends lines as they lie in a batch, in pieces, when this is a file.
+    pub(crate) fn write<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) -> Option<Answer> {
         match self {
             Self::File(appender) => Some(written(appender, lines)),
             _ => None,
@@ -113,11 +113,9 @@ impl Transport {
     }
 }
 
-fn written(appender: &Appender, lines: &[u8]) -> Answer {
+fn written<'l>(appender: &Appender, lines: impl Iterator<Item = &'l [u8]>) -> Answer {
     match appender.append(lines) {
-        Ok(()) => {
-            Answer { wire_bytes: lines.len() as u64, ..Answer::of(Class::Accepted, String::new()) }
-        }
+        Ok(wire_bytes) => Answer { wire_bytes, ..Answer::of(Class::Accepted, String::new()) },
         Err(error) => Answer::retry(error.to_string()),
     }
 }

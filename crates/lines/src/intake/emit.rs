@@ -152,7 +152,7 @@ impl Intake {
         line: &Line<'_>,
         out: &mut Records,
     ) {
-        let span = out.push_text(text);
+        let (span, ended) = out.push_line(text);
         let record = Record {
             body: span,
             line: span,
@@ -163,6 +163,7 @@ impl Intake {
             original_len,
             source: line.piece.source,
             flags: line.flags,
+            ended,
             ..Record::default()
         };
         out.write(record, |out, record| {
@@ -174,7 +175,7 @@ impl Intake {
             {
                 record.flags.set(Flags::REDACTED);
                 // What replaces a secret may be anything.
-                record.plain = false;
+                (record.plain, record.ended) = (false, false);
             }
             if !line.earlier.is_empty() {
                 record.flags.set(Flags::JOINED);

@@ -1,9 +1,9 @@
 //! The scanner: where the bytes of a line are that are not plain content of a string.
 //!
 //! Input: any bytes. Output: one bit for each byte, set for quotes, backslashes and control
-//! characters, and whether strings of the line can be written as JSON as they are. AVX-512 or AVX2
-//! is used where the processor has it; the portable code gives the same
-//! (`the_scanners_agree_on_any_bytes`).
+//! characters, and whether strings of the line can be written as JSON as they are. AVX2 is used
+//! where the processor has it; the portable code gives the same
+//! (`the_scanners_agree_on_any_bytes`). A line that is known to be clean needs no scan.
 
 use super::simd;
 

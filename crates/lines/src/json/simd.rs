@@ -1,4 +1,4 @@
-//! The scanner's operation with AVX-512 and AVX2.
+//! The scanner's operation with AVX2.
 //!
 //! It has a portable twin in [`super::scan`], which other processors run.
 
@@ -28,7 +28,6 @@ mod x86 {
     use std::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
         _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_testz_si256,
-        _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8,
     };
 
     use super::super::scan::{BLOCK, Index};
@@ -36,11 +35,8 @@ mod x86 {
     /// [`Index::scan_portable`] with what the processor has; the standard library remembers that.
     #[inline]
     pub(in super::super) fn scan(index: &mut Index, line: &[u8]) {
-        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("bmi1") {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
             // SAFETY: the features that the function is compiled for were found just above.
-            unsafe { scan_avx512(index, line) }
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-            // SAFETY: as above.
             unsafe { scan_avx2(index, line) }
         } else {
             index.scan_portable(line);
@@ -55,30 +51,7 @@ mod x86 {
             // SAFETY: the features that the function is compiled for were found just above.
             all.push(|index, line| unsafe { scan_avx2(index, line) });
         }
-        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("bmi1") {
-            // SAFETY: as above.
-            all.push(|index, line| unsafe { scan_avx512(index, line) });
-        }
         all
-    }
-
-    #[target_feature(enable = "avx512bw,bmi1")]
-    fn scan_avx512(index: &mut Index, line: &[u8]) {
-        let mut odd = 0;
-        index.drive(line, |block| specials_avx512(block, &mut odd));
-        index.plain = odd == 0;
-    }
-
-    /// Which bytes are special; those that are not plain between quotes are added to `odd`.
-    #[target_feature(enable = "avx512bw")]
-    #[inline]
-    fn specials_avx512(block: &[u8; BLOCK], odd: &mut u64) -> u64 {
-        // SAFETY: a block has 64 bytes, and the load asks for no alignment.
-        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-        let is = |byte: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte.cast_signed()));
-        let escaped = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20)) | is(b'\\');
-        *odd |= escaped | is(0x7f);
-        escaped | is(b'"')
     }
 
     #[target_feature(enable = "avx2,bmi1")]

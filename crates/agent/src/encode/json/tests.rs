@@ -20,7 +20,7 @@ fn records(bodies: &[&str]) -> Records {
 #[test]
 fn a_line_is_json_with_the_names_of_the_page() {
     let records = records(&["say \"hi\"\u{1b}[31m"]);
-    let mut lines = Lines::new(limits(10, 10_000), Format::Json);
+    let mut lines = Lines::new(limits(10, 10_000));
     let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
     assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
     let text = std::str::from_utf8(lines.lines(0..1)).unwrap();
@@ -33,33 +33,23 @@ fn a_line_is_json_with_the_names_of_the_page() {
 }
 
 #[test]
-fn a_line_of_text_is_the_body_as_it_is() {
-    let records = records(&["say \"hi\"\u{1b}[31m", ""]);
-    let mut lines = Lines::new(limits(10, 10_000), Format::Text);
-    for record in records.records() {
-        assert_eq!(lines.push(&records, record, &Origin::default()), Pushed::Added);
-    }
-    assert_eq!(lines.lines(0..2), b"say \"hi\"\x1b[31m\n\n");
-}
-
-#[test]
 fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
     let records = records(&["a", "b", "c"]);
     let origin = Origin::new([], "/p", None);
     let push = |lines: &mut Lines, at: usize| lines.push(&records, &records.records()[at], &origin);
-    let mut lines = Lines::new(limits(2, 10_000), Format::Json);
+    let mut lines = Lines::new(limits(2, 10_000));
     assert_eq!(
         [0, 1, 2].map(|at| push(&mut lines, at)),
         [Pushed::Added, Pushed::Added, Pushed::Full]
     );
     assert!(lines.lines(1..2).starts_with(b"{") && lines.lines(1..2).ends_with(b"}\n"));
     assert_eq!(lines.lines(5..9), b"");
-    let mut small = Lines::new(limits(10, 10), Format::Json);
+    let mut small = Lines::new(limits(10, 10));
     assert_eq!([0, 1].map(|at| push(&mut small, at)), [Pushed::Added, Pushed::Full]);
     small.clear();
     assert_eq!((small.len(), small.bytes.capacity()), (0, 10 + AHEAD));
     assert_eq!(push(&mut small, 2), Pushed::Added);
-    let mut whole = Lines::new(limits(10, 10_000), Format::Json);
+    let mut whole = Lines::new(limits(10, 10_000));
     push(&mut whole, 2);
     assert_eq!(small.lines(0..1), whole.lines(0..1));
 }
@@ -74,7 +64,7 @@ fn what_a_parser_knows_to_be_plain_is_written_as_it_is_and_the_line_itself_is_no
     let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
     records.push(&record);
     records.push(&Record { body: part(8, 9), ..record });
-    let mut lines = Lines::new(limits(10, 10_000), Format::Json);
+    let mut lines = Lines::new(limits(10, 10_000));
     let origin = Origin::new([], "/p", None);
     for record in records.records() {
         assert_eq!(lines.push(&records, record, &origin), Pushed::Added);
@@ -126,7 +116,7 @@ proptest! {
         let chunk = lines::Chunk { bytes: line.as_bytes(), now: 1, ..lines::Chunk::default() };
         lines::Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut records);
         let origin = Origin::new([], "/p", None);
-        let mut lines = Lines::new(limits(10, 100_000), Format::Json);
+        let mut lines = Lines::new(limits(10, 100_000));
         for plain in [true, false] {
             records.records_mut()[0].plain &= plain;
             let record = records.records()[0];
