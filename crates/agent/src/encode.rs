@@ -11,7 +11,6 @@ mod text;
 use crate::block::{Block, Origin, Source};
 use crate::config::{Batch, Format, LokiLabels};
 use lines::{Flags, Record, Records, Value};
-use otlp::Piece;
 use pipeline::ring::Lease;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,8 +21,8 @@ pub(crate) use loki::LokiPush;
 pub(crate) use otlp_logs::OtlpLogs;
 pub(crate) use text::Text;
 
-/// Records of so many bytes are sent from where they lie; fewer are copied, so that a body has few
-/// pieces.
+/// Lines of so many bytes are written from where they lie; fewer are copied, so that a batch has
+/// few pieces.
 const SHARED_BYTES_MIN: usize = 16 * 1024;
 
 /// What became of a record.
@@ -112,25 +111,31 @@ impl Encoder {
         }
     }
 
-    /// The same without a copy of what is large: pieces of it lie in the encoder until they are
-    /// dropped.
-    #[inline(never)]
-    pub(crate) fn shared(self: &Arc<Self>, range: Range<usize>) -> wire::Body {
-        let mut body = wire::Body::default();
-        let mut before = Vec::new();
-        match &**self {
-            Self::Otlp(one) => one.request.pieces(range, &mut |piece| match piece {
-                Piece::Records(range) if range.len() >= SHARED_BYTES_MIN => {
-                    body.push(Bytes::from(std::mem::take(&mut before)));
-                    body.push(Bytes::from_owner(Shared { encoder: self.clone(), range }));
-                }
-                Piece::Records(range) => before.extend_from_slice(one.request.records(range)),
-                Piece::Around(bytes) => before.extend_from_slice(bytes),
-            }),
-            Self::Loki(_) | Self::Lines(_) | Self::Text(_) => self.body(range, &mut before),
+    /// Nothing follows: all that it has can be sent as it lies, where that is possible.
+    pub(crate) fn seal(&mut self) {
+        if let Self::Otlp(one) = self {
+            one.request.seal();
         }
-        body.push(Bytes::from(before));
-        body
+    }
+
+    /// The body of a request with all of the records, when it lies here as it is sent.
+    pub(crate) fn whole(&self, range: &Range<usize>) -> Option<&[u8]> {
+        match self {
+            Self::Otlp(one) if *range == (0..one.request.len()) => one.request.whole(),
+            _ => None,
+        }
+    }
+
+    /// The body of a request with some of the records, without a copy when it lies in the encoder
+    /// as it is sent.
+    #[inline(never)]
+    pub(crate) fn shared(self: &Arc<Self>, range: Range<usize>) -> Bytes {
+        if self.whole(&range).is_some() {
+            return Bytes::from_owner(Whole(self.clone()));
+        }
+        let mut body = Vec::new();
+        self.body(range, &mut body);
+        Bytes::from(body)
     }
 
     /// One record as a line of a dead-letter file.
@@ -153,19 +158,13 @@ impl Encoder {
     }
 }
 
-/// Records in an encoder.
+/// All of an encoder as it is sent.
 #[derive(Debug)]
-struct Shared {
-    encoder: Arc<Encoder>,
-    range: Range<usize>,
-}
+struct Whole(Arc<Encoder>);
 
-impl AsRef<[u8]> for Shared {
+impl AsRef<[u8]> for Whole {
     fn as_ref(&self) -> &[u8] {
-        match &*self.encoder {
-            Encoder::Otlp(one) => one.request.records(self.range.clone()),
-            Encoder::Loki(_) | Encoder::Lines(_) | Encoder::Text(_) => &[],
-        }
+        self.0.whole(&(0..self.0.len())).unwrap_or_default()
     }
 }
 
@@ -221,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_body_is_the_same_and_what_is_large_lies_in_the_encoder() {
+    fn a_shared_body_is_the_same_and_the_whole_lies_in_the_encoder() {
         let mut records = Records::new();
         for number in 0..3_000 {
             let body = records.push_text(&format!("a message with the number {number}"));
@@ -235,15 +234,17 @@ mod tests {
             let origin = Arc::new(Origin::new(attributes, "/a.log", None));
             assert_eq!(one.push(&records, record, &origin), Pushed::Added);
         }
-        let encoder = Arc::new(Encoder::Otlp(one));
+        let mut encoder = Encoder::Otlp(one);
+        assert!(encoder.whole(&(0..3_000)).is_none(), "it is not complete");
+        encoder.seal();
+        let encoder = Arc::new(encoder);
         for range in [0..3_000, 0..2_000, 10..1_900, 1_999..2_001, 2_150..2_750, 7..8, 5..5] {
             let mut wanted = Vec::new();
             encoder.body(range.clone(), &mut wanted);
-            let shared = encoder.shared(range);
-            assert_eq!((shared.len(), shared.bytes().as_ref()), (wanted.len() as u64, &wanted[..]));
+            assert!(encoder.shared(range.clone()) == wanted, "{range:?}");
         }
-        let sent = encoder.shared(0..2_000);
-        assert_eq!(Arc::strong_count(&encoder), 2, "the records are not copied");
+        let sent = encoder.shared(0..3_000);
+        assert_eq!(Arc::strong_count(&encoder), 2, "nothing is copied");
         drop(sent);
         assert!(Arc::into_inner(encoder).is_some());
     }

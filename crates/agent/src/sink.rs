@@ -312,7 +312,8 @@ impl Filling {
         }
         (self.batch, self.since) = (None, None);
         (self.full, self.overdue) = (false, false);
-        let encoder = std::mem::replace(&mut self.encoder, desk.encoder());
+        let mut encoder = std::mem::replace(&mut self.encoder, desk.encoder());
+        encoder.seal();
         Some(Sealed { batch, encoder: Arc::new(encoder), owners: std::mem::take(&mut self.owners) })
     }
 }

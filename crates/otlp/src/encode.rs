@@ -1,9 +1,14 @@
 //! A request of logs, written record by record.
 //!
-//! Records are appended to one buffer in their final form; only the few bytes of lengths and
-//! resources around them are made when the request is asked for. So any range of records is a
-//! request of its own at the price of a copy ([`Request::encode`]) or of none
-//! ([`Request::pieces`]), which is what a batch that was refused needs.
+//! Records are appended to one buffer in their final form, and what their origin has before them:
+//! only lengths and what follows the records are written when the request is asked for
+//! ([`Request::seal`]). So it can be sent and compressed from where it lies ([`Request::whole`]),
+//! and any range of records is a request of its own at the price of a copy ([`Request::encode`]),
+//! which is what a batch that was refused needs.
+//!
+//! The lengths of `ResourceLogs` and `ScopeLogs` have four bytes each, whatever they are; a reader
+//! of protocol buffers takes a varint that is longer than it has to be. All others are as short as
+//! they can be.
 //!
 //! Limits: [`RequestLimits`]. A record that does not fit leaves the request as it was.
 
@@ -20,6 +25,9 @@ pub const RECORD_OVERHEAD_BYTES: usize = 96;
 const FRAME_BYTES: usize = 3;
 /// What is written beyond the end of a number before it is taken back.
 const VARINT_ROOM: usize = 16;
+/// Bytes of the lengths around records, and the largest such length.
+const LENGTH_BYTES: usize = 4;
+const LENGTH_MAX: usize = (1 << (7 * LENGTH_BYTES)) - 1;
 /// Room that is made first.
 const ROOM_BYTES_MIN: usize = 64 * 1024;
 
@@ -28,7 +36,7 @@ const ROOM_BYTES_MIN: usize = 64 * 1024;
 pub struct RequestLimits {
     /// Most records.
     pub records_max: usize,
-    /// Most bytes of the encoded request, before compression.
+    /// Most bytes of the encoded request, before compression; 256 MiB at most count.
     pub bytes_max: usize,
 }
 
@@ -93,15 +101,6 @@ pub enum Pushed {
     TooLarge(usize),
 }
 
-/// A part of an encoded request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece<'r> {
-    /// Tags, lengths and what an origin has: few bytes.
-    Around(&'r [u8]),
-    /// Records, as a range of [`Request::records`].
-    Records(Range<usize>),
-}
-
 /// Records of one origin in a row.
 #[derive(Debug, Clone)]
 struct Group {
@@ -111,6 +110,9 @@ struct Group {
     schema: Range<usize>,
     /// Its first record.
     first: usize,
+    /// Where it begins in the buffer, and where its first record does.
+    start: usize,
+    records: usize,
 }
 
 /// A request that grows.
@@ -120,12 +122,11 @@ pub struct Request {
     /// Encoded origins, one after the other.
     origins: Vec<u8>,
     groups: Vec<Group>,
-    /// Records as field 2 of `ScopeLogs`, one after the other, and room for more.
-    records: Vec<u8>,
-    /// Where each record ends in `records`.
+    /// The request as far as it is written, and room for more. Records are field 2 of `ScopeLogs`.
+    buffer: Vec<u8>,
+    /// Where each record ends in the buffer.
     ends: Vec<usize>,
-    /// Size of the groups that are complete, in bytes.
-    complete: usize,
+    is_sealed: bool,
 }
 
 impl Request {
@@ -136,9 +137,9 @@ impl Request {
             limits,
             origins: Vec::new(),
             groups: Vec::new(),
-            records: Vec::new(),
+            buffer: Vec::new(),
             ends: Vec::new(),
-            complete: 0,
+            is_sealed: false,
         }
     }
 
@@ -147,12 +148,12 @@ impl Request {
         self.origins.clear();
         self.groups.clear();
         self.ends.clear();
-        self.complete = 0;
+        self.is_sealed = false;
         let most = self.most();
-        if self.records.len() > most {
+        if self.buffer.len() > most {
             // A huge record made it grow.
-            self.records.truncate(most);
-            self.records.shrink_to_fit();
+            self.buffer.truncate(most);
+            self.buffer.shrink_to_fit();
         }
     }
 
@@ -171,48 +172,86 @@ impl Request {
     /// Size of the encoded request in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        self.complete + self.open_group_len()
+        let Some(group) = self.groups.last() else { return 0 };
+        if group.first == self.ends.len() {
+            return group.start;
+        }
+        self.start_of(self.ends.len()) + group.schema.len()
     }
 
     /// Bytes of memory that it keeps, for a ceiling.
     #[must_use]
     pub const fn memory(&self) -> usize {
         self.origins.capacity()
-            + self.records.capacity()
+            + self.buffer.capacity()
             + self.ends.capacity() * size_of::<usize>()
             + self.groups.capacity() * size_of::<Group>()
     }
 
     /// The records that follow come from here. Cheap when it is the same as before.
     pub fn origin(&mut self, origin: &Origin) {
-        if let Some(last) = self.groups.last() {
-            if self.piece(&last.resource) == origin.resource
-                && self.piece(&last.scope) == origin.scope
-                && self.piece(&last.schema) == origin.resource_schema
-            {
-                return;
-            }
-            if last.first == self.ends.len() {
-                // Nothing was written for it.
-                let start = last.resource.start;
-                self.groups.pop();
-                self.origins.truncate(start);
-            } else {
-                self.complete += self.open_group_len();
-            }
+        if let Some(last) = self.groups.last()
+            && self.piece(&last.resource) == origin.resource
+            && self.piece(&last.scope) == origin.scope
+            && self.piece(&last.schema) == origin.resource_schema
+        {
+            return;
+        }
+        self.close();
+        let start = self.encoded_len();
+        if let Some(last) = self.groups.pop_if(|last| last.first == self.ends.len()) {
+            // Nothing was written for it.
+            self.origins.truncate(last.resource.start);
         }
         let mut append = |bytes: &[u8]| {
             let start = self.origins.len();
             self.origins.extend_from_slice(bytes);
             start..self.origins.len()
         };
-        let group = Group {
-            resource: append(&origin.resource),
-            scope: append(&origin.scope),
-            schema: append(&origin.resource_schema),
-            first: self.ends.len(),
+        let (resource, scope) = (append(&origin.resource), append(&origin.scope));
+        let schema = append(&origin.resource_schema);
+        let records = start + before_len(&resource, &scope);
+        if self.buffer.len() < records {
+            self.buffer.resize(records, 0);
+        }
+        let first = self.ends.len();
+        self.groups.push(Group { resource, scope, schema, first, start, records });
+    }
+
+    /// Writes what the last group has around its records.
+    fn close(&mut self) {
+        let Some(group) = self.groups.last().filter(|group| group.first < self.ends.len()) else {
+            return;
         };
-        self.groups.push(group);
+        let end = self.start_of(self.ends.len());
+        let (schema, origins) = (group.schema.clone(), &self.origins);
+        let part = |range: &Range<usize>| origins.get(range.clone()).unwrap_or_default();
+        let mut around = Vec::with_capacity(group.records - group.start);
+        before(
+            &mut around,
+            part(&group.resource),
+            part(&group.scope),
+            (end - group.records, schema.len()),
+        );
+        if let Some(place) = self.buffer.get_mut(group.start..group.records) {
+            place.copy_from_slice(&around);
+        }
+        self.buffer.resize(self.buffer.len().max(end + schema.len()), 0);
+        if let Some(place) = self.buffer.get_mut(end..end + schema.len()) {
+            place.copy_from_slice(part(&schema));
+        }
+    }
+
+    /// Completes it, for [`Request::whole`]. No record can follow but after [`Request::clear`].
+    pub fn seal(&mut self) {
+        self.close();
+        self.is_sealed = true;
+    }
+
+    /// The encoded request, when it is sealed.
+    #[must_use]
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.is_sealed.then(|| self.buffer.get(..self.encoded_len()).unwrap_or_default())
     }
 
     /// Writes a record of the last origin; one that does not fit leaves the request as it was.
@@ -226,22 +265,25 @@ impl Request {
         head: &RecordHead,
         fill: impl for<'r> Fn(Fields<'r>) -> Option<Fields<'r>>,
     ) -> Pushed {
+        if self.is_sealed {
+            return Pushed::Full;
+        }
         if self.groups.is_empty() {
             self.origin(&Origin::default());
         }
         let start = self.start_of(self.ends.len());
         loop {
-            let content = self.records.get_mut(start + FRAME_BYTES..).unwrap_or_default();
+            let content = self.buffer.get_mut(start + FRAME_BYTES..).unwrap_or_default();
             let written = head.write(Room::new(content)).map(Fields).and_then(&fill);
             if let Some(left) = written.map(|fields| fields.0.left()) {
-                let end = self.frame(start, self.records.len() - left);
+                let end = self.frame(start, self.buffer.len() - left);
                 let pushed = self.judge(start, end);
                 if pushed == Pushed::Added {
                     self.ends.push(end);
                 }
                 return pushed;
             }
-            if start > 0 && self.records.len() >= self.most() {
+            if !self.ends.is_empty() && self.buffer.len() >= self.most() {
                 return Pushed::Full;
             }
             self.grow();
@@ -251,9 +293,9 @@ impl Request {
     /// More room; not more than a full request needs, unless a record needs it.
     #[cold]
     fn grow(&mut self) {
-        let (length, most) = (self.records.len(), self.most());
+        let (length, most) = (self.buffer.len(), self.most());
         let doubled = (length * 2).max(ROOM_BYTES_MIN);
-        self.records.resize(if length < most { doubled.min(most) } else { doubled }, 0);
+        self.buffer.resize(if length < most { doubled.min(most) } else { doubled }, 0);
     }
 
     /// Room for a full request.
@@ -270,7 +312,7 @@ impl Request {
             return self.frame_unusual(start, end, content);
         }
         let [a, b] = proto::two(content);
-        let place = self.records.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
+        let place = self.buffer.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
         if let Some(place) = place {
             *place = [proto::tag(2, proto::BYTES), a, b];
         }
@@ -283,11 +325,11 @@ impl Request {
         let mut frame = vec![proto::tag(2, proto::BYTES)];
         proto::length(&mut frame, content);
         let to = start + frame.len();
-        if self.records.len() < to + content {
-            self.records.resize(to + content, 0);
+        if self.buffer.len() < to + content {
+            self.buffer.resize(to + content, 0);
         }
-        self.records.copy_within(start + FRAME_BYTES..end, to);
-        if let Some(place) = self.records.get_mut(start..to) {
+        self.buffer.copy_within(start + FRAME_BYTES..end, to);
+        if let Some(place) = self.buffer.get_mut(start..to) {
             place.copy_from_slice(&frame);
         }
         to + content
@@ -298,96 +340,95 @@ impl Request {
     pub fn encode(&self, records: Range<usize>, out: &mut Vec<u8>) {
         // At once: growing step by step would copy most of it twice.
         out.reserve(self.encoded_len_of(records.clone()));
-        self.pieces(records, &mut |piece| match piece {
-            Piece::Around(bytes) => out.extend_from_slice(bytes),
-            Piece::Records(range) => out.extend_from_slice(self.records(range)),
-        });
-    }
-
-    /// Encoded records. What is outside of the request is left out.
-    #[must_use]
-    pub fn records(&self, range: Range<usize>) -> &[u8] {
-        self.records.get(range).unwrap_or_default()
-    }
-
-    /// The same in pieces, so that records can be sent from where they lie.
-    pub fn pieces(&self, records: Range<usize>, each: &mut dyn FnMut(Piece<'_>)) {
-        let mut around = Vec::with_capacity(64);
-        for (at, group) in self.groups.iter().enumerate() {
-            let next = self.groups.get(at + 1).map_or(self.ends.len(), |group| group.first);
-            let (from, to) = (group.first.max(records.start), next.min(records.end));
-            if from >= to {
-                continue;
-            }
-            let lines = self.start_of(from)..self.start_of(to);
-            let (resource, scope) = (self.piece(&group.resource), self.piece(&group.scope));
+        for (group, lines) in self.parts(records) {
             let schema = self.piece(&group.schema);
-            let scope_logs = scope.len() + lines.len();
-            around.clear();
-            around.push(proto::tag(1, proto::BYTES));
-            let rest = resource.len() + proto::bytes_len(scope_logs) + schema.len();
-            proto::length(&mut around, rest);
-            around.extend_from_slice(resource);
-            around.push(proto::tag(2, proto::BYTES));
-            proto::length(&mut around, scope_logs);
-            around.extend_from_slice(scope);
-            each(Piece::Around(&around));
-            each(Piece::Records(lines));
-            each(Piece::Around(schema));
+            let (resource, scope) = (self.piece(&group.resource), self.piece(&group.scope));
+            before(out, resource, scope, (lines.len(), schema.len()));
+            out.extend_from_slice(self.buffer.get(lines).unwrap_or_default());
+            out.extend_from_slice(schema);
         }
+    }
+
+    /// Groups with some of these records, and where those are in the buffer.
+    fn parts(&self, records: Range<usize>) -> impl Iterator<Item = (&Group, Range<usize>)> {
+        let nexts = self.groups.iter().skip(1).map(|group| group.first);
+        let groups = self.groups.iter().zip(nexts.chain([self.ends.len()]));
+        groups.filter_map(move |(group, next)| {
+            let (from, to) = (group.first.max(records.start), next.min(records.end));
+            let start = if from == group.first { group.records } else { self.end_of(from) };
+            (from < to).then(|| (group, start..self.end_of(to)))
+        })
     }
 
     /// Size in bytes of what [`Request::encode`] appends.
     #[must_use]
     pub fn encoded_len_of(&self, records: Range<usize>) -> usize {
-        let mut length = 0;
-        self.pieces(records, &mut |piece| {
-            length += match piece {
-                Piece::Around(bytes) => bytes.len(),
-                Piece::Records(range) => range.len(),
-            };
-        });
-        length
+        self.parts(records).map(|(group, lines)| group_len(group, lines.len())).sum()
     }
 
     fn piece(&self, range: &Range<usize>) -> &[u8] {
         self.origins.get(range.clone()).unwrap_or_default()
     }
 
-    fn start_of(&self, record: usize) -> usize {
-        record.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0)
+    /// Where so many records end.
+    fn end_of(&self, records: usize) -> usize {
+        records.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0)
     }
 
-    /// Size of the last group as far as it is written; 0 when it has no record.
-    fn open_group_len(&self) -> usize {
-        let Some(group) = self.groups.last() else { return 0 };
-        if group.first == self.ends.len() {
-            return 0;
+    /// Where a record of the last group begins.
+    #[inline]
+    fn start_of(&self, record: usize) -> usize {
+        match self.groups.last() {
+            Some(group) if group.first == record => group.records,
+            _ => self.end_of(record),
         }
-        let end = self.ends.last().copied().unwrap_or(0);
-        group_len(group, end.saturating_sub(self.start_of(group.first)))
     }
 
     /// Whether the record that ends at `end` may stay, and the size it would bring us to.
     fn judge(&self, start: usize, end: usize) -> Pushed {
         let Some(group) = self.groups.last() else { return Pushed::Full };
-        let with = self.complete + group_len(group, end - self.start_of(group.first));
-        if self.ends.len() < self.limits.records_max && with <= self.limits.bytes_max {
+        let most = self.limits.bytes_max.min(LENGTH_MAX);
+        if self.ends.len() < self.limits.records_max && end + group.schema.len() <= most {
             return Pushed::Added;
         }
         let alone = group_len(group, end - start);
-        if alone > self.limits.bytes_max || self.limits.records_max == 0 {
+        if alone > most || self.limits.records_max == 0 {
             return Pushed::TooLarge(alone);
         }
         Pushed::Full
     }
 }
 
+/// Bytes that a group has before its records.
+const fn before_len(resource: &Range<usize>, scope: &Range<usize>) -> usize {
+    let parts = resource.end - resource.start + scope.end - scope.start;
+    2 * (1 + LENGTH_BYTES) + parts
+}
+
 /// Size of a group whose records have `lines` bytes.
 const fn group_len(group: &Group, lines: usize) -> usize {
-    let scope_logs = group.scope.end - group.scope.start + lines;
-    let around = group.resource.end - group.resource.start + group.schema.end - group.schema.start;
-    proto::bytes_len(around + proto::bytes_len(scope_logs))
+    before_len(&group.resource, &group.scope) + lines + group.schema.end - group.schema.start
+}
+
+/// Appends what a group has before its records, which have so many bytes, as its schema has.
+fn before(out: &mut Vec<u8>, resource: &[u8], scope: &[u8], (lines, schema): (usize, usize)) {
+    let scope_logs = scope.len() + lines;
+    out.push(proto::tag(1, proto::BYTES));
+    out.extend_from_slice(&padded(resource.len() + 1 + LENGTH_BYTES + scope_logs + schema));
+    out.extend_from_slice(resource);
+    out.push(proto::tag(2, proto::BYTES));
+    out.extend_from_slice(&padded(scope_logs));
+    out.extend_from_slice(scope);
+}
+
+/// The varint of a length below 256 MiB, with as many bytes as any such length.
+const fn padded(length: usize) -> [u8; LENGTH_BYTES] {
+    [
+        proto::low(length) | 0x80,
+        proto::low(length >> 7) | 0x80,
+        proto::low(length >> 14) | 0x80,
+        proto::low(length >> 21) & 0x7f,
+    ]
 }
 
 /// A record that is being written; each call gives it back, or nothing when the room is too small.

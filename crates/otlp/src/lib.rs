@@ -22,9 +22,7 @@ mod room;
 mod value;
 mod view;
 
-pub use encode::{
-    Fields, Piece, Pushed, RECORD_OVERHEAD_BYTES, RecordHead, Request, RequestLimits,
-};
+pub use encode::{Fields, Pushed, RECORD_OVERHEAD_BYTES, RecordHead, Request, RequestLimits};
 pub use error::DecodeError;
 pub use origin::Origin;
 pub use room::Room;

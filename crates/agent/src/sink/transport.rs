@@ -287,38 +287,52 @@ impl Compressor {
         buffers: &Buffers,
     ) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
-        let plain = || {
-            let mut plain = buffers.plain.body();
-            batch.body(part.clone(), &mut plain.bytes);
-            plain
-        };
+        let mut copy = Buffer::default();
         let (bytes, body, encoding) = match self.0 {
             Compression::None => {
-                let body = batch.shared(part);
+                let body = Body::from(batch.shared(part));
                 (body.len(), body, None)
             }
             Compression::Gzip => {
                 let level = flate2::Compression::new(crate::config::GZIP_LEVEL);
-                let (plain, mut encoder) =
-                    (plain(), flate2::write::GzEncoder::new(Vec::new(), level));
-                encoder.write_all(plain.as_ref()).map_err(failed)?;
+                let (plain, mut encoder) = (
+                    plain(batch, part, buffers, &mut copy),
+                    flate2::write::GzEncoder::new(Vec::new(), level),
+                );
+                encoder.write_all(plain).map_err(failed)?;
                 let made = Bytes::from(encoder.finish().map_err(failed)?);
-                (plain.len(), made.into(), Some("gzip"))
+                (plain.len() as u64, made.into(), Some("gzip"))
             }
             Compression::Zstd => {
-                let (plain, mut made) = (plain(), buffers.packed.body());
-                super::zstd::compress(plain.as_ref(), &mut made.bytes).map_err(failed)?;
-                (plain.len(), Bytes::from_owner(made).into(), Some("zstd"))
+                let plain = plain(batch, part, buffers, &mut copy);
+                let mut made = buffers.packed.body();
+                super::zstd::compress(plain, &mut made.bytes).map_err(failed)?;
+                (plain.len() as u64, Bytes::from_owner(made).into(), Some("zstd"))
             }
             Compression::Snappy => {
-                let plain = plain();
-                let made = otlp::loki::compress(plain.as_ref());
+                let plain = plain(batch, part, buffers, &mut copy);
+                let made = otlp::loki::compress(plain);
                 let made = Bytes::from(made.ok_or("a push has less than 4 GiB")?);
-                (plain.len(), made.into(), Some("snappy"))
+                (plain.len() as u64, made.into(), Some("snappy"))
             }
         };
         Ok(Packed { bytes, body, encoding })
     }
+}
+
+/// A part of a batch as it is before it is compressed; copied when it does not lie there like that.
+fn plain<'p>(
+    batch: &'p Encoder,
+    part: Range<usize>,
+    buffers: &Buffers,
+    copy: &'p mut Buffer,
+) -> &'p [u8] {
+    if let Some(whole) = batch.whole(&part) {
+        return whole;
+    }
+    *copy = buffers.plain.body();
+    batch.body(part, &mut copy.bytes);
+    &copy.bytes
 }
 
 /// Memory that is used for one batch after the other.
@@ -342,16 +356,10 @@ impl Spare {
 }
 
 /// A body before or after it is compressed. When nobody needs it any more its buffer goes home.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
     home: Spare,
-}
-
-impl Buffer {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
 }
 
 impl AsRef<[u8]> for Buffer {

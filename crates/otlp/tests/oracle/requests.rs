@@ -62,11 +62,16 @@ proptest! {
     #[test]
     fn what_we_write_prost_reads_as_the_same_and_so_do_we(message in messages::request()) {
         let message = joined(message);
-        let request = write::request(&message);
+        let mut request = write::request(&message);
         let mut bytes = Vec::new();
         request.encode(0..request.len(), &mut bytes);
         prop_assert_eq!(bytes.len(), request.encoded_len());
-        prop_assert_eq!(bytes.len(), message.encoded_len());
+        prop_assert_eq!(request.whole(), None);
+        request.seal();
+        prop_assert_eq!(request.whole(), Some(&bytes[..]));
+        // Two lengths of each part have four bytes, whatever they are.
+        let longer = 6 * message.resource_logs.len();
+        prop_assert!((bytes.len() - longer..=bytes.len()).contains(&message.encoded_len()));
         prop_assert_eq!(&Request::decode(&bytes[..]).unwrap(), &message);
         let view = LogsRequest::read(&bytes).unwrap();
         prop_assert_eq!(view.records(), count(&message));
@@ -121,6 +126,8 @@ proptest! {
         let mut bytes = Vec::new();
         request.encode(0..request.len(), &mut bytes);
         prop_assert_eq!(bytes.len(), request.encoded_len());
+        request.seal();
+        prop_assert_eq!(request.whole(), Some(&bytes[..]));
         prop_assert_eq!(Request::decode(&bytes[..]).unwrap(), joined(taken));
     }
 
