@@ -219,6 +219,7 @@ impl Request {
     }
 
     /// Writes what the last group has around its records.
+    #[inline(never)]
     fn close(&mut self) {
         let Some(group) = self.groups.last().filter(|group| group.first < self.ends.len()) else {
             return;
@@ -337,6 +338,7 @@ impl Request {
 
     /// Appends a range of records as a request of its own. What is outside of the request is left
     /// out.
+    #[inline(never)]
     pub fn encode(&self, records: Range<usize>, out: &mut Vec<u8>) {
         // At once: growing step by step would copy most of it twice.
         out.reserve(self.encoded_len_of(records.clone()));

@@ -137,18 +137,9 @@ fn other<'b>(room: Room<'b>, field: u8, value: &Value<'_>, depth: usize) -> Opti
 /// The whole number of an `AnyValue`.
 #[inline]
 fn whole(room: Room<'_>, tag: u8, value: u64) -> Option<Room<'_>> {
-    let inner = proto::tag(3, proto::VARINT);
-    // Most numbers of logs are small.
-    if let Ok(small @ 0..0x4000) = u16::try_from(value) {
-        let small = usize::from(small);
-        if small < 0x80 {
-            return room.array(&[tag, 2, inner, proto::low(small)]);
-        }
-        let [a, b] = proto::two(small);
-        return room.array(&[tag, 3, inner, a, b]);
-    }
     let (bytes, used) = proto::varint_bytes(value);
     let [a, b, c, d, e, f, g, h, i, j] = bytes;
+    let inner = proto::tag(3, proto::VARINT);
     room.some(&[tag, 1 + used, inner, a, b, c, d, e, f, g, h, i, j], 3 + usize::from(used))
 }
 

@@ -86,7 +86,9 @@ fn marks<'r>(mut fields: Fields<'r>, record: &Record) -> Option<Fields<'r>> {
         fields = mark(fields, ADJUSTED, Double(record.adjusted))?;
     }
     if record.threshold != 0 {
-        let text = format!("{:014x}", record.threshold);
+        let digits = lines::hex::digits(record.threshold.to_be_bytes());
+        // 56 bits have 14 digits.
+        let text = std::str::from_utf8(digits.get(2..).unwrap_or_default()).unwrap_or_default();
         fields = mark(fields, THRESHOLD, Str(text.trim_end_matches('0')))?;
     }
     Some(fields)
@@ -130,6 +132,32 @@ mod tests {
         ] {
             let span = records.push_text(text);
             assert_eq!(value(&records, Value::Number(span)), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_written_without_the_zeros_at_its_end() {
+        for (threshold, wanted) in [
+            (0x80_0000_0000_0000, "8"),
+            (0xe6_6666_6666_6668, "e6666666666668"),
+            (0x00_4000_0000_0001, "00400000000001"),
+        ] {
+            let mut records = Records::new();
+            let body = records.push_text("x");
+            records.push(&Record { body, threshold, adjusted: 2.0, ..Record::default() });
+            let mut one = OtlpLogs::new(Batch::default());
+            let origin = Arc::new(Origin::default());
+            assert_eq!(one.push(&records, &records.records()[0], &origin), Pushed::Added);
+            let mut bytes = Vec::new();
+            one.request.encode(0..1, &mut bytes);
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(
+                text.contains(&format!("{THRESHOLD}\u{12}{}", char::from(wanted.len() as u8 + 2)))
+            );
+            assert!(
+                text.ends_with(&format!("{}{wanted}", char::from(wanted.len() as u8))),
+                "{text:?}"
+            );
         }
     }
 }
