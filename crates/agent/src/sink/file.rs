@@ -21,8 +21,10 @@ const PIECE_BYTES: usize = 256 * 1024;
 const AHEAD_PART: u64 = 8;
 /// for so many bytes at most,
 const AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// and none when it would be fewer than those.
+/// and none when it would be fewer than those
 const AHEAD_BYTES_MIN: u64 = 1024 * 1024;
+/// or more than this part of what is free.
+const AHEAD_OF_FREE: u64 = 16;
 
 /// Appends lines.
 #[derive(Debug)]
@@ -120,18 +122,22 @@ impl Open {
     /// by one cost a third of a write. What is not used is given back when the file is closed.
     fn reserve(&mut self, length: u64, rotate_bytes: u64) {
         let Some(room) = self.room.filter(|room| length > *room) else { return };
-        let ahead = (length / AHEAD_PART).min(AHEAD_BYTES_MAX);
-        let wanted =
-            if rotate_bytes > 0 { ahead.min(rotate_bytes.saturating_sub(length)) } else { ahead };
-        if wanted < AHEAD_BYTES_MIN {
-            return;
+        let free = rustix::fs::fstatvfs(&self.file).map(|disk| disk.f_bavail * disk.f_frsize);
+        let ahead = ahead(length, rotate_bytes, free.unwrap_or(0));
+        if ahead > 0 {
+            let (keep, wanted) = (FallocateFlags::KEEP_SIZE, length - room + ahead);
+            let taken = rustix::fs::fallocate(&self.file, keep, room, wanted);
+            // Not every disk knows of it; what is wrong with the disk the write itself will tell.
+            self.room = taken.ok().map(|()| room + wanted);
         }
-        let wanted = length - room + wanted;
-        let keep = FallocateFlags::KEEP_SIZE;
-        // Not every disk knows of it, and one that is full has none: the write itself will tell.
-        self.room =
-            rustix::fs::fallocate(&self.file, keep, room, wanted).ok().map(|()| room + wanted);
     }
+}
+
+/// How much room a file of this length takes ahead on a disk with so many bytes free.
+fn ahead(length: u64, rotate_bytes: u64, free: u64) -> u64 {
+    let left = if rotate_bytes > 0 { rotate_bytes.saturating_sub(length) } else { u64::MAX };
+    let ahead = (length / AHEAD_PART).min(AHEAD_BYTES_MAX).min(left);
+    if ahead < AHEAD_BYTES_MIN || ahead > free / AHEAD_OF_FREE { 0 } else { ahead }
 }
 
 impl Drop for Open {
@@ -263,6 +269,24 @@ mod tests {
             rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, length, 4096).is_ok()
         });
         assert!(!knows || most >= AHEAD_BYTES_MIN, "{most}");
+    }
+
+    #[test]
+    fn a_small_file_and_a_full_disk_and_the_end_of_a_file_get_no_room_ahead() {
+        const MIB: u64 = 1024 * 1024;
+        for (length, rotate, free, wanted) in [
+            (8 * MIB, 0, 1 << 40, MIB),
+            (8 * MIB - 1, 0, 1 << 40, 0),
+            (10_000 * MIB, 0, 1 << 40, 64 * MIB),
+            (10_000 * MIB, 0, 1_024 * MIB, 64 * MIB),
+            (10_000 * MIB, 0, 1_023 * MIB, 0),
+            (10_000 * MIB, 0, 0, 0),
+            (100 * MIB, 104 * MIB, 1 << 40, 4 * MIB),
+            (100 * MIB, 100 * MIB, 1 << 40, 0),
+            (100 * MIB, 50 * MIB, 1 << 40, 0),
+        ] {
+            assert_eq!(ahead(length, rotate, free), wanted, "{length} {rotate} {free}");
+        }
     }
 
     #[test]
