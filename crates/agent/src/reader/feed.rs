@@ -380,7 +380,12 @@ impl Core {
     fn push(&mut self, block: Block, bytes: u64) -> bool {
         let Some(producer) = &mut self.producer else { return false };
         match producer.try_push(block, bytes) {
-            Ok(_) => true,
+            Ok(_) => {
+                // On one core a sink takes it now, while it is in the cache, and not after many
+                // others; with a core of its own this is nothing.
+                std::thread::yield_now();
+                true
+            }
             Err(Refused::Full(block)) => {
                 self.stuck = Some((block, bytes));
                 false
