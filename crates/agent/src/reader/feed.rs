@@ -381,8 +381,7 @@ impl Core {
         let Some(producer) = &mut self.producer else { return false };
         match producer.try_push(block, bytes) {
             Ok(_) => {
-                // On one core a sink takes it now, while it is in the cache, and not after many
-                // others; with a core of its own this is nothing.
+                // On one core a sink takes it now, while it is in the cache, not after many others.
                 std::thread::yield_now();
                 true
             }
