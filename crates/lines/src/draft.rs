@@ -91,7 +91,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) block: &'a mut Records,
     pub(crate) scratch: &'a mut Scratch,
     /// The line, when it is known to be clean.
-    pub(crate) clean: Option<Clean<'a>>,
+    pub(crate) clean: Option<&'a Clean<'a>>,
     /// Memory of the scanner of JSON, until it is used.
     pub(crate) index: Option<&'a mut Index>,
     /// For each role the number of the name that filled it.
@@ -103,7 +103,7 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(
-        (line, clean): (&'a str, Option<Clean<'a>>),
+        (line, clean): (&'a str, Option<&'a Clean<'a>>),
         record: &'a mut Record,
         options: &'a Options,
         block: &'a mut Records,

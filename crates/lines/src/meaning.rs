@@ -118,7 +118,11 @@ const NIBBLES: [u8; 256] = {
     table
 };
 
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "run for each id of each line; a result of 16 bytes is slow"
+)]
 fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let (mut out, mut any) = ([0; N], 0);
     let (sixteens, rest) = digits.as_chunks::<{ hex::DIGITS }>();

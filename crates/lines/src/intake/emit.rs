@@ -168,7 +168,7 @@ impl Intake {
         };
         out.write(record, |out, record| {
             if !plan.parsers.is_empty() {
-                self.parse(plan, (text, line.clean), record, out);
+                self.parse(plan, (text, line.clean.as_ref()), record, out);
             }
             if let Some(redaction) = &plan.redaction
                 && redaction.apply(out, record)
@@ -192,7 +192,7 @@ impl Intake {
     fn parse(
         &mut self,
         plan: &Plan,
-        text: (&str, Option<Clean<'_>>),
+        text: (&str, Option<&Clean<'_>>),
         record: &mut Record,
         out: &mut Records,
     ) {
