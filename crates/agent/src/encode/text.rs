@@ -54,7 +54,7 @@ impl Text {
     }
 
     pub(super) fn clear(&mut self) {
-        (self.held, self.ends) = (0, std::mem::take(&mut self.ends));
+        self.held = 0;
         self.ends.clear();
         self.parts.clear();
         self.own.clear();
