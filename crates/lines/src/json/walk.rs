@@ -157,6 +157,7 @@ pub(crate) fn read(
     loop {
         at = match expected(bytes, marks, (place, at), &mut members) {
             Some(after) => after,
+            None if place > 0 && is_last(bytes, at) => return Some(()),
             None => match unexpected(bytes, marks, (place, at), &mut members)? {
                 Some(after) => after,
                 None => return Some(()),
@@ -197,6 +198,13 @@ fn expected<M: Members>(
     }
     members.number(known, key, token(kind, start, end), number);
     Some(end)
+}
+
+/// Whether the object ends with the value whose end is here, and nothing follows.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each line")]
+fn is_last(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at..), Some(b"\"}" | b"}"))
 }
 
 /// Gives a member whose value is another number, or may be one.
