@@ -21,10 +21,6 @@ pub(crate) use loki::LokiPush;
 pub(crate) use otlp_logs::OtlpLogs;
 pub(crate) use text::Text;
 
-/// Lines of so many bytes are written from where they lie; fewer are copied, so that a batch has
-/// few pieces.
-const SHARED_BYTES_MIN: usize = 16 * 1024;
-
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {

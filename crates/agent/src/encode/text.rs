@@ -4,7 +4,7 @@
 //! that are not whole lines, are copied. A batch holds on to blocks of at most
 //! [`HELD_MAX`] times its own limit.
 
-use super::{Pushed, SHARED_BYTES_MIN};
+use super::Pushed;
 use crate::block::Block;
 use crate::config::Batch;
 use lines::Record;
@@ -12,6 +12,9 @@ use pipeline::ring::Lease;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Lines of so many bytes are written from where they lie; fewer are copied, so that a batch has
+/// few pieces.
+const SHARED_BYTES_MIN: usize = 16 * 1024;
 /// How many bytes of blocks a batch may hold on to for each byte that may be in it.
 const HELD_MAX: u64 = 2;
 
@@ -176,9 +179,13 @@ mod tests {
     }
 
     fn records(text: &str) -> Records {
+        read(text, Settings::default())
+    }
+
+    fn read(text: &str, settings: Settings) -> Records {
         let (mut file, mut streams, mut records) = <(File, Streams, Records)>::default();
         let chunk = Chunk { bytes: text.as_bytes(), now: 1, ..Chunk::default() };
-        let plan = Plan::new(Settings::default()).unwrap();
+        let plan = Plan::new(settings).unwrap();
         assert_eq!(
             Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut records),
             text.len()
@@ -208,6 +215,23 @@ mod tests {
         assert_eq!(lines.held, blocks[0].memory() + blocks[2].memory());
         lines.clear();
         assert_eq!((lines.len(), lines.held, Arc::strong_count(&blocks[0])), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_line_that_was_redacted_has_no_newline_behind_it_in_its_block_and_gets_one() {
+        let redaction = Some(lines::Redaction::builtin(["email"]).unwrap());
+        let settings = Settings { redaction, ..Settings::default() };
+        let text = "a\nto b@c.de\nd\nb@c.de\nb@c.de\n\nlast\n";
+        let blocks = leased(vec![read(text, settings)]);
+        let records = &blocks[0].records;
+        let mut lines = Text::new(limits(10, 1_000));
+        let mut wanted = String::new();
+        for record in records.records() {
+            assert_eq!(lines.push(&blocks[0], record), Pushed::Added);
+            wanted += &format!("{}\n", records.body(record));
+        }
+        assert!(!wanted.contains('@') && wanted.lines().count() == 7, "{wanted}");
+        assert_eq!(String::from_utf8_lossy(&written(&lines, 0..7)), wanted);
     }
 
     #[test]

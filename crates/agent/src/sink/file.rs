@@ -122,7 +122,8 @@ impl Open {
     /// by one cost a third of a write. What is not used is given back when the file is closed.
     fn reserve(&mut self, length: u64, rotate_bytes: u64) {
         let Some(room) = self.room.filter(|room| length > *room) else { return };
-        let free = rustix::fs::fstatvfs(&self.file).map(|disk| disk.f_bavail * disk.f_frsize);
+        let free = rustix::fs::fstatvfs(&self.file)
+            .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         let ahead = ahead(length, rotate_bytes, free.unwrap_or(0));
         if ahead > 0 {
             let (keep, wanted) = (FallocateFlags::KEEP_SIZE, length - room + ahead);
