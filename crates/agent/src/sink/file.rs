@@ -95,8 +95,6 @@ impl Open {
     fn new(config: &FileSink) -> io::Result<Self> {
         let (file, length) = begin(config)?;
         let is_file = file.metadata()?.is_file();
-        // What was killed has given nothing back.
-        give_back(&file, length);
         Ok(Self { file, length, room: is_file.then_some(length) })
     }
 
@@ -142,19 +140,14 @@ fn ahead(length: u64, rotate_bytes: u64, free: u64) -> u64 {
 }
 
 impl Drop for Open {
+    /// Gives back the room that the file has ahead, also what one that was killed left, unless
+    /// somebody made the file longer.
     fn drop(&mut self) {
-        if self.room.is_some_and(|room| room > self.length) {
-            give_back(&self.file, self.length);
+        let Ok(known) = self.file.metadata() else { return };
+        let has_room = known.blocks() * 512 >= self.length + AHEAD_BYTES_MIN;
+        if known.is_file() && known.len() == self.length && has_room {
+            let _ = self.file.set_len(self.length);
         }
-    }
-}
-
-/// Gives back the room that a file of this length has ahead, unless somebody made it longer.
-fn give_back(file: &File, length: u64) {
-    let Ok(known) = file.metadata() else { return };
-    if known.is_file() && known.len() == length && known.blocks() * 512 >= length + AHEAD_BYTES_MIN
-    {
-        let _ = file.set_len(length);
     }
 }
 
@@ -250,26 +243,38 @@ mod tests {
         };
         let taken = |blocks: u64, length: u64| blocks.saturating_sub(length);
         let appender = Appender::file(sink(path.clone(), 0, 0));
-        let mut most = 0;
-        for _ in 0..512 {
-            assert_eq!(appender.append([line.as_slice()].into_iter()).unwrap(), 64 * 1024);
-            let (length, blocks) = size(&path);
-            most = most.max(taken(blocks, length));
-            assert!(taken(blocks, length) <= length / AHEAD_PART + 2 * PIECE_BYTES as u64);
-        }
-        // One that is killed gives nothing back, the next one does.
-        std::mem::forget(appender);
-        let next = Appender::file(sink(path.clone(), 0, 0));
-        next.append([b"y".as_slice()].into_iter()).unwrap();
-        let (length, blocks) = size(&path);
-        assert_eq!(length, 512 * 64 * 1024 + 2, "half a line was ended");
-        drop(next);
-        assert!(taken(size(&path).1, length) < AHEAD_BYTES_MIN, "{blocks}");
         // Other file systems have no room ahead; then there is nothing to give back.
-        let knows = OpenOptions::new().append(true).open(&path).is_ok_and(|file| {
-            rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, length, 4096).is_ok()
-        });
-        assert!(!knows || most >= AHEAD_BYTES_MIN, "{most}");
+        let other = File::create(dir.path().join("other")).unwrap();
+        let knows = rustix::fs::fallocate(&other, FallocateFlags::KEEP_SIZE, 0, 4096).is_ok();
+        let mut appended = 0;
+        loop {
+            assert_eq!(appender.append([line.as_slice()].into_iter()).unwrap(), 64 * 1024);
+            appended += 64 * 1024;
+            let (length, blocks) = size(&path);
+            let taken = taken(blocks, length);
+            assert!(taken <= length / AHEAD_PART + 2 * PIECE_BYTES as u64);
+            if length > 16 << 20 && (taken > AHEAD_BYTES_MIN || !knows) {
+                break;
+            }
+            assert!(length < 64 << 20, "no room was taken");
+        }
+        // One that is killed gives nothing back, the next one does, also when it takes none.
+        std::mem::forget(appender);
+        let (length, blocks) = size(&path);
+        assert!(!knows || taken(blocks, length) > AHEAD_BYTES_MIN);
+        let next = Appender::file(sink(path.clone(), length + 1_000, 1));
+        next.append([b"y".as_slice()].into_iter()).unwrap();
+        drop(next);
+        let (length, blocks) = size(&path);
+        assert_eq!(length, appended + 2, "half a line was ended");
+        assert!(taken(blocks, length) < AHEAD_BYTES_MIN);
+        // And one that ends in good order gives it back itself.
+        let appender = Appender::file(sink(path.clone(), 0, 0));
+        appender.append([line.as_slice()].into_iter()).unwrap();
+        assert!(!knows || taken(size(&path).1, length) > AHEAD_BYTES_MIN);
+        drop(appender);
+        let (length, blocks) = size(&path);
+        assert!(taken(blocks, length) < AHEAD_BYTES_MIN);
     }
 
     #[test]
