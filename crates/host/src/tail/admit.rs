@@ -5,7 +5,7 @@ use super::discover::{Candidate, Found, group, kind};
 use super::file::{File, FileKey, Home};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
 use super::tailer::Tailer;
-use rustix::fs::{CWD, FileType, Mode, OFlags, Statx};
+use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -143,10 +143,10 @@ impl Tailer {
         if self.opens.is_multiple_of(OPENS_PER_COUNT) {
             self.bound_open(self.limits.open_max);
         }
-        let mut opened = rustix::fs::open(path, flags, Mode::empty());
+        let mut opened = open(path, flags);
         if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
             self.bound_open(self.files.len() / 2);
-            opened = rustix::fs::open(path, flags, Mode::empty());
+            opened = open(path, flags);
         }
         let fd = match opened {
             Ok(fd) => fd,
@@ -196,11 +196,20 @@ fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
     newline.map_or(size, |at| from + at as u64 + 1)
 }
 
+/// Opens a file so that reading it does not change when it was read last: else nearly every read
+/// of a file that grows would write its inode. Only the owner of a file may ask for that.
+fn open(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+        opened => opened,
+    }
+}
+
 /// Opens a file read-only for a comparison, without following a link.
 pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
     let flags =
         OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let fd = open(path, flags).ok()?;
     let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
     (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
 }

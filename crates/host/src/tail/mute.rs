@@ -62,7 +62,8 @@ impl Tailer {
 
     /// A rest or a wait is over: files without a watch of their writes are looked at.
     pub(super) fn look_at_muted(&mut self, now: Instant) {
-        if self.muted.is_empty() {
+        // A rest may come in pieces; what the end of one made ready was not read yet.
+        if self.muted.is_empty() || !self.live.is_empty() {
             return;
         }
         let settled = self.is_settled(now);
