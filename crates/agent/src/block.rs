@@ -5,6 +5,7 @@ use lines::Records;
 use otlp::Value;
 use pipeline::ledger::FileId;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Records with everything that a sink needs to send and to acknowledge them.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Block {
     pub(crate) sources: Vec<Source>,
     /// How far files were read when the block was finished.
     pub(crate) ends: Vec<End>,
+    /// No other block comes before this, as far as the reader knows.
+    pub(crate) quiet_until: Option<Instant>,
 }
 
 /// A file as far as sinks need to know it.
@@ -46,6 +49,7 @@ impl Block {
         self.records.clear();
         self.sources.clear();
         self.ends.clear();
+        self.quiet_until = None;
     }
 
     /// Bytes of memory that it holds.

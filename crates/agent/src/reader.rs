@@ -123,7 +123,7 @@ impl Reader {
             let pause = pace.begin(now, self.tailer.is_settled(now))?;
             if pause >= LINGER {
                 // Nothing will join what was read.
-                self.core.flush();
+                self.core.flush(Some(now + pause));
             }
             Some(pause)
         });
@@ -174,13 +174,13 @@ impl Reader {
     fn obey(&mut self, order: Order, now: Instant) {
         match order {
             Order::Inputs { intents, stage } => {
-                self.core.flush();
+                self.core.flush(None);
                 let tail = intents.iter().map(|intent| intent.tail.clone()).collect();
                 self.core.replan(intents, stage);
                 self.tailer.reconfigure(tail, now);
             }
             Order::Sinks { make } => {
-                self.core.flush();
+                self.core.flush(None);
                 self.core.change_sinks(make);
             }
         }
@@ -232,7 +232,7 @@ impl Reader {
         while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
         self.read_vanishing(deadline);
         self.core.last_summary(wall_ns());
-        self.core.flush();
+        self.core.flush(None);
         while self.core.is_stuck() && Instant::now() < deadline && !self.control.hurried() {
             self.core.unstick(LOOK);
             self.core.collect(&mut self.tailer, &mut self.journals);

@@ -168,7 +168,7 @@ async fn run(task: SinkTask) {
         if !open && filling.is_empty() && under_way.is_empty() {
             return;
         }
-        let due = filling.due();
+        let due = filling.due;
         tokio::select! {
             () = abandon.cancelled() => return,
             block = poll_fn(|context| consumer.poll_next(context)), if open && filling.wants() => {
@@ -209,8 +209,8 @@ struct Filling {
     /// The slots of the records' files, each with how many behind each other are its.
     owners: Vec<(u32, u64)>,
     batch: Option<Batch>,
-    /// When its first record came.
-    since: Option<Instant>,
+    /// When it is sent although it is not full.
+    due: Option<Instant>,
     /// A block that is not used up, and the next record of it.
     block: Option<(Arc<Lease<Block>>, usize)>,
     full: bool,
@@ -232,7 +232,7 @@ impl Filling {
             encoder: desk.encoder(),
             owners: Vec::new(),
             batch: None,
-            since: None,
+            due: None,
             block: None,
             full: false,
             overdue: false,
@@ -251,10 +251,6 @@ impl Filling {
     fn take(&mut self, block: Lease<Block>) {
         self.tracker.see(&block);
         self.block = Some((Arc::new(block), 0));
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.since
     }
 
     /// Moves records of the block into the batch.
@@ -279,7 +275,7 @@ impl Filling {
                 // With too many batches that wait, this one waits to be begun.
                 let Ok(batch) = self.tracker.begin() else { break };
                 self.batch = Some(batch);
-                self.since = Some(Instant::now() + desk.now().sink.batch.wait);
+                self.due = Some(Instant::now() + desk.now().sink.batch.wait);
             }
             let Some(batch) = self.batch else { break };
             match self.encoder.push(&block, record, known) {
@@ -298,9 +294,16 @@ impl Filling {
         }
         if at >= records.len() {
             self.tracker.finish(&block);
+            self.overdue |= self.is_alone(&block);
         } else {
             self.block = Some((block, at));
         }
+    }
+
+    /// Whether nothing will join the batch before it is due: then there is no point in waiting.
+    fn is_alone(&self, block: &Block) -> bool {
+        let due = self.due.map(Instant::into_std);
+        due.zip(block.quiet_until).is_some_and(|(due, quiet_until)| due <= quiet_until)
     }
 
     /// The batch, when it should be sent and may be.
@@ -310,7 +313,7 @@ impl Filling {
         if !wanted || under_way >= desk.in_flight() {
             return None;
         }
-        (self.batch, self.since) = (None, None);
+        (self.batch, self.due) = (None, None);
         (self.full, self.overdue) = (false, false);
         let mut encoder = std::mem::replace(&mut self.encoder, desk.encoder());
         encoder.seal();

@@ -14,6 +14,8 @@ const PLACES_MAX: usize = 32;
 /// Names by their places in the object.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
+    /// The number of the plan under which they were learned.
+    plan: u64,
     names: Vec<Name>,
 }
 
@@ -54,9 +56,12 @@ impl Name {
 }
 
 impl Expected {
-    /// Forgets all: what a name is for depends on the plan.
-    pub(crate) fn clear(&mut self) {
-        self.names.clear();
+    /// Forgets all under another plan, because what a name is for depends on it.
+    pub(crate) fn follow(&mut self, plan: u64) {
+        if self.plan != plan {
+            self.plan = plan;
+            self.names.clear();
+        }
     }
 
     /// The step to the value at this place, when the rest of the line begins with what was read
@@ -160,7 +165,7 @@ mod tests {
         }
         assert_eq!(length(&expected, 0, gap), None);
         assert_eq!(length(&expected, 2, gap), None);
-        expected.clear();
+        expected.follow(1);
         assert_eq!(length(&expected, 1, gap), None);
     }
 

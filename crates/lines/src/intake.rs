@@ -123,7 +123,7 @@ impl Intake {
         chunk: &Chunk<'_>,
         out: &mut Records,
     ) -> usize {
-        self.scratch.expected.clear();
+        self.scratch.expected.follow(plan.number);
         self.place(plan, file, streams, chunk, out);
         streams.excuse(plan, chunk);
         let mut rest = self.skip_hole(file, chunk);
@@ -160,7 +160,7 @@ impl Intake {
         now: u64,
         out: &mut Records,
     ) {
-        self.scratch.expected.clear();
+        self.scratch.expected.follow(plan.number);
         if let (Some((file, source)), Some(pause), Framing::Raw) =
             (file, plan.partial_after, plan.framing)
             && file.is_open()
@@ -182,7 +182,7 @@ impl Intake {
 
     /// Emits all that is unfinished: the container or the path is gone, or the agent stops.
     pub fn close(&mut self, plan: &Plan, streams: &mut Streams, now: u64, out: &mut Records) {
-        self.scratch.expected.clear();
+        self.scratch.expected.follow(plan.number);
         for stream in [&mut streams.stdout, &mut streams.stderr] {
             self.break_chain(plan, stream, now, out);
             self.close_group(plan, &mut stream.group, Flags::default(), out);

@@ -1,5 +1,7 @@
 //! What to do with the lines of one kind of file: compiled once from [`Settings`], then shared.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use regex::{Regex, RegexBuilder};
 
 use crate::encoding::Encoding;
@@ -17,6 +19,8 @@ pub const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const LINE_BYTES_MIN: u64 = 64;
 /// A compiled pattern may take this many bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The number of the next plan.
+static PLANS: AtomicU64 = AtomicU64::new(1);
 /// A chain of partial entries that gets no more is emitted after this many nanoseconds.
 pub const CHAIN_PAUSE: u64 = 60 * 1_000_000_000;
 /// The longest pause that can be asked for, nanoseconds: a day.
@@ -62,6 +66,8 @@ pub struct Settings {
 /// What to do with the lines of a file.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// A number that only copies of it have, not 0.
+    pub(crate) number: u64,
     pub(crate) framing: Framing,
     pub(crate) encoding: Encoding,
     pub(crate) line_bytes_max: usize,
@@ -95,6 +101,7 @@ impl Plan {
         let encoding = settings.encoding.as_deref().map(Encoding::named).transpose()?;
         let named = settings.parsers.iter().map(|name| parsers::named(name));
         Ok(Self {
+            number: PLANS.fetch_add(1, Ordering::Relaxed),
             framing: settings.framing,
             encoding: encoding.unwrap_or_default(),
             line_bytes_max: usize::try_from(limit).unwrap_or(usize::MAX),

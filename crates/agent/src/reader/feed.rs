@@ -325,8 +325,7 @@ impl Core {
         }
     }
 
-    /// Everything was read. When it was handed on, too, memory of blocks is let go until more
-    /// comes.
+    /// Everything was read. When it was handed on, too, memory of blocks is let go until more.
     pub(crate) fn rest(&mut self) {
         if self.since.is_none()
             && self.stuck.is_none()
@@ -341,9 +340,10 @@ impl Core {
         self.since.map(|since| since + LINGER)
     }
 
-    /// Hands on what there is.
-    pub(crate) fn flush(&mut self) {
+    /// Hands on what there is, and when something may follow, as far as that is known.
+    pub(crate) fn flush(&mut self, quiet_until: Option<Instant>) {
         if !self.block.records.is_empty() || !self.touched.is_empty() {
+            self.block.quiet_until = quiet_until;
             self.finish();
         }
     }
@@ -460,7 +460,7 @@ impl Core {
 
     /// Reads lines of traces with an error again, into a block that begins with them (R26).
     pub(crate) fn rescue(&mut self, tailer: &mut Tailer, now: Instant) {
-        self.flush();
+        self.flush(None);
         if !self.may_read() {
             return;
         }

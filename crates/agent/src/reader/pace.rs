@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 /// The pause after having read everything: what comes meanwhile is taken together.
 pub(crate) const PACE: Duration = Duration::from_millis(10);
-/// The pause when little comes. Much less than the wait for a batch, so that it is hardly seen.
-pub(crate) const REST: Duration = Duration::from_millis(180);
+/// The pause when little comes. Longer than the usual wait for a batch, so that one that ends
+/// with it is sent at once: a line waits for one of the two only.
+pub(crate) const REST: Duration = Duration::from_millis(250);
 /// So many bytes since the last pause are not little: the next ones are read soon, because less
 /// is unread then when a file is truncated, and because reading must keep up.
 pub(crate) const LITTLE_BYTES_MAX: u64 = 2 * 1024 * 1024;

@@ -33,7 +33,7 @@ impl Core {
     /// The last one, whatever the time.
     pub(crate) fn last_summary(&mut self, now: u64) {
         // What is in the block that is not full was not decided about yet.
-        self.flush();
+        self.flush(None);
         if let Some(summary) = self.stage.last_summary(now) {
             self.tell(&summary);
         }

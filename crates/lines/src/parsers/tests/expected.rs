@@ -29,6 +29,23 @@ fn r17_what_is_expected_after_a_string_is_not_taken_after_a_number() {
     assert_eq!(out.len(), lines.len());
 }
 
+#[test]
+fn what_a_name_is_for_is_learned_anew_under_another_plan() {
+    let plan = |wanted| {
+        let options = Options::pick([wanted]).unwrap();
+        (wanted, Plan::new(Settings { options, ..with("json") }).unwrap())
+    };
+    let (one, other) = (plan("a"), plan("b"));
+    let mut intake = Intake::new();
+    for (wanted, plan) in [&one, &other, &one, &one] {
+        let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+        let chunk = Chunk { bytes: b"{\"a\":1,\"b\":1}\n", now: NOW, ..Chunk::default() };
+        intake.feed(plan, &mut file, &mut streams, &chunk, &mut out);
+        let fields = out.fields(&out.records()[0]).iter();
+        assert_eq!(fields.map(|field| out.text(field.key)).collect::<Vec<_>>(), [*wanted]);
+    }
+}
+
 proptest! {
     #[test]
     fn r17_a_line_is_read_the_same_whatever_lines_came_before(
