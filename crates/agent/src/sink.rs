@@ -577,3 +577,6 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
