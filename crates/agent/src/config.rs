@@ -9,6 +9,7 @@
 pub(crate) mod defaults;
 pub(crate) mod fit;
 mod inputs;
+mod members;
 mod reference;
 mod section;
 mod sinks;
@@ -19,6 +20,7 @@ mod yaml;
 
 pub use defaults::*;
 pub use inputs::{Input, InputKind, Journald, Kubernetes, Multiline, Reading, StartAt};
+pub use members::Members;
 pub use reference::{FIELDS, FieldDoc, page};
 pub use section::MISTAKES_MAX;
 pub use sinks::{

@@ -55,7 +55,7 @@ impl Encoder {
     /// Lines of a file.
     pub(crate) fn lines(batch: Batch, format: Format) -> Self {
         match format {
-            Format::Json => Self::Lines(Lines::new(batch)),
+            Format::Json(members) => Self::Lines(Lines::new(batch, members)),
             Format::Text => Self::Text(Text::new(batch)),
         }
     }

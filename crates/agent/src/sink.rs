@@ -86,7 +86,7 @@ pub(crate) fn same_format(one: &SinkKind, other: &SinkKind) -> bool {
     use SinkKind::{File, Loki, OtlpGrpc, OtlpHttp, Stdout};
     match (one, other) {
         (OtlpHttp(_) | OtlpGrpc(_), OtlpHttp(_) | OtlpGrpc(_))
-        | (File(_) | Stdout, File(_) | Stdout) => true,
+        | (File(_) | Stdout(_), File(_) | Stdout(_)) => true,
         (Loki(_, one), Loki(_, other)) => one == other,
         _ => false,
     }
@@ -398,7 +398,7 @@ impl Desk {
             SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(sink.batch),
             SinkKind::Loki(_, labels) => Encoder::loki(sink.batch, labels.clone()),
             SinkKind::File(file) => Encoder::lines(sink.batch, file.format),
-            SinkKind::Stdout => Encoder::lines(sink.batch, Format::Json),
+            SinkKind::Stdout(members) => Encoder::lines(sink.batch, Format::Json(*members)),
         }
     }
 
@@ -525,7 +525,7 @@ impl Desk {
         answer: &Answer,
     ) -> Outcome {
         let sink = &self.name;
-        if matches!(self.current.borrow().sink.kind, SinkKind::Stdout)
+        if matches!(self.current.borrow().sink.kind, SinkKind::Stdout(_))
             && answer.words.contains("roken pipe")
         {
             self.closed_output.cancel();

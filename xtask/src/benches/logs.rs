@@ -42,8 +42,10 @@ const STEADY_FILES: usize = 50;
 pub(crate) enum Workload {
     /// Lines as they are, to a file.
     Raw,
-    /// JSON of which three fields are kept, to a file.
+    /// JSON of which time, message and three fields are written, to a file.
     Json,
+    /// The same with all that a record says: its severity, its trace and whence it is.
+    Whole,
     /// Container lines with JSON, to OTLP/HTTP without compression.
     Otlp,
     /// The same, compressed.
@@ -55,13 +57,21 @@ pub(crate) enum Workload {
 }
 
 impl Workload {
-    const ALL: [Self; 6] =
-        [Self::Raw, Self::Json, Self::Otlp, Self::Packed, Self::Sampled, Self::Redacted];
+    const ALL: [Self; 7] = [
+        Self::Raw,
+        Self::Json,
+        Self::Whole,
+        Self::Otlp,
+        Self::Packed,
+        Self::Sampled,
+        Self::Redacted,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Self::Raw => "B1 raw lines → file",
             Self::Json => "B2 JSON, 3 fields → file",
+            Self::Whole => "B2 the same, whole records",
             Self::Otlp => "B3 CRI + JSON → OTLP/HTTP",
             Self::Packed => "B4 B3 compressed",
             Self::Sampled => "B5 B4 sampled to 10 %",
@@ -76,7 +86,7 @@ impl Workload {
 
     /// Whether records go to a file rather than over HTTP.
     pub(crate) fn to_file(self) -> bool {
-        matches!(self, Self::Raw | Self::Json | Self::Redacted)
+        matches!(self, Self::Raw | Self::Json | Self::Whole | Self::Redacted)
     }
 }
 

@@ -22,7 +22,7 @@ fn in_flight(sink: &Sink) -> usize {
         SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) | SinkKind::Loki(remote, _) => {
             remote.in_flight
         }
-        SinkKind::File(_) | SinkKind::Stdout => 1,
+        SinkKind::File(_) | SinkKind::Stdout(_) => 1,
     }
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn misfits(config: &Config) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     for (number, sink) in (0..).zip(&config.sinks) {
         let batch = within_memory(sink, config).batch.bytes as u64;
-        if batch >= needed || matches!(sink.kind, SinkKind::File(_) | SinkKind::Stdout) {
+        if batch >= needed || matches!(sink.kind, SinkKind::File(_) | SinkKind::Stdout(_)) {
             continue;
         }
         let mut raise = Vec::new();

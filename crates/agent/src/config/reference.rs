@@ -317,7 +317,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "sinks[].batch.wait",
         "a duration, to 1m",
         "200ms",
-        "how long a batch waits to be filled",
+        "how long a batch waits to be filled; not at all when nothing will join it by then",
     ),
     field(
         "sinks[].endpoint",
@@ -395,6 +395,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "json or text",
         "json",
         "file: a JSON object a line, or the bodies alone as they are, control characters included",
+    ),
+    field(
+        "sinks[].members",
+        "some of time, severity, body, trace, attributes and resource",
+        "all",
+        "file of json and stdout: what a line has of a record, in this order",
     ),
     field("sinks[].rotate_bytes", "a size", "0, never", "file: a new file is begun at this size"),
     field("sinks[].rotate_keep", "a number", "5", "file: how many old ones are kept"),

@@ -201,9 +201,24 @@ impl<'a> Section<'a> {
 
     /// One of some words.
     pub(crate) fn choice<T: Clone>(&self, key: &'static str, words: &[(&str, T)], default: T) -> T {
-        let Some(placed) = self.text(key) else { return default };
+        let chosen = self.text(key).and_then(|placed| self.chosen(key, words, &placed));
+        chosen.unwrap_or(default)
+    }
+
+    /// Some of some words; those that are none of them are mistakes.
+    pub(crate) fn choices<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Vec<T> {
+        let texts = self.texts(key);
+        texts.iter().filter_map(|placed| self.chosen(key, words, placed)).collect()
+    }
+
+    fn chosen<T: Clone>(
+        &self,
+        key: &'static str,
+        words: &[(&str, T)],
+        placed: &Placed<String>,
+    ) -> Option<T> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == placed.value) {
-            return value.clone();
+            return Some(value.clone());
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let near = model::nearest(&placed.value, known.iter().copied());
@@ -217,7 +232,7 @@ impl<'a> Section<'a> {
             message.push_str(&format!("; did you mean `{near}`?"));
         }
         self.book.borrow_mut().wrong(placed.line, message, near);
-        default
+        None
     }
 
     /// A list of texts; one text alone is a list of one.

@@ -1,6 +1,7 @@
 //! Where records go.
 
 use super::defaults::*;
+use super::members::Members;
 use super::path;
 use super::section::{Placed, Section};
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub enum SinkKind {
     /// JSON lines in a file.
     File(FileSink),
     /// JSON lines on standard output.
-    Stdout,
+    Stdout(Members),
 }
 
 /// A server.
@@ -93,11 +94,10 @@ pub struct LokiLabels {
 }
 
 /// How records are written to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A JSON object a line.
-    #[default]
-    Json,
+    /// A JSON object a line, with these members.
+    Json(Members),
     /// The body of each record and a line feed.
     Text,
 }
@@ -145,7 +145,11 @@ fn to_usize(number: u64) -> usize {
 impl Sink {
     /// What is written to when no sink is named.
     pub(crate) fn standard() -> Self {
-        Self { name: "stdout".to_owned(), kind: SinkKind::Stdout, batch: Batch::default() }
+        Self {
+            name: "stdout".to_owned(),
+            kind: SinkKind::Stdout(Members::ALL),
+            batch: Batch::default(),
+        }
     }
 }
 
@@ -198,7 +202,7 @@ fn sink(section: Section<'_>, index: usize) -> Option<Sink> {
         Type::OtlpGrpc => SinkKind::OtlpGrpc(remote(&section, Type::OtlpGrpc)?),
         Type::Loki => SinkKind::Loki(remote(&section, Type::Loki)?, labels(&section)),
         Type::File => SinkKind::File(file(&section)?),
-        Type::Stdout => SinkKind::Stdout,
+        Type::Stdout => SinkKind::Stdout(Members::read(&section)),
     };
     let name = section.text("name").filter(|placed| named(&section, placed));
     let batch = batch(&section);
@@ -354,10 +358,15 @@ fn file(section: &Section<'_>) -> Option<FileSink> {
         let message = format!("`{}` is missing: it is where to write", section.name("path"));
         section.wrong(section.line, message);
     }
-    let formats = [("json", Format::Json), ("text", Format::Text)];
+    let json = Format::Json(Members::read(section));
+    let format = section.choice("format", &[("json", json), ("text", Format::Text)], json);
+    if format == Format::Text && section.has("members") {
+        let message = format!("`{}` is for the format json", section.name("members"));
+        section.wrong(section.line_of("members"), message);
+    }
     let file = FileSink {
         path: path(section, "path").unwrap_or_default(),
-        format: section.choice("format", &formats, Format::Json),
+        format,
         rotate_bytes: section.size("rotate_bytes", 0..=ROTATE_BYTES_MAX, ROTATE_BYTES_DEFAULT),
         rotate_keep: section.number("rotate_keep", 0..=ROTATE_KEEP_MAX, ROTATE_KEEP_DEFAULT),
         fsync: section.flag("fsync", true),

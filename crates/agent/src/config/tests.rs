@@ -46,7 +46,10 @@ fn what_contradicts_itself_is_told() {
 #[test]
 fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
     let config = parse("").unwrap();
-    assert_eq!(config.sinks.iter().map(|sink| &sink.kind).collect::<Vec<_>>(), [&SinkKind::Stdout]);
+    assert_eq!(
+        config.sinks.iter().map(|sink| &sink.kind).collect::<Vec<_>>(),
+        [&SinkKind::Stdout(Members::ALL)]
+    );
     let InputKind::Files { paths, .. } = &config.inputs[0].kind else { panic!() };
     assert_eq!(*paths, STANDARD_LOGS);
     assert!(config.sampling.keeps_all());
@@ -106,6 +109,21 @@ fn what_becomes_the_body_and_a_line_of_a_file_can_be_said() {
     let SinkKind::File(file) = &config.sinks[0].kind else { panic!("no file") };
     assert_eq!(file.format, Format::Text);
     assert!(parse(&text.replace("format: text", "format: raw")).is_err());
+    let chosen = |list: &str| parse(&text.replace("format: text", &format!("members: {list}")));
+    let SinkKind::File(file) = &chosen("[body, time, time]").unwrap().sinks[0].kind else {
+        panic!("no file")
+    };
+    assert_eq!(file.format, Format::Json(Members::TIME.and(Members::BODY)));
+    let stdout = parse("sinks:\n  - {type: stdout, members: trace}\n").unwrap();
+    assert_eq!(stdout.sinks[0].kind, SinkKind::Stdout(Members::TRACE));
+    for (list, mistake) in [
+        ("[]", "`sinks[0].members` names nothing to write"),
+        ("[attribute]", "not `attribute`; did you mean `attributes`?"),
+        ("[body], format: text", "`sinks[0].members` is for the format json"),
+    ] {
+        let mistakes = chosen(list).unwrap_err();
+        assert!(mistakes[0].message.contains(mistake), "{mistakes:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use super::{Pushed, flags};
 use crate::block::Origin;
-use crate::config::Batch;
+use crate::config::{Batch, Members};
 use lines::{Field, Flags, Record, Records, Span, Value};
 use otlp::Room;
 use std::ops::Range;
@@ -27,6 +27,7 @@ pub(crate) struct Lines {
     /// Where each line ends.
     ends: Vec<usize>,
     limits: Batch,
+    members: Members,
     second: Second,
 }
 
@@ -38,9 +39,9 @@ struct Second {
 }
 
 impl Lines {
-    pub(super) fn new(limits: Batch) -> Self {
+    pub(super) fn new(limits: Batch, members: Members) -> Self {
         let second = Second { number: u64::MAX, text: [0; 19] };
-        Self { bytes: Vec::new(), ends: Vec::new(), limits, second }
+        Self { bytes: Vec::new(), ends: Vec::new(), limits, members, second }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,7 +73,8 @@ impl Lines {
         let start = self.ends.last().copied().unwrap_or(0);
         loop {
             let room = Room::new(self.bytes.get_mut(start..).unwrap_or_default());
-            let written = line(room, records, record, origin, &mut self.second);
+            let second = &mut self.second;
+            let written = line(room, records, record, (origin, self.members), second);
             let end = written.map(|room| room.left()).map(|left| self.bytes.len() - left);
             match end {
                 // A single line that is longer than a batch is sent alone: a file has no bound.
@@ -103,33 +105,78 @@ fn line<'b>(
     room: Room<'b>,
     records: &Records,
     record: &Record,
-    origin: &Origin,
+    (origin, members): (&Origin, Members),
     second: &mut Second,
 ) -> Option<Room<'b>> {
-    let room = room.array(b"{\"time\":\"")?;
-    let mut room = time(room, super::time(record), second)?;
+    let (mut room, mut before) = (room, b'{');
+    if members.has(Members::TIME) {
+        let named = room.array(&after(&mut before, *b",\"time\":\""))?;
+        room = time(named, super::time(record), second)?;
+    }
+    let plain = record.plain;
+    if members.has(Members::SEVERITY) {
+        room = severity(room, records, record, &mut before)?;
+    }
+    if members.has(Members::BODY) {
+        let plain = plain && record.body != record.line;
+        let named = room.array(&after(&mut before, *b",\"body\":"))?;
+        room = text(named, records, record.body, plain)?;
+    }
+    if members.has(Members::TRACE) {
+        if record.has_trace() {
+            let named = room.array(&after(&mut before, *b",\"trace_id\":\""))?;
+            room = hex(named, &record.trace_id)?.array(b"\"")?;
+        }
+        if record.span_id != [0; 8] {
+            let named = room.array(&after(&mut before, *b",\"span_id\":\""))?;
+            room = hex(named, &record.span_id)?.array(b"\"")?;
+        }
+    }
+    if members.has(Members::ATTRIBUTES) {
+        room = attributes(room, records, record, &mut before)?;
+    }
+    if members.has(Members::RESOURCE) {
+        let named = room.array(&after(&mut before, *b",\"resource\":"))?;
+        room = named.bytes(origin.json.as_bytes())?;
+    }
+    if before == b'{' {
+        // Nothing of what is wanted is there.
+        room = room.array(b"{")?;
+    }
+    room.array(b"}\n")
+}
+
+/// The name of a member behind what comes before it, a brace or a comma.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each member of each record")]
+fn after<const N: usize>(before: &mut u8, mut name: [u8; N]) -> [u8; N] {
+    if let Some(first) = name.first_mut() {
+        *first = std::mem::replace(before, b',');
+    }
+    name
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each record")]
+fn severity<'b>(
+    mut room: Room<'b>,
+    records: &Records,
+    record: &Record,
+    before: &mut u8,
+) -> Option<Room<'b>> {
     if record.severity != 0 {
-        room = room.array(b",\"severity_number\":")?;
+        room = room.array(&after(before, *b",\"severity_number\":"))?;
         room = match (record.severity / 10, b'0' + record.severity % 10) {
             (0, ones) => room.array(&[ones])?,
             (tens @ 1..10, ones) => room.array(&[b'0' + tens, ones])?,
             _ => decimal(room, u64::from(record.severity))?,
         };
     }
-    let plain = record.plain;
     if !record.severity_text.is_empty() {
-        room = text(room.array(b",\"severity\":")?, records, record.severity_text, plain)?;
+        let named = room.array(&after(before, *b",\"severity\":"))?;
+        room = text(named, records, record.severity_text, record.plain)?;
     }
-    let plain = plain && record.body != record.line;
-    room = text(room.array(b",\"body\":")?, records, record.body, plain)?;
-    if record.has_trace() {
-        room = hex(room.array(b",\"trace_id\":\"")?, &record.trace_id)?.array(b"\"")?;
-    }
-    if record.span_id != [0; 8] {
-        room = hex(room.array(b",\"span_id\":\"")?, &record.span_id)?.array(b"\"")?;
-    }
-    room = attributes(room, records, record)?;
-    room.array(b",\"resource\":")?.bytes(origin.json.as_bytes())?.array(b"}\n")
+    Some(room)
 }
 
 /// A time up to its closing quote.
@@ -145,17 +192,22 @@ fn time<'b>(room: Room<'b>, nanoseconds: u64, second: &mut Second) -> Option<Roo
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each record")]
-fn attributes<'b>(mut room: Room<'b>, records: &Records, record: &Record) -> Option<Room<'b>> {
+fn attributes<'b>(
+    mut room: Room<'b>,
+    records: &Records,
+    record: &Record,
+    before: &mut u8,
+) -> Option<Room<'b>> {
     let fields = records.fields(record);
     let is_usual = record.flags == Flags::default() && record.adjusted == 1.0;
     if fields.is_empty() && is_usual {
         return Some(room);
     }
-    room = room.array(b",\"attributes\":")?;
-    let mut before = b'{';
+    room = room.array(&after(before, *b",\"attributes\":"))?;
+    let mut lead = b'{';
     for field in fields {
-        room = room.array(&[before])?;
-        before = b',';
+        room = room.array(&[lead])?;
+        lead = b',';
         if record.plain
             && let Some(member) = as_written(*field)
         {
@@ -166,7 +218,7 @@ fn attributes<'b>(mut room: Room<'b>, records: &Records, record: &Record) -> Opt
         room = value(room.array(b":")?, records, field.value, record.plain)?;
     }
     if !is_usual {
-        room = marks(room, record, before)?;
+        room = marks(room, record, lead)?;
     }
     room.array(b"}")
 }

@@ -199,7 +199,13 @@ mod tests {
     use crate::config::Format;
 
     fn sink(path: PathBuf, rotate_bytes: u64, rotate_keep: u64) -> FileSink {
-        FileSink { path, format: Format::Json, rotate_bytes, rotate_keep, fsync: true }
+        FileSink {
+            path,
+            format: Format::Json(crate::config::Members::ALL),
+            rotate_bytes,
+            rotate_keep,
+            fsync: true,
+        }
     }
 
     #[test]

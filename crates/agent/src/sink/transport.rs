@@ -89,7 +89,7 @@ impl Transport {
                 Self::Grpc { channel: channel(remote, Protocol::Http2)?, remote: remote.clone() }
             }
             SinkKind::File(file) => Self::File(Appender::file(file.clone())),
-            SinkKind::Stdout => Self::File(Appender::stdout()),
+            SinkKind::Stdout(_) => Self::File(Appender::stdout()),
         })
     }
 
@@ -275,7 +275,7 @@ impl Compressor {
         Self(match kind {
             SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) => remote.compression,
             SinkKind::Loki(..) => Compression::Snappy,
-            SinkKind::File(_) | SinkKind::Stdout => Compression::None,
+            SinkKind::File(_) | SinkKind::Stdout(_) => Compression::None,
         })
     }
 
@@ -390,7 +390,7 @@ pub(crate) fn backoff_max(kind: &SinkKind) -> Duration {
         SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) | SinkKind::Loki(remote, _) => {
             remote.backoff_max
         }
-        SinkKind::File(_) | SinkKind::Stdout => crate::config::BACKOFF_MAX_DEFAULT,
+        SinkKind::File(_) | SinkKind::Stdout(_) => crate::config::BACKOFF_MAX_DEFAULT,
     }
 }
 
@@ -400,7 +400,7 @@ pub(crate) fn in_flight_max(kind: &SinkKind) -> usize {
         SinkKind::OtlpHttp(remote) | SinkKind::OtlpGrpc(remote) | SinkKind::Loki(remote, _) => {
             remote.in_flight
         }
-        SinkKind::File(_) | SinkKind::Stdout => 1,
+        SinkKind::File(_) | SinkKind::Stdout(_) => 1,
     }
 }
 

@@ -213,7 +213,7 @@ fn orlop(workload: Workload, places: &Places) -> String {
     } else {
         text.push_str("    parsers: [json]\n    fields: [status, path, took_ms]\n");
     }
-    if matches!(workload, Workload::Json | Workload::Redacted) {
+    if matches!(workload, Workload::Json | Workload::Whole | Workload::Redacted) {
         // As the peers: the message and three fields, not the whole line again.
         text.push_str("    body: message\n");
     }
@@ -226,8 +226,13 @@ fn orlop(workload: Workload, places: &Places) -> String {
     text.push_str("sinks:\n");
     if workload.to_file() {
         let path = places.output.display();
-        let format = if workload == Workload::Raw { "text" } else { "json" };
-        let _ = writeln!(text, "  - {{type: file, path: {path}, format: {format}, fsync: false}}");
+        let format = match workload {
+            Workload::Raw => "text",
+            Workload::Whole => "json",
+            // About what the peers' templates write.
+            _ => "json, members: [time, body, attributes]",
+        };
+        let _ = writeln!(text, "  - {{type: file, path: {path}, fsync: false, format: {format}}}");
     } else {
         let compression = if workload == Workload::Otlp { "none" } else { "zstd" };
         let sink = &places.sink;

@@ -20,7 +20,7 @@ fn records(bodies: &[&str]) -> Records {
 #[test]
 fn a_line_is_json_with_the_names_of_the_page() {
     let records = records(&["say \"hi\"\u{1b}[31m"]);
-    let mut lines = Lines::new(limits(10, 10_000));
+    let mut lines = Lines::new(limits(10, 10_000), Members::ALL);
     let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
     assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
     let text = std::str::from_utf8(lines.lines(0..1)).unwrap();
@@ -32,24 +32,74 @@ fn a_line_is_json_with_the_names_of_the_page() {
     );
 }
 
+/// A record with everything.
+fn rich() -> Records {
+    let mut records = records(&[]);
+    let (body, severity_text) = (records.push_text("b"), records.push_text("info"));
+    let key = records.push_name("key");
+    records.push_field(key, Value::Bool(true));
+    records.push(&Record {
+        body,
+        severity_text,
+        severity: 9,
+        trace_id: [1; 16],
+        span_id: [2; 8],
+        ..Record::default()
+    });
+    records
+}
+
+#[test]
+fn a_line_has_the_wanted_members_in_one_order_and_is_an_object_with_none_of_them() {
+    let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
+    let line = |records: &Records, members| {
+        let mut lines = Lines::new(limits(10, 10_000), members);
+        assert_eq!(lines.push(records, &records.records()[0], &origin), Pushed::Added);
+        String::from_utf8(lines.lines(0..1).to_vec()).unwrap()
+    };
+    let names = [
+        (Members::TIME, ["time", "time"]),
+        (Members::SEVERITY, ["severity_number", "severity"]),
+        (Members::BODY, ["body", "body"]),
+        (Members::TRACE, ["trace_id", "span_id"]),
+        (Members::ATTRIBUTES, ["attributes", "attributes"]),
+        (Members::RESOURCE, ["resource", "resource"]),
+    ];
+    let rich = rich();
+    let whole: serde_json::Value = serde_json::from_str(&line(&rich, Members::ALL)).unwrap();
+    for subset in 1..64_u32 {
+        let chosen = names.iter().enumerate().filter(|(at, _)| subset & (1 << at) != 0);
+        let (members, mut wanted): (Vec<_>, Vec<_>) = chosen.map(|(_, one)| *one).unzip();
+        let members = members.into_iter().reduce(Members::and).unwrap();
+        let mut wanted: Vec<&str> = wanted.drain(..).flatten().collect();
+        wanted.dedup();
+        let parts = wanted.iter().map(|name| format!("{name:?}:{}", whole[*name]));
+        let object = format!("{{{}}}\n", parts.collect::<Vec<_>>().join(","));
+        assert_eq!(line(&rich, members), object);
+    }
+    let mut bare = Records::new();
+    bare.push(&Record::default());
+    assert_eq!(line(&bare, Members::TRACE.and(Members::SEVERITY)), "{}\n");
+}
+
 #[test]
 fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
     let records = records(&["a", "b", "c"]);
     let origin = Origin::new([], "/p", None);
     let push = |lines: &mut Lines, at: usize| lines.push(&records, &records.records()[at], &origin);
-    let mut lines = Lines::new(limits(2, 10_000));
+    let mut lines = Lines::new(limits(2, 10_000), Members::ALL);
     assert_eq!(
         [0, 1, 2].map(|at| push(&mut lines, at)),
         [Pushed::Added, Pushed::Added, Pushed::Full]
     );
     assert!(lines.lines(1..2).starts_with(b"{") && lines.lines(1..2).ends_with(b"}\n"));
     assert_eq!(lines.lines(5..9), b"");
-    let mut small = Lines::new(limits(10, 10));
+    let mut small = Lines::new(limits(10, 10), Members::ALL);
     assert_eq!([0, 1].map(|at| push(&mut small, at)), [Pushed::Added, Pushed::Full]);
     small.clear();
     assert_eq!((small.len(), small.bytes.capacity()), (0, 10 + AHEAD));
     assert_eq!(push(&mut small, 2), Pushed::Added);
-    let mut whole = Lines::new(limits(10, 10_000));
+    let mut whole = Lines::new(limits(10, 10_000), Members::ALL);
     push(&mut whole, 2);
     assert_eq!(small.lines(0..1), whole.lines(0..1));
 }
@@ -64,7 +114,7 @@ fn what_a_parser_knows_to_be_plain_is_written_as_it_is_and_the_line_itself_is_no
     let record = Record { line, body: line, time: 1, plain: true, ..Record::default() };
     records.push(&record);
     records.push(&Record { body: part(8, 9), ..record });
-    let mut lines = Lines::new(limits(10, 10_000));
+    let mut lines = Lines::new(limits(10, 10_000), Members::ALL);
     let origin = Origin::new([], "/p", None);
     for record in records.records() {
         assert_eq!(lines.push(&records, record, &origin), Pushed::Added);
@@ -116,7 +166,7 @@ proptest! {
         let chunk = lines::Chunk { bytes: line.as_bytes(), now: 1, ..lines::Chunk::default() };
         lines::Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut records);
         let origin = Origin::new([], "/p", None);
-        let mut lines = Lines::new(limits(10, 100_000));
+        let mut lines = Lines::new(limits(10, 100_000), Members::ALL);
         for plain in [true, false] {
             records.records_mut()[0].plain &= plain;
             let record = records.records()[0];
