@@ -1,7 +1,7 @@
 //! What a command costs: wall time, CPU seconds with its children, peak memory.
 //!
-//! CPU time is read from `/proc/PID/stat` between the process's end and its reaping, so it is
-//! complete to one tick (usually 10 ms). Peak memory is the kernel's high-water mark, looked at
+//! CPU time of a command is read from `/proc/PID/stat` between the process's end and its reaping,
+//! so it is complete to one tick (usually 10 ms); that of a process that goes on is exact. Peak memory is the kernel's high-water mark, looked at
 //! every [`LOOK_MILLISECONDS`]: what a process gains in its last moment can be missed.
 
 use anyhow::Context;
@@ -85,11 +85,23 @@ pub(crate) fn peak_kib(pid: i32) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// CPU time of a process and its reaped children so far.
+/// CPU time of a process and its reaped children so far. In nanoseconds unless threads have ended
+/// or children were reaped: then it is in ticks, which count those too.
 pub(crate) fn cpu(pid: i32) -> Option<Duration> {
     let ticks = ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     let each = rustix::param::clock_ticks_per_second();
-    Some(Duration::from_millis(ticks * 1000 / each.max(1)))
+    let coarse = Duration::from_millis(ticks * 1000 / each.max(1));
+    Some(of_threads(pid).unwrap_or_default().max(coarse))
+}
+
+/// CPU time of the threads that are alive.
+fn of_threads(pid: i32) -> Option<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let nanoseconds = threads.flatten().filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(nanoseconds.sum()))
 }
 
 /// Clock ticks in the text of `/proc/PID/stat`; the name in it may hold anything but `)`.

@@ -100,27 +100,33 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         "workload",
         "subject",
         "µs CPU a line",
+        "from – to",
         "times Orlop's",
-        "CPU",
         "wall",
         "peak RSS",
         "lost",
         "doubled",
     ])];
     for workload in Workload::ALL {
+        let places = lab.places(workload);
+        let mut all: Vec<(&Subject, String, Vec<Outcome>)> = subjects
+            .iter()
+            .filter_map(|subject| Some((subject, subject.config(workload, &places)?, Vec::new())))
+            .collect();
+        // In turns: no machine is equally fast all the time.
+        for _ in 0..settings.runs {
+            for (subject, config, outcomes) in &mut all {
+                terminal::step(format_args!("{}: {}", workload.title(), subject.name));
+                outcomes.push(lab.backlog(subject, workload, config)?);
+            }
+        }
         // That of the first subject, which is Orlop.
         let mut ours = None;
-        for subject in &subjects {
-            let Some(config) = subject.config(workload, &lab.places(workload)) else { continue };
-            terminal::step(format_args!("{}: {}", workload.title(), subject.name));
-            let mut outcomes = Vec::new();
-            for _ in 0..settings.runs {
-                outcomes.push(lab.backlog(subject, workload, &config)?);
-            }
+        for (subject, _, outcomes) in &mut all {
             outcomes.sort_by_key(|outcome| outcome.cpu);
             let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
             let ours = *ours.get_or_insert(middle.cpu);
-            let row = row(workload, subject, lines, middle, ours);
+            let row = row(workload, subject, lines, outcomes, middle, ours);
             // A long run that does not end has told something.
             terminal::step(row.join(" | "));
             rows.push(row);
@@ -158,17 +164,19 @@ fn row(
     workload: Workload,
     subject: &Subject,
     lines: usize,
+    outcomes: &[Outcome],
     outcome: &Outcome,
     ours: Duration,
 ) -> Vec<String> {
-    #[expect(clippy::cast_precision_loss, reason = "printed with two decimals")]
-    let each = outcome.cpu.as_secs_f64() * 1e6 / lines as f64;
+    #[expect(clippy::cast_precision_loss, reason = "printed with three decimals")]
+    let each = |one: &Outcome| format!("{:.3}", one.cpu.as_secs_f64() * 1e6 / lines as f64);
+    let edge = |one: Option<&Outcome>| one.map(each).unwrap_or_default();
     vec![
         workload.title().to_owned(),
         subject.name.to_owned(),
-        format!("{each:.2}"),
+        each(outcome),
+        format!("{} – {}", edge(outcomes.first()), edge(outcomes.last())),
         format!("{:.1}", outcome.cpu.as_secs_f64() / ours.as_secs_f64().max(f64::MIN_POSITIVE)),
-        format!("{:.2} s", outcome.cpu.as_secs_f64()),
         format!("{:.2} s", outcome.wall.as_secs_f64()),
         format!("{:.0} MiB", outcome.peak_mib),
         outcome.lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
