@@ -148,6 +148,8 @@ pub struct Sampler {
     hot_trace: Option<RateTable>,
     hot_key: Option<RateTable>,
     ratio: Ratio,
+    /// How many records one stands for that the ratio keeps.
+    stands_for: f64,
     seed: u64,
     /// Numbers records without any hash.
     unnamed: u64,
@@ -167,6 +169,7 @@ impl Sampler {
             hot_trace: rules.hot_trace.map(|rule| RateTable::new(rule, seed)),
             hot_key: rules.hot_key.map(|rule| RateTable::new(rule, seed ^ 1)),
             ratio: rules.ratio,
+            stands_for: rules.ratio.threshold().adjusted_count(),
             seed,
             unnamed: 0,
             counters: Counters::new(summary_window_ns),
@@ -247,7 +250,7 @@ impl Sampler {
         let threshold = self.ratio.threshold();
         decision.keep = threshold.keeps(randomness);
         decision.threshold = threshold;
-        decision.adjusted_count *= threshold.adjusted_count();
+        decision.adjusted_count *= self.stands_for;
         decision
     }
 

@@ -131,8 +131,6 @@ impl Stage {
             }
             _ => &[],
         };
-        // The same line has the same hash when it is read again after a crash.
-        let file = block.source(record.source).map_or(0, |source| source.origin.hash);
         let subject = Subject {
             now_ns,
             severity: record.severity,
@@ -140,7 +138,7 @@ impl Stage {
             marks: 0,
             trace_id: record.trace_id,
             key,
-            record_hash: pipeline::hash::position(0, file, record.start),
+            record_hash: if record.has_trace() { 0 } else { hash(block, record) },
         };
         let decision = self.sampler.decide(&subject);
         if decision.keep {
@@ -180,6 +178,12 @@ impl Stage {
             *count += 1;
         }
     }
+}
+
+/// The same for the same line when it is read again after a crash.
+fn hash(block: &Block, record: &Record) -> u64 {
+    let file = block.source(record.source).map_or(0, |source| source.origin.hash);
+    pipeline::hash::position(0, file, record.start)
 }
 
 fn nanoseconds(span: std::time::Duration) -> u64 {
