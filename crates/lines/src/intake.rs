@@ -9,7 +9,7 @@ use crate::docker;
 use crate::draft::Scratch;
 use crate::json::scan::Index;
 use crate::plan::{CHAIN_PAUSE, Framing, Plan};
-use crate::record::{Flags, Piece, Records};
+use crate::record::{Flags, Piece, Records, Span, narrow};
 use crate::state::{File, Stream, Streams};
 use crate::window::{Clean, Window};
 
@@ -84,6 +84,8 @@ struct Line<'l> {
     bytes: &'l [u8],
     /// The same, when they are known to be clean.
     clean: Option<Clean<'l>>,
+    /// Where what was looked at with it lies in the arena, when it does.
+    lies: Option<u32>,
     /// What its framing says of when it was written; 0 for none.
     time: u64,
     now: u64,
@@ -93,6 +95,15 @@ struct Line<'l> {
     /// Where it is, and which pieces of it are in earlier files.
     piece: Piece,
     earlier: &'l [Piece],
+}
+
+impl Line<'_> {
+    /// Where its text lies in the arena, when it does.
+    #[inline]
+    fn place(&self) -> Option<Span> {
+        let (lies, range) = (self.lies?, self.clean?.range());
+        Some(Span { start: lies + narrow(range.start), len: narrow(range.len()) })
+    }
 }
 
 impl Intake {
@@ -233,8 +244,15 @@ impl Intake {
         rest: (&mut Records, &mut Window, &'c [u8]),
     ) -> &'c [u8] {
         let (out, window, rest) = rest;
+        if file.is_open() {
+            return self.go_on(plan, file, streams, chunk, (out, rest));
+        }
         let base = chunk.offset + (chunk.bytes.len() - rest.len()) as u64;
         let seen = window.look(rest);
+        let lies = seen
+            .clean(out.left())
+            .filter(|_| plan.keeps_lines())
+            .and_then(|text| out.push_lines(text));
         let mut lines = seen.lines();
         while !out.is_full() {
             let (bytes, clean) = match lines.next() {
@@ -250,19 +268,42 @@ impl Intake {
             };
             let end = base + lines.start() as u64;
             let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
-            if file.is_open() || bytes.len() > plan.line_bytes_max {
+            if bytes.len() > plan.line_bytes_max {
                 file.extend(bytes, plan.line_bytes_max);
                 self.carried(plan, file, streams, (end, flags, chunk.source, chunk.now), out);
                 continue;
             }
             let piece = Piece { source: chunk.source, start: file.start, end };
             let now = chunk.now;
-            let mut line = Line { bytes, clean, flags, piece, now, ..Line::default() };
+            let mut line = Line { bytes, clean, lies, flags, piece, now, ..Line::default() };
             self.line(plan, streams, &mut line, out);
             file.start = end;
             file.continued = false;
         }
         rest.get(lines.start()..).unwrap_or_default()
+    }
+
+    /// Takes the end of the open line, or more of it.
+    #[inline(never)]
+    fn go_on<'c>(
+        &mut self,
+        plan: &Plan,
+        file: &mut File,
+        streams: &mut Streams,
+        chunk: &Chunk<'c>,
+        (out, rest): (&mut Records, &'c [u8]),
+    ) -> &'c [u8] {
+        let Some(at) = memchr::memchr(b'\n', rest) else {
+            file.extend(rest, plan.line_bytes_max);
+            return &[];
+        };
+        let (line, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        file.extend(line, plan.line_bytes_max);
+        let after = after.get(1..).unwrap_or_default();
+        let end = chunk.offset + (chunk.bytes.len() - after.len()) as u64;
+        let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
+        self.carried(plan, file, streams, (end, flags, chunk.source, chunk.now), out);
+        after
     }
 
     /// [`Intake::feed`] for characters of two bytes: a newline is two bytes on an even offset.
@@ -481,6 +522,7 @@ impl Intake {
         let mut line = Line {
             bytes: &bytes,
             clean: None,
+            lies: None,
             time: chain.time,
             now,
             lost: chain.lost,

@@ -80,6 +80,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a clean line is the text of a record as it lies in its chunk, behind its framing:
+    /// then many are copied at once. What may be redacted must leave no copy.
+    #[inline]
+    pub(crate) fn keeps_lines(&self) -> bool {
+        self.framing != Framing::Docker
+            && self.encoding.is_utf8()
+            && self.multiline.is_none()
+            && self.redaction.is_none()
+    }
+
     /// Checks and compiles settings.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub const BLOCK_BYTES: usize = 512 * 1024;
 /// An arena never grows beyond this many bytes; what does not fit becomes empty text.
 pub const ARENA_BYTES_MAX: usize = 1 << 30;
 /// An arena that grew beyond this many bytes gives its memory back when it is cleared.
+const GROWTH_BYTES: usize = 64 * 1024;
 const KEPT_BYTES_MAX: usize = 4 * BLOCK_BYTES;
 /// How many names a block remembers so that it writes each of them once.
 const NAMES_MAX: usize = 32;
@@ -397,6 +398,21 @@ impl Records {
             self.arena.push('\n');
         }
         (span, fits)
+    }
+
+    /// How many records may be written before it is full.
+    pub(crate) fn left(&self) -> usize {
+        BLOCK_RECORDS.saturating_sub(self.records.len())
+    }
+
+    /// Writes lines with their newlines into the arena, when there is room; where they begin.
+    pub(crate) fn push_lines(&mut self, lines: &str) -> Option<u32> {
+        if self.arena.capacity() - self.arena.len() < lines.len() {
+            // In steps: what is reserved counts as memory of the block.
+            self.arena.reserve_exact(GROWTH_BYTES.max(lines.len()));
+        }
+        let span = self.push_text(lines);
+        (span.len as usize == lines.len()).then_some(span.start)
     }
 
     /// Texts as they lie one behind the other.

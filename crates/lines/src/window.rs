@@ -7,9 +7,9 @@
 //!
 //! Memory: [`Window`] has 18 KiB whatever it sees. Without AVX-512 or AVX2 nothing is seen in it.
 
-#![cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "vector loads, and calls that need processor features")
+#![expect(
+    unsafe_code,
+    reason = "vector loads, calls that need processor features, and text that is known to be such"
 )]
 
 use crate::json::scan::Marks;
@@ -130,7 +130,17 @@ impl Window {
     }
 }
 
-impl Seen<'_> {
+impl<'w> Seen<'w> {
+    /// The lines that end in them with their newlines, at most so many, when each is clean.
+    #[inline]
+    pub(crate) fn clean(&self, most: usize) -> Option<&'w str> {
+        let last = *self.newlines.get(..most).unwrap_or(self.newlines).last()?;
+        let bytes = self.bytes.get(..=usize::from(last)).filter(|_| !self.window.is_odd)?;
+        // SAFETY: the bits of these very bytes, which are borrowed as long as the window is, say
+        // that each of them is ASCII.
+        Some(unsafe { std::str::from_utf8_unchecked(bytes) })
+    }
+
     /// The lines that end in them.
     #[inline]
     pub(crate) fn lines(&self) -> Lines<'_> {

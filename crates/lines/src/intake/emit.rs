@@ -152,7 +152,10 @@ impl Intake {
         line: &Line<'_>,
         out: &mut Records,
     ) {
-        let (span, ended) = out.push_line(text);
+        let (span, ended) = match line.place() {
+            Some(span) => (span, true),
+            None => out.push_line(text),
+        };
         let record = Record {
             body: span,
             line: span,

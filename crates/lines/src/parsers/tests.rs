@@ -386,6 +386,19 @@ fn r29_redaction_covers_body_fields_and_nested_values_and_leaves_no_copy() {
 }
 
 #[test]
+fn r29_a_secret_leaves_no_copy_among_the_lines_that_are_read_with_it() {
+    let lines = "one a@b.de\ntwo\nthree c@d.de\nfour\n";
+    let redaction = Some(Redaction::builtin(["email"]).unwrap());
+    let plan = Plan::new(Settings { redaction, ..Settings::default() }).unwrap();
+    let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+    let chunk = Chunk { bytes: lines.as_bytes(), now: NOW, ..Chunk::default() };
+    Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+    let bodies: Vec<_> = out.records().iter().map(|record| out.body(record)).collect();
+    assert_eq!(bodies, ["one [email]", "two", "three [email]", "four"]);
+    assert!(!format!("{out:?}").contains('@'));
+}
+
+#[test]
 fn r29_long_numbers_that_are_no_secret_change_nothing_and_those_that_are_do() {
     let rules = || Redaction::builtin(["email", "credit-card", "ipv4"]).unwrap();
     let with = |parsers: &[&str], line: &str| {
