@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 const LIMIT: u64 = 1_024;
 /// How many settings of the intake there are: framings, encodings, with groups or without.
 const INTAKES: usize = 3 * 5 * 2;
-/// At least as many as there are parsers.
-const ORDERS: usize = 16;
+/// At least twice as many as there are parsers.
+const ORDERS: usize = 32;
 
 /// A plan that is compiled when it is first used: that takes far longer than to run it.
 type Once = OnceLock<Option<Plan>>;
@@ -53,13 +53,14 @@ fn intake_settings(choice: usize) -> Settings {
     }
 }
 
-/// All parsers after one another, with all redaction rules. The first byte picks where to begin.
+/// All parsers after one another, with all redaction rules or none. The first byte picks that and
+/// where to begin.
 ///
 /// # Panics
 /// When the promise is broken.
 pub fn parsers(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
-    let number = usize::from(*choice) % crate::parsers::names().len().min(ORDERS);
+    let number = usize::from(*choice) % (2 * crate::parsers::names().len()).min(ORDERS);
     let plan = PARSER_PLANS
         .get(number)
         .and_then(|once| once.get_or_init(|| Plan::new(parser_settings(number)).ok()).as_ref());
@@ -68,13 +69,14 @@ pub fn parsers(bytes: &[u8]) {
     }
 }
 
-fn parser_settings(first: usize) -> Settings {
+fn parser_settings(choice: usize) -> Settings {
     let mut parsers = crate::parsers::names().map(str::to_owned).to_vec();
-    parsers.rotate_left(first);
+    parsers.rotate_left(choice / 2);
+    let rules = (choice % 2 == 0).then(|| Redaction::builtin(crate::redact::rule_names()).ok());
     Settings {
         parsers,
         pattern: Some(r"(?P<a>\w+)=(?P<b>[^ ]*)".to_owned()),
-        redaction: Redaction::builtin(crate::redact::rule_names()).ok(),
+        redaction: rules.flatten(),
         ..Settings::default()
     }
 }
