@@ -72,7 +72,8 @@ pub fn parsers(bytes: &[u8]) {
 fn parser_settings(choice: usize) -> Settings {
     let mut parsers = crate::parsers::names().map(str::to_owned).to_vec();
     parsers.rotate_left(choice / 2);
-    let rules = (choice % 2 == 0).then(|| Redaction::builtin(crate::redact::rule_names()).ok());
+    let rules =
+        choice.is_multiple_of(2).then(|| Redaction::builtin(crate::redact::rule_names()).ok());
     Settings {
         parsers,
         pattern: Some(r"(?P<a>\w+)=(?P<b>[^ ]*)".to_owned()),

@@ -254,7 +254,8 @@ impl Intake {
             .filter(|_| plan.keeps_lines())
             .and_then(|text| out.push_lines(text));
         let mut lines = seen.lines();
-        while !out.is_full() {
+        // Lines that lie in the block already go into it.
+        while !out.is_full() || (lies.is_some() && out.left() > 0) {
             let (bytes, clean) = match lines.next() {
                 Some(line) => line,
                 None if lines.start() > 0 => break,

@@ -7,12 +7,14 @@
 
 /// A block is full at this many records; a consumer is handed that many at once.
 pub const BLOCK_RECORDS: usize = 1_000;
-/// A block is full at this many bytes of text. One more line may still be written beyond it.
+/// A block is full at this many bytes of text. One more line may still be written beyond it, or
+/// short ones of 8 KiB together.
 pub const BLOCK_BYTES: usize = 512 * 1024;
 /// An arena never grows beyond this many bytes; what does not fit becomes empty text.
 pub const ARENA_BYTES_MAX: usize = 1 << 30;
-/// An arena that grew beyond this many bytes gives its memory back when it is cleared.
+/// An arena grows by this many bytes at least.
 const GROWTH_BYTES: usize = 64 * 1024;
+/// An arena that grew beyond this many bytes gives its memory back when it is cleared.
 const KEPT_BYTES_MAX: usize = 4 * BLOCK_BYTES;
 /// How many names a block remembers so that it writes each of them once.
 const NAMES_MAX: usize = 32;

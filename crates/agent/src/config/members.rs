@@ -57,7 +57,7 @@ impl Members {
             return Self::ALL;
         }
         let chosen = section.choices("members", &Self::WORDS);
-        if chosen.is_empty() {
+        if section.texts("members").is_empty() {
             let message = format!("`{}` names nothing to write", section.name("members"));
             section.wrong(section.line_of("members"), message);
         }

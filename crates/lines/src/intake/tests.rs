@@ -4,7 +4,7 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, prop_o
 
 use super::*;
 use crate::plan::{LINE_BYTES_MIN, Settings};
-use crate::record::{BLOCK_RECORDS, Record, Value};
+use crate::record::{BLOCK_BYTES, BLOCK_RECORDS, Record, Value};
 use crate::{Multiline, hold};
 
 const SECOND: u64 = 1_000_000_000;
@@ -508,12 +508,17 @@ fn lines_of_a_file_lie_one_behind_the_other_also_where_a_chunk_ends_in_one() {
 
 #[test]
 fn lines_that_a_block_has_no_records_for_are_not_written_to_it() {
-    let mut rig = Rig::new(Settings::default());
-    let text = "x\n".repeat(BLOCK_RECORDS + 9);
-    let chunk = Chunk { bytes: text.as_bytes(), ..Chunk::default() };
-    let Rig { plan, intake, file, streams, out, .. } = &mut rig;
-    assert_eq!(intake.feed(plan, file, streams, &chunk, out), 2 * BLOCK_RECORDS);
-    assert_eq!(out.text_bytes(), 2 * BLOCK_RECORDS);
+    let long = "x".repeat(1_500) + "\n";
+    // Full of records, and full of text: with the lines of a window more than that at most.
+    for (line, full) in [("x\n", 2 * BLOCK_RECORDS), (long.as_str(), BLOCK_BYTES)] {
+        let mut rig = Rig::new(Settings::default());
+        let text = line.repeat(BLOCK_RECORDS + 9);
+        let chunk = Chunk { bytes: text.as_bytes(), ..Chunk::default() };
+        let Rig { plan, intake, file, streams, out, .. } = &mut rig;
+        let taken = intake.feed(plan, file, streams, &chunk, out);
+        assert!((full..full + 8 * 1_024).contains(&taken), "{taken}");
+        assert_eq!((out.text_bytes(), out.len()), (taken, taken / line.len()));
+    }
 }
 
 #[test]
