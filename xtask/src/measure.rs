@@ -1,8 +1,9 @@
 //! What a command costs: wall time, CPU seconds with its children, peak memory.
 //!
 //! CPU time of a command is read from `/proc/PID/stat` between the process's end and its reaping,
-//! so it is complete to one tick (usually 10 ms); that of a process that goes on is exact. Peak memory is the kernel's high-water mark, looked at
-//! every [`LOOK_MILLISECONDS`]: what a process gains in its last moment can be missed.
+//! so it is complete to one tick (usually 10 ms); that of a process that goes on is exact. Peak
+//! memory is the kernel's high-water mark, looked at every [`LOOK_MILLISECONDS`]: what a process
+//! gains in its last moment can be missed.
 
 use anyhow::Context;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
