@@ -344,6 +344,8 @@ impl Lab {
     fn start_after(&self, subject: &Subject, config: &str, ask: &str) -> anyhow::Result<Running> {
         self.fresh("state")?;
         let _ = fs::remove_file(self.folder.join("out"));
+        // What the one before wrote is nothing to this one.
+        rustix::fs::sync();
         self.ask("POST", "/reset", b"")?;
         self.ask("POST", ask, b"")?;
         self.start_again(subject, config)
