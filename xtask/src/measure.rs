@@ -124,6 +124,18 @@ mod tests {
     }
 
     #[test]
+    fn cpu_time_of_a_process_that_goes_on_has_that_of_each_thread() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let before = of_threads(own).unwrap();
+        std::thread::scope(|scope| {
+            // It is alive, and its time counts, until there is more.
+            scope.spawn(|| while of_threads(own).unwrap() <= before {});
+        });
+        assert!(cpu(own).unwrap() > before);
+        assert_eq!(cpu(0), None);
+    }
+
+    #[test]
     fn the_median_is_a_run_that_happened_with_the_highest_peak() {
         let cost = |millis, peak_mib| Cost {
             wall: Duration::from_millis(millis),

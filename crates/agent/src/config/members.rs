@@ -6,12 +6,6 @@ use super::section::Section;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Members(u8);
 
-impl Default for Members {
-    fn default() -> Self {
-        Self::ALL
-    }
-}
-
 impl Members {
     /// `time`.
     pub const TIME: Self = Self(1);

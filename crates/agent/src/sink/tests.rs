@@ -62,15 +62,11 @@ async fn a_batch_is_not_waited_for_when_nothing_will_join_it_before_it_is_due() 
         let numbers = task.numbers.clone();
         let quiet_until = quiet.map(|quiet| Instant::now() + quiet);
         producer.try_push(block(quiet_until), 100).unwrap();
-        let look = async {
-            tokio::time::sleep(wait / 2).await;
-            assert_eq!(numbers.sent.get() == 1, at_once, "{quiet:?}");
-            tokio::time::sleep(wait).await;
-            assert_eq!(numbers.sent.get(), 1, "{quiet:?}");
-        };
-        tokio::select! {
-            () = run(task) => panic!("it ends with its producer only"),
-            () = look => {}
+        let mut sink = std::pin::pin!(run(task));
+        for (time, sent) in [(wait / 2, at_once), (wait, true)] {
+            // It ends with its producer only.
+            assert!(tokio::time::timeout(time, &mut sink).await.is_err());
+            assert_eq!(numbers.sent.get() == 1, sent, "{quiet:?}");
         }
     }
 }
