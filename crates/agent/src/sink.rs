@@ -180,7 +180,7 @@ async fn run(task: SinkTask) {
             Some(done) = under_way.next(), if !under_way.is_empty() => {
                 filling.tracker.acknowledge(done.batch, &mut moved);
                 moves.put(&mut moved);
-                desk.give_back(done.encoder);
+                desk.give_back(done);
             }
             () = sleep_until(due), if due.is_some() && under_way.len() < desk.in_flight() => {
                 filling.overdue = true;
@@ -206,6 +206,8 @@ fn seed() -> u64 {
 struct Filling {
     tracker: Tracker,
     encoder: Encoder,
+    /// What the encoder was made for.
+    current: Rc<Current>,
     /// The slots of the records' files, each with how many behind each other are its.
     owners: Vec<(u32, u64)>,
     batch: Option<Batch>,
@@ -222,6 +224,7 @@ struct Sealed {
     batch: Batch,
     /// Shared with a body that is being sent.
     encoder: Arc<Encoder>,
+    current: Rc<Current>,
     owners: Vec<(u32, u64)>,
 }
 
@@ -230,6 +233,7 @@ impl Filling {
         Self {
             tracker: Tracker::default(),
             encoder: desk.encoder(),
+            current: desk.current.borrow().clone(),
             owners: Vec::new(),
             batch: None,
             due: None,
@@ -275,7 +279,11 @@ impl Filling {
                 // With too many batches that wait, this one waits to be begun.
                 let Ok(batch) = self.tracker.begin() else { break };
                 self.batch = Some(batch);
-                self.due = Some(Instant::now() + desk.now().sink.batch.wait);
+                let now = desk.now();
+                self.due = Some(Instant::now() + now.sink.batch.wait);
+                if !Rc::ptr_eq(&now, &self.current) {
+                    self.renew(desk);
+                }
             }
             let Some(batch) = self.batch else { break };
             match self.encoder.push(&block, record, known) {
@@ -300,6 +308,12 @@ impl Filling {
         }
     }
 
+    /// An encoder for where records go now, and the one before with what that was made for.
+    fn renew(&mut self, desk: &Desk) -> (Encoder, Rc<Current>) {
+        let made_for = std::mem::replace(&mut self.current, desk.current.borrow().clone());
+        (std::mem::replace(&mut self.encoder, desk.encoder()), made_for)
+    }
+
     /// Whether nothing will join the batch before it is due: then there is no point in waiting.
     fn is_alone(&self, block: &Block) -> bool {
         let due = self.due.map(Instant::into_std);
@@ -315,9 +329,10 @@ impl Filling {
         }
         (self.batch, self.due) = (None, None);
         (self.full, self.overdue) = (false, false);
-        let mut encoder = std::mem::replace(&mut self.encoder, desk.encoder());
+        let (mut encoder, current) = self.renew(desk);
         encoder.seal();
-        Some(Sealed { batch, encoder: Arc::new(encoder), owners: std::mem::take(&mut self.owners) })
+        let owners = std::mem::take(&mut self.owners);
+        Some(Sealed { batch, encoder: Arc::new(encoder), current, owners })
     }
 }
 
@@ -402,13 +417,16 @@ impl Desk {
         }
     }
 
-    fn give_back(&self, encoder: Arc<Encoder>) {
+    /// An encoder is used again, unless a reload has said otherwise since it was made.
+    fn give_back(&self, sealed: Sealed) {
+        if !Rc::ptr_eq(&sealed.current, &*self.current.borrow()) {
+            return;
+        }
         // A body that was answered before it was sent may still be somewhere.
-        let Some(mut encoder) = Arc::into_inner(encoder) else { return };
+        let Some(mut encoder) = Arc::into_inner(sealed.encoder) else { return };
         encoder.clear();
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < self.in_flight() {
-            spare.push(encoder);
+        if self.spare.borrow().len() < self.in_flight() {
+            self.spare.borrow_mut().push(encoder);
         }
     }
 

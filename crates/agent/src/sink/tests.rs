@@ -2,28 +2,25 @@
 
 use super::*;
 use crate::block::{Origin, Source};
-use crate::config::{Batch as Filled, FileSink};
+use crate::config::{Batch as Filled, FileSink, Members};
 use lines::{Record, Records};
 use pipeline::ring::{Limits, Mode, Producer, ring};
+use std::path::{Path, PathBuf};
 
-/// A sink that writes to a file, with this wait for a batch.
-fn task(dir: &std::path::Path, wait: Duration) -> (Producer<Block>, SinkTask) {
+/// A sink that writes lines to this file, with this wait for a batch.
+fn sink(path: PathBuf, format: Format, wait: Duration) -> Sink {
+    let file = FileSink { path, format, rotate_bytes: 0, rotate_keep: 0, fsync: false };
+    let batch = Filled { wait, ..Filled::default() };
+    Sink { name: "s".to_owned(), kind: SinkKind::File(file), batch }
+}
+
+/// What that sink is given.
+fn task(dir: &Path, sink: Sink) -> (Producer<Block>, SinkTask) {
     let (mut producer, subscriber) = ring(Limits::for_memory(1 << 24, 8));
     let state = Arc::new(State::open(&dir.join("state")).unwrap());
     let letters = Mutex::new(DeadLetters::open(&state, 1 << 20).unwrap());
-    let file = FileSink {
-        path: dir.join("out"),
-        format: Format::Text,
-        rotate_bytes: 0,
-        rotate_keep: 0,
-        fsync: false,
-    };
     let task = SinkTask {
-        sink: Sink {
-            name: "s".to_owned(),
-            kind: SinkKind::File(file),
-            batch: Filled { wait, ..Filled::default() },
-        },
+        sink,
         consumer: subscriber.subscribe(Mode::Lossless),
         moves: Arc::default(),
         numbers: Arc::new(SinkNumbers::new("s")),
@@ -43,7 +40,7 @@ fn block(quiet_until: Option<Instant>) -> Block {
     let body = records.push_text("x");
     records.push(&Record { body, ..Record::default() });
     let file = FileId { slot: 0, generation: 0 };
-    let source = Source { file, serial: 1, origin: Arc::new(Origin::default()), base: 0 };
+    let source = Source { file, serial: 1, origin: Arc::new(Origin::new([], "/p", None)), base: 0 };
     let quiet_until = quiet_until.map(Instant::into_std);
     Block { records, sources: vec![source], quiet_until, ..Block::default() }
 }
@@ -58,7 +55,8 @@ async fn a_batch_is_not_waited_for_when_nothing_will_join_it_before_it_is_due() 
         (Some(wait), true),
         (Some(2 * wait), true),
     ] {
-        let (mut producer, task) = task(dir.path(), wait);
+        let (mut producer, task) =
+            task(dir.path(), sink(dir.path().join("out"), Format::Text, wait));
         let numbers = task.numbers.clone();
         let quiet_until = quiet.map(|quiet| Instant::now() + quiet);
         producer.try_push(block(quiet_until), 100).unwrap();
@@ -68,5 +66,30 @@ async fn a_batch_is_not_waited_for_when_nothing_will_join_it_before_it_is_due() 
             assert!(tokio::time::timeout(time, &mut sink).await.is_err());
             assert_eq!(numbers.sent.get() == 1, sent, "{quiet:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r30_from_a_reload_on_records_are_written_as_the_new_config_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let wait = Duration::from_secs(1);
+    let said = |path: &str, members| sink(dir.path().join(path), Format::Json(members), wait);
+    // A directory: nothing can be written to it, so the first batch waits for another sink.
+    std::fs::create_dir(dir.path().join("folder")).unwrap();
+    let (mut producer, task) = task(dir.path(), said("folder", Members::BODY));
+    let swap = task.swap.clone();
+    let mut sink = std::pin::pin!(run(task));
+    let lines = || std::fs::read_to_string(dir.path().join("out")).unwrap_or_default();
+    let (old, new) = ("{\"body\":\"x\"}\n", "{\"resource\":{}}\n");
+    let mut push = || assert!(producer.try_push(block(None), 100).is_ok());
+    push();
+    assert!(tokio::time::timeout(10 * wait, &mut sink).await.is_err());
+    assert_eq!(lines(), "");
+    swap.set(said("out", Members::RESOURCE));
+    // What was written already stays as it is; neither that nor its memory serves again.
+    for wanted in [old.to_owned(), [old, new].concat(), [old, new, new].concat()] {
+        assert!(tokio::time::timeout(100 * wait, &mut sink).await.is_err());
+        assert_eq!(lines(), wanted);
+        push();
     }
 }

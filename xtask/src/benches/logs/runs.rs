@@ -456,10 +456,13 @@ fn warm(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A command on one core.
+/// A command on one core, which ends when the bench is killed.
 fn pinned(core: &str, command: &Command) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
+    let mut pinned = Command::new("setpriv");
+    pinned
+        .args(["--pdeathsig", "KILL", "taskset", "-c", core])
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             pinned.env(name, value);
