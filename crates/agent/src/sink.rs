@@ -577,7 +577,6 @@ impl Desk {
             time_ns: now.as_nanos() as u64,
             sink: &self.name,
             reason,
-            source: "",
             record: record.trim_ascii_end(),
         };
         let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,8 +28,6 @@ pub struct DeadLetter<'a> {
     pub sink: &'a str,
     /// Why.
     pub reason: &'a str,
-    /// Where the record came from.
-    pub source: &'a str,
     /// The record.
     pub record: &'a [u8],
 }
@@ -127,8 +125,6 @@ fn line(letter: &DeadLetter<'_>) -> String {
     quote(letter.sink, &mut line);
     line.push_str(",\"reason\":");
     quote(letter.reason, &mut line);
-    line.push_str(",\"source\":");
-    quote(letter.source, &mut line);
     if record.len() < letter.record.len() {
         let _ = write!(line, ",\"original_bytes\":{}", letter.record.len());
     }
@@ -181,7 +177,7 @@ mod tests {
     use super::*;
 
     fn letter(record: &[u8]) -> DeadLetter<'_> {
-        DeadLetter { time_ns: 7, sink: "otlp", reason: "400 \"bad\"\n", source: "/l/a", record }
+        DeadLetter { time_ns: 7, sink: "otlp", reason: "400 \"bad\"\n", record }
     }
 
     #[test]
@@ -190,7 +186,7 @@ mod tests {
         assert_eq!(
             text,
             "{\"time_unix_nano\":\"7\",\"sink\":\"otlp\",\"reason\":\"400 \\\"bad\\\"\\n\",\
-             \"source\":\"/l/a\",\"record\":\"tab\\u0009here \\u001b[31m\"}\n"
+             \"record\":\"tab\\u0009here \\u001b[31m\"}\n"
         );
         assert!(line(&letter(b"\xff")).ends_with(",\"record_base64\":\"/w==\"}\n"));
         assert!(line(&letter(b"\xff\xfe\xfd\xfc")).ends_with(",\"record_base64\":\"//79/A==\"}\n"));

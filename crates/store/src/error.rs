@@ -60,7 +60,10 @@ impl Explain for StoreError {
             Self::Directory { .. } => {
                 Hint::new("give a directory that the agent owns, StateDirectory= in systemd")
             }
-            Self::InUse { .. } => Hint::new("stop the other agent, or give each its own directory"),
+            Self::InUse { .. } => Hint::new(
+                "stop the other agent (one that was just killed is gone in a moment), or give each its \
+                 own directory",
+            ),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Hint::new("free space on the disk of the state directory")
             }

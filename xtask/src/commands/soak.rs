@@ -23,8 +23,12 @@ Soaks:
   rest        1,000 objects with a mutating policy and an autoscaler: no write at all
   huge-file   a file of 10 GiB in the repository is refused in bounded memory, and other
               repositories go on; the file is zeros and takes 10 MB on the disk
+  kills       the agent is killed at random points, 1,000 times at most: no line is lost, and
+              no more than its window is repeated
+  outage      the agent's sink is dead while lines are written on: memory stays flat, and then
+              every line arrives once
 
-All of them without a name. Each one but the last goes on for the time that is asked for.
+All of them without a name. Each one but `huge-file` goes on for the time that is asked for.
 
 Flags:
   --seconds N   how long (default 600)
@@ -52,7 +56,7 @@ struct Soak {
     test: &'static str,
 }
 
-const SOAKS: [Soak; 3] = [
+const SOAKS: [Soak; 5] = [
     Soak {
         name: "api-server",
         package: "app",
@@ -72,6 +76,20 @@ const SOAKS: [Soak; 3] = [
         target: "git_sync",
         test: "surviving::gitops_15_a_file_beyond_the_limit_is_refused_in_memory_that_does_not_\
                grow_with_it",
+    },
+    Soak {
+        name: "kills",
+        package: "agent",
+        target: "process",
+        test: "surviving::r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_\
+               most_its_window",
+    },
+    Soak {
+        name: "outage",
+        package: "agent",
+        target: "process",
+        test: "surviving::r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_\
+               when_it_is_back",
     },
 ];
 

@@ -16,10 +16,11 @@ mod journald;
 mod packed;
 mod reload;
 mod support;
+mod surviving;
 
 use rustix::process::Signal;
 use std::net::TcpListener;
-use support::{Agent, Desk, Sink, ask, lines, metric, play, ran, sink, sink_at};
+use support::{Agent, Desk, Sink, ask, lines, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
 /// Not a guarantee but the agent that the other tests start.
@@ -63,83 +64,6 @@ fn r19_a_clean_stop_and_start_deliver_every_line_exactly_once() {
     let bodies = sink.bodies();
     assert_eq!(bodies.len(), written);
     assert!(bodies.values().all(|times| *times == 1), "a line was delivered twice");
-}
-
-#[test]
-fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_its_window() {
-    let points: usize =
-        std::env::var("ORLOP_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let (desk, sink) = (Desk::new(), all_well());
-    desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
-    let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
-    for round in 0..points {
-        let before = sink.requests();
-        // A file that was never seen under its name could not be known under another one.
-        let (from, middle) = (round * per_round, round * per_round + per_round / 2);
-        desk.append("logs/a.log", &lines(from, middle));
-        let agent = desk.start();
-        desk.append("logs/a.log", &lines(middle, from + per_round));
-        if round % 3 == 0 {
-            // Every third time the file is renamed out of the patterns and begun anew.
-            let from = desk.path("logs/a.log");
-            std::fs::rename(from, desk.path(&format!("logs/a.log.{round}"))).unwrap();
-        }
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        // The lines of a round make fifteen requests at least.
-        sink.until_requests(before + usize::try_from(random >> 60).unwrap());
-        agent.kill();
-    }
-    let agent = desk.start();
-    sink.until(points * per_round);
-    assert_eq!(agent.stop(), 0);
-    let bodies = sink.bodies();
-    let written = lines(0, points * per_round);
-    let mut invented = bodies.clone();
-    let lost: Vec<_> = written.lines().filter(|line| invented.remove(*line).is_none()).collect();
-    assert!(lost.is_empty() && invented.is_empty(), "lost {lost:?}, invented {invented:?}");
-    let repeated: usize = bodies.values().map(|times| times - 1).sum();
-    eprintln!("{points} kills, {} lines, {repeated} delivered twice", bodies.len());
-    // Each kill repeats what was delivered and not written down: one window at most.
-    let window = 4 * 1024 * 1024 / lines(0, 1).len();
-    assert!(repeated <= points * window, "{repeated}");
-}
-
-#[test]
-fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_is_back() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let desk = Desk::new();
-    desk.config(&format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
-         line_max_bytes: 64Ki}}]\nmemory_max_bytes: 8Mi\n\
-         sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
-         backoff_max: 100ms\n"
-    ));
-    let written = 400_000;
-    desk.append("logs/a.log", &lines(0, written / 2));
-    let agent = desk.start();
-    let failing = |status: &serde_json::Value| !status["sinks"][0]["failing"].is_null();
-    agent.until_status(&desk.path("state"), failing);
-    let read = |status: &serde_json::Value| status["records"]["read"].as_u64().unwrap();
-    let first = read(&agent.until_status(&desk.path("state"), failing));
-    let memory = agent.rss_kb();
-    desk.append("logs/a.log", &lines(written / 2, written));
-    let unread = agent.until_status(&desk.path("state"), |status| {
-        status["files"]["unread_bytes"].as_u64().unwrap() > 10_000_000
-    });
-    assert!(read(&unread) < written as u64 / 2, "reading did not stop: {first} {}", read(&unread));
-    assert!(agent.rss_kb() < memory.max(20_000) + 12_000, "{memory} {}", agent.rss_kb());
-    let state = desk.path("state");
-    let blocks = || metric(&state, "orlop_agent_block_bytes");
-    // Of the 8 MiB an eighth is what may wait to be used again while there is nothing to read.
-    let (most, at_rest) = (8 << 20, 1 << 20);
-    assert!((at_rest * 2..=most).contains(&blocks()), "{}", blocks());
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
-    sink.until(written);
-    agent.until_status(&state, |_| blocks() <= at_rest);
-    assert_eq!(agent.stop(), 0);
-    assert!(sink.bodies().values().all(|times| *times == 1));
 }
 
 #[test]

@@ -5,12 +5,7 @@ use crate::bed::{Bed, config_map, ready_reason, ready_status};
 use std::time::{Duration, Instant};
 use testkit::git::{Change, GitFault, Zeros};
 use testkit::proxy::Proxy;
-
-/// How long a soak goes on; none for the short form.
-fn soak() -> Option<Duration> {
-    let seconds = std::env::var("ORLOP_SOAK_SECONDS").ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
+use testkit::soak;
 
 /// Lets time pass: what a soak is about.
 #[expect(clippy::disallowed_methods, reason = "a soak waits for nothing to happen")]
@@ -28,7 +23,7 @@ fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
     let controller = bed.controller();
     bed.wait("web", ".status.healthyRevision", &kept);
     let uid = bed.get("cm/kept", ".metadata.uid");
-    let (began, soak) = (Instant::now(), soak());
+    let (began, long) = (Instant::now(), soak::length());
     let mut round = 0;
     loop {
         round += 1;
@@ -41,8 +36,8 @@ fn gitops_20_the_api_server_is_killed_again_and_again_while_pushes_go_on() {
         assert_eq!(bed.get("cm/one", ".data.value"), round.to_string());
         assert_eq!(bed.get(&format!("cm/{name}"), ".data.value"), "x");
         assert_eq!(bed.get("cm/kept", ".metadata.uid"), uid, "it was made again");
-        match soak {
-            Some(soak) if began.elapsed() < soak => rest(BETWEEN),
+        match long {
+            Some(long) if began.elapsed() < long => rest(BETWEEN),
             None if round < KILLS => {}
             _ => break,
         }
@@ -102,7 +97,7 @@ fn peak_kib(process: u32) -> u64 {
 fn gitops_15_a_file_beyond_the_limit_is_refused_in_memory_that_does_not_grow_with_it() {
     const RSS_KIB_MAX: u64 = 64 * 1024;
     let Some(bed) = Bed::new() else { return };
-    let (zeros, shown_size) = match soak() {
+    let (zeros, shown_size) = match soak::length() {
         Some(_) => (Zeros::LONG, "10 GiB"),
         None => (Zeros::SHORT, "288 MiB"),
     };
@@ -143,7 +138,7 @@ fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a
     /// Looks at the source in the short form; one a second.
     const LOOKS: u64 = 5;
     let Some(mut bed) = Bed::new() else { return };
-    let objects = if soak().is_some() { LONG_OBJECTS } else { SHORT_OBJECTS };
+    let objects = if soak::length().is_some() { LONG_OBJECTS } else { SHORT_OBJECTS };
     let served = ["v1", "v1beta1", "v1alpha1"].into_iter().any(|version| {
         let text = POLICY.replace("k8s.io/v1", &format!("k8s.io/{version}"));
         let policy = bed.desk.file("policy.yaml", &text);
@@ -196,8 +191,8 @@ fn gitops_5_many_objects_with_a_mutating_policy_and_an_autoscaler_rest_without_a
     let settled = looks(&controller.get("/metrics").2) + 2;
     controller.metrics_until("a look", |text| looks(text) > settled);
     proxy.recorder().reset();
-    match soak() {
-        Some(soak) => rest(soak),
+    match soak::length() {
+        Some(long) => rest(long),
         None => drop(controller.metrics_until("looks", |text| looks(text) > settled + LOOKS)),
     }
     let lease = "leases.coordination.k8s.io";

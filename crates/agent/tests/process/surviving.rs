@@ -1,0 +1,94 @@
+//! What it must survive for long. Each of these is short here; `ORLOP_SOAK_SECONDS` makes it as
+//! long as the figure says.
+
+use super::{all_well, config};
+use crate::support::{Desk, lines, metric, sink_at};
+use std::net::TcpListener;
+use std::time::Instant;
+use testkit::log_sink::Reply;
+use testkit::soak;
+
+#[test]
+fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_its_window() {
+    const KILLS: usize = 20;
+    // The sink of the test remembers every line.
+    const KILLS_MAX: usize = 1_000;
+    let (desk, sink) = (Desk::new(), all_well());
+    desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
+    let (per_round, mut random) = (3_000, 0x9e37_79b9_u64);
+    let (start, mut kills) = (Instant::now(), 0);
+    while soak::length().map_or(kills < KILLS, |long| start.elapsed() < long && kills < KILLS_MAX) {
+        let before = sink.requests();
+        // A file that was never seen under its name could not be known under another one.
+        let (from, middle) = (kills * per_round, kills * per_round + per_round / 2);
+        desk.append("logs/a.log", &lines(from, middle));
+        let agent = desk.start();
+        desk.append("logs/a.log", &lines(middle, from + per_round));
+        if kills % 3 == 0 {
+            // Every third time the file is renamed out of the patterns and begun anew.
+            let from = desk.path("logs/a.log");
+            std::fs::rename(from, desk.path(&format!("logs/a.log.{kills}"))).unwrap();
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // The lines of a round make fifteen requests at least.
+        sink.until_requests(before + usize::try_from(random >> 60).unwrap());
+        agent.kill();
+        kills += 1;
+    }
+    let agent = desk.start();
+    sink.until(kills * per_round);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    let written = lines(0, kills * per_round);
+    let mut invented = bodies.clone();
+    let lost: Vec<_> = written.lines().filter(|line| invented.remove(*line).is_none()).collect();
+    assert!(lost.is_empty() && invented.is_empty(), "lost {lost:?}, invented {invented:?}");
+    let repeated: usize = bodies.values().map(|times| times - 1).sum();
+    eprintln!("{kills} kills, {} lines, {repeated} delivered twice", bodies.len());
+    // Each kill repeats what was delivered and not written down: one window at most.
+    let window = 4 * 1024 * 1024 / lines(0, 1).len();
+    assert!(repeated <= kills * window, "{repeated}");
+}
+
+#[test]
+fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_is_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let desk = Desk::new();
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+         line_max_bytes: 64Ki}}]\nmemory_max_bytes: 8Mi\n\
+         sinks:\n  - type: otlp_http\n    endpoint: http://{address}\n    \
+         backoff_max: 100ms\n"
+    ));
+    let (first, state) = (200_000, desk.path("state"));
+    desk.append("logs/a.log", &lines(0, first));
+    let agent = desk.start();
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    let memory = agent.rss_kb();
+    let (start, mut written, mut grown) = (Instant::now(), first, memory);
+    while written == first || soak::length().is_some_and(|long| start.elapsed() < long) {
+        // A soak writes as much as the short form at first, and little at a time then.
+        let end = written + if written == first { first } else { 200 };
+        desk.append("logs/a.log", &lines(written, end));
+        written = end;
+        // Reading does not get beyond what was there at first.
+        let unread = (lines(0, 1).len() * (written - first)) as u64;
+        agent.until_status(&state, |status| {
+            status["files"]["unread_bytes"].as_u64() >= Some(unread)
+        });
+        grown = grown.max(agent.rss_kb());
+    }
+    eprintln!("{written} lines, {memory} KiB when the sink was found dead, {grown} at most then");
+    assert!(grown < memory.max(20_000) + 12_000, "{memory} {grown}");
+    let blocks = || metric(&state, "orlop_agent_block_bytes");
+    // Of the 8 MiB an eighth is what may wait to be used again while there is nothing to read.
+    let (most, at_rest) = (8 << 20, 1 << 20);
+    assert!((at_rest * 2..=most).contains(&blocks()), "{}", blocks());
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    sink.until(written);
+    agent.until_status(&state, |_| blocks() <= at_rest);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written);
+}
