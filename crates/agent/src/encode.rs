@@ -134,22 +134,19 @@ impl Encoder {
         Bytes::from(body)
     }
 
-    /// One record as a line of a dead-letter file.
+    /// One record as a line of JSON for a dead-letter file: where it can be, a request that can be
+    /// sent again.
     pub(crate) fn letter(&self, at: usize, out: &mut Vec<u8>) {
-        let mut body = Vec::new();
-        self.body(at..at + 1, &mut body);
         match self {
-            Self::Otlp(_) => {
+            Self::Otlp(one) => {
+                let mut body = Vec::new();
+                one.request.encode(at..at + 1, &mut body);
                 if let Ok(request) = ::otlp::LogsRequest::read(&body) {
                     ::otlp::json::write_line(&request, out);
                 }
             }
-            Self::Loki(_) => {
-                out.extend_from_slice(b"{\"loki_push_hex\":\"");
-                out.extend_from_slice(hex(&body).as_bytes());
-                out.extend_from_slice(b"\"}\n");
-            }
-            Self::Lines(_) | Self::Text(_) => out.extend_from_slice(&body),
+            Self::Loki(one) => one.push.write_json_line(at, out),
+            Self::Lines(_) | Self::Text(_) => self.body(at..at + 1, out),
         }
     }
 }

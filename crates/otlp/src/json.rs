@@ -183,7 +183,7 @@ const fn hex(digit: u8) -> u8 {
 }
 
 /// Appends a JSON string.
-fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {

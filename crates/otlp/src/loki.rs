@@ -7,9 +7,11 @@
 //!
 //! Limits: [`PushLimits`], [`STREAMS_MAX`], [`LABEL_VALUE_BYTES_MAX`].
 
-use crate::proto;
+use crate::json;
+use crate::proto::{self, Field, Fields};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::ops::Range;
 
 /// Most streams of one push.
@@ -280,6 +282,61 @@ impl Push {
                 out.extend_from_slice(self.bytes.get(entry.bytes.clone()).unwrap_or_default());
             }
         }
+    }
+
+    /// Appends one entry, counted as it was added, and a line break: a push of its own in Loki's
+    /// JSON, which people can read and send again. Nothing when there is no such entry.
+    pub fn write_json_line(&self, entry: usize, out: &mut Vec<u8>) {
+        let Some(entry) = self.entries.get(entry) else { return };
+        let labels = usize::try_from(entry.stream).ok().and_then(|at| self.labels.get(at));
+        out.extend_from_slice(b"{\"streams\":[{\"stream\":");
+        for field in labels.into_iter().flat_map(|labels| fields(&labels.field)) {
+            members(field.text().unwrap_or_default(), out);
+        }
+        let message = self.bytes.get(entry.bytes.clone()).unwrap_or_default();
+        let inside = fields(message).next().and_then(|field| field.bytes().ok());
+        let (mut line, mut metadata) = ("", Vec::new());
+        for field in fields(inside.unwrap_or_default()) {
+            match field.number {
+                2 => line = field.text().unwrap_or_default(),
+                3 => metadata.push(field.bytes().unwrap_or_default()),
+                _ => {}
+            }
+        }
+        // Writing into memory does not fail.
+        let _ = write!(out, ",\"values\":[[\"{}\",", entry.time_ns);
+        json::string(out, line);
+        out.extend_from_slice(b",{");
+        for (at, pair) in metadata.into_iter().enumerate() {
+            for (text, before) in fields(pair).zip([if at > 0 { "," } else { "" }, ":"]) {
+                out.extend_from_slice(before.as_bytes());
+                json::string(out, text.text().unwrap_or_default());
+            }
+        }
+        out.extend_from_slice(b"}]]}]}\n");
+    }
+}
+
+/// The fields of a message that was written here.
+fn fields(message: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut fields = Fields::new(message);
+    std::iter::from_fn(move || fields.next().ok().flatten())
+}
+
+/// `{a="x", b="y"}` as `{"a":"x","b":"y"}`: the escapes of [`quote`] are JSON's, too.
+fn members(selector: &str, out: &mut Vec<u8>) {
+    let (mut in_value, mut is_escaped) = (false, false);
+    for (at, byte) in selector.bytes().enumerate() {
+        match byte {
+            b' ' if !in_value => {}
+            b'=' if !in_value => out.extend_from_slice(b"\":"),
+            b'{' | b',' if !in_value && selector.as_bytes().get(at + 1) != Some(&b'}') => {
+                out.extend_from_slice(&[byte, b'"']);
+            }
+            _ => out.push(byte),
+        }
+        in_value ^= byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
     }
 }
 

@@ -163,6 +163,12 @@ fn a_loki_that_refuses_a_line_costs_that_line_only() {
     agent.until_status(&desk.path("state"), |status| status["sinks"][0]["quarantined"] == 1);
     assert_eq!(agent.stop(), 0);
     sink.each_once(600);
+    let letters = std::fs::read_to_string(desk.path("state/dead-letter.jsonl")).unwrap();
+    let letter: serde_json::Value = serde_json::from_str(&letters).unwrap();
+    // What Loki takes as JSON.
+    let push = letter["record"].as_str().unwrap();
+    let push: serde_json::Value = serde_json::from_str(push).unwrap();
+    assert_eq!(push["streams"][0]["values"][0][1], "POISON one");
 }
 
 #[test]

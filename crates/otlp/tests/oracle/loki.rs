@@ -4,6 +4,7 @@ use crate::messages::{self, Push};
 use otlp::loki::{self, LABEL_VALUE_BYTES_MAX, Labels, PushLimits, Pushed, STREAMS_MAX};
 use proptest::prelude::*;
 use prost::Message;
+use std::collections::BTreeMap;
 
 const WIDE: PushLimits = PushLimits { entries_max: 1_000_000, bytes_max: 1 << 30 };
 
@@ -23,8 +24,11 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     proptest::collection::vec(line, 0..20)
 }
 
+/// A label of each stream; one without it.
+const APPS: [&str; 4] = ["web", "db", "a\"b\\c\n=d, {e}\\", ""];
+
 fn labels(stream: usize) -> Labels {
-    Labels::new([("app", ["web", "db", "a\"b\\c\nd", ""][stream]), ("namespace", "shop")])
+    Labels::new([("app", APPS[stream]), ("namespace", "shop")])
 }
 
 fn push(push: &mut loki::Push, line: &Line) -> Pushed {
@@ -89,6 +93,29 @@ proptest! {
     }
 
     #[test]
+    fn r20_one_entry_as_json_says_what_was_pushed(lines in lines()) {
+        let mut made = loki::Push::new(WIDE);
+        for line in &lines {
+            prop_assert_eq!(push(&mut made, line), Pushed::Added);
+        }
+        for (at, (stream, time, text, metadata)) in lines.iter().enumerate() {
+            let mut json = Vec::new();
+            made.write_json_line(at, &mut json);
+            prop_assert_eq!(json.iter().position(|byte| *byte == b'\n'), Some(json.len() - 1));
+            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            let mut labels = serde_json::json!({"app": APPS[*stream], "namespace": "shop"});
+            labels.as_object_mut().unwrap().retain(|_, value| value != "");
+            let metadata: BTreeMap<_, _> = metadata.iter().cloned().collect();
+            let value = serde_json::json!([time.to_string(), text, metadata]);
+            let stream = serde_json::json!({"stream": labels, "values": [value]});
+            prop_assert_eq!(read, serde_json::json!({"streams": [stream]}));
+        }
+        let mut nothing = Vec::new();
+        made.write_json_line(lines.len(), &mut nothing);
+        prop_assert!(nothing.is_empty());
+    }
+
+    #[test]
     fn r20_a_push_never_grows_over_its_bounds(
         lines in lines(), bytes_max in 0..2_000_usize, entries_max in 0..6_usize,
     ) {
@@ -123,6 +150,23 @@ fn labels_are_a_selector_that_loki_can_read() {
         "{_0day=\"x\", k8s_container_name=\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\", pod=\"web-0\"}"
     );
     assert_eq!(Labels::new([]).as_str(), "{}");
+    // The same as members of JSON, and none.
+    for (labels, wanted) in [
+        (
+            &made,
+            "{\"_0day\":\"x\",\"k8s_container_name\":\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\",\
+             \"pod\":\"web-0\"}",
+        ),
+        (&Labels::new([]), "{}"),
+    ] {
+        let (mut push, mut json) = (loki::Push::new(WIDE), Vec::new());
+        let stream = push.stream(labels).unwrap();
+        assert_eq!(push.entry(stream, 7, "", []), Pushed::Added);
+        push.write_json_line(0, &mut json);
+        let wanted =
+            format!("{{\"streams\":[{{\"stream\":{wanted},\"values\":[[\"7\",\"\",{{}}]]}}]}}\n");
+        assert_eq!(String::from_utf8(json).unwrap(), wanted);
+    }
 }
 
 #[test]
