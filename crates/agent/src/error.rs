@@ -28,13 +28,8 @@ pub enum AgentError {
         source: std::io::Error,
     },
     /// The state folder cannot be used.
-    #[error("cannot use the state folder {}: {reason}", path.display())]
-    State {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    State(store::StoreError),
     /// An address or socket cannot be used.
     #[error(transparent)]
     Listen(wire::WireError),
@@ -114,10 +109,7 @@ impl Explain for AgentError {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Config(error) => error.hint(),
             Self::Start { .. } => Some(Hint::new("raise the limit on open files or threads")),
-            Self::State { .. } => Some(Hint::new(
-                "name a folder that this user may write with --state-dir or `state_dir`; each \
-                 agent needs its own",
-            )),
+            Self::State(error) => error.hint(),
             Self::Listen(error) => error.hint(),
             Self::NoAgent { .. } => Some(Hint::new(
                 "start one with `orlop agent run`, or name its state folder with --state-dir",

@@ -34,6 +34,8 @@ const RING_BLOCKS: usize = 4_096;
 pub(crate) const SOCKET: &str = "agent.sock";
 /// Files that are named on stderr at the start.
 const FOUND_SHOWN_MAX: usize = 20;
+/// A file that is made this long before a checkpoint is written may be missing in it, nanoseconds.
+const SNAPSHOT_NS: u64 = 1_000_000_000;
 
 /// What parts of the process share.
 #[derive(Clone)]
@@ -132,9 +134,8 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         host_name: host_name(),
         watches: Arc::default(),
     };
-    let state = open_state(&config.state_dir)?;
-    let (checkpoint, loaded) =
-        Checkpoint::load(&state).map_err(|error| state_error(&config, &error))?;
+    let state = Arc::new(State::open(&config.state_dir).map_err(AgentError::State)?);
+    let (checkpoint, loaded) = Checkpoint::load(&state).map_err(AgentError::State)?;
     tell_checkpoint(loaded.outcome);
     let closed_output = CancellationToken::new();
     let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
@@ -143,8 +144,9 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     let mut wanted = intents(&config, &shared.host_name, |input| watches.table(input, &shared))?;
     watches.wait();
     let (files, cursors) = split(loaded.entries);
-    let packed = packed(&config, &wanted, &files, &cursors, loaded.outcome);
-    let tailer = tailer(&config, &mut wanted, files, loaded.outcome)?;
+    let written_ns = written_ns(&config, loaded.outcome);
+    let packed = packed(&config, &wanted, &files, &cursors, written_ns);
+    let tailer = tailer(&config, &mut wanted, files, (loaded.outcome, written_ns))?;
     shared.control.set_waker(tailer.waker());
     shared.control.set_shutdown_timeout(config.shutdown_timeout);
     tell_found(&config, &tailer, &shared);
@@ -189,9 +191,8 @@ fn assemble(
     (tailer, wanted, journals): (Tailer, Vec<Intent>, Journals),
     admin: &Admin,
 ) -> Result<Reader, AgentError> {
-    let failed = |error: store::StoreError| state_error(config, &error);
-    let letters = DeadLetters::open(&state, config.dead_letter_bytes).map_err(failed)?;
-    let spill = Spill::open(&state, config.spill_bytes).map_err(failed)?;
+    let letters = DeadLetters::open(&state, config.dead_letter_bytes).map_err(AgentError::State)?;
+    let spill = Spill::open(&state, config.spill_bytes).map_err(AgentError::State)?;
     let letterbox = Arc::new(Letterbox { state: state.clone(), letters: Mutex::new(letters) });
     let limits = ring::Limits::for_memory(sinks::ring_bytes(config), RING_BLOCKS);
     let (producer, subscriber) = ring::ring(limits);
@@ -287,16 +288,6 @@ fn is_usable(path: &Path) -> bool {
     std::fs::create_dir_all(path).is_ok() && std::fs::read_dir(path).is_ok()
 }
 
-fn open_state(path: &Path) -> Result<Arc<State>, AgentError> {
-    State::open(path)
-        .map(Arc::new)
-        .map_err(|error| AgentError::State { path: path.to_owned(), reason: words(&error) })
-}
-
-fn state_error(config: &Config, error: &store::StoreError) -> AgentError {
-    AgentError::State { path: config.state_dir.clone(), reason: words(error) }
-}
-
 fn words(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {source}"),
@@ -320,7 +311,7 @@ fn tailer(
     config: &Config,
     wanted: &mut [Intent],
     files: Vec<Resume>,
-    outcome: Outcome,
+    (outcome, written_ns): (Outcome, Option<u64>),
 ) -> Result<Tailer, AgentError> {
     if !matches!(outcome, Outcome::Whole | Outcome::Absent) {
         for intent in wanted.iter_mut() {
@@ -330,8 +321,18 @@ fn tailer(
     let limits =
         Limits { backlog_bytes_per_s: config.backfill_bytes_per_second, ..Limits::default() };
     let inputs = wanted.iter().map(|intent| intent.tail.clone()).collect();
-    Tailer::new(inputs, limits, files, Instant::now())
+    let unseen_since = written_ns.map(|then| then.saturating_sub(SNAPSHOT_NS));
+    Tailer::new(inputs, limits, files, unseen_since, Instant::now())
         .map_err(|error| AgentError::Input { input: "files".to_owned(), reason: words(&error) })
+}
+
+/// When the last checkpoint was written, in nanoseconds since 1970; none at the first start.
+fn written_ns(config: &Config, outcome: Outcome) -> Option<u64> {
+    let written = std::fs::metadata(config.state_dir.join(store::CHECKPOINT));
+    let written = written.and_then(|meta| meta.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let written_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    (outcome != Outcome::Absent).then_some(written_ns)
 }
 
 /// The compressed files that are to be read.
@@ -340,15 +341,10 @@ fn packed(
     wanted: &[Intent],
     files: &[Resume],
     cursors: &[(String, Vec<u8>)],
-    outcome: Outcome,
+    written_ns: Option<u64>,
 ) -> Packed {
     let asked = wanted.iter().enumerate().filter(|(_, intent)| intent.compressed);
     let inputs = asked.map(|(number, intent)| (number, &intent.tail));
-    let written = std::fs::metadata(config.state_dir.join(store::CHECKPOINT));
-    let written = written.and_then(|meta| meta.modified()).ok();
-    let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let written_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-    let written_ns = (outcome != Outcome::Absent).then_some(written_ns);
     let before = Before { files, cursors, written_ns };
     Packed::find(inputs, &before, config.backfill_bytes_per_second)
 }

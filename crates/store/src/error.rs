@@ -57,12 +57,12 @@ pub enum StoreError {
 impl Explain for StoreError {
     fn hint(&self) -> Option<Hint> {
         Some(match self {
-            Self::Directory { .. } => {
-                Hint::new("give a directory that the agent owns, StateDirectory= in systemd")
-            }
+            Self::Directory { .. } => Hint::new(
+                "give a directory that the agent owns: `state_dir`, or StateDirectory= in systemd",
+            ),
             Self::InUse { .. } => Hint::new(
                 "stop the other agent (one that was just killed is gone in a moment), or give each its \
-                 own directory",
+                 own `state_dir`",
             ),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Hint::new("free space on the disk of the state directory")

@@ -78,7 +78,8 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].start_at",
         "beginning or end",
         "end; of kubernetes beginning",
-        "where a file begins that was there before the agent and was never read by it",
+        "where a file begins that was there before the agent and was never read by it; one \
+         that is made while the agent is away is read whole",
     ),
     field(
         "inputs[].paths",

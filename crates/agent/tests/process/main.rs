@@ -67,6 +67,28 @@ fn r19_a_clean_stop_and_start_deliver_every_line_exactly_once() {
 }
 
 #[test]
+fn r4_files_that_are_made_and_rotated_while_the_agent_is_away_are_read_whole() {
+    let (desk, sink) = (Desk::new(), all_well());
+    // Without `start_at`: what was there before the first start is not read.
+    desk.config(&config(&sink, "").replace(", start_at: beginning", ""));
+    desk.append("logs/a.log", "from before\n");
+    let agent = desk.start();
+    desk.append("logs/a.log", &lines(0, 10));
+    sink.until(10);
+    assert_eq!(agent.stop(), 0);
+    let rotate = |to: &str| std::fs::rename(desk.path("logs/a.log"), desk.path(to)).unwrap();
+    desk.append("logs/a.log", &lines(10, 20));
+    rotate("logs/a.log.2");
+    desk.append("logs/a.log", &lines(20, 30));
+    rotate("logs/a.log.1");
+    desk.append("logs/a.log", &lines(30, 40));
+    let agent = desk.start();
+    sink.until(40);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(40);
+}
+
+#[test]
 fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arrives() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -284,6 +306,7 @@ fn no_two_agents_share_a_state_folder() {
     let file = desk.path("agent.yaml");
     let (code, _, error) = ran(&["run", "--config", file.to_str().unwrap()]);
     assert!(code == 2 && error.contains("in use"), "{code} {error}");
+    assert!(error.contains("hint: stop the other agent (one that was just killed"), "{error}");
     assert_eq!(agent.stop(), 0);
 }
 

@@ -86,7 +86,8 @@ impl Tailer {
             return offset.min(file.size);
         }
         let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
-        if self.first_scan && !file.rewritten && start == Some(StartAt::End) {
+        let was_there = self.first_scan && !file.rewritten && !self.is_unseen(&file.identity);
+        if was_there && start == Some(StartAt::End) {
             return after_last_line(fd, file.size);
         }
         0

@@ -247,7 +247,7 @@ impl Tailer {
         let tracked = known.entries.contains_key(name);
         let (wanted, deeper) = (self.wanted(dir, name), self.deeper(dir, name));
         let nothing = wanted.is_none() && deeper.is_empty() && adopt.is_none();
-        if nothing && !tracked && self.by_place.is_empty() {
+        if nothing && !tracked && self.by_place.is_empty() && self.unseen_since.is_none() {
             return;
         }
         let mut link = None;
@@ -388,14 +388,18 @@ impl Tailer {
     /// Whether a name that no pattern means holds a file that was made, written and renamed
     /// while nobody watched.
     fn is_unseen_rotation(&self, found: &mut Candidate, seen: &Identity) -> bool {
-        let Some(since) = self.unseen_since else { return false };
         let live = stem(&found.name);
-        if seen.birth_ns < since || live.len() == found.name.len() || is_no_text(&found.name) {
+        if !self.is_unseen(seen) || live.len() == found.name.len() || is_no_text(&found.name) {
             return false;
         }
         let Some(input) = self.wanted(found.dir, live) else { return false };
         found.input = input;
         true
+    }
+
+    /// Whether a file was made while nobody watched.
+    pub(super) fn is_unseen(&self, file: &Identity) -> bool {
+        self.unseen_since.is_some_and(|since| file.birth_ns >= since)
     }
 
     /// The same file at the same name: it may have grown, and its input may have changed.

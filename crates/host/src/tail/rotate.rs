@@ -7,11 +7,12 @@
 
 use super::admit::peek;
 use super::config::{is_no_text, stem};
-use super::discover::Found;
+use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, look, read_at};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Tailer};
+use rustix::fs::Statx;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -351,11 +352,11 @@ impl Tailer {
     }
 
     /// Files that were there before us: of each group the oldest is read first.
-    pub(super) fn order_fresh(&mut self, _now: Instant) {
+    fn order_fresh(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);
-        fresh.sort_by(|a, b| {
-            let path = |found: &Found| self.path_of(found.key);
-            (a.group, a.written).cmp(&(b.group, b.written)).then_with(|| path(a).cmp(&path(b)))
+        fresh.sort_by_cached_key(|found| {
+            let birth = self.files.get(found.key).map(|file| file.identity.birth_ns);
+            (found.group, found.written, birth, self.path_of(found.key))
         });
         let mut before: Option<(u64, FileKey)> = None;
         for found in &fresh {
@@ -373,10 +374,10 @@ impl Tailer {
     }
 
     /// Records of a checkpoint that fit no file: the file was renamed out of the patterns or
-    /// truncated while we were away, or is not there.
+    /// truncated while we were away, or is not there. Then all that there is to read has its order.
     pub(super) fn settle_orphans(&mut self, now: Instant) {
         let unmatched = std::mem::take(&mut self.resumes);
-        let rewritten = std::mem::take(&mut self.orphans);
+        let mut rewritten = std::mem::take(&mut self.orphans);
         let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
         for record in unmatched.into_values().flatten() {
             let Some((parent, _)) = record.place() else { continue };
@@ -398,15 +399,16 @@ impl Tailer {
                     let read = read_at(fd.as_fd(), &mut beginning, 0);
                     let beginning = beginning.get(..read).unwrap_or_default();
                     if record.fits(fd.as_fd(), stat.stx_size, beginning) {
-                        self.adopt(&record, &at, fd, identity, stat.stx_size, now);
+                        self.adopt(&record, &at, (fd, identity, stat), now);
                     } else {
-                        self.look_for_copy(&record, now);
+                        rewritten.push(record);
                     }
                 }
-                _ if record.path.exists() => self.look_for_copy(&record, now),
+                _ if record.path.exists() => rewritten.push(record),
                 _ => self.keep_dormant(record, now),
             }
         }
+        self.order_fresh();
         for record in rewritten {
             self.look_for_copy(&record, now);
         }
@@ -438,11 +440,10 @@ impl Tailer {
         &mut self,
         record: &Resume,
         at: &Path,
-        fd: OwnedFd,
-        identity: Identity,
-        size: u64,
+        (fd, identity, stat): (OwnedFd, Identity, Statx),
         now: Instant,
     ) {
+        let size = stat.stx_size;
         if size <= record.offset || self.known(&identity).is_some() {
             return;
         }
@@ -454,11 +455,22 @@ impl Tailer {
         file.size = size;
         file.backlog_end = size;
         file.fd = Some(fd);
+        file.group = self.group_at(&record.path, file.input).unwrap_or_default();
         file.begin_at(record.offset);
-        let key = self.files.insert(file);
+        let (group, key) = (file.group, self.files.insert(file));
         self.by_place.insert(identity.place(), key);
         self.attended.push(key);
-        self.put_before(key, live);
+        let written = |stat: &Statx| (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+        // Its writer may not know yet that another file has its name; it comes before that one.
+        let next = look(&record.path, true).map_or(written(&stat), |next| written(&next));
+        self.fresh.push(Found { group, written: written(&stat).min(next), key });
+    }
+
+    /// Whose rotations a file at this path takes part in; nothing in a directory that is not known.
+    fn group_at(&self, path: &Path, input: u32) -> Option<u64> {
+        let (dir, name) = (self.directory_at(path.parent()?)?, path.file_name()?);
+        let by_directory = self.inputs.get(input as usize)?.directory_is_source;
+        Some(group(dir, if by_directory { b"" } else { name.as_bytes() }))
     }
 
     /// What a record meant was truncated away while we were not there.

@@ -207,7 +207,10 @@ impl std::fmt::Debug for Tailer {
 }
 
 impl Tailer {
-    /// Looks for the files of the inputs and begins where `resumes` say.
+    /// Looks for the files of the inputs and begins where `resumes` say. What was made since
+    /// `unseen_since` (nanoseconds since 1970: when the resumes were written down) was made while
+    /// nobody watched: it is read from its beginning, also when its input begins at the end, and
+    /// when a rotation has given it a name since that no pattern means. Nothing at a first start.
     ///
     /// # Errors
     /// [`TailError`] when the kernel has no descriptors left. What is wrong with files is no
@@ -216,6 +219,7 @@ impl Tailer {
         inputs: Vec<Input>,
         limits: Limits,
         resumes: Vec<Resume>,
+        unseen_since: Option<u64>,
         now: Instant,
     ) -> Result<Self, TailError> {
         let (watch, refused) = Watch::new(limits.watches_max > 0)
@@ -264,7 +268,7 @@ impl Tailer {
             overflow: false,
             unsettled_until: now,
             events_wait: false,
-            unseen_since: None,
+            unseen_since,
             synced_ns: super::discover::wall_ns(),
             polled: 0,
             polling_told: false,
@@ -281,9 +285,8 @@ impl Tailer {
             tailer.tell_polling(Path::new("/"), errno);
         }
         tailer.visit_bases(now);
-        tailer.order_fresh(now);
         tailer.settle_orphans(now);
-        tailer.first_scan = false;
+        (tailer.first_scan, tailer.unseen_since) = (false, None);
         tailer.settle(now);
         Ok(tailer)
     }

@@ -8,6 +8,7 @@ mod rotation;
 
 use super::*;
 use std::collections::HashMap;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(super) struct Desk {
     pub(super) rewritten: Vec<FileKey>,
     pub(super) next: HashMap<FileKey, u64>,
     pub(super) commit: bool,
+    /// When the process ended, for the next start.
+    pub(super) left_ns: Option<u64>,
 }
 
 impl Desk {
@@ -46,6 +49,7 @@ impl Desk {
             rewritten: Vec::new(),
             next: HashMap::new(),
             commit: true,
+            left_ns: None,
         };
         desk.inputs = vec![desk.input(patterns)];
         desk
@@ -68,8 +72,8 @@ impl Desk {
     }
 
     pub(super) fn start_with(&mut self, resumes: Vec<Resume>) -> &mut Self {
-        let tailer =
-            Tailer::new(self.inputs.clone(), self.limits.clone(), resumes, self.now).unwrap();
+        let (inputs, limits) = (self.inputs.clone(), self.limits.clone());
+        let tailer = Tailer::new(inputs, limits, resumes, self.left_ns, self.now).unwrap();
         self.tailer = Some(tailer);
         self.run()
     }
@@ -146,6 +150,24 @@ impl Desk {
         self.start_with(records)
     }
 
+    /// The process ends; gives its checkpoint.
+    pub(super) fn leave(&mut self) -> Vec<Resume> {
+        let records = self.tail().records().collect();
+        self.tailer = None;
+        self.left_ns = Some(self.later());
+        records
+    }
+
+    /// Waits until files are made later than all that are there, and gives the time.
+    pub(super) fn later(&self) -> u64 {
+        let mut made = std::iter::repeat_with(|| {
+            let file = tempfile::NamedTempFile::new_in(self.dir.path()).unwrap();
+            Identity::of(file.as_file().as_fd()).unwrap().0.birth_ns
+        });
+        let now = made.next().unwrap();
+        made.find(|next| *next > now).unwrap()
+    }
+
     /// All that came so far.
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.all.clone()).unwrap()
@@ -220,7 +242,7 @@ fn a_base_that_comes_later_is_found() {
 fn a_chunk_is_aligned_for_vector_loads_and_no_longer_than_it_says() {
     let desk = Desk::new(&["*.log"]);
     desk.write("a.log", vec![b'x'; CHUNK_BYTES_MAX * 2 + 5]);
-    let tailer = Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), desk.now);
+    let tailer = Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), None, desk.now);
     let mut tailer = tailer.unwrap();
     let mut lengths = Vec::new();
     while let Some(chunk) = tailer.turn(desk.now) {

@@ -51,7 +51,7 @@ fn r10_a_backlog_of_many_files_is_read_with_few_descriptors() {
     for number in 0..FILES {
         desk.write(&format!("{number}/a.log"), vec![b'x'; CHUNK_BYTES_MAX + 10]);
     }
-    let tailer = Tailer::new(desk.inputs.clone(), desk.limits.clone(), Vec::new(), desk.now);
+    let tailer = Tailer::new(desk.inputs.clone(), desk.limits.clone(), Vec::new(), None, desk.now);
     desk.tailer = Some(tailer.unwrap());
     let most = 100 + admit::OPENS_PER_COUNT;
     assert!(desk.stats().open <= most, "{} are open", desk.stats().open);

@@ -71,6 +71,76 @@ fn r4_a_rotation_while_we_are_away_is_followed_oldest_first() {
 }
 
 #[test]
+fn r4_what_is_made_and_rotated_while_we_are_away_is_read_wherever_its_input_begins() {
+    for (pattern, start_at) in [
+        ("app.log", StartAt::End),
+        ("app.log", StartAt::Beginning),
+        ("app.log*", StartAt::End),
+        ("app.log*", StartAt::Beginning),
+    ] {
+        let mut desk = Desk::new(&[pattern]);
+        desk.inputs[0].start_at = start_at;
+        desk.write("app.log", "0\n");
+        desk.start().take();
+        // Nobody ever meant it, and it is as old as we are.
+        desk.write("other.log.1", "old\n");
+        desk.write("app.log", "1\n");
+        assert_eq!(desk.run().take(), "1\n");
+        let records = desk.leave();
+        desk.write("app.log", "2\n");
+        rename(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+        desk.later();
+        desk.write("app.log", "3\n");
+        rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        desk.write("app.log.3.gz", "packed\n");
+        desk.later();
+        desk.write("app.log", "4\n");
+        desk.restart_with(records);
+        assert_eq!(desk.take(), "2\n3\n4\n", "{pattern} {start_at:?}");
+        let records = desk.leave();
+        assert_eq!(desk.restart_with(records).take(), "", "{pattern} {start_at:?}");
+    }
+}
+
+#[test]
+fn r5_a_copy_that_is_made_while_we_are_away_is_not_read_twice() {
+    for pattern in ["app.log", "app.log*"] {
+        let mut desk = Desk::new(&[pattern]);
+        desk.inputs[0].start_at = StartAt::End;
+        desk.write("app.log", "0\n");
+        desk.start().take();
+        desk.write("app.log", "1\n");
+        assert_eq!(desk.run().take(), "1\n");
+        let records = desk.leave();
+        desk.write("app.log", "2\n");
+        std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        File::create(desk.path("app.log")).unwrap();
+        desk.later();
+        desk.write("app.log", "3\n");
+        desk.restart_with(records);
+        assert_eq!(desk.take(), "2\n3\n", "{pattern}");
+        let records = desk.leave();
+        assert_eq!(desk.restart_with(records).take(), "", "{pattern}");
+    }
+}
+
+#[test]
+fn a_file_that_was_there_when_we_left_begins_where_its_input_says() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.inputs[0].start_at = StartAt::End;
+    desk.write("app.log", "0\n");
+    desk.start().take();
+    desk.write("old.log", "1\n");
+    desk.write("app.log.9", "2\n");
+    let records = desk.leave();
+    // The next start has other patterns.
+    desk.inputs[0] = desk.input(&["app.log", "old.log"]);
+    desk.inputs[0].start_at = StartAt::End;
+    desk.write("app.log", "3\n");
+    assert_eq!(desk.restart_with(records).take(), "3\n");
+}
+
+#[test]
 fn r5_a_copy_before_a_truncation_gives_back_what_was_not_read() {
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", "1\n");
@@ -117,7 +187,7 @@ fn r5_without_a_copy_the_loss_is_told_with_its_size() {
     desk.write("app.log", vec![b'x'; CHUNK_BYTES_MAX + 100]);
     let now = desk.now;
     desk.tailer =
-        Some(Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), now).unwrap());
+        Some(Tailer::new(desk.inputs.clone(), Limits::default(), Vec::new(), None, now).unwrap());
     assert!(desk.turn());
     File::create(desk.path("app.log")).unwrap();
     desk.write("app.log", "new\n");
