@@ -103,6 +103,19 @@ fn r4_what_is_made_and_rotated_while_we_are_away_is_read_wherever_its_input_begi
 }
 
 #[test]
+fn r4_a_renamed_file_that_is_written_to_last_is_still_read_before_what_has_its_name() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "1\n");
+    desk.start().take();
+    let records = desk.leave();
+    rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    desk.write("app.log", "3\n");
+    desk.later();
+    desk.write("app.log.1", "2\n");
+    assert_eq!(desk.restart_with(records).take(), "2\n3\n");
+}
+
+#[test]
 fn r5_a_copy_that_is_made_while_we_are_away_is_not_read_twice() {
     for pattern in ["app.log", "app.log*"] {
         let mut desk = Desk::new(&[pattern]);
