@@ -35,7 +35,7 @@ pub(crate) const SOCKET: &str = "agent.sock";
 /// Files that are named on stderr at the start.
 const FOUND_SHOWN_MAX: usize = 20;
 /// A file that is made this long before a checkpoint is written may be missing in it, nanoseconds.
-const SNAPSHOT_NS: u64 = 1_000_000_000;
+const SNAPSHOT_NS: u64 = 100_000_000;
 
 /// What parts of the process share.
 #[derive(Clone)]

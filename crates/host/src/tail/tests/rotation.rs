@@ -116,6 +116,28 @@ fn r4_a_renamed_file_that_is_written_to_last_is_still_read_before_what_has_its_n
 }
 
 #[test]
+fn r4_what_a_checkpoint_knows_goes_on_there_however_young_it_is() {
+    for pattern in ["app.log", "app.log*"] {
+        let mut desk = Desk::new(&[pattern]);
+        desk.write("app.log", "1\n");
+        desk.start().take();
+        let records = desk.leave();
+        // As if all had been made while we were away.
+        desk.left_ns = Some(1);
+        desk.write("app.log", "2\n");
+        rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        desk.write("app.log", "3\n");
+        desk.restart_with(records);
+        assert_eq!(desk.take(), "2\n3\n", "{pattern}");
+        for _ in 0..3 {
+            let records = desk.leave();
+            desk.left_ns = Some(1);
+            assert_eq!(desk.restart_with(records).take(), "", "{pattern}");
+        }
+    }
+}
+
+#[test]
 fn r5_a_copy_that_is_made_while_we_are_away_is_not_read_twice() {
     for pattern in ["app.log", "app.log*"] {
         let mut desk = Desk::new(&[pattern]);
