@@ -6,7 +6,7 @@
 //! mean the same. Memory: [`PLACES_MAX`] times less than 100 bytes.
 
 use crate::draft::Wanted;
-use crate::json::walk::{GAP, Part, Step};
+use crate::json::walk::{GAP, Marks, Part, Step};
 
 /// So many places are remembered.
 const PLACES_MAX: usize = 32;
@@ -30,28 +30,9 @@ struct Name {
 impl Default for Name {
     /// What is never there: no text has such a byte.
     fn default() -> Self {
-        let nowhere = Part { start: 0, end: 0 };
+        let nowhere = Part { start: 0, len: 0 };
         let step = Step { key: nowhere, length: 0, is_text: false, known: None };
         Self { text: [u8::MAX; GAP], mask: [u8::MAX; GAP], step }
-    }
-}
-
-impl Name {
-    /// Whether the gap begins with the bytes that lead to the value.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    #[expect(unsafe_code, reason = "vector instructions, which every such processor has")]
-    fn leads(&self, gap: &[u8; GAP]) -> bool {
-        // SAFETY: SSE2 is part of the architecture.
-        unsafe { equal(gap, &self.text, &self.mask) }
-    }
-
-    /// The same without vector instructions.
-    #[cfg(not(target_arch = "x86_64"))]
-    fn leads(&self, gap: &[u8; GAP]) -> bool {
-        let mut bytes = gap.iter().zip(&self.text).zip(&self.mask);
-        bytes.all(|((byte, wanted), mask)| (byte ^ wanted) & mask == 0)
     }
 }
 
@@ -68,11 +49,17 @@ impl Expected {
     /// there.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each member of each line")]
-    pub(crate) fn step(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
+    pub(crate) fn step(
+        &self,
+        place: usize,
+        rest: &[u8],
+        marks: impl Marks,
+    ) -> Option<&Step<Option<Wanted>>> {
         let name = self.names.get(place)?;
+        let leads = |gap: &[u8; GAP]| marks.equal(gap, &name.text, &name.mask);
         let equal = match rest.first_chunk() {
-            Some(gap) => name.leads(gap),
-            None => name.leads(&padded(rest)),
+            Some(gap) => leads(gap),
+            None => leads(&padded(rest)),
         };
         equal.then_some(&name.step)
     }
@@ -97,30 +84,6 @@ impl Expected {
     }
 }
 
-/// Whether two gaps are equal in the bytes whose masks are all ones.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[inline]
-#[expect(unsafe_code, reason = "vector loads")]
-fn equal(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
-    use std::arch::x86_64::{
-        _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
-        _mm_setzero_si128, _mm_xor_si128,
-    };
-    let halves = |bytes: &[u8; GAP]| {
-        let pointer = bytes.as_ptr().cast();
-        // SAFETY: a gap has 32 bytes, so both halves of 16 are within it, and the load asks for no
-        // alignment.
-        unsafe { (_mm_loadu_si128(pointer), _mm_loadu_si128(pointer.add(1))) }
-    };
-    let ((a, b), (c, d), (low, high)) = (halves(one), halves(other), halves(masks));
-    let differs = _mm_or_si128(
-        _mm_and_si128(_mm_xor_si128(a, c), low),
-        _mm_and_si128(_mm_xor_si128(b, d), high),
-    );
-    _mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())) == 0xffff
-}
-
 /// The last bytes of a line, with NULs after them, which lead to no value.
 #[inline(never)]
 fn padded(rest: &[u8]) -> [u8; GAP] {
@@ -132,14 +95,18 @@ fn padded(rest: &[u8]) -> [u8; GAP] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::scan::Index;
 
     fn step(length: usize) -> Step<Option<Wanted>> {
-        let key = Part { start: 2, end: 3 };
+        let key = Part { start: 2, len: 1 };
         Step { key, length: u32::try_from(length).unwrap(), is_text: true, known: None }
     }
 
     fn length(expected: &Expected, place: usize, text: &str) -> Option<u32> {
-        let length = |text: &str| expected.step(place, text.as_bytes()).map(|step| step.length);
+        let index = Index::default();
+        let length = |text: &str| {
+            expected.step(place, text.as_bytes(), index.marks()).map(|step| step.length)
+        };
         let found = length(text);
         assert_eq!(length(&format!("{text:32}")), found, "{text}");
         found

@@ -12,12 +12,16 @@
     reason = "vector loads, calls that need processor features, and text that is known to be such"
 )]
 
-use crate::json::scan::Marks;
+#[cfg(not(target_arch = "x86_64"))]
+use crate::json::walk;
+use crate::json::walk::{GAP, Marks, Members};
 
 /// So many bytes are looked at together; of a longer line nothing is known.
 pub(crate) const WINDOW_BYTES: usize = 8 * 1024;
 /// Bytes for which there is a word of bits.
 const BLOCK: usize = 64;
+/// One bit for each byte of a window, and eight bytes more.
+const BITS_BYTES: usize = WINDOW_BYTES / 8 + 8;
 
 /// Bits of some bytes, and where newlines are in them.
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ impl Window {
     #[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
     fn fill(&mut self, bytes: &[u8], mut look: impl FnMut(&[u8; BLOCK]) -> Bits) -> usize {
         self.newlines.resize(WINDOW_BYTES, 0);
-        self.quotes.resize(WINDOW_BYTES / BLOCK + 1, [0; 8]);
+        self.quotes.resize(BITS_BYTES / 8, [0; 8]);
         self.odd.resize(WINDOW_BYTES / BLOCK, 0);
         let (newlines, mut count, mut all) = (self.newlines.as_mut_slice(), 0, 0);
         let mut words = self.quotes.iter_mut().zip(&mut self.odd).enumerate();
@@ -209,10 +213,43 @@ impl<'w> Clean<'w> {
         self.seen.bytes.get(..self.end).unwrap_or_default()
     }
 
-    /// The quotes in all that was looked at.
-    #[inline]
-    pub(crate) fn quotes(self) -> Marks<'w> {
-        Marks(self.seen.window.quotes.as_flattened())
+    /// Gives each member of the JSON object that it is, by their places in [`Clean::bytes`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
+    pub(crate) fn members(self, members: impl Members) -> Option<()> {
+        let quotes = Quotes(self.seen.window.quotes.as_flattened().first_chunk()?);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: without these features nothing is seen, so no line is clean.
+        return unsafe { x86::members(self.bytes(), self.start, quotes, members) };
+        #[cfg(not(target_arch = "x86_64"))]
+        walk::read(self.bytes(), self.start, quotes, members)
+    }
+}
+
+/// The quotes in what was looked at, with what found them: see [`Window::read`].
+#[derive(Debug, Clone, Copy)]
+struct Quotes<'w>(&'w [u8; BITS_BYTES]);
+
+impl Marks for Quotes<'_> {
+    const ARE_QUOTES: bool = true;
+
+    #[inline(always)]
+    fn word(self, at: usize) -> Option<u64> {
+        let word = self.0.get(at..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        // SAFETY: without these features nothing is seen, so there are no quotes of it.
+        unsafe { x86::equal(one, other, masks) }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        let mut bytes = one.iter().zip(other).zip(masks);
+        bytes.all(|((one, other), mask)| (one ^ other) & mask == 0)
     }
 }
 
@@ -227,24 +264,58 @@ impl Window {
 mod x86 {
     use std::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8,
-        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
-        _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_set1_epi8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_testz_si256,
+        _mm256_xor_si256, _mm512_cmpeq_epi8_mask, _mm512_cmpge_epu8_mask, _mm512_cmplt_epu8_mask,
+        _mm512_loadu_si512, _mm512_set1_epi8,
     };
 
-    use super::{BLOCK, Bits, Window};
+    use super::{BLOCK, Bits, Quotes, Window};
+    use crate::json::walk::{self, GAP, Members};
+
+    /// Whether the processor has what everything here needs.
+    #[inline]
+    pub(super) fn has_avx2() -> bool {
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+    }
+
+    /// [`walk::read`] of a clean line.
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
+    pub(super) fn members(
+        bytes: &[u8],
+        start: usize,
+        quotes: Quotes<'_>,
+        members: impl Members,
+    ) -> Option<()> {
+        walk::read(bytes, start, quotes, members)
+    }
+
+    /// Whether two gaps are equal in the bytes whose masks are all ones.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub(super) fn equal(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        let load = |bytes: &[u8; GAP]| {
+            // SAFETY: a gap has 32 bytes, and the load asks for no alignment.
+            unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+        };
+        let differs = _mm256_xor_si256(load(one), load(other));
+        _mm256_testz_si256(differs, load(masks)) == 1
+    }
 
     impl Window {
         /// [`Window::fill`] with what the processor has; the standard library remembers that.
         #[inline]
         pub(super) fn read(&mut self, bytes: &[u8]) -> usize {
-            if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("bmi1") {
+            if !has_avx2() {
+                return 0;
+            }
+            if is_x86_feature_detected!("avx512bw") {
                 // SAFETY: the features that the function is compiled for were found just above.
                 unsafe { self.read_avx512(bytes) }
-            } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+            } else {
                 // SAFETY: as above.
                 unsafe { self.read_avx2(bytes) }
-            } else {
-                0
             }
         }
 
@@ -309,7 +380,7 @@ mod tests {
     fn readers() -> Vec<fn(&mut Window, &[u8]) -> usize> {
         let mut all: Vec<fn(&mut Window, &[u8]) -> usize> = vec![Window::read];
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        if x86::has_avx2() {
             // SAFETY: the features that the function is compiled for were found just above.
             all.push(|window, bytes| unsafe { window.read_avx2(bytes) });
         }
@@ -320,8 +391,9 @@ mod tests {
         line.iter().all(|byte| (b' '..0x7f).contains(byte) && *byte != b'\\')
     }
 
-    fn quotes(bytes: &[u8], marks: Marks<'_>, range: std::ops::Range<usize>) -> Vec<usize> {
-        let is_set = |at: &usize| marks.0[at / 8] >> (at % 8) & 1 == 1;
+    fn quotes(bytes: &[u8], window: &Window, range: std::ops::Range<usize>) -> Vec<usize> {
+        let words = window.quotes.as_flattened();
+        let is_set = |at: &usize| words[at / 8] >> (at % 8) & 1 == 1;
         assert!(range.clone().all(|at| is_set(&at) == (bytes[at] == b'"')));
         range.filter(is_set).collect()
     }
@@ -350,7 +422,7 @@ mod tests {
                     assert_eq!(last.text().as_bytes(), &line[line.len() - line.len() / 2..]);
                     assert_eq!(last.bytes().len(), end);
                     assert!(clean.last(line.len() + 1).is_none());
-                    quotes(bytes, clean.quotes(), clean.range());
+                    quotes(bytes, window, clean.range());
                 }
                 start = end + 1;
             }

@@ -6,6 +6,7 @@
 //! (`the_scanners_agree_on_any_bytes`). A line that is known to be clean needs no scan.
 
 use super::simd;
+use super::walk::{GAP, Marks};
 
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
@@ -66,8 +67,8 @@ impl Index {
 
     /// What was found in the line.
     #[inline]
-    pub(crate) fn marks(&self) -> Marks<'_> {
-        Marks(self.words.as_flattened())
+    pub(crate) fn marks(&self) -> Scanned<'_> {
+        Scanned(self.words.as_flattened())
     }
 
     /// Whether what is between quotes of the line can be written between quotes as it is, and
@@ -83,25 +84,22 @@ impl Index {
     }
 }
 
-/// The bits of some bytes, eight to a byte: one for each that is not plain content of a string.
+/// What a scan of some bytes has found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Marks<'w>(pub(crate) &'w [u8]);
+pub(crate) struct Scanned<'w>(&'w [u8]);
 
-impl Marks<'_> {
-    /// The first position that is not below `from`.
+impl Marks for Scanned<'_> {
+    const ARE_QUOTES: bool = false;
+
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each string of each line")]
-    pub(super) fn next(self, from: usize) -> Option<usize> {
-        // Where a string lies among the words is chance: no branch depends on it.
-        let mut at = from;
-        loop {
-            let bits = self.0.get(at / 8..)?.first_chunk()?;
-            let bits = u64::from_le_bytes(*bits) >> (at % 8);
-            if bits != 0 {
-                return Some(at + bits.trailing_zeros() as usize);
-            }
-            at = at / 8 * 8 + 64;
-        }
+    fn word(self, at: usize) -> Option<u64> {
+        let word = self.0.get(at..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    #[inline(always)]
+    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        simd::equal(one, other, masks)
     }
 }
 

@@ -1,6 +1,6 @@
-//! The scanner's operation with AVX2.
+//! The scanner's operation with AVX2, and the comparison of gaps with SSE2.
 //!
-//! It has a portable twin in [`super::scan`], which other processors run.
+//! Both have a portable twin, which other processors run.
 
 #![cfg_attr(
     target_arch = "x86_64",
@@ -8,14 +8,23 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::scan;
+pub(super) use x86::{equal, scan};
 
 #[cfg(all(test, target_arch = "x86_64"))]
 pub(super) use x86::scanners;
 
 #[cfg(not(target_arch = "x86_64"))]
+use super::walk::GAP;
+
+#[cfg(not(target_arch = "x86_64"))]
 pub(super) fn scan(index: &mut super::scan::Index, line: &[u8]) {
     index.scan_portable(line);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn equal(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+    let mut bytes = one.iter().zip(other).zip(masks);
+    bytes.all(|((one, other), mask)| (one ^ other) & mask == 0)
 }
 
 #[cfg(all(test, not(target_arch = "x86_64")))]
@@ -26,11 +35,14 @@ pub(super) fn scanners() -> Vec<fn(&mut super::scan::Index, &[u8])> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_testz_si256,
+        __m256i, _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
+        _mm_setzero_si128, _mm_xor_si128, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+        _mm256_testz_si256,
     };
 
     use super::super::scan::{BLOCK, Index};
+    use super::super::walk::GAP;
 
     /// [`Index::scan_portable`] with what the processor has; the standard library remembers that.
     #[inline]
@@ -41,6 +53,31 @@ mod x86 {
         } else {
             index.scan_portable(line);
         }
+    }
+
+    /// Whether two gaps are equal in the bytes whose masks are all ones.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each member of each line")]
+    pub(in super::super) fn equal(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        // SAFETY: SSE2 is part of the architecture.
+        unsafe { equal_sse2(one, other, masks) }
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn equal_sse2(one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool {
+        let halves = |bytes: &[u8; GAP]| {
+            let pointer = bytes.as_ptr().cast();
+            // SAFETY: a gap has 32 bytes, so both halves of 16 are within it, and the load asks
+            // for no alignment.
+            unsafe { (_mm_loadu_si128(pointer), _mm_loadu_si128(pointer.add(1))) }
+        };
+        let ((a, b), (c, d), (low, high)) = (halves(one), halves(other), halves(masks));
+        let differs = _mm_or_si128(
+            _mm_and_si128(_mm_xor_si128(a, c), low),
+            _mm_and_si128(_mm_xor_si128(b, d), high),
+        );
+        _mm_movemask_epi8(_mm_cmpeq_epi8(differs, _mm_setzero_si128())) == 0xffff
     }
 
     /// All scanners that this processor can run.

@@ -5,7 +5,7 @@
 //! it is not JSON, or when it nests deeper than [`DEPTH_MAX`]; members before the mistake were
 //! given then. There is no recursion, and nothing is allocated once the index has grown.
 
-use super::scan::{Index, Marks};
+use super::scan::Index;
 use super::text;
 use crate::digits;
 
@@ -67,11 +67,47 @@ pub(crate) struct Member {
 /// Bytes between two values that are compared with what is expected there.
 pub(crate) const GAP: usize = 32;
 
-/// Some bytes of the line: from `start` to `end`.
+/// What was found in some bytes before the walk: a bit for each, set for those that are not plain
+/// content of a string. Behind the last one are others, of which nothing is asked.
+pub(crate) trait Marks: Copy {
+    /// Whether there is nothing marked but quotes.
+    const ARE_QUOTES: bool;
+
+    /// The bits of 64 bytes: the first one is eight times `at`, and has the lowest bit.
+    fn word(self, at: usize) -> Option<u64>;
+
+    /// Whether two gaps are equal in the bytes whose masks are all ones.
+    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool;
+
+    /// The first marked place that is not below `from`.
+    #[inline(always)]
+    fn next(self, from: usize) -> Option<usize> {
+        // Where a string lies among the words is chance: no branch depends on it.
+        let mut at = from;
+        loop {
+            let bits = self.word(at / 8)? >> (at % 8);
+            if bits != 0 {
+                return Some(at + bits.trailing_zeros() as usize);
+            }
+            at = at / 8 * 8 + 64;
+        }
+    }
+}
+
+/// Some bytes of the line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) start: u32,
-    pub(crate) end: u32,
+    pub(crate) len: u32,
+}
+
+impl Part {
+    /// Its place in the line.
+    #[inline]
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
 }
 
 /// What lies between two values: the end of the first (its closing quote, when it is a string), a
@@ -97,7 +133,12 @@ pub(crate) trait Members {
     type Known: Copy;
 
     /// The step to the value at this place, when the rest of the line begins as it was learned.
-    fn expected(&self, _place: usize, _rest: &[u8]) -> Option<&Step<Self::Known>> {
+    fn expected(
+        &self,
+        _place: usize,
+        _rest: &[u8],
+        _marks: impl Marks,
+    ) -> Option<&Step<Self::Known>> {
         None
     }
 
@@ -106,15 +147,13 @@ pub(crate) trait Members {
     fn learn(&mut self, _place: usize, _gap: &[u8], _step: Step<()>) {}
 
     /// A member that was expected and has a string without escapes for a value.
-    fn text(&mut self, _known: Self::Known, key: Part, value: Part, _text: &[u8]) {
-        let token = |part: Part| Token { kind: Kind::Plain, start: part.start, end: part.end };
-        self.any(Member { key: token(key), value: token(value) });
+    fn text(&mut self, _known: Self::Known, key: Part, value: Part, _bytes: &[u8]) {
+        self.any(Member { key: plain(key), value: plain(value) });
     }
 
     /// A member that was expected and has a number for a value: that of a [`Kind::Int`], else 0.
     fn number(&mut self, _known: Self::Known, key: Part, value: Token, _number: i64) {
-        let key = Token { kind: Kind::Plain, start: key.start, end: key.end };
-        self.any(Member { key, value });
+        self.any(Member { key: plain(key), value });
     }
 
     /// Any member.
@@ -139,15 +178,22 @@ pub(crate) fn object(line: &str, index: &mut Index, members: impl Members) -> Op
     read(bytes, 0, index.marks(), members)
 }
 
+#[inline]
+fn plain(part: Part) -> Token {
+    let Part { start, len } = part;
+    Token { kind: Kind::Plain, start, end: start.wrapping_add(len) }
+}
+
 /// Gives each member of the object that the bytes are from a place on; it is at most 4 GiB.
 ///
 /// Between two members the walk stands at the end of a value: at the closing quote of a string,
 /// else behind it. No value but a string is followed by a quote, so the byte there says which.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must become part of a function with AVX2 enabled")]
 pub(crate) fn read(
     bytes: &[u8],
     start: usize,
-    marks: Marks<'_>,
+    marks: impl Marks,
     mut members: impl Members,
 ) -> Option<()> {
     if u32::try_from(bytes.len()).is_err() {
@@ -171,23 +217,24 @@ pub(crate) fn read(
 /// escapes, and has a string or a number for a value.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn expected<M: Members>(
+fn expected<M: Members, A: Marks>(
     bytes: &[u8],
-    marks: Marks<'_>,
+    marks: A,
     (place, at): (usize, usize),
     members: &mut M,
 ) -> Option<usize> {
-    let step = members.expected(place, bytes.get(at..)?)?;
-    let (key, start) = (step.key, at + step.length as usize);
+    let step = members.expected(place, bytes.get(at..)?, marks)?;
+    let (known, start) = (step.known, at + step.length as usize);
     // They are less than 4 GiB, `read` sees to that.
-    let key = Part { start: at as u32 + key.start, end: at as u32 + key.end };
-    let known = step.known;
+    let key = Part { start: (at as u32).wrapping_add(step.key.start), len: step.key.len };
     if step.is_text {
         let end = marks.next(start)?;
-        if byte(bytes, end)? != b'"' {
+        let mark = byte(bytes, end)?;
+        if !A::ARE_QUOTES && mark != b'"' {
             return None;
         }
-        members.text(known, key, part(start, end), bytes.get(start..end)?);
+        let value = Part { start: start as u32, len: end.wrapping_sub(start) as u32 };
+        members.text(known, key, value, bytes);
         return Some(end);
     }
     let Some((kind, number, end)) = short_number(bytes, start) else {
@@ -229,7 +276,7 @@ fn long_number<M: Members>(
 #[inline(never)]
 fn unexpected<M: Members>(
     bytes: &[u8],
-    marks: Marks<'_>,
+    marks: impl Marks,
     (place, from): (usize, usize),
     members: &mut M,
 ) -> Option<Option<usize>> {
@@ -264,19 +311,12 @@ fn unexpected<M: Members>(
     {
         let gap = bytes.get(from..value.start as usize).unwrap_or_default();
         let from = from as u32;
-        let name = Part { start: key.start - from, end: key.end - from };
+        let name = Part { start: key.start - from, len: key.end - key.start };
         let step = Step { key: name, length: value.start - from, is_text, known: () };
         members.learn(place, gap, step);
     }
     members.any(Member { key, value });
     Some(Some(after))
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "run for each member of each line")]
-fn part(start: usize, end: usize) -> Part {
-    // They are less than 4 GiB, `read` sees to that.
-    Part { start: start as u32, end: end as u32 }
 }
 
 #[inline(always)]
@@ -317,7 +357,7 @@ fn ends(bytes: &[u8], at: usize) -> Option<()> {
 }
 
 /// The string that begins here with its quote; what follows it is one byte beyond its end.
-fn string(bytes: &[u8], marks: Marks<'_>, at: usize) -> Option<Token> {
+fn string(bytes: &[u8], marks: impl Marks, at: usize) -> Option<Token> {
     if byte(bytes, at)? != b'"' {
         return None;
     }
@@ -332,7 +372,7 @@ fn string(bytes: &[u8], marks: Marks<'_>, at: usize) -> Option<Token> {
 
 /// Where the string ends of which an escape begins here.
 #[cold]
-fn escaped(bytes: &[u8], marks: Marks<'_>, mut at: usize) -> Option<usize> {
+fn escaped(bytes: &[u8], marks: impl Marks, mut at: usize) -> Option<usize> {
     loop {
         match byte(bytes, at)? {
             b'"' => return Some(at),
@@ -426,7 +466,7 @@ fn fraction(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Passes over the object or array that begins here; gives where it ends.
-fn nested(bytes: &[u8], marks: Marks<'_>, mut at: usize) -> Option<usize> {
+fn nested(bytes: &[u8], marks: impl Marks, mut at: usize) -> Option<usize> {
     // One bit for each open level, 1 for an object.
     let (mut levels, mut depth) = (0_u128, 0_u32);
     loop {
@@ -476,7 +516,7 @@ fn closing(is_object: bool) -> u8 {
 }
 
 /// Passes over the key of a member that begins here, and its colon.
-fn key(bytes: &[u8], marks: Marks<'_>, at: usize) -> Option<usize> {
+fn key(bytes: &[u8], marks: impl Marks, at: usize) -> Option<usize> {
     expect(bytes, string(bytes, marks, at)?.end as usize + 1, b':')
 }
 

@@ -6,7 +6,7 @@
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
 use crate::json::text::unescape;
-use crate::json::walk::{self, Kind, Member, Members, Part, Step, Token};
+use crate::json::walk::{self, Kind, Marks, Member, Members, Part, Step, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
@@ -25,7 +25,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     // A window is small.
     let start = clean.range().start;
     let fields = Fields { draft, start: start as u32, base: base.wrapping_sub(start as u32) };
-    walk::read(clean.bytes(), start, clean.quotes(), fields)
+    clean.members(fields)
 }
 
 /// Members become fields.
@@ -42,8 +42,7 @@ impl Fields<'_, '_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
     fn place(&self, part: Part) -> Span {
-        let len = part.end.saturating_sub(part.start);
-        Span { start: self.base.wrapping_add(part.start), len }
+        Span { start: self.base.wrapping_add(part.start), len: part.len }
     }
 
     /// A token of the line.
@@ -57,26 +56,32 @@ impl Members for Fields<'_, '_> {
     type Known = Option<Wanted>;
 
     #[inline(always)]
-    fn expected(&self, place: usize, rest: &[u8]) -> Option<&Step<Option<Wanted>>> {
-        self.draft.scratch.expected.step(place, rest)
+    fn expected(
+        &self,
+        place: usize,
+        rest: &[u8],
+        marks: impl Marks,
+    ) -> Option<&Step<Option<Wanted>>> {
+        self.draft.scratch.expected.step(place, rest, marks)
     }
 
     #[inline(never)]
     fn learn(&mut self, place: usize, gap: &[u8], step: Step<()>) {
         let Step { key, length, is_text, .. } = step;
-        let name = gap.get(key.start as usize..key.end as usize).unwrap_or_default();
+        let name = gap.get(key.range()).unwrap_or_default();
         let known = self.draft.wants(name);
         let step = Step { key, length, is_text, known };
         self.draft.scratch.expected.learn(place, gap, step);
     }
 
     #[inline(always)]
-    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part, text: &[u8]) {
+    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part, bytes: &[u8]) {
         let Some(wanted) = wanted else { return };
+        let text = value.range();
         let (key, value) = (self.place(key), self.place(value));
         let draft = &mut *self.draft;
         if !wanted.is_plain_field() {
-            give_text(draft, wanted, text, key, value);
+            give_text(draft, wanted, bytes.get(text).unwrap_or_default(), key, value);
         } else if draft.admits(wanted) {
             draft.block.push_field(key, Value::Str(value));
         } else {
@@ -95,7 +100,8 @@ impl Members for Fields<'_, '_> {
         } else if value.kind == Kind::Int {
             self.draft.block.push_field(key, Value::Int(number));
         } else {
-            let value = self.place(Part { start: value.start, end: value.end });
+            let len = value.end.wrapping_sub(value.start);
+            let value = self.place(Part { start: value.start, len });
             self.draft.block.push_field(key, Value::Number(value));
         }
     }
