@@ -9,6 +9,8 @@ use crate::digits;
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
+/// The last nanosecond of a second.
+const LAST_NANOS: u32 = 999_999_999;
 /// The highest bit of each byte, and all others.
 const EACH_HIGH: u64 = 0x8080_8080_8080_8080;
 const EACH_LOW: u64 = !EACH_HIGH;
@@ -31,11 +33,13 @@ pub(crate) struct Calendar {
     second: i64,
     /// When its day began.
     began: i64,
+    /// The second in nanoseconds, when all of it can be counted in them.
+    nanos: Option<u64>,
 }
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { text: *b"1970-01-01T00:00:00", second: 0, began: 0 }
+        Self { text: *b"1970-01-01T00:00:00", second: 0, began: 0, nanos: Some(0) }
     }
 }
 
@@ -51,11 +55,30 @@ impl Calendar {
     /// The same, with 0 bytes taken for none: two numbers are given back in registers.
     #[inline(never)]
     fn read(&mut self, text: &[u8], zoneless: bool) -> (u64, usize) {
-        self.time(text, zoneless).unwrap_or((0, 0))
+        match self.again(text) {
+            Some(found) => found,
+            None => self.time(text, zoneless).unwrap_or((0, 0)),
+        }
     }
 
+    /// The same second once more, with one to nine digits behind it and a `Z`, as nearly all are.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each time of each line")]
+    fn again(&self, text: &[u8]) -> Option<(u64, usize)> {
+        if text.first_chunk() != Some(&self.text) || text.get(19) != Some(&b'.') {
+            return None;
+        }
+        let bytes = eight_bytes(text, 20)?;
+        let count = digits::count(bytes);
+        let (nanos, end) = match count {
+            0 => return None,
+            8 => (digits::number(bytes, 8) * 10 + text.get(28).copied().and_then(digit)?, 29),
+            _ => (digits::scaled(bytes, count) * 10, 20 + count as usize),
+        };
+        (text.get(end) == Some(&b'Z')).then_some((self.nanos? + u64::from(nanos), end + 1))
+    }
+
+    #[inline(never)]
     fn time(&mut self, text: &[u8], zoneless: bool) -> Option<(u64, usize)> {
         let whole = text.first_chunk()?;
         if *whole != self.text {
@@ -91,7 +114,8 @@ impl Calendar {
         let began = if is_same_day { self.began } else { day(*date)? };
         let clock = pairs(*clock, *b"00:00:00")?;
         let second = began + i64::from(self::clock(clock(0), clock(3), clock(6))?);
-        *self = Self { text: *text, second, began };
+        let nanos = nanoseconds(second, LAST_NANOS).map(|last| last - u64::from(LAST_NANOS));
+        *self = Self { text: *text, second, began, nanos };
         Some(())
     }
 
@@ -380,9 +404,14 @@ mod tests {
         for byte in 0..=255_u8 {
             for place in (0..30).filter(|place| ![19, 29].contains(place)) {
                 let mut text = *b"2024-02-29T13:04:05.123456789Z";
+                let mut calendar = Calendar::default();
+                calendar.rfc3339(&text, false).unwrap();
                 text[place] = byte;
                 let found = rfc3339(&text, false).filter(|found| found.1 == text.len());
                 assert_eq!(found.map(|found| found.0), slow(&text), "{byte} at {place}");
+                // Whether this second was the one before or not.
+                let again = calendar.rfc3339(&text, false).filter(|found| found.1 == text.len());
+                assert_eq!(again, found, "{byte} at {place}");
             }
         }
     }
@@ -403,6 +432,32 @@ mod tests {
         }
         for text in ["", "0", "-1", "1e9", "99999999999999999999999", "1.x", ".5", "1700000000s"] {
             assert_eq!(any(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_second_of_the_line_before_has_any_fraction_and_zone() {
+        let mut calendar = Calendar::default();
+        for second in ["2024-02-29T13:04:05", "2554-07-21T23:34:33", "1970-01-01T00:00:00"] {
+            calendar.rfc3339(format!("{second}Z").as_bytes(), false).unwrap();
+            for digits in 0..=12 {
+                let fraction: String = "987654321012".chars().take(digits).collect();
+                for mark in [".", ",", ""] {
+                    for rest in ["Z", "z", "", "+08:00", "-0530", "x", ":", "Z9"] {
+                        let text = format!("{second}{mark}{fraction}{rest}");
+                        let fresh = rfc3339(text.as_bytes(), false);
+                        let again = calendar.rfc3339(text.as_bytes(), false);
+                        assert_eq!(again, fresh, "{text}");
+                    }
+                }
+            }
+        }
+        // Not all of this second can be counted.
+        for text in ["2554-07-21T23:34:33Z", "2554-07-21T23:34:33.8Z", "2554-07-21T23:34:33.5Z"] {
+            let last = "2554-07-21T23:34:33.709551615Z";
+            let _ = calendar.rfc3339(text.as_bytes(), false);
+            assert_eq!(calendar.rfc3339(last.as_bytes(), false), Some((u64::MAX, 30)));
+            assert_eq!(calendar.rfc3339(text.as_bytes(), false), rfc3339(text.as_bytes(), false));
         }
     }
 

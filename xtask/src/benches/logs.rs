@@ -5,7 +5,8 @@
 //! generator have core 1. A record carries its number and its time, so what is lost or doubled is
 //! counted, not guessed. CPU seconds are those of the subject's process, from its start until the
 //! last record arrived; peak memory is the kernel's high-water mark. Subjects take turns; the first
-//! round of a workload is not counted.
+//! round of a workload is not counted. What other tenants of the processor take away is measured
+//! all the while: see [`pace`].
 //!
 //! Workloads have the numbers of the plan: B1 raw lines to a file, B2 JSON with three fields to a
 //! file, B3 container lines with JSON to OTLP/HTTP, B4 the same with zstd, B5 the same sampled to
@@ -13,6 +14,7 @@
 //! sink that is down for a while, B10 redaction of three patterns; and what is dear to read.
 
 mod input;
+mod pace;
 mod runs;
 mod subjects;
 
@@ -21,7 +23,6 @@ use crate::{terminal, workspace};
 use anyhow::Context;
 use runs::{Lab, Outcome};
 use std::fmt::Write as _;
-use std::time::Duration;
 use subjects::Subject;
 
 /// The bench.
@@ -91,59 +92,54 @@ impl Workload {
     }
 }
 
+/// What a subject does with a workload, run by run.
+struct Case<'s> {
+    workload: Workload,
+    subject: &'s Subject,
+    config: String,
+    outcomes: Vec<Outcome>,
+}
+
 fn run(settings: &Settings) -> anyhow::Result<String> {
     let thousands = settings.objects.first().copied().unwrap_or(1);
     let lines = thousands * LINES_EACH;
     terminal::step("building the agent as it ships, and the sink");
     let subjects = subjects::all()?;
     let lab = Lab::new(lines)?;
-    let mut rows = vec![words(&[
-        "workload",
-        "subject",
-        "µs CPU a line",
-        "from – to",
-        "times Orlop's",
-        "wall",
-        "peak RSS",
-        "lost",
-        "doubled",
-    ])];
+    let mut cases: Vec<Case<'_>> = Vec::new();
     for workload in Workload::ALL {
         let places = lab.places(workload);
-        let mut all: Vec<(&Subject, String, Vec<Outcome>)> = subjects
-            .iter()
-            .filter_map(|subject| Some((subject, subject.config(workload, &places)?, Vec::new())))
-            .collect();
+        let first = cases.len();
+        cases.extend(subjects.iter().filter_map(|subject| {
+            let config = subject.config(workload, &places)?;
+            Some(Case { workload, subject, config, outcomes: Vec::new() })
+        }));
+        let turns = cases.get_mut(first..).unwrap_or_default();
         // In turns: no machine is equally fast all the time.
         for round in 0..=settings.runs {
-            for (subject, config, outcomes) in &mut all {
+            for Case { subject, config, outcomes, .. } in turns.iter_mut() {
                 terminal::step(format_args!("{}: {}", workload.title(), subject.name));
                 let outcome = lab.backlog(subject, workload, config)?;
                 if round == 0 {
                     // A virtual machine pays for memory that it never touched before, whoever
                     // happens to be the first.
-                    let seen = each(&outcome, lines);
+                    let seen = each(outcome.cpu.as_secs_f64(), lines);
                     terminal::step(format_args!("{seen} µs a line, not counted: to warm up"));
                 } else {
                     outcomes.push(outcome);
                 }
             }
         }
-        // That of the first subject, which is Orlop.
-        let mut ours = None;
-        for (subject, _, outcomes) in &mut all {
-            outcomes.sort_by_key(|outcome| outcome.cpu);
-            let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
-            let ours = *ours.get_or_insert(middle.cpu);
-            let row = row(workload, subject, lines, outcomes, middle, ours);
-            // A long run that does not end has told something.
+        // A long run that does not end has told something.
+        for row in rows(cases.get(first..).unwrap_or_default(), lines, lab.full_pace())? {
             terminal::step(row.join(" | "));
-            rows.push(row);
         }
     }
     let mut text = format!(
         "Machine: {}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
-         counted, the median by CPU.\n\n",
+         counted, the median by CPU. `at full pace` is the median of each run's CPU time times its \
+         pace: how fast a fixed loop ran on the subject's core during the run, as a share of the \
+         fastest tenth of all its turns (others use the same processor).\n\n",
         machine(),
         input::LINE_BYTES,
         settings.runs
@@ -151,7 +147,7 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
     for subject in &subjects {
         let _ = writeln!(text, "- {}: {}", subject.name, subject.version);
     }
-    let _ = write!(text, "\n{}", markdown(&rows));
+    let _ = write!(text, "\n{}", markdown(&rows(&cases, lines, lab.full_pace())?));
     let others = lab.steady(&subjects, STEADY_RATE, STEADY_FILES)?;
     let _ = write!(text, "\n{}", markdown(&others));
     let idle = lab.idle(&subjects)?;
@@ -170,32 +166,56 @@ file), 3.98 µs (JSON to OTLP/HTTP), 4.50 µs (with zstd), on a machine of this 
 4.8 % of a core and 33 MB at 10,000 lines a second (VictoriaMetrics' own run of 2026-09-17).
 ";
 
-fn row(
-    workload: Workload,
-    subject: &Subject,
-    lines: usize,
-    outcomes: &[Outcome],
-    outcome: &Outcome,
-    ours: Duration,
-) -> Vec<String> {
-    let edge = |one: Option<&Outcome>| one.map(|one| each(one, lines)).unwrap_or_default();
-    vec![
-        workload.title().to_owned(),
-        subject.name.to_owned(),
-        each(outcome, lines),
-        format!("{} – {}", edge(outcomes.first()), edge(outcomes.last())),
-        format!("{:.1}", outcome.cpu.as_secs_f64() / ours.as_secs_f64().max(f64::MIN_POSITIVE)),
-        format!("{:.2} s", outcome.wall.as_secs_f64()),
-        format!("{:.0} MiB", outcome.peak_mib),
-        outcome.lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
-        outcome.doubled.to_string(),
-    ]
+/// What each subject cost in each workload.
+fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut rows = vec![words(&[
+        "workload",
+        "subject",
+        "µs CPU a line",
+        "from – to",
+        "pace",
+        "at full pace",
+        "times Orlop's",
+        "wall",
+        "peak RSS",
+        "lost",
+        "doubled",
+    ])];
+    // That of the first subject of a workload, which is Orlop.
+    let mut ours = (None, 0.0);
+    for Case { workload, subject, outcomes, .. } in cases {
+        let mut outcomes = outcomes.clone();
+        let at_full_pace = |outcome: &Outcome| outcome.at_full_pace(full);
+        outcomes.sort_by(|one, other| at_full_pace(one).total_cmp(&at_full_pace(other)));
+        let steady = outcomes.get(outcomes.len() / 2).map(at_full_pace).context("no run")?;
+        if ours.0 != Some(*workload) {
+            ours = (Some(*workload), steady);
+        }
+        outcomes.sort_by_key(|outcome| outcome.cpu);
+        let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
+        let cpu = |one: Option<&Outcome>| one.map_or(0.0, |one| one.cpu.as_secs_f64());
+        let (least, most) = (cpu(outcomes.first()), cpu(outcomes.last()));
+        rows.push(vec![
+            workload.title().to_owned(),
+            subject.name.to_owned(),
+            each(middle.cpu.as_secs_f64(), lines),
+            format!("{} – {}", each(least, lines), each(most, lines)),
+            format!("{:.0} %", 100.0 * middle.pace(full)),
+            each(steady, lines),
+            format!("{:.1}", steady / ours.1.max(f64::MIN_POSITIVE)),
+            format!("{:.2} s", middle.wall.as_secs_f64()),
+            format!("{:.0} MiB", middle.peak_mib),
+            middle.lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
+            middle.doubled.to_string(),
+        ]);
+    }
+    Ok(rows)
 }
 
 /// Microseconds of CPU a line.
 #[expect(clippy::cast_precision_loss, reason = "printed with three decimals")]
-fn each(outcome: &Outcome, lines: usize) -> String {
-    format!("{:.3}", outcome.cpu.as_secs_f64() * 1e6 / lines as f64)
+fn each(seconds: f64, lines: usize) -> String {
+    format!("{:.3}", seconds * 1e6 / lines as f64)
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod odd;
 mod torture;
 
+use super::pace::{self, Probe};
 use super::subjects::{Places, Subject};
 use super::{Workload, folder, input, words};
 use crate::benches::pause;
@@ -17,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The core of the subject, and that of everything else.
-const CORES: [&str; 2] = ["0", "1"];
+const CORES: [usize; 2] = [0, 1];
 /// A run that takes longer has failed.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// Nothing more comes when nothing came for so long.
@@ -44,6 +45,20 @@ pub(super) struct Outcome {
     /// Records that never came; nothing where records are left out on purpose.
     pub(super) lost: Option<u64>,
     pub(super) doubled: u64,
+    /// Turns of the probe for each nanosecond while it ran; none when it was too short for one.
+    pub(super) speed: Option<f64>,
+}
+
+impl Outcome {
+    /// CPU seconds if the core had been at full pace all the time.
+    pub(super) fn at_full_pace(&self, full: Option<f64>) -> f64 {
+        self.cpu.as_secs_f64() * self.pace(full)
+    }
+
+    /// The pace of its core, 1 for the full one.
+    pub(super) fn pace(&self, full: Option<f64>) -> f64 {
+        pace::of(self.speed, full)
+    }
 }
 
 /// What the sink counted.
@@ -71,6 +86,7 @@ pub(super) struct Lab {
     url: String,
     /// The same sink with TLS.
     tls_url: String,
+    probe: Probe,
 }
 
 /// A subject that runs.
@@ -96,6 +112,8 @@ impl Lab {
         input::write(&folder.join("cri.log"), 0, lines, true)?;
         workspace::build_programs()?;
         let program = workspace::target()?.join("debug/log-sink");
+        // The generator is this thread.
+        pace::pin(CORES[1]).context("cannot stay off the subject's core")?;
         let mut sink = pinned(CORES[1], &Command::new(&program))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -109,7 +127,13 @@ impl Lab {
         let text = |key: &str| said.get(key).and_then(|text| text.as_str()).unwrap_or_default();
         fs::write(folder.join("ca.pem"), text("authority"))?;
         let (url, tls_url) = (text("url").to_owned(), text("tls").to_owned());
-        Ok(Self { folder, lines, sink, url, tls_url })
+        let probe = Probe::new(CORES[0]);
+        Ok(Self { folder, lines, sink, url, tls_url, probe })
+    }
+
+    /// Turns of the probe for each nanosecond at full pace, as far as that was seen.
+    pub(super) fn full_pace(&self) -> Option<f64> {
+        self.probe.full()
     }
 
     pub(super) fn places(&self, workload: Workload) -> Places {
@@ -173,6 +197,7 @@ impl Lab {
             peak_mib: cost.1,
             lost: wanted.map(|wanted| wanted.saturating_sub(stats.distinct)),
             doubled: stats.doubled(subject),
+            speed: self.probe.speed(start, end),
         })
     }
 
@@ -222,6 +247,7 @@ impl Lab {
         let mut rows = vec![words(&[
             "B6 10,000 lines/s, 50 files",
             "of a core",
+            "at full pace",
             "peak RSS",
             "lost",
             "p50",
@@ -237,6 +263,7 @@ impl Lab {
                 open.push(fs::File::create(folder.join(format!("{index}.log")))?);
             }
             let running = self.start(subject, &config)?;
+            self.probe.calm(true);
             pause(Duration::from_secs(1));
             let before = running.cost()?.0;
             let (start, mut sequence) = (Instant::now(), 0);
@@ -252,7 +279,8 @@ impl Lab {
             }
             let end = self.come(output, sequence as u64)?;
             let (cpu, peak) = running.cost()?;
-            let share = share(cpu - before, end.saturating_duration_since(start));
+            let (cpu, time) = (cpu - before, end.saturating_duration_since(start));
+            let pace = pace::of(self.probe.speed(start, end), self.full_pace());
             running.stop()?;
             self.count(output)?;
             let stats = self.stats()?;
@@ -260,7 +288,8 @@ impl Lab {
             let latency = |micros| if output.is_some() { "–".to_owned() } else { millis(micros) };
             rows.push(vec![
                 subject.name.to_owned(),
-                share,
+                share(cpu, time),
+                share(cpu.mul_f64(pace), time),
                 format!("{peak:.0} MiB"),
                 (sequence as u64).saturating_sub(stats.distinct).to_string(),
                 latency(stats.p50_micros),
@@ -283,6 +312,7 @@ impl Lab {
             let output = workload.to_file().then_some(places.output.as_path());
             let running = self.start(subject, &config)?;
             self.come(output, IDLE_FILES as u64)?;
+            self.probe.calm(true);
             pause(Duration::from_secs(2));
             let before = running.cost()?.0;
             pause(WATCH);
@@ -342,6 +372,7 @@ impl Lab {
     }
 
     fn start_after(&self, subject: &Subject, config: &str, ask: &str) -> anyhow::Result<Running> {
+        self.probe.calm(false);
         self.fresh("state")?;
         let _ = fs::remove_file(self.folder.join("out"));
         // What the one before wrote is nothing to this one.
@@ -457,10 +488,10 @@ fn warm(path: &Path) -> anyhow::Result<()> {
 }
 
 /// A command on one core, which ends when the bench is killed.
-fn pinned(core: &str, command: &Command) -> Command {
+fn pinned(core: usize, command: &Command) -> Command {
     let mut pinned = Command::new("setpriv");
     pinned
-        .args(["--pdeathsig", "KILL", "taskset", "-c", core])
+        .args(["--pdeathsig", "KILL", "taskset", "-c", &core.to_string()])
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {
