@@ -47,6 +47,7 @@ struct Bits {
 pub(crate) struct Seen<'w> {
     bytes: &'w [u8],
     window: &'w Window,
+    quotes: Quotes<'w>,
     newlines: &'w [u16],
 }
 
@@ -73,7 +74,15 @@ impl Window {
     pub(crate) fn look<'w>(&'w mut self, bytes: &'w [u8]) -> Seen<'w> {
         let bytes = bytes.get(..WINDOW_BYTES).unwrap_or(bytes);
         let count = self.read(bytes);
-        Seen { bytes, newlines: self.newlines.get(..count).unwrap_or_default(), window: self }
+        self.seen(bytes, count)
+    }
+
+    /// What is in it, of these bytes with so many newlines.
+    #[inline]
+    fn seen<'w>(&'w self, bytes: &'w [u8], newlines: usize) -> Seen<'w> {
+        let newlines = self.newlines.get(..newlines).unwrap_or_default();
+        let quotes = Quotes(self.quotes.as_flattened().first_chunk().unwrap_or(&[0; BITS_BYTES]));
+        Seen { bytes, newlines, quotes, window: self }
     }
 
     /// Fills the window; gives how many newlines there are.
@@ -217,7 +226,7 @@ impl<'w> Clean<'w> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each line")]
     pub(crate) fn members(self, members: impl Members) -> Option<()> {
-        let quotes = Quotes(self.seen.window.quotes.as_flattened().first_chunk()?);
+        let quotes = self.seen.quotes;
         #[cfg(target_arch = "x86_64")]
         // SAFETY: without these features nothing is seen, so no line is clean.
         return unsafe { x86::members(self.bytes(), self.start, quotes, members) };
@@ -403,7 +412,7 @@ mod tests {
         for read in readers() {
             let seen = bytes.get(..WINDOW_BYTES).unwrap_or(bytes);
             let count = read(window, seen);
-            let seen = Seen { bytes: seen, newlines: &window.newlines[..count], window };
+            let seen = window.seen(seen, count);
             let mut lines = seen.lines();
             if count == 0 && window.quotes.is_empty() {
                 // A processor without vector instructions.
