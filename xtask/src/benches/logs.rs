@@ -105,6 +105,8 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
     let lines = thousands * LINES_EACH;
     terminal::step("building the agent as it ships, and the sink");
     let subjects = subjects::all()?;
+    // Before this thread stays on one core: that would be all there is.
+    let machine = machine();
     let lab = Lab::new(lines)?;
     let mut cases: Vec<Case<'_>> = Vec::new();
     for workload in Workload::ALL {
@@ -136,11 +138,10 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         }
     }
     let mut text = format!(
-        "Machine: {}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
+        "Machine: {machine}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
          counted, the median by CPU. `at full pace` is the median of each run's CPU time times its \
          pace: how fast a fixed loop ran on the subject's core during the run, as a share of the \
          fastest tenth of all its turns (others use the same processor).\n\n",
-        machine(),
         input::LINE_BYTES,
         settings.runs
     );
