@@ -5,7 +5,7 @@
 //! quotes are all that JSON's grammar asks of it, and what lies between two of them can be written
 //! between quotes as it is. Nearly all lines are; the others are looked at one by one.
 //!
-//! Memory: [`Window`] has 18 KiB whatever it sees. Without AVX-512 or AVX2 nothing is seen in it.
+//! Memory: [`Window`] has 18 KiB whatever it sees. Without AVX2 and BMI nothing is seen in it.
 
 #![expect(
     unsafe_code,
