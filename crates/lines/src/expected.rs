@@ -6,7 +6,8 @@
 //! mean the same. Memory: [`PLACES_MAX`] times less than 100 bytes.
 
 use crate::draft::Wanted;
-use crate::json::walk::{GAP, Marks, Part, Step};
+use crate::json::scan::Marks;
+use crate::json::walk::{GAP, Part, Step};
 
 /// So many places are remembered.
 const PLACES_MAX: usize = 32;

@@ -12,9 +12,10 @@
     reason = "vector loads, calls that need processor features, and text that is known to be such"
 )]
 
+use crate::json::scan::Marks;
 #[cfg(not(target_arch = "x86_64"))]
 use crate::json::walk;
-use crate::json::walk::{GAP, Marks, Members};
+use crate::json::walk::{GAP, Members};
 
 /// So many bytes are looked at together; of a longer line nothing is known.
 pub(crate) const WINDOW_BYTES: usize = 8 * 1024;

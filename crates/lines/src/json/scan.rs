@@ -6,7 +6,7 @@
 //! (`the_scanners_agree_on_any_bytes`). A line that is known to be clean needs no scan.
 
 use super::simd;
-use super::walk::{GAP, Marks};
+use super::walk::GAP;
 
 /// Bytes that are looked at together.
 pub(super) const BLOCK: usize = 64;
@@ -81,6 +81,33 @@ impl Index {
     /// The bits, the first byte's lowest.
     pub(crate) fn words(&self) -> &[[u8; 8]] {
         &self.words
+    }
+}
+
+/// What was found in some bytes before the walk: a bit for each, set for those that are not plain
+/// content of a string. Behind the last one are others, of which nothing is asked.
+pub(crate) trait Marks: Copy {
+    /// Whether there is nothing marked but quotes.
+    const ARE_QUOTES: bool;
+
+    /// The bits of 64 bytes: the first one is eight times `at`, and has the lowest bit.
+    fn word(self, at: usize) -> Option<u64>;
+
+    /// Whether two gaps are equal in the bytes whose masks are all ones.
+    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool;
+
+    /// The first marked place that is not below `from`.
+    #[inline(always)]
+    fn next(self, from: usize) -> Option<usize> {
+        // Where a string lies among the words is chance: no branch depends on it.
+        let mut at = from;
+        loop {
+            let bits = self.word(at / 8)? >> (at % 8);
+            if bits != 0 {
+                return Some(at + bits.trailing_zeros() as usize);
+            }
+            at = at / 8 * 8 + 64;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! it is not JSON, or when it nests deeper than [`DEPTH_MAX`]; members before the mistake were
 //! given then. There is no recursion, and nothing is allocated once the index has grown.
 
-use super::scan::Index;
+use super::scan::{Index, Marks};
 use super::text;
 use crate::digits;
 
@@ -66,33 +66,6 @@ pub(crate) struct Member {
 
 /// Bytes between two values that are compared with what is expected there.
 pub(crate) const GAP: usize = 32;
-
-/// What was found in some bytes before the walk: a bit for each, set for those that are not plain
-/// content of a string. Behind the last one are others, of which nothing is asked.
-pub(crate) trait Marks: Copy {
-    /// Whether there is nothing marked but quotes.
-    const ARE_QUOTES: bool;
-
-    /// The bits of 64 bytes: the first one is eight times `at`, and has the lowest bit.
-    fn word(self, at: usize) -> Option<u64>;
-
-    /// Whether two gaps are equal in the bytes whose masks are all ones.
-    fn equal(self, one: &[u8; GAP], other: &[u8; GAP], masks: &[u8; GAP]) -> bool;
-
-    /// The first marked place that is not below `from`.
-    #[inline(always)]
-    fn next(self, from: usize) -> Option<usize> {
-        // Where a string lies among the words is chance: no branch depends on it.
-        let mut at = from;
-        loop {
-            let bits = self.word(at / 8)? >> (at % 8);
-            if bits != 0 {
-                return Some(at + bits.trailing_zeros() as usize);
-            }
-            at = at / 8 * 8 + 64;
-        }
-    }
-}
 
 /// Some bytes of the line.
 #[derive(Debug, Clone, Copy)]

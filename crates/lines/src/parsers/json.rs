@@ -5,8 +5,9 @@
 
 use super::Parser;
 use crate::draft::{Draft, Raw, Wanted};
+use crate::json::scan::Marks;
 use crate::json::text::unescape;
-use crate::json::walk::{self, Kind, Marks, Member, Members, Part, Step, Token};
+use crate::json::walk::{self, Kind, Member, Members, Part, Step, Token};
 use crate::record::{Span, Value};
 
 /// The parser.
