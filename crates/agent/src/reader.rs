@@ -165,6 +165,7 @@ impl Reader {
             self.obey(order, now);
         }
         self.core.collect(&mut self.tailer, &mut self.journals);
+        self.core.keep_gone(&mut self.tailer, now, spill::PATIENCE);
         self.core.checkpoint_when_due(&mut self.tailer, &mut self.journals, now);
         while let Some(notice) = self.tailer.take_notice() {
             self.say.warn(&notice.to_string());
@@ -246,6 +247,7 @@ impl Reader {
         let delivered = handed_on && self.core.sinks_ended();
         self.core.abandon_sinks();
         self.core.collect(&mut self.tailer, &mut self.journals);
+        self.keep_the_rest();
         self.core.checkpoint(&mut self.tailer, &mut self.journals);
         let lost_bytes = self.tell_lost();
         self.publish();

@@ -10,7 +10,7 @@ use super::{LOOK, Reader, wall_ns};
 use host::tail::{FileStat, Tailer};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Files that are named as lost.
 pub(crate) const LOST_TOLD_MAX: usize = 20;
@@ -24,7 +24,7 @@ impl Reader {
                 return;
             }
             if self.core.is_stuck() {
-                self.core.keep_vanishing(&mut self.tailer, now);
+                self.keep_vanishing(now);
                 if !self.core.unstick(LOOK) {
                     // The other bytes that wait are of files that the next start reads.
                     return;
@@ -37,12 +37,8 @@ impl Reader {
             }
             if self.core.aside.is_waiting() {
                 // What was kept aside comes first, at the next start; this is put behind it.
-                let before = self.core.numbers.spilled_bytes.get();
-                self.core.keep_vanishing(&mut self.tailer, now);
-                if self.core.numbers.spilled_bytes.get() == before {
-                    return;
-                }
-                continue;
+                self.keep_vanishing(now);
+                return;
             }
             if self.core.resume_vanished() {
                 continue;
@@ -50,6 +46,27 @@ impl Reader {
             let Some(chunk) = self.tailer.turn_vanishing(now) else { return };
             self.core.accept(&chunk, wall_ns());
         }
+    }
+
+    /// Keeps all aside that is unread of deleted files.
+    fn keep_vanishing(&mut self, now: Instant) {
+        let kept = |core: &Core| core.numbers.spilled_bytes.get();
+        loop {
+            let before = kept(&self.core);
+            self.core.keep_vanishing(&mut self.tailer, now);
+            if kept(&self.core) == before {
+                return;
+            }
+        }
+    }
+
+    /// Nothing is delivered any more: what of deleted files some sink does not have is kept aside,
+    /// and what was kept aside and every sink has is let go.
+    pub(super) fn keep_the_rest(&mut self) {
+        let now = Instant::now();
+        self.core.settle_aside();
+        self.keep_vanishing(now);
+        self.core.keep_gone(&mut self.tailer, now, Duration::ZERO);
     }
 
     /// Tells what is lost with this process; how many bytes.

@@ -4,17 +4,21 @@
 //! Only deleted files are kept aside, because every other file is its own queue. Frames are read
 //! back before anything else, so the order within a file stays. What an earlier process left
 //! behind is read back first.
+//!
+//! What was read of a deleted file already and no sink has is kept aside, too, before the rest of
+//! it: the next process would not find it after a crash. This process has it in memory, so such a
+//! frame is passed over when it is read back, and only waits until every sink has its bytes.
 
 use super::feed::{Core, Piece};
 use super::sources::{Joined, NewSource, Sources};
 use crate::say::Say;
-use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
+use host::tail::{CHUNK_BYTES_MAX, FileKey, Gone, Tailer};
 use pipeline::ledger::FileId;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use store::{Frame, Spill, State, Token};
 
 /// A frame is the last of its file.
@@ -24,11 +28,23 @@ const CHUNKS_AT_ONCE: usize = 16;
 /// Keys of files that only exist here have this place; the tailer never comes so far.
 const OWN_SLOT: u32 = u32::MAX;
 
+/// So long the sinks may take for what was read of a deleted file before it is kept aside.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A frame of this process.
 struct Kept {
     path: PathBuf,
     range: Range<u64>,
     file: FileId,
+    /// Its bytes are on their way to the sinks.
+    is_read: bool,
+}
+
+impl Kept {
+    /// Whether it is this frame.
+    fn is_of(&self, frame: &Frame) -> bool {
+        self.path == frame.path && self.range.start == frame.start
+    }
 }
 
 /// A piece of a deleted file that could not be kept aside and waits in memory.
@@ -48,6 +64,8 @@ pub(crate) struct Aside {
     pushed: VecDeque<Kept>,
     /// Frames that were read back and are not acknowledged.
     read: VecDeque<(FileId, Range<u64>, Token)>,
+    /// Deleted files that were read to their end, and since when.
+    gone: VecDeque<(Instant, Gone)>,
     /// Files of an earlier process.
     own: Vec<(PathBuf, FileId)>,
     own_keys: u32,
@@ -64,6 +82,7 @@ impl Aside {
             bytes_max,
             pushed: VecDeque::new(),
             read: VecDeque::new(),
+            gone: VecDeque::new(),
             own: Vec::new(),
             own_keys: 0,
             waiting,
@@ -79,7 +98,7 @@ impl Aside {
         &mut self,
         path: &Path,
         start: u64,
-        last: bool,
+        (last, is_read): (bool, bool),
         bytes: &[u8],
         file: FileId,
     ) -> Result<(), String> {
@@ -91,7 +110,7 @@ impl Aside {
         };
         spill.push(&self.state, path, start, flags, bytes).map_err(words)?;
         let range = start..start + bytes.len() as u64;
-        self.pushed.push_back(Kept { path: path.to_owned(), range, file });
+        self.pushed.push_back(Kept { path: path.to_owned(), range, file, is_read });
         self.waiting = true;
         Ok(())
     }
@@ -131,8 +150,7 @@ impl Aside {
     /// Lets go what every sink has.
     pub(crate) fn acknowledge(&mut self, sources: &Sources, say: &Say) {
         while let Some((file, range, _)) = self.read.front() {
-            let source = sources.get(file.slot).filter(|source| source.id == *file);
-            if source.is_some_and(|source| source.lowest() < range.end) {
+            if !has_all(sources, *file, range) {
                 return;
             }
             let Some((_, _, token)) = self.read.pop_front() else { return };
@@ -144,9 +162,114 @@ impl Aside {
     }
 }
 
+impl Aside {
+    /// Lets go frames that were never read back because this process had their bytes in memory,
+    /// as far as they come first and every sink has them.
+    fn settle(&mut self, sources: &Sources, say: &Say) {
+        self.acknowledge(sources, say);
+        while self.read.is_empty()
+            && self
+                .pushed
+                .front()
+                .is_some_and(|kept| kept.is_read && has_all(sources, kept.file, &kept.range))
+        {
+            let Some((frame, token)) = self.next(say) else { return };
+            // What an earlier process left behind comes first: it is for the next one.
+            let Some(kept) = self.pushed.pop_front_if(|kept| kept.is_of(&frame)) else { return };
+            self.read.push_back((kept.file, kept.range, token));
+            self.acknowledge(sources, say);
+        }
+    }
+}
+
+/// Whether every sink has this range of a file.
+fn has_all(sources: &Sources, file: FileId, range: &Range<u64>) -> bool {
+    let source = sources.get(file.slot).filter(|source| source.id == file);
+    source.is_none_or(|source| source.lowest() >= range.end)
+}
+
 impl Core {
+    /// Keeps aside what was read of deleted files that were read to their end, when the sinks have
+    /// not taken it within `patience`.
+    pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
+        self.aside.gone.extend(tailer.take_gone().into_iter().map(|gone| (now, gone)));
+        let mut is_kept = false;
+        while let Some((since, _)) = self.aside.gone.front()
+            && now.saturating_duration_since(*since) >= patience
+            && let Some((_, gone)) = self.aside.gone.pop_front()
+        {
+            is_kept |=
+                self.keep_read(gone.key, gone.end, true, |start, room| gone.read(start, room));
+        }
+        if is_kept {
+            self.aside.sync();
+        }
+    }
+
+    /// The same for deleted files that are still read, as far as they were.
+    fn keep_deleted(&mut self, tailer: &mut Tailer, now: Instant) -> bool {
+        let mut is_kept = false;
+        for (key, offset) in tailer.deleted() {
+            is_kept |= self.keep_read(key, offset, false, |start, room| {
+                tailer.read_again(key, start, room, now)
+            });
+        }
+        is_kept
+    }
+
+    /// Lets go what was kept aside and every sink has, also what was not read back.
+    pub(super) fn settle_aside(&mut self) {
+        self.aside.settle(&self.sources, &self.say);
+    }
+
+    /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; whether there was
+    /// anything. `is_whole` says that nothing follows.
+    fn keep_read(
+        &mut self,
+        key: FileKey,
+        end: u64,
+        is_whole: bool,
+        mut read: impl FnMut(u64, &mut [u8]) -> usize,
+    ) -> bool {
+        let source = self.sources.find(key).and_then(|slot| self.sources.get(slot));
+        let Some((id, path)) = source.map(|source| (source.id, Arc::clone(&source.path))) else {
+            return false;
+        };
+        let lowest = source.map_or(end, super::sources::SourceState::lowest);
+        let begin = self.aside.kept(id).map_or(lowest, |kept| kept.end.max(lowest));
+        let mut start = begin;
+        let mut buffer = Vec::new();
+        while start < end && self.aside.has_room() {
+            buffer.resize(CHUNK_BYTES_MAX, 0);
+            let most = usize::try_from(end - start).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
+            let count = read(start, buffer.get_mut(..most).unwrap_or_default());
+            let bytes = buffer.get(..count).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            let next = start + bytes.len() as u64;
+            let last = is_whole && next >= end;
+            if let Err(reason) = self.aside.push(&path, start, (last, true), bytes, id) {
+                self.say.warn(&format!(
+                    "cannot keep {} bytes of the deleted file {} aside: {reason}; they are lost \
+                     if the agent ends before a sink takes them",
+                    end - start,
+                    path.display()
+                ));
+                break;
+            }
+            self.numbers.spilled_bytes.add(bytes.len() as u64);
+            start = next;
+        }
+        start > begin
+    }
+
     /// Keeps bytes of deleted files aside while the ring is full.
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
+        tailer.tend(now);
+        self.keep_gone(tailer, now, PATIENCE);
+        // What was read of a file comes before the rest of it.
+        let is_kept = self.keep_deleted(tailer, now);
         let mut kept: Vec<(FileKey, u64)> = Vec::new();
         // The disk may have room again.
         if let Some(vanished) = self.take_vanished()
@@ -165,7 +288,7 @@ impl Core {
             };
             let Some(id) = self.sources.get(slot).map(|source| source.id) else { continue };
             let (start, last) = (chunk.start, chunk.flags.last);
-            match self.aside.push(chunk.path, start, last, chunk.bytes, id) {
+            match self.aside.push(chunk.path, start, (last, false), chunk.bytes, id) {
                 Ok(()) => {
                     self.numbers.spilled_bytes.add(chunk.bytes.len() as u64);
                     kept.push((chunk.key, start + chunk.bytes.len() as u64));
@@ -184,9 +307,7 @@ impl Core {
                 }
             }
         }
-        if kept.is_empty() {
-            tailer.tend(now);
-        } else if self.aside.sync() {
+        if (is_kept || !kept.is_empty()) && self.aside.sync() {
             for (key, end) in kept {
                 tailer.commit(key, end);
             }
@@ -203,7 +324,7 @@ impl Core {
         let (key, id, path) = (source.key, source.id, source.path.clone());
         let Vanished { offset, last, .. } = vanished;
         if !self.aside.has_room()
-            || self.aside.push(&path, offset, last, &vanished.bytes, id).is_err()
+            || self.aside.push(&path, offset, (last, false), &vanished.bytes, id).is_err()
         {
             return Err(vanished);
         }
@@ -215,18 +336,14 @@ impl Core {
     /// Feeds the next frame that was kept aside; false when there is none.
     pub(crate) fn feed_spilled(&mut self) -> bool {
         let Some((frame, token)) = self.aside.next(&self.say) else { return false };
-        let ours = self
-            .aside
-            .pushed
-            .front()
-            .is_some_and(|kept| kept.path == frame.path && kept.range.start == frame.start);
-        let file = if ours {
-            self.aside.pushed.pop_front().map(|kept| kept.file)
-        } else {
-            self.left_behind(&frame)
-        };
-        let Some(file) = file else { return true };
         let end = frame.start + frame.bytes.len() as u64;
+        let kept = self.aside.pushed.pop_front_if(|kept| kept.is_of(&frame));
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_read) {
+            self.aside.read.push_back((kept.file, frame.start..end, token));
+            return true;
+        }
+        let file = kept.map(|kept| kept.file).or_else(|| self.left_behind(&frame));
+        let Some(file) = file else { return true };
         let piece = Piece {
             slot: file.slot,
             offset: frame.start,

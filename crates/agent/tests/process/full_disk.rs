@@ -42,7 +42,7 @@ impl Drop for SmallDisk {
     }
 }
 
-fn config(address: &str, more: &str) -> String {
+pub(crate) fn config(address: &str, more: &str) -> String {
     format!(
         "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
          line_max_bytes: 64Ki}}]\ncheckpoint_interval: 50ms\nmemory_max_bytes: 8Mi\n{more}\
@@ -50,7 +50,7 @@ fn config(address: &str, more: &str) -> String {
     )
 }
 
-fn said(desk: &Desk) -> String {
+pub(crate) fn said(desk: &Desk) -> String {
     std::fs::read_to_string(desk.path("agent.log")).unwrap()
 }
 

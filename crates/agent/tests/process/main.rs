@@ -17,6 +17,7 @@ mod packed;
 mod reload;
 mod support;
 mod surviving;
+mod vanishing;
 
 use rustix::process::Signal;
 use std::net::TcpListener;

@@ -193,9 +193,9 @@ impl Tailer {
     /// Tells that nothing follows under this key, and lets the file go.
     fn tell_end(&mut self, key: FileKey, dropped: u64) -> Given {
         let mut start = 0;
+        self.part_with(key);
         if let Some(file) = self.files.get_mut(key) {
             file.ending = Ending::Told;
-            file.fd = None;
             start = file.offset;
             let place = file.identity.place();
             if matches!(file.state, State::Deleted | State::Copy)

@@ -308,7 +308,7 @@ impl Tailer {
                 file.ending = Ending::Pending { dropped: 0 };
                 // Its room is given back even while nobody asks for the end.
                 if file.state == State::Deleted {
-                    file.fd = None;
+                    self.part_with(key);
                 }
             }
             kept.push(key);

@@ -8,6 +8,7 @@
 use super::config::{Input, Limits};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
+use super::gone::Gone;
 use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::mute::LOOK_EVERY;
 use super::stats::{FileStat, Notice, Notices, Stats};
@@ -165,6 +166,8 @@ pub struct Tailer {
     pub(super) unnamed: Vec<FileKey>,
     /// Files whose end was told with the last chunk.
     pub(super) told: Vec<FileKey>,
+    /// Deleted files whose bytes have not all arrived.
+    pub(super) gone: Vec<Gone>,
     /// Files that are looked at with every tick.
     pub(super) attended: Vec<FileKey>,
     pub(super) resumes: HashMap<u64, Vec<Resume>>,
@@ -254,6 +257,7 @@ impl Tailer {
             opens: 0,
             unnamed: Vec::new(),
             told: Vec::new(),
+            gone: Vec::new(),
             attended: Vec::new(),
             resumes: by_inode,
             orphans: Vec::new(),

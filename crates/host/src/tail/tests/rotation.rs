@@ -387,6 +387,32 @@ fn r8_a_deleted_file_is_read_to_its_end_and_let_go() {
 }
 
 #[test]
+fn r8_what_of_a_deleted_file_has_not_arrived_can_be_had_once_more_after_its_end() {
+    for arrived in [true, false] {
+        let mut desk = Desk::new(&["a.log"]);
+        desk.commit = false;
+        desk.write("a.log", "1\n2\n");
+        desk.start();
+        desk.run();
+        let (now, key) = (desk.now, desk.keys[0]);
+        desk.tail().commit(key, if arrived { 4 } else { 2 });
+        remove_file(desk.path("a.log")).unwrap();
+        desk.tail().tend(now);
+        assert_eq!(desk.tail().deleted(), [(key, 4)]);
+        desk.pass(Duration::from_secs(4));
+        assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
+        let gone = desk.tail().take_gone();
+        assert_eq!(gone.len(), usize::from(!arrived));
+        for gone in gone {
+            let mut bytes = [0; 9];
+            assert_eq!((gone.key, gone.end, gone.read(2, &mut bytes)), (key, 4, 2));
+            assert_eq!(bytes.get(..2), Some(&b"2\n"[..]));
+        }
+        assert!(desk.tail().take_gone().is_empty());
+    }
+}
+
+#[test]
 fn r8_a_blocked_reader_holds_deleted_files_no_longer_and_no_larger_than_allowed() {
     let mut desk = Desk::new(&["*.log"]);
     desk.limits.deleted_bytes_max = 100_000;
