@@ -14,7 +14,7 @@ use super::sources::{Joined, NewSource, Sources};
 use crate::say::Say;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Gone, Tailer};
 use pipeline::ledger::FileId;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use store::{Frame, Spill, State, Token};
 
 /// A frame is the last of its file.
 const LAST: u8 = 1;
+/// A frame begins within a line whose beginning is in the frame before it.
+const WITHIN: u8 = 1 << 1;
 /// Chunks that are kept aside between two looks at the ring.
 const CHUNKS_AT_ONCE: usize = 16;
 /// Keys of files that only exist here have this place; the tailer never comes so far.
@@ -64,6 +66,8 @@ pub(crate) struct Aside {
     pushed: VecDeque<Kept>,
     /// Frames that were read back and are not acknowledged.
     read: VecDeque<(FileId, Range<u64>, Token)>,
+    /// Where the last frame of each file ends, and whether a line does.
+    ends: HashMap<FileId, (u64, bool)>,
     /// Deleted files that were read to their end, and since when.
     gone: VecDeque<(Instant, Gone)>,
     /// Files of an earlier process.
@@ -82,6 +86,7 @@ impl Aside {
             bytes_max,
             pushed: VecDeque::new(),
             read: VecDeque::new(),
+            ends: HashMap::new(),
             gone: VecDeque::new(),
             own: Vec::new(),
             own_keys: 0,
@@ -103,13 +108,18 @@ impl Aside {
         file: FileId,
     ) -> Result<(), String> {
         let Some(spill) = &mut self.spill else { return Err("it is not open".to_owned()) };
-        let flags = if last { LAST } else { 0 };
+        if self.pushed.is_empty() && self.read.is_empty() {
+            self.ends.clear();
+        }
+        let is_within = self.ends.get(&file) == Some(&(start, false));
+        let flags = if last { LAST } else { 0 } | if is_within { WITHIN } else { 0 };
         let words = |error: store::StoreError| match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
         spill.push(&self.state, path, start, flags, bytes).map_err(words)?;
         let range = start..start + bytes.len() as u64;
+        self.ends.insert(file, (range.end, bytes.last() == Some(&b'\n')));
         self.pushed.push_back(Kept { path: path.to_owned(), range, file, is_read });
         self.waiting = true;
         Ok(())
@@ -335,14 +345,14 @@ impl Core {
 
     /// Feeds the next frame that was kept aside; false when there is none.
     pub(crate) fn feed_spilled(&mut self) -> bool {
-        let Some((frame, token)) = self.aside.next(&self.say) else { return false };
+        let Some((mut frame, token)) = self.aside.next(&self.say) else { return false };
         let end = frame.start + frame.bytes.len() as u64;
         let kept = self.aside.pushed.pop_front_if(|kept| kept.is_of(&frame));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_read) {
             self.aside.read.push_back((kept.file, frame.start..end, token));
             return true;
         }
-        let file = kept.map(|kept| kept.file).or_else(|| self.left_behind(&frame));
+        let file = kept.map(|kept| kept.file).or_else(|| self.left_behind(&mut frame));
         let Some(file) = file else { return true };
         let piece = Piece {
             slot: file.slot,
@@ -357,13 +367,20 @@ impl Core {
         true
     }
 
-    /// The file of a frame that an earlier process kept aside.
-    fn left_behind(&mut self, frame: &Frame) -> Option<FileId> {
+    /// The file of a frame that an earlier process kept aside. When it is the first one of it that
+    /// was not acknowledged, a line that it begins within was: it is cut off.
+    fn left_behind(&mut self, frame: &mut Frame) -> Option<FileId> {
         let known = self.aside.own.iter().find(|(path, _)| *path == frame.path);
         if let Some((_, file)) = known
             && self.sources.get(file.slot).is_some_and(|source| source.id == *file && !source.ended)
         {
             return Some(*file);
+        }
+        if frame.flags & WITHIN != 0 {
+            let end = frame.bytes.iter().position(|byte| *byte == b'\n');
+            let cut = end.map_or(frame.bytes.len(), |end| end + 1);
+            frame.bytes.drain(..cut);
+            frame.start += cut as u64;
         }
         let meant = |intent: &super::inputs::Intent| {
             intent.tail.include.iter().any(|pattern| pattern.matches(&frame.path))

@@ -139,8 +139,13 @@ impl Agent {
     }
 
     /// Ends it in good order and gives its exit code.
-    pub(crate) fn stop(mut self) -> i32 {
+    pub(crate) fn stop(self) -> i32 {
         self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended, and gives its exit code.
+    pub(crate) fn wait(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 

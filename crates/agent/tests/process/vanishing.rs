@@ -2,6 +2,7 @@
 
 use crate::full_disk::{config, said};
 use crate::support::{Desk, lines, sink_at};
+use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
 use testkit::log_sink::Reply;
 
@@ -80,4 +81,34 @@ fn r19_what_was_kept_aside_and_delivered_is_not_delivered_again_by_the_next_star
     sink.until(3 * written + 10);
     assert_eq!(agent.stop(), 0);
     sink.each_once(3 * written + 10);
+}
+
+#[test]
+fn r19_what_a_stop_still_delivers_of_what_was_kept_aside_is_repeated_by_no_more_than_a_piece() {
+    let (desk, address) = (Desk::new(), nobody());
+    let state = desk.path("state");
+    desk.config(&config(&address.to_string(), ""));
+    let written = 200_000;
+    let text = lines(0, written);
+    desk.append("logs/a.log", &text);
+    let agent = desk.start();
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    agent.until_status(&state, |status| {
+        status["files"]["spilled_bytes"].as_u64() == Some(text.len() as u64)
+    });
+    // What is in memory finds a sink while the agent ends; the rest is for the next start.
+    agent.signal(Signal::TERM);
+    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    assert_eq!(agent.wait(), 0);
+    assert!((1..written).contains(&sink.bodies().len()));
+    let agent = desk.start();
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    // What is kept aside in one piece, 256 KiB, is let go in one.
+    let (bodies, line) = (sink.bodies(), text.lines().next().unwrap().len() + 1);
+    let repeated: usize = bodies.values().map(|times| times - 1).sum();
+    assert!(repeated <= (256 << 10) / line, "{repeated}");
+    let invented = bodies.keys().filter(|body| body.len() + 1 != line).count();
+    assert_eq!((bodies.len(), invented), (written, 0));
 }
