@@ -37,7 +37,7 @@ pub(crate) struct Core {
     /// Pieces that wait, oldest first: what of a chunk found no room.
     rest: VecDeque<Rest>,
     /// A piece of a deleted file that could not be kept aside: it comes after all that was.
-    vanished: Option<Vanished>,
+    pub(super) vanished: Option<Vanished>,
     /// How many records at the start of the block were left out before and are back.
     rescued: usize,
     touched: Vec<u32>,

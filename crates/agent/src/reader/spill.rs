@@ -233,7 +233,8 @@ impl Core {
     }
 
     /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; whether there was
-    /// anything. `is_whole` says that nothing follows.
+    /// anything. `is_whole` says that nothing follows. A piece that waits in memory alone is none of
+    /// it: it comes next.
     fn keep_read(
         &mut self,
         key: FileKey,
@@ -245,6 +246,9 @@ impl Core {
         let Some((id, path)) = source.map(|source| (source.id, Arc::clone(&source.path))) else {
             return false;
         };
+        let alone = self.vanished.as_ref().filter(|one| one.slot == id.slot);
+        let alone = alone.map(|one| one.offset);
+        let (end, is_whole) = (end.min(alone.unwrap_or(end)), is_whole && alone.is_none());
         let lowest = source.map_or(end, super::sources::SourceState::lowest);
         let begin = self.aside.kept(id).map_or(lowest, |kept| kept.end.max(lowest));
         let mut start = begin;
