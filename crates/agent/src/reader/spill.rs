@@ -233,8 +233,8 @@ impl Core {
     }
 
     /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; whether there was
-    /// anything. `is_whole` says that nothing follows. A piece that waits in memory alone is none of
-    /// it: it comes next.
+    /// anything. `is_whole` says that nothing follows. A piece that waits in memory alone is not
+    /// among it: it comes next.
     fn keep_read(
         &mut self,
         key: FileKey,
