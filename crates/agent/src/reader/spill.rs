@@ -14,7 +14,7 @@ use super::sources::{Joined, NewSource, Sources};
 use crate::say::Say;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Gone, Tailer};
 use pipeline::ledger::FileId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(crate) struct Aside {
     /// Frames that were read back and are not acknowledged.
     read: VecDeque<(FileId, Range<u64>, Token)>,
     /// Where the last frame of each file ends, and whether a line does.
-    ends: HashMap<FileId, (u64, bool)>,
+    ends: Vec<(FileId, u64, bool)>,
     /// Deleted files that were read to their end, and since when.
     gone: VecDeque<(Instant, Gone)>,
     /// Files of an earlier process.
@@ -86,7 +86,7 @@ impl Aside {
             bytes_max,
             pushed: VecDeque::new(),
             read: VecDeque::new(),
-            ends: HashMap::new(),
+            ends: Vec::new(),
             gone: VecDeque::new(),
             own: Vec::new(),
             own_keys: 0,
@@ -111,7 +111,7 @@ impl Aside {
         if self.pushed.is_empty() && self.read.is_empty() {
             self.ends.clear();
         }
-        let is_within = self.ends.get(&file) == Some(&(start, false));
+        let is_within = self.ends.contains(&(file, start, false));
         let flags = if last { LAST } else { 0 } | if is_within { WITHIN } else { 0 };
         let words = |error: store::StoreError| match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
@@ -119,7 +119,8 @@ impl Aside {
         };
         spill.push(&self.state, path, start, flags, bytes).map_err(words)?;
         let range = start..start + bytes.len() as u64;
-        self.ends.insert(file, (range.end, bytes.last() == Some(&b'\n')));
+        self.ends.retain(|(of, ..)| *of != file);
+        self.ends.push((file, range.end, bytes.last() == Some(&b'\n')));
         self.pushed.push_back(Kept { path: path.to_owned(), range, file, is_read });
         self.waiting = true;
         Ok(())
@@ -201,15 +202,18 @@ fn has_all(sources: &Sources, file: FileId, range: &Range<u64>) -> bool {
 impl Core {
     /// Keeps aside what was read of deleted files that were read to their end, when the sinks have
     /// not taken it within `patience`.
+    #[inline(never)]
     pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
-        self.aside.gone.extend(tailer.take_gone().into_iter().map(|gone| (now, gone)));
+        for gone in tailer.take_gone() {
+            self.aside.gone.push_back((now, gone));
+        }
         let mut is_kept = false;
         while let Some((since, _)) = self.aside.gone.front()
             && now.saturating_duration_since(*since) >= patience
             && let Some((_, gone)) = self.aside.gone.pop_front()
         {
-            is_kept |=
-                self.keep_read(gone.key, gone.end, true, |start, room| gone.read(start, room));
+            let read = &mut |start, room: &mut [u8]| gone.read(start, room);
+            is_kept |= self.keep_read(gone.key, gone.end, true, read);
         }
         if is_kept {
             self.aside.sync();
@@ -220,9 +224,8 @@ impl Core {
     fn keep_deleted(&mut self, tailer: &mut Tailer, now: Instant) -> bool {
         let mut is_kept = false;
         for (key, offset) in tailer.deleted() {
-            is_kept |= self.keep_read(key, offset, false, |start, room| {
-                tailer.read_again(key, start, room, now)
-            });
+            let read = &mut |start, room: &mut [u8]| tailer.read_again(key, start, room, now);
+            is_kept |= self.keep_read(key, offset, false, read);
         }
         is_kept
     }
@@ -240,7 +243,7 @@ impl Core {
         key: FileKey,
         end: u64,
         is_whole: bool,
-        mut read: impl FnMut(u64, &mut [u8]) -> usize,
+        read: &mut dyn FnMut(u64, &mut [u8]) -> usize,
     ) -> bool {
         let source = self.sources.find(key).and_then(|slot| self.sources.get(slot));
         let Some((id, path)) = source.map(|source| (source.id, Arc::clone(&source.path))) else {
@@ -264,12 +267,7 @@ impl Core {
             let next = start + bytes.len() as u64;
             let last = is_whole && next >= end;
             if let Err(reason) = self.aside.push(&path, start, (last, true), bytes, id) {
-                self.say.warn(&format!(
-                    "cannot keep {} bytes of the deleted file {} aside: {reason}; they are lost \
-                     if the agent ends before a sink takes them",
-                    end - start,
-                    path.display()
-                ));
+                self.cannot_keep(end - start, &path, &reason);
                 break;
             }
             self.numbers.spilled_bytes.add(bytes.len() as u64);
@@ -278,7 +276,16 @@ impl Core {
         start > begin
     }
 
+    fn cannot_keep(&self, bytes: u64, path: &Path, reason: &str) {
+        self.say.warn(&format!(
+            "cannot keep {bytes} bytes of the deleted file {} aside: {reason}; they are lost if \
+             the agent ends before there is room or a sink takes them",
+            path.display()
+        ));
+    }
+
     /// Keeps bytes of deleted files aside while the ring is full.
+    #[inline(never)]
     pub(crate) fn keep_vanishing(&mut self, tailer: &mut Tailer, now: Instant) {
         tailer.tend(now);
         self.keep_gone(tailer, now, PATIENCE);
@@ -309,12 +316,7 @@ impl Core {
                 }
                 Err(reason) => {
                     // It was read and cannot be read again: it waits in memory, alone.
-                    self.say.warn(&format!(
-                        "cannot keep {} bytes of the deleted file {} aside: {reason}; they are \
-                         lost if the agent ends before there is room or a sink takes them",
-                        chunk.bytes.len(),
-                        chunk.path.display()
-                    ));
+                    self.cannot_keep(chunk.bytes.len() as u64, chunk.path, &reason);
                     let bytes = chunk.bytes.to_vec();
                     self.put_vanished(Vanished { slot, offset: start, bytes, last });
                     break;

@@ -6,8 +6,6 @@ use super::file::{FileKey, State};
 use super::identity::read_at;
 use super::tailer::Tailer;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-use std::sync::Arc;
 
 /// So many wait to be taken; further ones are closed.
 pub const GONE_MAX: usize = 256;
@@ -17,8 +15,6 @@ pub const GONE_MAX: usize = 256;
 pub struct Gone {
     /// Its key, under which nothing more is read.
     pub key: FileKey,
-    /// Where it was.
-    pub path: Arc<Path>,
     /// Up to where it was read.
     pub end: u64,
     file: OwnedFd,
@@ -39,8 +35,7 @@ impl Tailer {
         let Some(fd) = file.fd.take() else { return };
         let is_missed = file.state == State::Deleted && file.committed < file.offset;
         if is_missed && self.gone.len() < GONE_MAX {
-            let path = Arc::clone(&file.path);
-            self.gone.push(Gone { key, path, end: file.offset, file: fd });
+            self.gone.push(Gone { key, end: file.offset, file: fd });
         }
     }
 
