@@ -171,9 +171,7 @@ impl Aside {
             }
         }
     }
-}
 
-impl Aside {
     /// Lets go frames that were never read back because this process had their bytes in memory,
     /// as far as they come first and every sink has them.
     fn settle(&mut self, sources: &Sources, say: &Say) {

@@ -1,34 +1,62 @@
 //! Files that are deleted while no sink takes anything, and what becomes of them over a restart.
 
 use crate::full_disk::{config, said};
-use crate::support::{Desk, lines, sink_at};
+use crate::support::{Agent, Desk, Sink, lines, sink_at};
 use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
 use testkit::log_sink::Reply;
 
-/// Where nobody listens, for now.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// Agents whose sink is where nobody listens, for now.
+struct Alone {
+    desk: Desk,
+    address: SocketAddr,
+}
+
+impl Alone {
+    fn new(more: &str) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let desk = Desk::new();
+        desk.config(&config(&address.to_string(), more));
+        Self { desk, address }
+    }
+
+    /// An agent that has found out, and whose files are deleted then.
+    fn start(&self, deleted: &[&str]) -> Agent {
+        let agent = self.desk.start();
+        let state = self.desk.path("state");
+        agent.until_status(&state, |status| {
+            status.pointer("/sinks/0/failing").is_some_and(|failing| !failing.is_null())
+        });
+        for name in deleted {
+            std::fs::remove_file(self.desk.path(name)).unwrap();
+        }
+        agent
+    }
+
+    fn until_kept(&self, agent: &Agent, bytes: usize) {
+        agent.until_status(&self.desk.path("state"), |status| {
+            let kept = status.pointer("/files/spilled_bytes");
+            kept.and_then(serde_json::Value::as_u64) == Some(bytes as u64)
+        });
+    }
+
+    /// From now on somebody takes everything.
+    fn sink(&self) -> Sink {
+        sink_at(TcpListener::bind(self.address).unwrap(), |_, _| Reply::Take)
+    }
 }
 
 #[test]
 fn r19_r20_a_deleted_file_that_no_sink_has_survives_a_kill() {
     // One that memory holds whole, and one that it does not.
     for written in [1_000, 200_000] {
-        let (desk, address) = (Desk::new(), nobody());
-        let state = desk.path("state");
-        desk.config(&config(&address.to_string(), ""));
-        let text = lines(0, written);
-        desk.append("logs/a.log", &text);
-        let agent = desk.start();
-        agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-        std::fs::remove_file(desk.path("logs/a.log")).unwrap();
-        agent.until_status(&state, |status| {
-            status["files"]["spilled_bytes"].as_u64() == Some(text.len() as u64)
-        });
+        let (alone, text) = (Alone::new(""), lines(0, written));
+        alone.desk.append("logs/a.log", &text);
+        let agent = alone.start(&["logs/a.log"]);
+        alone.until_kept(&agent, text.len());
         agent.kill();
-        let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
-        let agent = desk.start();
+        let sink = alone.sink();
+        let agent = alone.desk.start();
         sink.until(written);
         assert_eq!(agent.stop(), 0);
         sink.each_once(written);
@@ -38,18 +66,14 @@ fn r19_r20_a_deleted_file_that_no_sink_has_survives_a_kill() {
 #[test]
 fn r20_a_stop_keeps_what_it_has_of_deleted_files_for_the_next_start() {
     for written in [1_000, 200_000] {
-        let (desk, address) = (Desk::new(), nobody());
-        let state = desk.path("state");
-        desk.config(&config(&address.to_string(), "shutdown_timeout: 300ms\n"));
-        desk.append("logs/a.log", &lines(0, written));
-        desk.append("logs/stays.log", &lines(written, written + 10));
-        let agent = desk.start();
-        agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-        std::fs::remove_file(desk.path("logs/a.log")).unwrap();
-        assert_eq!(agent.stop(), 1);
-        assert!(!said(&desk).contains("lost"), "{}", said(&desk));
-        let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
-        let agent = desk.start();
+        let alone = Alone::new("shutdown_timeout: 300ms\n");
+        alone.desk.append("logs/a.log", &lines(0, written));
+        alone.desk.append("logs/stays.log", &lines(written, written + 10));
+        assert_eq!(alone.start(&["logs/a.log"]).stop(), 1);
+        let said = said(&alone.desk);
+        assert!(!said.contains("lost"), "{said}");
+        let sink = alone.sink();
+        let agent = alone.desk.start();
         sink.until(written + 10);
         assert_eq!(agent.stop(), 0);
         sink.each_once(written + 10);
@@ -58,51 +82,36 @@ fn r20_a_stop_keeps_what_it_has_of_deleted_files_for_the_next_start() {
 
 #[test]
 fn r19_what_was_kept_aside_and_delivered_is_not_delivered_again_by_the_next_start() {
-    let (desk, address) = (Desk::new(), nobody());
-    let state = desk.path("state");
-    desk.config(&config(&address.to_string(), ""));
-    let written = 1_000;
-    for number in 0..3 {
-        let from = number * written;
-        desk.append(&format!("logs/{number}.log"), &lines(from, from + written));
+    let (alone, each) = (Alone::new(""), 1_000);
+    let names = ["logs/0.log", "logs/1.log", "logs/2.log"];
+    for (number, name) in names.iter().enumerate() {
+        alone.desk.append(name, &lines(number * each, (number + 1) * each));
     }
-    let agent = desk.start();
-    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-    for number in 0..3 {
-        std::fs::remove_file(desk.path(&format!("logs/{number}.log"))).unwrap();
-    }
-    let all = lines(0, 3 * written).len() as u64;
-    agent.until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() == Some(all));
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
-    sink.until(3 * written);
+    let (written, agent) = (names.len() * each, alone.start(&names));
+    alone.until_kept(&agent, lines(0, written).len());
+    let sink = alone.sink();
+    sink.until(written);
     assert_eq!(agent.stop(), 0);
-    let agent = desk.start();
-    desk.append("logs/more.log", &lines(3 * written, 3 * written + 10));
-    sink.until(3 * written + 10);
+    let agent = alone.desk.start();
+    alone.desk.append("logs/more.log", &lines(written, written + 10));
+    sink.until(written + 10);
     assert_eq!(agent.stop(), 0);
-    sink.each_once(3 * written + 10);
+    sink.each_once(written + 10);
 }
 
 #[test]
 fn r19_what_a_stop_still_delivers_of_what_was_kept_aside_is_repeated_by_no_more_than_a_piece() {
-    let (desk, address) = (Desk::new(), nobody());
-    let state = desk.path("state");
-    desk.config(&config(&address.to_string(), ""));
-    let written = 200_000;
+    let (alone, written) = (Alone::new(""), 200_000);
     let text = lines(0, written);
-    desk.append("logs/a.log", &text);
-    let agent = desk.start();
-    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
-    agent.until_status(&state, |status| {
-        status["files"]["spilled_bytes"].as_u64() == Some(text.len() as u64)
-    });
+    alone.desk.append("logs/a.log", &text);
+    let agent = alone.start(&["logs/a.log"]);
+    alone.until_kept(&agent, text.len());
     // What is in memory finds a sink while the agent ends; the rest is for the next start.
     agent.signal(Signal::TERM);
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let sink = alone.sink();
     assert_eq!(agent.wait(), 0);
     assert!((1..written).contains(&sink.bodies().len()));
-    let agent = desk.start();
+    let agent = alone.desk.start();
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     // What is kept aside in one piece, 256 KiB, is let go in one.
