@@ -98,6 +98,8 @@ struct Case<'s> {
     subject: &'s Subject,
     config: String,
     outcomes: Vec<Outcome>,
+    /// Runs that others disturbed and that do not count.
+    disturbed: usize,
 }
 
 fn run(settings: &Settings) -> anyhow::Result<String> {
@@ -114,21 +116,23 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         let first = cases.len();
         cases.extend(subjects.iter().filter_map(|subject| {
             let config = subject.config(workload, &places)?;
-            Some(Case { workload, subject, config, outcomes: Vec::new() })
+            Some(Case { workload, subject, config, outcomes: Vec::new(), disturbed: 0 })
         }));
         let turns = cases.get_mut(first..).unwrap_or_default();
         // In turns: no machine is equally fast all the time.
         for round in 0..=settings.runs {
-            for Case { subject, config, outcomes, .. } in turns.iter_mut() {
+            for Case { subject, config, outcomes, disturbed, .. } in turns.iter_mut() {
                 terminal::step(format_args!("{}: {}", workload.title(), subject.name));
-                let outcome = lab.backlog(subject, workload, config)?;
+                let run = || lab.backlog(subject, workload, config);
                 if round == 0 {
                     // A virtual machine pays for memory that it never touched before, whoever
                     // happens to be the first.
-                    let seen = each(outcome.cpu.as_secs_f64(), lines);
+                    let seen = each(run()?.cpu.as_secs_f64(), lines);
                     terminal::step(format_args!("{seen} µs a line, not counted: to warm up"));
                 } else {
+                    let (outcome, others) = lab.undisturbed(run, |outcome| outcome.speed)?;
                     outcomes.push(outcome);
+                    *disturbed += others;
                 }
             }
         }
@@ -141,9 +145,11 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         "Machine: {machine}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
          counted, the median by CPU. `at full pace` is the median of each run's CPU time times its \
          pace: how fast a fixed loop ran on the subject's core during the run, as a share of the \
-         fastest tenth of all its turns (others use the same processor).\n\n",
+         fastest tenth of all its turns (others use the same processor). {} A run that is not \
+         counted for that reason is one of the `disturbed`.\n\n",
         input::LINE_BYTES,
-        settings.runs
+        settings.runs,
+        pace::RULE
     );
     for subject in &subjects {
         let _ = writeln!(text, "- {}: {}", subject.name, subject.version);
@@ -181,10 +187,11 @@ fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<V
         "peak RSS",
         "lost",
         "doubled",
+        "disturbed",
     ])];
     // That of the first subject of a workload, which is Orlop.
     let mut ours = (None, 0.0);
-    for Case { workload, subject, outcomes, .. } in cases {
+    for Case { workload, subject, outcomes, disturbed, .. } in cases {
         let mut outcomes = outcomes.clone();
         let at_full_pace = |outcome: &Outcome| outcome.at_full_pace(full);
         outcomes.sort_by(|one, other| at_full_pace(one).total_cmp(&at_full_pace(other)));
@@ -208,6 +215,7 @@ fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<V
             format!("{:.0} MiB", middle.peak_mib),
             middle.lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
             middle.doubled.to_string(),
+            disturbed.to_string(),
         ]);
     }
     Ok(rows)

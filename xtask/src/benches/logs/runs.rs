@@ -25,7 +25,11 @@ const RUN_LIMIT: Duration = Duration::from_secs(300);
 const QUIET: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long B6 and B7 are watched.
+/// B6 is watched in slices, until so many were undisturbed, but not longer than that.
+const SLICE: Duration = Duration::from_secs(1);
+const SLICES: usize = 20;
+const SLICES_MAX: usize = 180;
+/// How long B7 is watched.
 const WATCH: Duration = Duration::from_secs(20);
 /// How long the sink of B9 is down.
 const OUTAGE: Duration = Duration::from_secs(15);
@@ -76,6 +80,23 @@ impl Stats {
     fn doubled(&self, subject: &Subject) -> u64 {
         (self.records / subject.marks()).saturating_sub(self.distinct)
     }
+}
+
+/// What B6 saw of one subject.
+struct Watched {
+    slices: Vec<Slice>,
+    peak_mib: f64,
+    /// Lines that it had to read.
+    written: u64,
+    stats: Stats,
+}
+
+/// A part of the time that a subject is watched.
+struct Slice {
+    cpu: Duration,
+    time: Duration,
+    /// Of its core, 1 for the full one.
+    pace: f64,
 }
 
 /// The place of all runs: input files, the sink.
@@ -134,6 +155,15 @@ impl Lab {
     /// Turns of the probe for each nanosecond at full pace, as far as that was seen.
     pub(super) fn full_pace(&self) -> Option<f64> {
         self.probe.full()
+    }
+
+    /// See [`Probe::undisturbed`].
+    pub(super) fn undisturbed<R>(
+        &self,
+        run: impl FnMut() -> anyhow::Result<R>,
+        speed: impl Fn(&R) -> Option<f64>,
+    ) -> anyhow::Result<(R, usize)> {
+        self.probe.undisturbed(run, speed)
     }
 
     pub(super) fn places(&self, workload: Workload) -> Places {
@@ -247,56 +277,83 @@ impl Lab {
         let mut rows = vec![words(&[
             "B6 10,000 lines/s, 50 files",
             "of a core",
+            "pace",
             "at full pace",
             "peak RSS",
             "lost",
             "p50",
             "p99",
+            "disturbed",
         ])];
         for subject in subjects {
-            let folder = self.fresh("steady")?;
+            let folder = self.folder.join("steady");
             let places = self.places_of(&folder.join("*.log").display().to_string());
             let Some((workload, config)) = subject.steady(&places) else { continue };
             let output = workload.to_file().then_some(places.output.as_path());
-            let mut open = Vec::new();
-            for index in 0..files {
-                open.push(fs::File::create(folder.join(format!("{index}.log")))?);
-            }
-            let running = self.start(subject, &config)?;
-            self.probe.calm(true);
-            pause(Duration::from_secs(1));
-            let before = running.cost()?.0;
-            let (start, mut sequence) = (Instant::now(), 0);
-            while start.elapsed() < WATCH {
-                let due = rate * usize::try_from(start.elapsed().as_millis())? / 1_000;
-                while sequence < due {
-                    let line = input::line(sequence, input::micros());
-                    let file = open.get_mut(sequence % files).context("no file")?;
-                    writeln!(file, "{}{line}", input::FRAME)?;
-                    sequence += 1;
-                }
-                pause(TICK);
-            }
-            let end = self.come(output, sequence as u64)?;
-            let (cpu, peak) = running.cost()?;
-            let (cpu, time) = (cpu - before, end.saturating_duration_since(start));
-            let pace = pace::of(self.probe.speed(start, end), self.full_pace());
-            running.stop()?;
-            self.count(output)?;
-            let stats = self.stats()?;
+            self.fresh("steady")?;
+            let open = |index| fs::File::create(folder.join(format!("{index}.log")));
+            let open = (0..files).map(open).collect::<Result<Vec<_>, _>>()?;
+            let watched = self.watch(subject, &config, output, &open, rate)?;
+            let Watched { slices, stats, .. } = watched;
+            let counted = pace::calmest(&slices, SLICES, |slice| slice.pace);
+            let sum = |of: fn(&Slice) -> Duration| counted.iter().map(|slice| of(slice)).sum();
+            let (cpu, time) = (sum(|slice| slice.cpu), sum(|slice| slice.time));
+            let at_full_pace = sum(|slice| slice.cpu.mul_f64(slice.pace));
             // When a line of a file was written is not known.
             let latency = |micros| if output.is_some() { "–".to_owned() } else { millis(micros) };
             rows.push(vec![
                 subject.name.to_owned(),
                 share(cpu, time),
-                share(cpu.mul_f64(pace), time),
-                format!("{peak:.0} MiB"),
-                (sequence as u64).saturating_sub(stats.distinct).to_string(),
+                format!("{:.0} %", 100.0 * at_full_pace.div_duration_f64(cpu)),
+                share(at_full_pace, time),
+                format!("{:.0} MiB", watched.peak_mib),
+                watched.written.saturating_sub(stats.distinct).to_string(),
                 latency(stats.p50_micros),
                 latency(stats.p99_micros),
+                (slices.len() - counted.len()).to_string(),
             ]);
         }
         Ok(rows)
+    }
+
+    /// So many lines a second into these files, one after the other.
+    fn watch(
+        &self,
+        subject: &Subject,
+        config: &str,
+        output: Option<&Path>,
+        files: &[fs::File],
+        rate: usize,
+    ) -> anyhow::Result<Watched> {
+        let running = self.start(subject, config)?;
+        self.probe.calm(true);
+        pause(Duration::from_secs(1));
+        let (start, mut sequence, mut slices) = (Instant::now(), 0, Vec::<Slice>::new());
+        let is_enough = |slices: &[Slice]| {
+            slices.iter().filter(|slice| pace::is_undisturbed(slice.pace)).count() >= SLICES
+        };
+        while !is_enough(&slices) && slices.len() < SLICES_MAX {
+            let (from, before) = (Instant::now(), running.cost()?.0);
+            while from.elapsed() < SLICE {
+                let due = rate * usize::try_from(start.elapsed().as_millis())? / 1_000;
+                while sequence < due {
+                    let line = input::line(sequence, input::micros());
+                    let mut file = files.get(sequence % files.len()).context("no file")?;
+                    writeln!(file, "{}{line}", input::FRAME)?;
+                    sequence += 1;
+                }
+                pause(TICK);
+            }
+            let (cpu, to) = (running.cost()?.0 - before, Instant::now());
+            let pace = pace::of(self.probe.speed(from, to), self.full_pace());
+            slices.push(Slice { cpu, time: to - from, pace });
+        }
+        let written = sequence as u64;
+        self.come(output, written)?;
+        let peak_mib = running.cost()?.1;
+        running.stop()?;
+        self.count(output)?;
+        Ok(Watched { slices, peak_mib, written, stats: self.stats()? })
     }
 
     /// B7: files that nobody writes to any more.
