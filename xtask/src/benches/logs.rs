@@ -23,6 +23,7 @@ use crate::{terminal, workspace};
 use anyhow::Context;
 use runs::{Lab, Outcome};
 use std::fmt::Write as _;
+use std::time::Instant;
 use subjects::Subject;
 
 /// The bench.
@@ -98,8 +99,6 @@ struct Case<'s> {
     subject: &'s Subject,
     config: String,
     outcomes: Vec<Outcome>,
-    /// Runs that others disturbed and that do not count.
-    disturbed: usize,
 }
 
 fn run(settings: &Settings) -> anyhow::Result<String> {
@@ -116,37 +115,44 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         let first = cases.len();
         cases.extend(subjects.iter().filter_map(|subject| {
             let config = subject.config(workload, &places)?;
-            Some(Case { workload, subject, config, outcomes: Vec::new(), disturbed: 0 })
+            Some(Case { workload, subject, config, outcomes: Vec::new() })
         }));
         let turns = cases.get_mut(first..).unwrap_or_default();
+        for Case { subject, config, .. } in turns.iter() {
+            // A virtual machine pays for memory that it never touched before, whoever happens to
+            // be the first.
+            let seen = each(lab.backlog(subject, workload, config)?.cpu.as_secs_f64(), lines);
+            let name = format_args!("{}: {}", workload.title(), subject.name);
+            terminal::step(format_args!("{name}: {seen} µs a line, not counted: to warm up"));
+        }
         // In turns: no machine is equally fast all the time.
-        for round in 0..=settings.runs {
-            for Case { subject, config, outcomes, disturbed, .. } in turns.iter_mut() {
-                terminal::step(format_args!("{}: {}", workload.title(), subject.name));
-                let run = || lab.backlog(subject, workload, config);
-                if round == 0 {
-                    // A virtual machine pays for memory that it never touched before, whoever
-                    // happens to be the first.
-                    let seen = each(run()?.cpu.as_secs_f64(), lines);
-                    terminal::step(format_args!("{seen} µs a line, not counted: to warm up"));
-                } else {
-                    let (outcome, others) = lab.undisturbed(run, |outcome| outcome.speed)?;
-                    outcomes.push(outcome);
-                    *disturbed += others;
-                }
+        let (start, mut round) = (Instant::now(), 0);
+        while round < settings.runs || start.elapsed() < pace::PATIENCE {
+            let full = lab.full_pace();
+            let is_done = |case: &Case<'_>| {
+                pace::is_enough(&case.outcomes, settings.runs, |outcome| outcome.pace(full))
+            };
+            let mut left = turns.iter_mut().filter(|case| !is_done(case)).peekable();
+            if left.peek().is_none() {
+                break;
             }
+            for Case { subject, config, outcomes, .. } in left {
+                terminal::step(format_args!("{}: {}", workload.title(), subject.name));
+                outcomes.push(lab.backlog(subject, workload, config)?);
+            }
+            round += 1;
         }
         // A long run that does not end has told something.
-        for row in rows(cases.get(first..).unwrap_or_default(), lines, lab.full_pace())? {
+        let done = cases.get(first..).unwrap_or_default();
+        for row in rows(done, lines, settings.runs, lab.full_pace())? {
             terminal::step(row.join(" | "));
         }
     }
     let mut text = format!(
         "Machine: {machine}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
-         counted, the median by CPU. `at full pace` is the median of each run's CPU time times its \
+         counted, the median by CPU (of what was lost or doubled, the most in any run). `at full pace` is the median of each run's CPU time times its \
          pace: how fast a fixed loop ran on the subject's core during the run, as a share of the \
-         fastest tenth of all its turns (others use the same processor). {} A run that is not \
-         counted for that reason is one of the `disturbed`.\n\n",
+         fastest tenth of all its turns (others use the same processor). {}\n\n",
         input::LINE_BYTES,
         settings.runs,
         pace::RULE
@@ -154,7 +160,7 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
     for subject in &subjects {
         let _ = writeln!(text, "- {}: {}", subject.name, subject.version);
     }
-    let _ = write!(text, "\n{}", markdown(&rows(&cases, lines, lab.full_pace())?));
+    let _ = write!(text, "\n{}", markdown(&rows(&cases, lines, settings.runs, lab.full_pace())?));
     let others = lab.steady(&subjects, STEADY_RATE, STEADY_FILES)?;
     let _ = write!(text, "\n{}", markdown(&others));
     let idle = lab.idle(&subjects)?;
@@ -174,7 +180,12 @@ file), 3.98 µs (JSON to OTLP/HTTP), 4.50 µs (with zstd), on a machine of this 
 ";
 
 /// What each subject cost in each workload.
-fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<Vec<Vec<String>>> {
+fn rows(
+    cases: &[Case<'_>],
+    lines: usize,
+    runs: usize,
+    full: Option<f64>,
+) -> anyhow::Result<Vec<Vec<String>>> {
     let mut rows = vec![words(&[
         "workload",
         "subject",
@@ -187,13 +198,17 @@ fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<V
         "peak RSS",
         "lost",
         "doubled",
-        "disturbed",
+        "not counted",
     ])];
     // That of the first subject of a workload, which is Orlop.
     let mut ours = (None, 0.0);
-    for Case { workload, subject, outcomes, disturbed, .. } in cases {
-        let mut outcomes = outcomes.clone();
-        let at_full_pace = |outcome: &Outcome| outcome.at_full_pace(full);
+    for Case { workload, subject, outcomes, .. } in cases {
+        let more = outcomes.len().saturating_sub(runs);
+        // Whether a run counts for speed or not, no line may be lost in it.
+        let lost = outcomes.iter().map(|outcome| outcome.lost).max().flatten();
+        let doubled = outcomes.iter().map(|outcome| outcome.doubled).max().unwrap_or(0);
+        let mut outcomes = pace::calmest(outcomes, runs, |outcome| outcome.pace(full));
+        let at_full_pace = |outcome: &&Outcome| outcome.at_full_pace(full);
         outcomes.sort_by(|one, other| at_full_pace(one).total_cmp(&at_full_pace(other)));
         let steady = outcomes.get(outcomes.len() / 2).map(at_full_pace).context("no run")?;
         if ours.0 != Some(*workload) {
@@ -201,7 +216,7 @@ fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<V
         }
         outcomes.sort_by_key(|outcome| outcome.cpu);
         let middle = outcomes.get(outcomes.len() / 2).context("no run")?;
-        let cpu = |one: Option<&Outcome>| one.map_or(0.0, |one| one.cpu.as_secs_f64());
+        let cpu = |one: Option<&&Outcome>| one.map_or(0.0, |one| one.cpu.as_secs_f64());
         let (least, most) = (cpu(outcomes.first()), cpu(outcomes.last()));
         rows.push(vec![
             workload.title().to_owned(),
@@ -213,9 +228,9 @@ fn rows(cases: &[Case<'_>], lines: usize, full: Option<f64>) -> anyhow::Result<V
             format!("{:.1}", steady / ours.1.max(f64::MIN_POSITIVE)),
             format!("{:.2} s", middle.wall.as_secs_f64()),
             format!("{:.0} MiB", middle.peak_mib),
-            middle.lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
-            middle.doubled.to_string(),
-            disturbed.to_string(),
+            lost.map_or_else(|| "–".to_owned(), |lost| lost.to_string()),
+            doubled.to_string(),
+            more.to_string(),
         ]);
     }
     Ok(rows)

@@ -7,8 +7,8 @@
 //! every few milliseconds and measures its own CPU time. The fastest tenth of all its turns is the
 //! full pace; the pace of a run is the mean of the turns that fell into it, as a share of that.
 //!
-//! A run that was disturbed tells of others, so it is made again: see
-//! [`Probe::undisturbed`].
+//! A run that was disturbed tells of others. So there are more runs, within limits, until enough
+//! were left alone, and those at the best pace count: [`RULE`].
 
 use super::super::pause;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -25,17 +25,18 @@ const ROUNDS: u64 = 150_000;
 const BUSY: Duration = Duration::from_millis(8);
 /// The same while the subject mostly rests, so that the core does, too.
 const CALM: Duration = Duration::from_millis(100);
-/// What is done about a disturbed run.
-pub(super) const RULE: &str = "A run at less than 95 % of it is made again, for up to 45 s, \
-    whatever it cost and whose it is; when none was faster, the one at the best pace counts. B6 is \
-    watched until 20 seconds were at 95 % or more, for up to 180 s; the 20 at the best pace count.";
+/// What is done about that.
+pub(super) const RULE: &str = "A run at less than 95 % of it is disturbed. There are more runs \
+    until enough are not, for up to 150 s, and those at the best pace count, whatever they cost; \
+    B6 is watched for up to 180 s until 20 seconds are not disturbed, and the 20 at the best pace \
+    count.";
 /// Full pace is that of the fastest one in so many turns.
 const FASTEST: usize = 10;
 /// A run below this share of the full pace was disturbed.
 const UNDISTURBED: f64 = 0.95;
-/// A disturbed run is made again for so long.
-const PATIENCE: Duration = Duration::from_secs(45);
-/// It begins when the core was calm for so long.
+/// More runs of a workload are begun for so long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(150);
+/// A run begins when the core was calm for so long.
 const CALM_BEFORE: Duration = Duration::from_millis(300);
 /// Or when that did not come about.
 const CALM_WAIT: Duration = Duration::from_secs(10);
@@ -78,22 +79,8 @@ impl Probe {
         self.is_calm.store(is_calm, Ordering::Relaxed);
     }
 
-    /// A run that others left alone, if there is one within [`PATIENCE`], and how many were not.
-    pub(super) fn undisturbed<R>(
-        &self,
-        mut run: impl FnMut() -> anyhow::Result<R>,
-        speed: impl Fn(&R) -> Option<f64>,
-    ) -> anyhow::Result<(R, usize)> {
-        let run = || {
-            self.wait_for_calm();
-            run()
-        };
-        let start = Instant::now();
-        undisturbed(|| start.elapsed() < PATIENCE, run, |run| of(speed(run), self.full()))
-    }
-
     /// Waits until others leave the core alone, for a while.
-    fn wait_for_calm(&self) {
+    pub(super) fn wait_for_calm(&self) {
         let start = Instant::now();
         self.calm(false);
         while start.elapsed() < CALM_WAIT {
@@ -138,31 +125,17 @@ pub(super) fn of(speed: Option<f64>, full: Option<f64>) -> f64 {
     speed.zip(full).map_or(1.0, |(speed, full)| speed / full)
 }
 
-/// A run, made again while it was disturbed and there is patience: the first that was not, else
-/// the least disturbed one, and how many others there were. Its pace alone decides, never what it
-/// cost, and so it does for every subject.
-fn undisturbed<R>(
-    mut is_patient: impl FnMut() -> bool,
-    mut run: impl FnMut() -> anyhow::Result<R>,
-    pace: impl Fn(&R) -> f64,
-) -> anyhow::Result<(R, usize)> {
-    let (mut best, mut others) = (run()?, 0);
-    while !is_undisturbed(pace(&best)) && is_patient() {
-        let next = run()?;
-        others += 1;
-        if pace(&next) > pace(&best) {
-            best = next;
-        }
-    }
-    Ok((best, others))
-}
-
-/// Whether a pace is that of a run that others left alone.
-pub(super) fn is_undisturbed(pace: f64) -> bool {
+/// Whether this is the pace of a run that others left alone.
+fn is_undisturbed(pace: f64) -> bool {
     pace >= UNDISTURBED
 }
 
-/// So many of these, at most: those at the best pace.
+/// Whether so many of these were left alone.
+pub(super) fn is_enough<T>(all: &[T], count: usize, pace: impl Fn(&T) -> f64) -> bool {
+    all.iter().filter(|one| is_undisturbed(pace(one))).count() >= count
+}
+
+/// So many of these, at most: those at the best pace. What they cost is not looked at.
 pub(super) fn calmest<T>(all: &[T], count: usize, pace: impl Fn(&T) -> f64) -> Vec<&T> {
     let mut all: Vec<&T> = all.iter().collect();
     all.sort_by(|one, other| pace(other).total_cmp(&pace(one)));
@@ -210,7 +183,6 @@ fn full(turns: &[Turn]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context as _;
 
     #[test]
     fn the_pace_of_a_run_is_that_of_the_turns_in_it() {
@@ -234,22 +206,11 @@ mod tests {
     }
 
     #[test]
-    fn a_disturbed_run_is_made_again_as_long_as_there_is_patience() {
-        let made = |paces: &[f64], mut patience: usize| {
-            let mut paces = paces.iter().copied().enumerate();
-            let is_patient = || {
-                patience = patience.saturating_sub(1);
-                patience > 0
-            };
-            let run = || paces.next().context("made once too often");
-            let (best, others) = undisturbed(is_patient, run, |run| run.1).unwrap();
-            (best.0, others)
-        };
-        assert_eq!(made(&[1.0, 2.0], 10), (0, 0));
-        assert_eq!(made(&[0.5, 0.9, 0.96, 1.0], 10), (2, 2));
-        // None was undisturbed: the one that was least.
-        assert_eq!(made(&[0.5, 0.9, 0.7, 1.0], 3), (1, 2));
-        assert_eq!(made(&[0.5, 1.0], 0), (0, 0));
+    fn only_what_others_left_alone_is_enough() {
+        let is_enough = |paces: &[f64], count| is_enough(paces, count, |pace| *pace);
+        assert!(is_enough(&[0.5, 0.95, 1.0], 2));
+        assert!(!is_enough(&[0.5, 0.94, 1.0], 2));
+        assert!(!is_enough(&[], 1));
     }
 
     #[test]

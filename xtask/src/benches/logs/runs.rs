@@ -157,15 +157,6 @@ impl Lab {
         self.probe.full()
     }
 
-    /// See [`Probe::undisturbed`].
-    pub(super) fn undisturbed<R>(
-        &self,
-        run: impl FnMut() -> anyhow::Result<R>,
-        speed: impl Fn(&R) -> Option<f64>,
-    ) -> anyhow::Result<(R, usize)> {
-        self.probe.undisturbed(run, speed)
-    }
-
     pub(super) fn places(&self, workload: Workload) -> Places {
         let name = if workload.is_container() { "cri.log" } else { "json.log" };
         self.places_of(&self.folder.join(name).display().to_string())
@@ -199,6 +190,7 @@ impl Lab {
     ) -> anyhow::Result<Outcome> {
         let places = self.places(workload);
         warm(Path::new(&places.input))?;
+        self.probe.wait_for_calm();
         let wanted = match workload {
             Workload::Sampled => None,
             _ => Some(self.lines as u64),
@@ -283,7 +275,7 @@ impl Lab {
             "lost",
             "p50",
             "p99",
-            "disturbed",
+            "seconds not counted",
         ])];
         for subject in subjects {
             let folder = self.folder.join("steady");
@@ -329,10 +321,7 @@ impl Lab {
         self.probe.calm(true);
         pause(Duration::from_secs(1));
         let (start, mut sequence, mut slices) = (Instant::now(), 0, Vec::<Slice>::new());
-        let is_enough = |slices: &[Slice]| {
-            slices.iter().filter(|slice| pace::is_undisturbed(slice.pace)).count() >= SLICES
-        };
-        while !is_enough(&slices) && slices.len() < SLICES_MAX {
+        while !pace::is_enough(&slices, SLICES, |slice| slice.pace) && slices.len() < SLICES_MAX {
             let (from, before) = (Instant::now(), running.cost()?.0);
             while from.elapsed() < SLICE {
                 let due = rate * usize::try_from(start.elapsed().as_millis())? / 1_000;
