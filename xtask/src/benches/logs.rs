@@ -149,10 +149,11 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
         }
     }
     let mut text = format!(
-        "Machine: {machine}. {lines} lines of {} bytes, warm page cache, {} runs after one that is not \
-         counted, the median by CPU (of what was lost or doubled, the most in any run). `at full pace` is the median of each run's CPU time times its \
-         pace: how fast a fixed loop ran on the subject's core during the run, as a share of the \
-         fastest tenth of all its turns (others use the same processor). {}\n\n",
+        "Machine: {machine}. {lines} lines of {} bytes, warm page cache, {} runs after one that \
+         is not counted, the median by CPU; of what was lost or doubled, the most in any run. \
+         `at full pace` is the median of each run's CPU time times its pace: how fast a fixed loop \
+         ran on the subject's core during the run, as a share of the fastest tenth of all its \
+         turns (others use the same processor). {}\n\n",
         input::LINE_BYTES,
         settings.runs,
         pace::RULE
