@@ -126,21 +126,23 @@ fn run(settings: &Settings) -> anyhow::Result<String> {
             terminal::step(format_args!("{name}: {seen} µs a line, not counted: to warm up"));
         }
         // In turns: no machine is equally fast all the time.
-        let (start, mut round) = (Instant::now(), 0);
-        while round < settings.runs || start.elapsed() < pace::PATIENCE {
+        let measure = |case: &mut Case<'_>| {
+            terminal::step(format_args!("{}: {}", workload.title(), case.subject.name));
+            lab.backlog(case.subject, workload, &case.config).map(|it| case.outcomes.push(it))
+        };
+        for _ in 0..settings.runs {
+            turns.iter_mut().try_for_each(measure)?;
+        }
+        let start = Instant::now();
+        while start.elapsed() < pace::PATIENCE {
             let full = lab.full_pace();
             let is_done = |case: &Case<'_>| {
                 pace::is_enough(&case.outcomes, settings.runs, |outcome| outcome.pace(full))
             };
-            let mut left = turns.iter_mut().filter(|case| !is_done(case)).peekable();
-            if left.peek().is_none() {
+            if turns.iter().all(is_done) {
                 break;
             }
-            for Case { subject, config, outcomes, .. } in left {
-                terminal::step(format_args!("{}: {}", workload.title(), subject.name));
-                outcomes.push(lab.backlog(subject, workload, config)?);
-            }
-            round += 1;
+            turns.iter_mut().filter(|case| !is_done(case)).try_for_each(measure)?;
         }
         // A long run that does not end has told something.
         let done = cases.get(first..).unwrap_or_default();

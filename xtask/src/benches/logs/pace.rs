@@ -34,12 +34,12 @@ pub(super) const RULE: &str = "A run at less than 95 % of it is disturbed. There
 const FASTEST: usize = 10;
 /// A run below this share of the full pace was disturbed.
 const UNDISTURBED: f64 = 0.95;
-/// More runs of a workload are begun for so long.
+/// After those that were asked for, more runs of a workload are begun for so long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(150);
 /// A run begins when the core was calm for so long.
 const CALM_BEFORE: Duration = Duration::from_millis(300);
 /// Or when that did not come about.
-const CALM_WAIT: Duration = Duration::from_secs(10);
+const CALM_WAIT: Duration = Duration::from_secs(3);
 
 /// One turn of the loop: when it ended, and its CPU time in nanoseconds.
 type Turn = (Instant, f64);
