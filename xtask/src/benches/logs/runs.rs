@@ -278,11 +278,10 @@ impl Lab {
             "seconds not counted",
         ])];
         for subject in subjects {
-            let folder = self.folder.join("steady");
+            let folder = self.fresh("steady")?;
             let places = self.places_of(&folder.join("*.log").display().to_string());
             let Some((workload, config)) = subject.steady(&places) else { continue };
             let output = workload.to_file().then_some(places.output.as_path());
-            self.fresh("steady")?;
             let open = |index| fs::File::create(folder.join(format!("{index}.log")));
             let open = (0..files).map(open).collect::<Result<Vec<_>, _>>()?;
             let watched = self.watch(subject, &config, output, &open, rate)?;
