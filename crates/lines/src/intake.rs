@@ -249,10 +249,9 @@ impl Intake {
         }
         let base = chunk.offset + (chunk.bytes.len() - rest.len()) as u64;
         let seen = window.look(rest);
-        let lies = seen
-            .clean(out.left())
-            .filter(|_| plan.keeps_lines())
-            .and_then(|text| out.push_lines(text));
+        let copied = seen.clean(out.left()).filter(|_| plan.keeps_lines());
+        let mut lies = copied.and_then(|text| out.push_lines(text));
+        let copied = copied.map_or(0, str::len);
         let mut lines = seen.lines();
         // Lines that lie in the block already go into it.
         while !out.is_full() || (lies.is_some() && out.left() > 0) {
@@ -267,6 +266,8 @@ impl Intake {
                     }
                 },
             };
+            // One line that gives no record lets one in that was not copied.
+            lies = lies.filter(|_| lines.start() <= copied);
             let end = base + lines.start() as u64;
             let flags = if file.continued { Flags::PARTIAL } else { Flags::default() };
             if bytes.len() > plan.line_bytes_max {

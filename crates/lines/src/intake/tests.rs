@@ -525,8 +525,31 @@ fn lines_that_a_block_has_no_records_for_are_not_written_to_it() {
 fn empty_lines_can_be_passed_over() {
     let mut rig = Rig::new(Settings { skip_empty_lines: true, ..Settings::default() });
     rig.feed("\n\r\na\n\n");
-    assert_eq!((rig.bodies(), rig.file.settled()), (vec!["a"], 6));
-    assert_eq!(rig.intake.counters().empty, 3);
+    assert_eq!((rig.bodies(), rig.file.settled(), rig.intake.counters().empty), (vec!["a"], 6, 3));
+}
+
+/// Bodies of a text that is fed at once, block by block.
+fn in_blocks(settings: Settings, text: &str) -> Vec<String> {
+    let (mut rig, mut taken, mut bodies) = (Rig::new(settings), 0, Vec::new());
+    while taken < text.len() {
+        let chunk = Chunk { bytes: text.as_bytes(), ..Chunk::default() };
+        let Rig { plan, intake, file, streams, out, .. } = &mut rig;
+        taken += intake.feed(plan, file, streams, &chunk_from(&chunk, taken), out);
+        bodies.extend(rig.bodies().into_iter().map(str::to_owned));
+        rig.out.clear();
+    }
+    bodies
+}
+
+#[test]
+fn r12_lines_that_give_no_record_take_no_text_from_those_behind_them() {
+    let wanted: Vec<_> = (0..3 * BLOCK_RECORDS).map(|line| format!("line {line}")).collect();
+    let sparse = Settings { skip_empty_lines: true, ..Settings::default() };
+    assert_eq!(in_blocks(sparse, &(wanted.join("\n\n\n") + "\n")), wanted);
+    let entry = |mark| format!("\n1970-01-01T00:00:01Z stdout {mark} ");
+    let text = wanted.join(&entry("P")).replace("e ", &("e".to_owned() + &entry("F")));
+    let joined = wanted.join("\n").replace(' ', "");
+    assert_eq!(in_blocks(cri(), (entry("P") + &text + "\n").trim_start()).join("\n"), joined);
 }
 
 fn framings() -> impl Strategy<Value = Framing> {
