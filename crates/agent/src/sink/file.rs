@@ -2,7 +2,8 @@
 //!
 //! What could not be written whole is taken back, so that the next try begins at a line's start.
 //! A file is on the disk before its lines count as delivered (unless told otherwise) and is begun
-//! anew at a size. Input: whole lines. Errors: those of the disk; the caller tries again.
+//! anew at a size, or when somebody renamed or removed it, which is looked for before each batch.
+//! Input: whole lines. Errors: those of the disk; the caller tries again.
 
 use crate::config::FileSink;
 use rustix::fs::FallocateFlags;
@@ -33,7 +34,12 @@ pub(crate) struct Appender(RefCell<State>);
 #[derive(Debug)]
 enum State {
     Stdout,
-    File { config: FileSink, open: Option<Open> },
+    File {
+        config: FileSink,
+        open: Option<Open>,
+        /// The last rotation failed, which was told.
+        stuck: bool,
+    },
 }
 
 impl Appender {
@@ -44,7 +50,7 @@ impl Appender {
 
     /// To a file.
     pub(crate) fn file(config: FileSink) -> Self {
-        Self(RefCell::new(State::File { config, open: None }))
+        Self(RefCell::new(State::File { config, open: None, stuck: false }))
     }
 
     /// Appends whole lines, which come in pieces; gives how many bytes they are.
@@ -59,8 +65,9 @@ impl Appender {
                 stdout.flush()?;
                 Ok(length)
             }
-            State::File { config, open } => {
-                let mut file = match open.take() {
+            State::File { config, open, stuck } => {
+                let known = open.take().filter(|known| known.is_at(&config.path));
+                let mut file = match known {
                     Some(known) => known,
                     None => Open::new(config)?,
                 };
@@ -70,11 +77,17 @@ impl Appender {
                     return Err(error);
                 }
                 let length = file.length;
+                *open = Some(file);
                 if config.rotate_bytes > 0 && length >= config.rotate_bytes {
-                    drop(file);
-                    rotate(config)?;
-                } else {
-                    *open = Some(file);
+                    // The lines are written whatever comes of this: a failure must not repeat them.
+                    match rotate(config) {
+                        Ok(()) => (*open, *stuck) = (None, false),
+                        Err(error) if !std::mem::replace(stuck, true) => {
+                            let path = config.path.display();
+                            tracing::warn!(%path, %error, "a file cannot be rotated, it grows on");
+                        }
+                        Err(_) => {}
+                    }
                 }
                 Ok(length - before)
             }
@@ -86,6 +99,8 @@ impl Appender {
 #[derive(Debug)]
 struct Open {
     file: File,
+    /// Device and inode.
+    id: (u64, u64),
     length: u64,
     /// Up to where it has room on the disk; none when it gets none ahead.
     room: Option<u64>,
@@ -94,8 +109,23 @@ struct Open {
 impl Open {
     fn new(config: &FileSink) -> io::Result<Self> {
         let (file, length) = begin(config)?;
-        let is_file = file.metadata()?.is_file();
-        Ok(Self { file, length, room: is_file.then_some(length) })
+        let meta = file.metadata()?;
+        let is_file = meta.is_file();
+        if is_file && length == 0 && config.fsync {
+            // A new file must be found after a crash; not every folder can be read or synced.
+            let folder = config.path.parent().map(File::open);
+            let _ = folder.map(|folder| folder.and_then(|folder| folder.sync_all()));
+        }
+        let id = (meta.dev(), meta.ino());
+        Ok(Self { file, id, length, room: is_file.then_some(length) })
+    }
+
+    /// Whether the path still leads to this file, and nobody cut or grew it.
+    fn is_at(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|now| {
+            let is_same = (now.dev(), now.ino()) == self.id;
+            is_same && (!now.is_file() || now.len() == self.length)
+        })
     }
 
     fn write<'l>(
@@ -220,6 +250,51 @@ mod tests {
         assert_eq!(names(), 2);
         assert_eq!(std::fs::read_to_string(numbered(&path, 1)).unwrap(), "line 4 of it\n");
         assert_eq!(std::fs::read_to_string(numbered(&path, 2)).unwrap(), "line 3 of it\n");
+    }
+
+    #[test]
+    fn a_file_that_somebody_renamed_removed_or_cut_is_begun_anew_and_holds_every_later_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        let appender = Appender::file(sink(path.clone(), 0, 0));
+        let append = |line: &str| appender.append([line.as_bytes()].into_iter()).unwrap();
+        let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+        append("1\n");
+        append("2\n");
+        std::fs::rename(&path, numbered(&path, 1)).unwrap();
+        append("3\n");
+        assert_eq!((text(&numbered(&path, 1)), text(&path)), ("1\n2\n".into(), "3\n".into()));
+        // As logrotate does it with `create`.
+        std::fs::rename(&path, numbered(&path, 2)).unwrap();
+        std::fs::write(&path, "").unwrap();
+        append("4\n");
+        append("5\n");
+        assert_eq!((text(&numbered(&path, 2)), text(&path)), ("3\n".into(), "4\n5\n".into()));
+        std::fs::remove_file(&path).unwrap();
+        append("6\n");
+        assert_eq!(text(&path), "6\n");
+        // And with `copytruncate`: a write that fails is taken back to where the file ends now.
+        OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        assert_eq!(append("7\n"), 2);
+        let State::File { open: Some(open), .. } = &*appender.0.borrow() else { panic!() };
+        assert_eq!((text(&path), open.length), ("7\n".into(), 2));
+    }
+
+    #[test]
+    fn a_rotation_that_fails_repeats_no_line_and_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        std::fs::create_dir(numbered(&path, 1)).unwrap();
+        let appender = Appender::file(sink(path.clone(), 2, 1));
+        let append = |line: &str| appender.append([line.as_bytes()].into_iter()).unwrap();
+        append("1\n");
+        append("2\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n");
+        std::fs::remove_dir(numbered(&path, 1)).unwrap();
+        append("3\n");
+        append("4\n");
+        assert_eq!(std::fs::read_to_string(numbered(&path, 1)).unwrap(), "4\n");
+        assert!(!path.exists());
     }
 
     #[test]
