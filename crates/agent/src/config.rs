@@ -67,6 +67,22 @@ pub struct Config {
     pub redaction: Redaction,
     /// Where records go.
     pub sinks: Vec<Sink>,
+    /// Which of `inputs` and `sinks` the file does not have, so that the default counts.
+    pub missing: Vec<&'static str>,
+}
+
+impl Config {
+    /// What this one lacks of the one in use: a file that is half written is valid, but lines
+    /// must not go to where nobody looks, nor be read from where nobody asked for.
+    pub(crate) fn lost(&self, in_use: &Self) -> Vec<Mistake> {
+        let is_lost = |field: &&&str| !in_use.missing.contains(*field);
+        let mistake = |field: &&str| {
+            let message =
+                format!("`{field}` is missing: its default is for a start, the ones in use stay");
+            Mistake { line: 1, message, near: None }
+        };
+        self.missing.iter().filter(is_lost).map(mistake).collect()
+    }
 }
 
 /// One thing that is wrong in a file.
@@ -195,6 +211,7 @@ fn read(root: Section<'_>) -> Config {
         sampling: stages::sampling(&root),
         redaction: stages::redaction(&root),
         sinks,
+        missing: ["inputs", "sinks"].into_iter().filter(|field| !root.has(field)).collect(),
     };
     if root.is_well() {
         let place = if root.has("memory_max_bytes") { "memory_max_bytes" } else { "sinks" };

@@ -77,7 +77,11 @@ fn check(path: &std::path::Path) -> Result<Exit, AgentError> {
     match config::load(path) {
         Ok(config) => {
             let (inputs, sinks) = (config.inputs.len(), config.sinks.len());
-            print(&format!("{}: valid, {inputs} inputs, {sinks} sinks\n", path.display()))
+            let path = path.display();
+            let note =
+                |field: &&str| format!("{path}:1: `{field}` is missing, its default counts\n");
+            let notes: String = config.missing.iter().map(note).collect();
+            print(&format!("{path}: valid, {inputs} inputs, {sinks} sinks\n{notes}"))
         }
         Err(error) => Err(AgentError::Config(error)),
     }

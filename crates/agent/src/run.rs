@@ -266,6 +266,7 @@ fn unreachable_default() -> Config {
         sampling: config::Sampling::default(),
         redaction: config::Redaction::default(),
         sinks: Vec::new(),
+        missing: Vec::new(),
     }
 }
 

@@ -57,6 +57,24 @@ fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
 }
 
 #[test]
+fn r30_a_config_that_lacks_what_the_one_in_use_has_is_no_other_config() {
+    let inputs = "inputs: [{type: journald}]\n";
+    let whole = parse(&format!("{inputs}sinks: [{{type: stdout}}]\n")).unwrap();
+    let lost = |text: &str, in_use: &Config| {
+        let mistakes = parse(text).unwrap().lost(in_use);
+        mistakes.iter().map(|m| m.message.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(inputs, &whole), ["`sinks`"]);
+    assert_eq!(lost("sinks: [{type: stdout}]", &whole), ["`inputs`"]);
+    assert_eq!(lost("", &whole), ["`inputs`", "`sinks`"]);
+    assert!(lost("", &parse("").unwrap()).is_empty());
+    assert!(whole.lost(&parse("").unwrap()).is_empty() && whole.lost(&whole).is_empty());
+    for empty in ["sinks:\n", "sinks: []\n", "sinks: ~\n"] {
+        assert!(parse(&format!("{inputs}{empty}")).is_err(), "{empty}");
+    }
+}
+
+#[test]
 fn the_example_of_the_page_is_valid() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!((config.inputs.len(), config.sinks.len()), (4, 3));

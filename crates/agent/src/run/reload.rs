@@ -1,12 +1,14 @@
 //! Another config for a running agent (R30): read, check, compare, change what differs.
 //!
 //! What is the same goes on untouched: files keep descriptor and offset, sinks keep what is under
-//! way. A config that is wrong changes nothing and is told. What cannot change while running
-//! (state folder, address, memory) is told and stays as it is.
+//! way. A config that is wrong changes nothing and is told, and so does one without the inputs or
+//! sinks that the one in use has. What cannot change while running (state folder, address, memory)
+//! is told and stays as it is.
 
 use super::{Shared, Spawner, load, seed};
-use crate::config::Config;
+use crate::AgentError;
 use crate::config::fit::{misfits, within_memory};
+use crate::config::{Config, ConfigError};
 use crate::options::RunOptions;
 use crate::reader::inputs::intents;
 use crate::reader::{Order, SinkHandle, Stage};
@@ -23,7 +25,7 @@ impl Running {
     /// Loads the config again.
     pub(crate) fn reload(&mut self, spawner: &Spawner) {
         let numbers = &self.shared.numbers;
-        let fresh = match load(&self.options) {
+        let fresh = match load(&self.options).and_then(|fresh| self.whole(fresh)) {
             Ok(fresh) => fresh,
             Err(error) => {
                 numbers.reload_failures.add(1);
@@ -52,6 +54,16 @@ impl Running {
                 tracing::error!("the new config is not used, the old one goes on: {text}");
             }
         }
+    }
+
+    /// A config that lacks nothing of the one in use.
+    fn whole(&self, fresh: Config) -> Result<Config, AgentError> {
+        let mistakes = fresh.lost(&self.config);
+        if mistakes.is_empty() {
+            return Ok(fresh);
+        }
+        let path = self.options.place.config.clone().unwrap_or_default();
+        Err(AgentError::Config(ConfigError::Wrong { path, mistakes }))
     }
 
     fn keep_what_cannot_change(&self, fresh: &Config) -> Config {
@@ -84,12 +96,12 @@ impl Running {
     }
 
     /// What the reader has to change.
-    fn orders(&self, fresh: &Config, spawner: &Spawner) -> Result<Vec<Order>, crate::AgentError> {
+    fn orders(&self, fresh: &Config, spawner: &Spawner) -> Result<Vec<Order>, AgentError> {
         let shared = &self.shared;
         // The memory that is in use, which may be another than the file has by now.
         if let Some(misfit) = misfits(fresh).into_iter().next() {
             let (sink, reason) = (misfit.sink, misfit.reason);
-            return Err(crate::AgentError::Sink { sink, reason });
+            return Err(AgentError::Sink { sink, reason });
         }
         let wanted =
             intents(fresh, &shared.host_name, |input| shared.watches.table(input, shared))?;
@@ -98,10 +110,8 @@ impl Running {
         let mut orders = vec![Order::Inputs { intents: wanted, stage }];
         if fresh.sinks != self.config.sinks {
             for sink in &fresh.sinks {
-                crate::sink::check(sink).map_err(|reason| crate::AgentError::Sink {
-                    sink: sink.name.clone(),
-                    reason,
-                })?;
+                crate::sink::check(sink)
+                    .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
             }
             let (spawner, fresh) = (spawner.clone(), fresh.clone());
             let make = Box::new(move |running: &mut Vec<SinkHandle>| {

@@ -293,6 +293,9 @@ fn status_tap_and_check_config_answer_with_the_documented_exit_codes() {
     assert_eq!(agent.stop(), 0);
     let (code, _, error) = ran(&["status", "--state-dir", state_text]);
     assert!(code == 2 && error.contains("no agent answers"), "{code} {error}");
+    std::fs::write(desk.path("half.yaml"), "inputs: [{type: journald}]\n").unwrap();
+    let (code, out, _) = ran(&["check-config", desk.path("half.yaml").to_str().unwrap()]);
+    assert!(code == 0 && out.contains(":1: `sinks` is missing"), "{code} {out}");
     std::fs::write(desk.path("wrong.yaml"), "inputs: 7\nsinkz: []\n").unwrap();
     let (code, _, error) = ran(&["check-config", desk.path("wrong.yaml").to_str().unwrap()]);
     assert!(code == 2 && error.contains(":1:") && error.contains("`sinks`"), "{code} {error}");

@@ -118,6 +118,30 @@ fn r30_a_config_map_that_is_replaced_is_used_without_a_signal() {
 }
 
 #[test]
+fn r30_a_config_that_is_half_written_is_refused_and_the_sinks_in_use_stay() {
+    let (desk, old, new) = (Desk::new(), sink(|_, _| Reply::Take), sink(|_, _| Reply::Take));
+    desk.config(&config(&[to("s", &old)], ""));
+    desk.append("logs/a.log", &lines(0, 10));
+    let agent = desk.start();
+    let state = desk.path("state");
+    old.until(10);
+    for (part, refused) in [("", 1), ("inputs: [{type: files, paths: ['DIR/logs/*.log']}]\n", 2)] {
+        desk.config(part);
+        agent.until_status(&state, |status| status["reloads"]["refused"].as_u64() >= Some(refused));
+    }
+    desk.append("logs/a.log", &lines(10, 20));
+    old.until(20);
+    desk.config(&config(&[to("s", &new)], ""));
+    agent.until_status(&state, |status| status["reloads"]["done"].as_u64() >= Some(2));
+    desk.append("logs/a.log", &lines(20, 30));
+    new.until(10);
+    assert_eq!(agent.stop(), 0);
+    old.each_once(20);
+    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(said.contains("agent.yaml:1: `sinks` is missing"), "{said}");
+}
+
+#[test]
 fn r30_a_line_that_fits_the_new_memory_but_not_that_in_use_is_refused_and_nothing_changes() {
     let (desk, old, new) = (Desk::new(), sink(|_, _| Reply::Take), sink(|_, _| Reply::Take));
     desk.config(&config(&[to("s", &old)], ""));
