@@ -1,22 +1,26 @@
 //! List, then watch, then list again when the watch cannot go on.
+//!
+//! Whatever ends at once, well or not, is followed by a pause. Pauses grow until there is an event
+//! or a watch that lasted: a server that lists but does not watch is not asked all the time.
 
 use super::parse::{EventBody, ListBody, Wanted};
 use super::{EVENT_BYTES_MAX, LIST_BYTES_MAX, Table};
 use crate::config::Kubernetes;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Method};
+use pipeline::batch::{Backoff, BackoffPolicy};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wire::{Body, Channel, ChannelOptions, Message, TlsFiles, WireError};
 
 /// The server ends a watch after this time, and it is begun again where it stood.
 pub(crate) const WATCH_SECONDS: u64 = 300;
-/// The first pause after a failure.
+/// The first pause after what failed or ended at once.
 pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// The longest pause after failures in a row.
+/// The longest pause in a row; a watch of this length has lasted.
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a token.
 const TOKEN_BYTES_MAX: usize = 64 * 1024;
@@ -29,7 +33,7 @@ pub(crate) struct WatchOptions {
     pub(crate) token_file: PathBuf,
     pub(crate) ca_file: PathBuf,
     pub(crate) wanted: Wanted,
-    /// The first and the longest pause after failures in a row.
+    /// The first and the longest pause in a row.
     pub(crate) pauses: (Duration, Duration),
 }
 
@@ -64,7 +68,7 @@ impl WatchOptions {
 
 /// Why a round ended.
 enum Ended {
-    /// The version is too old: list again at once.
+    /// The version is too old: list again.
     Expired,
     /// The server ended the watch in good order; it goes on from here.
     Timeout(String),
@@ -72,40 +76,69 @@ enum Ended {
 
 /// Keeps the table equal to the pods of the node until `stop`.
 pub(crate) async fn run(options: WatchOptions, table: Arc<Table>, stop: CancellationToken) {
-    let mut pause = options.pauses.0;
-    while !stop.is_cancelled() {
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = round(&options, &table, &mut pause) => outcome,
-        };
-        let Err(error) = outcome else { continue };
-        table.numbers().failures.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%error, "cannot follow the pods of this node; records go without what is new of them");
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+    let mut pace = Pace::new(&options);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = follow(&options, &table, &mut pace) => {}
+    }
+}
+
+/// What is known of the rounds before.
+struct Pace {
+    backoff: Backoff,
+    random: u64,
+    /// The version expired, and there was no list since.
+    expired: bool,
+}
+
+impl Pace {
+    fn new(options: &WatchOptions) -> Self {
+        let (first, max) = options.pauses;
+        let backoff = Backoff::new(BackoffPolicy { first, max });
+        Self { backoff, random: crate::run::seed(&options.node), expired: false }
+    }
+
+    async fn pause(&mut self) {
+        self.random = pipeline::hash::mix(self.random, 1);
+        tokio::time::sleep(self.backoff.after_failure(None, self.random)).await;
+    }
+}
+
+async fn follow(options: &WatchOptions, table: &Table, pace: &mut Pace) {
+    loop {
+        if let Err(error) = round(options, table, pace).await {
+            table.numbers().failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, "cannot follow the pods of this node; records go without what is new of them");
         }
-        pause = (pause * 2).min(options.pauses.1);
+        pace.pause().await;
     }
 }
 
 /// One list and the watches that follow it; well when the version expired.
-async fn round(
-    options: &WatchOptions,
-    table: &Table,
-    pause: &mut Duration,
-) -> Result<(), WireError> {
+async fn round(options: &WatchOptions, table: &Table, pace: &mut Pace) -> Result<(), WireError> {
     let channel = Channel::new(ChannelOptions {
         tls: TlsFiles { ca: Some(options.ca_file.clone()), ..TlsFiles::default() },
         answer_bytes_max: LIST_BYTES_MAX,
         ..ChannelOptions::to(options.address.clone())
     })?;
-    let mut version = list(&channel, options, table).await?;
-    *pause = options.pauses.0;
+    let mut version = list(&channel, options, table, pace.expired).await?;
+    pace.expired = false;
     loop {
-        match watch(&channel, options, table, &version).await? {
+        let begun = Instant::now();
+        let ended = watch(&channel, options, table, &version, &mut pace.backoff).await;
+        let lasted = begun.elapsed() >= options.pauses.1;
+        if lasted {
+            pace.backoff.succeeded();
+        }
+        match ended? {
             Ended::Timeout(next) => version = next,
-            Ended::Expired => return Ok(()),
+            Ended::Expired => {
+                pace.expired = true;
+                return Ok(());
+            }
+        }
+        if !lasted {
+            pace.pause().await;
         }
     }
 }
@@ -114,9 +147,12 @@ async fn list(
     channel: &Channel,
     options: &WatchOptions,
     table: &Table,
+    expired: bool,
 ) -> Result<String, WireError> {
-    // Version 0 is answered from the server's memory, which knows pods by their node.
-    let path = format!("/api/v1/pods?{}&resourceVersion=0", selector(&options.node));
+    // Version 0 is answered from the server's memory, which knows pods by their node, but may give
+    // the version again that has just expired. None is the most recent.
+    let version = if expired { "" } else { "&resourceVersion=0" };
+    let path = format!("/api/v1/pods?{}{version}", selector(&options.node));
     let received = channel.exchange(message(channel, options, path)?).await?;
     if received.status != 200 || received.cut {
         let shown = format!("{}/api/v1/pods", channel.shown());
@@ -139,6 +175,7 @@ async fn watch(
     options: &WatchOptions,
     table: &Table,
     version: &str,
+    backoff: &mut Backoff,
 ) -> Result<Ended, WireError> {
     let path = format!(
         "/api/v1/pods?{}&watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}\
@@ -169,6 +206,7 @@ async fn watch(
             if !event(channel, options, table, &line, &mut version)? {
                 return Ok(Ended::Expired);
             }
+            backoff.succeeded();
         }
         if pending.len() > EVENT_BYTES_MAX {
             let shown = channel.shown().to_owned();

@@ -107,10 +107,52 @@ async fn r27_a_watch_goes_on_where_it_stood_and_an_expired_one_lists_again() {
         asked[1].contains("resourceVersion=5") && asked[1].contains("allowWatchBookmarks=true")
     );
     assert!(asked[2].contains("resourceVersion=9"), "{}", asked[2]);
-    assert!(asked[3].contains("resourceVersion=0"));
+    assert!(!asked[3].contains("resourceVersion") && !asked[3].contains("watch"), "{}", asked[3]);
     assert!(asked[5].contains("resourceVersion=21"));
     assert!(table.get("uid-c").is_some() && table.get("uid-d").is_some());
     assert!(table.get("uid-a").is_none() && table.get("uid-b").is_none());
+}
+
+/// How many pauses in a row there were when the script was done; what was asked.
+async fn paused(answers: Vec<String>) -> (u32, Vec<String>) {
+    let (address, script) = serve(answers).await;
+    let pauses = (Duration::from_millis(1), Duration::from_secs(3_600));
+    let options = WatchOptions { pauses, ..options(address, PathBuf::new()) };
+    let (table, mut pace) = (Table::default(), Pace::new(&options));
+    tokio::select! {
+        biased;
+        () = script.done.notified() => {}
+        () = follow(&options, &table, &mut pace) => {}
+    }
+    let asked = script.asked.lock().unwrap().clone();
+    (pace.backoff.failures(), asked)
+}
+
+#[tokio::test]
+async fn r27_whatever_ends_at_once_is_paused_for_until_there_is_an_event() {
+    let status =
+        |line: &str| format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let ends_at_once = vec![
+        list(&["a"], "5"),
+        answer(""),
+        answer(""),
+        status("410 Gone"),
+        status("500 Internal Server Error"),
+        list(&["a"], "6"),
+        status("403 Forbidden"),
+        list(&["a"], "7"),
+    ];
+    let end = [String::new()];
+    let (pauses, asked) = paused([&ends_at_once[..], &end].concat()).await;
+    assert_eq!((pauses, asked.len()), (5, 9), "{asked:?}");
+    // After an expiry the most recent list is asked for, until there is one.
+    for list in [&asked[4], &asked[5]] {
+        assert!(!list.contains("resourceVersion") && !list.contains("watch"), "{list}");
+    }
+    assert!(asked[7].contains("&resourceVersion=0"), "{}", asked[7]);
+    let with_event = [answer(&event("ADDED", &pod("b", "8")))];
+    let (pauses, _) = paused([&ends_at_once[..], &with_event, &end].concat()).await;
+    assert_eq!(pauses, 1);
 }
 
 #[tokio::test]
@@ -143,7 +185,7 @@ async fn r27_a_token_never_goes_over_an_open_line() {
 }
 
 async fn list_error(channel: &Channel, options: &WatchOptions) -> WireError {
-    super::list(channel, options, &Table::default()).await.unwrap_err()
+    super::list(channel, options, &Table::default(), false).await.unwrap_err()
 }
 
 #[test]
