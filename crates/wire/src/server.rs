@@ -4,6 +4,9 @@
 //! answers at once: whatever takes time is put on a queue of its own. Bodies are received by a
 //! bounded number of connections at once, so that memory is bounded by their number times the
 //! handler's limit; who waits too long for a turn is asked to come again (429).
+//!
+//! A newcomer always gets in: past the bound on connections the oldest one that waits for a request
+//! makes room, so that strangers who hold connections cannot keep probes out.
 
 use crate::{Body, WireError};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -13,23 +16,32 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; a further one is closed at once.
+/// Connections at once; for a further one the oldest that waits for a request is closed.
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// A connection that sends no whole header within this time is closed.
 pub const HEADER_READ_SECONDS: u64 = 10;
+/// A connection takes no further request after this time,
+pub const CONNECTION_SECONDS: u64 = 60;
+/// and is closed after this time more, whether or not its answer was read.
+pub const CONNECTION_END_SECONDS: u64 = 20;
 /// Bytes of a request's header.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Bodies that are received at once.
@@ -163,28 +175,50 @@ impl Door for UnixListener {
 }
 
 async fn serve_all<D: Door>(door: D, handler: Arc<dyn Handler>, shutdown: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut seats = VecDeque::new();
     let desk = Desk { handler, bodies: Arc::new(Semaphore::new(BODIES_MAX)) };
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
             accepted = poll_fn(|context| door.poll(context)) => accepted,
         };
+        seats.retain(|seat: &Seat| !seat.task.is_finished());
         let Ok(stream) = accepted else {
+            // It may be that there are too many open files.
+            end_oldest(&mut seats);
             tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MILLISECONDS)).await;
             continue;
         };
-        // Past the bound the stream is dropped here, which closes it.
-        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
-        let (desk, shutdown) = (desk.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = connection(stream, desk) => {}
-                () = shutdown.cancelled() => {}
-            }
-            drop(permit);
-        });
+        if seats.len() >= CONNECTIONS_MAX {
+            end_oldest(&mut seats);
+        }
+        let busy = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(connection(stream, desk.clone(), busy.clone(), LIFE));
+        seats.push_back(Seat { busy, task: task.abort_handle() });
     }
+}
+
+/// How long a connection takes requests, and how long it may take to end then.
+const LIFE: (Duration, Duration) =
+    (Duration::from_secs(CONNECTION_SECONDS), Duration::from_secs(CONNECTION_END_SECONDS));
+
+/// A connection; without its seat it ends.
+struct Seat {
+    /// A request was received and is being answered.
+    busy: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Ends the oldest connection that waits for a request, or the oldest of all when none does.
+fn end_oldest(seats: &mut VecDeque<Seat>) {
+    let waits = seats.iter().position(|seat| !seat.busy.load(Ordering::Relaxed));
+    drop(seats.remove(waits.unwrap_or(0)));
 }
 
 /// What the connections share.
@@ -194,21 +228,35 @@ struct Desk {
     bodies: Arc<Semaphore>,
 }
 
-async fn connection<S>(stream: S, desk: Desk)
-where
+async fn connection<S>(
+    stream: S,
+    desk: Desk,
+    busy: Arc<AtomicBool>,
+    (life, end): (Duration, Duration),
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(response(desk.exchange(request).await)) }
+        let (desk, busy) = (desk.clone(), busy.clone());
+        async move {
+            busy.store(true, Ordering::Relaxed);
+            let reply = desk.exchange(request).await;
+            busy.store(false, Ordering::Relaxed);
+            Ok::<_, Infallible>(response(reply))
+        }
     });
-    let result = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HEADER_READ_SECONDS))
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = result {
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    let mut result = timeout(life, serving.as_mut()).await;
+    if result.is_err() {
+        serving.as_mut().graceful_shutdown();
+        result = timeout(end, serving).await;
+    }
+    if let Ok(Err(error)) = result {
         tracing::debug!(%error, "a connection ended early");
     }
 }
@@ -236,16 +284,16 @@ impl Desk {
             return Ok(Bytes::new());
         }
         let announced = body.size_hint().lower();
-        if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
+        if limit == 0 || announced > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(too_large(limit));
         }
         let wait = Duration::from_secs(BODY_WAIT_SECONDS);
-        let Ok(Ok(_permit)) = tokio::time::timeout(wait, self.bodies.acquire()).await else {
+        let Ok(Ok(_permit)) = timeout(wait, self.bodies.acquire()).await else {
             let text = "too many requests at once, come again\n";
             return Err(Reply::text(StatusCode::TOO_MANY_REQUESTS, text));
         };
         let time = Duration::from_secs(BODY_READ_SECONDS);
-        match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+        match timeout(time, Limited::new(body, limit).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
             Ok(Err(_)) => Err(Reply::text(StatusCode::BAD_REQUEST, "the body broke off\n")),
@@ -268,3 +316,6 @@ fn response(reply: Reply) -> Response<Body> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
