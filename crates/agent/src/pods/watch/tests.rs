@@ -132,7 +132,7 @@ async fn paused(answers: Vec<String>) -> (u32, Vec<String>) {
 async fn r27_whatever_ends_at_once_is_paused_for_until_there_is_an_event() {
     let status =
         |line: &str| format!("HTTP/1.1 {line}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    let ends_at_once = vec![
+    let ends_at_once = [
         list(&["a"], "5"),
         answer(""),
         answer(""),
