@@ -128,11 +128,14 @@ fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
 
 /// How many bytes of the class are at the end and at the start of the two parts around `at`.
 fn around(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> (usize, usize) {
-    let (before, after) = text.split_at_checked(at).unwrap_or_default();
-    (
-        before.iter().rev().take_while(|byte| class(**byte)).count(),
-        after.iter().take_while(|byte| class(**byte)).count(),
-    )
+    let before = text.get(..at).unwrap_or_default();
+    (before.iter().rev().take_while(|byte| class(**byte)).count(), leading(text, at, class))
+}
+
+/// How many bytes of the class there are from `at` on.
+fn leading(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
+    let after = text.get(at..).unwrap_or_default();
+    after.iter().take_while(|byte| class(**byte)).count()
 }
 
 fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
@@ -142,7 +145,7 @@ fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
     let name = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || b".-".contains(&byte);
     for at in memchr_iter(b'@', text) {
         let (mut before, _) = around(text, at, local);
-        let (_, after) = around(text, at + 1, name);
+        let after = leading(text, at + 1, name);
         // Brackets and quotes around an address are legal in it, but nobody writes that.
         let head = text.get(at - before..at).unwrap_or_default();
         before -= head
@@ -349,11 +352,14 @@ fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         if !word.eq_ignore_ascii_case(b"bearer") {
             continue;
         }
-        let (_, gap) =
-            around(text, start + 6, |byte| matches!(byte, b' ' | b'\t' | b':' | b'=' | b'"'));
-        let begin = start + 6 + gap;
-        let (_, length) = around(text, begin, token);
-        if gap > 0 && length >= TOKEN_BYTES_MIN {
+        let gap = |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':' | b'=' | b'"');
+        let begin = start + 6 + leading(text, start + 6, gap);
+        // Without a gap a row of these words would be looked at from each of them to its end.
+        if begin == start + 6 {
+            continue;
+        }
+        let length = leading(text, begin, token);
+        if length >= TOKEN_BYTES_MIN {
             each(begin, begin + length);
             at = begin + length;
         }
@@ -368,15 +374,14 @@ fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         if start < from || class(before) {
             continue;
         }
-        let (_, header) = around(text, start, class);
-        let dot = start + header;
-        let (_, payload) = around(text, dot + 1, class);
+        let dot = start + leading(text, start, class);
+        let payload = leading(text, dot + 1, class);
         if text.get(dot) != Some(&b'.') || payload < TOKEN_BYTES_MIN {
             continue;
         }
         let mut end = dot + 1 + payload;
         if text.get(end) == Some(&b'.') {
-            end += 1 + around(text, end + 1, class).1;
+            end += 1 + leading(text, end + 1, class);
         }
         each(start, end);
         from = end;

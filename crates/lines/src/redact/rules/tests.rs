@@ -13,7 +13,7 @@ fn found<'t>(rule: &str, text: &'t str) -> Vec<&'t str> {
 
 #[test]
 fn r29_each_rule_finds_exactly_this() {
-    let cases: [(&str, &str, &[&str]); 41] = [
+    let cases: [(&str, &str, &[&str]); 44] = [
         ("email", "mail a.b+c@example.co.uk, please", &["a.b+c@example.co.uk"]),
         ("email", "<a@b.io>;{\"m\":\"x@y.de\"}", &["a@b.io", "x@y.de"]),
         ("email", "josé@exämple.com.", &["josé@exämple.com"]),
@@ -51,6 +51,9 @@ fn r29_each_rule_finds_exactly_this() {
         ("ipv6", "2024-05-06T07:08:09", &[]),
         ("bearer", "Authorization: Bearer abc.DEF-123==", &["abc.DEF-123=="]),
         ("bearer", "bearer: abcdefgh BEARER abcdefghi", &["abcdefgh", "abcdefghi"]),
+        ("bearer", "Bearer\r\n abcdefgh", &["abcdefgh"]),
+        ("bearer", "bearerbearer=abcdefgh", &["abcdefgh"]),
+        ("bearer", "bearerbearerbearer", &[]),
         ("bearer", "the bearer of news", &[]),
         ("bearer", "Bearer short", &[]),
         ("bearer", "Bearerabcdefghijk", &[]),
@@ -70,6 +73,47 @@ fn r29_each_rule_finds_exactly_this() {
     ];
     for (rule, text, wanted) in cases {
         assert_eq!(found(rule, text), wanted, "{rule}: {text}");
+    }
+}
+
+/// A look from each place to the end of such a line would be 10^12 bytes.
+#[test]
+fn r29_no_row_of_beginnings_makes_a_rule_look_at_a_line_from_each_of_them() {
+    let rows = [
+        "bearer",
+        "bearer=",
+        "bearer ",
+        "bearer-a",
+        "eyJ",
+        "eyJ.",
+        ".eyJ",
+        "a@",
+        "@a.",
+        "a@b.c1.",
+        "1.",
+        "1.1.1.",
+        "::",
+        "a:",
+        ":1:.",
+        "4 ",
+        "4-",
+        "4111",
+        "41111111111111 ",
+        "a.",
+        "@",
+        "-",
+    ];
+    for row in rows {
+        let line = row.repeat((1 << 20) / row.len());
+        for rule in RULES {
+            let survey = Survey::of(line.as_bytes());
+            let (mut last, mut bytes) = (0, 0);
+            (rule.find)(&survey, line.as_bytes(), &mut |start, end| {
+                bytes += end - start.max(last);
+                last = end;
+            });
+            assert!(bytes <= line.len(), "{} in {row}", rule.name);
+        }
     }
 }
 
