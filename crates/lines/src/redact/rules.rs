@@ -152,15 +152,32 @@ fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
             .iter()
             .take_while(|byte| !(byte.is_ascii_alphanumeric() || **byte >= 0x80 || **byte == b'_'))
             .count();
-        let domain = text.get(at + 1..at + 1 + after).unwrap_or_default();
-        let domain = domain.trim_suffix_of(b".-");
-        let Some(dot) = memchr::memrchr(b'.', domain) else { continue };
-        let top = domain.get(dot + 1..).unwrap_or_default();
-        let lettered =
-            top.len() >= 2 && top.iter().all(|byte| !byte.is_ascii_digit() && *byte != b'-');
-        if before > 0 && lettered && domain.first().is_some_and(|first| *first != b'.') {
-            each(at - before, at + 1 + domain.len());
+        let names = part(text, at + 1, at + 1 + after);
+        if before > 0
+            && names.first() != Some(&b'.')
+            && let Some(length) = domain(names)
+        {
+            each(at - before, at + 1 + length);
         }
+    }
+}
+
+/// How many of these bytes are the longest domain that they begin with. Behind it there may be
+/// anything, as in languages without spaces.
+fn domain(names: &[u8]) -> Option<usize> {
+    let mut end = names.len();
+    loop {
+        let dot = memchr::memrchr(b'.', names.get(..end)?)?;
+        let top = part(names, dot + 1, end);
+        let is_coded = top.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
+        let in_top = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
+        let in_coded = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let length = leading(top, 0, |byte| if is_coded { in_coded(byte) } else { in_top(byte) });
+        let length = part(top, 0, length).trim_suffix_of(b"-").len();
+        if length >= 2 {
+            return Some(dot + 1 + length);
+        }
+        end = dot;
     }
 }
 
