@@ -3,7 +3,7 @@
 use super::survey::Survey;
 use super::{Active, Redaction, Replacement};
 use crate::json::scan::Index;
-use crate::json::walk;
+use crate::json::{text, walk};
 use crate::record::{Field, Record, Records, Span, Value, narrow};
 
 /// The least number with the digits of a card.
@@ -188,16 +188,23 @@ impl Redaction {
 
     /// Appends the text with replacements; whether there were any.
     fn write(&self, text: &str, out: &mut String) -> bool {
-        let survey = Survey::of(text.as_bytes());
         let mut found: Vec<(usize, usize, usize)> = Vec::new();
-        for (number, rule) in self.rules.iter().enumerate() {
-            if rule.suspects(&survey, text) {
-                rule.find(&survey, text, &mut |start, end| {
-                    if start < end {
-                        found.push((start, end, number));
-                    }
-                });
+        let mut search = |text: &str| {
+            let survey = Survey::of(text.as_bytes());
+            for (number, rule) in self.rules.iter().enumerate() {
+                if rule.suspects(&survey, text) {
+                    rule.find(&survey, text, &mut |start, end| {
+                        if start < end {
+                            found.push((start, end, number));
+                        }
+                    });
+                }
             }
+        };
+        search(text);
+        // Nobody knows whether a backslash in a line is an escape, so it is one and none.
+        if let Some(masked) = with_masked_escapes(text) {
+            search(&masked);
         }
         found.sort_unstable_by_key(|(start, end, number)| (*start, usize::MAX - *end, *number));
         let mut at = 0;
@@ -239,6 +246,37 @@ fn is_quoted(line: &str, at: Span, part: Span) -> bool {
     let (start, bytes) = (start as usize, line.as_bytes());
     let before = start.checked_sub(1).and_then(|before| bytes.get(before));
     before == Some(&b'"') && bytes.get(start + part.len as usize) == Some(&b'"')
+}
+
+/// The text, if it has escapes of JSON, with what each of them stands for in all of its bytes, so
+/// that places stay the same: a blank for control characters, `/` for `\/`, a letter for what is
+/// not ASCII. What is escaped again, with more backslashes, is masked as a whole.
+fn with_masked_escapes(text: &str) -> Option<String> {
+    let mut found = false;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let more = rest.bytes().skip(at + 1).take_while(|byte| *byte == b'\\').count();
+        let (plain, last) = (rest.get(..at)?, at + more);
+        let escape = text::escape(rest.as_bytes().get(last..)?);
+        let taken = more + escape.map_or(1, |(_, length)| length);
+        out.push_str(plain);
+        if let Some((unit, _)) = escape {
+            let mask = match u8::try_from(unit) {
+                Ok(byte @ b'!'..=b'~') => char::from(byte),
+                Ok(..=b' ' | 0x7f) => ' ',
+                _ => 'é',
+            };
+            out.extend(std::iter::repeat_n('\\', taken % mask.len_utf8()));
+            out.extend(std::iter::repeat_n(mask, taken / mask.len_utf8()));
+            found = true;
+        } else {
+            out.push_str(rest.get(at..at + taken)?);
+        }
+        rest = rest.get(at + taken..)?;
+    }
+    out.push_str(rest);
+    found.then_some(out)
 }
 
 /// The text with each `\u00XX` of a printable ASCII character decoded, if there is one: JSON may

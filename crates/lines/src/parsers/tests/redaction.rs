@@ -1,0 +1,63 @@
+//! What redaction finds in a line as it was written and in its fields.
+
+use super::*;
+
+const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc";
+
+fn all() -> Redaction {
+    Redaction::builtin(crate::redact::rule_names()).unwrap()
+}
+
+fn redacted(parser: &str, redaction: Redaction, line: &str) -> String {
+    told(&read(Settings { redaction: Some(redaction), ..with(parser) }, line))
+}
+
+#[test]
+fn r29_escapes_before_and_in_a_secret_hide_it_in_no_body_and_no_nested_value() {
+    for (parser, line, wanted) in [
+        (
+            "json",
+            r#"{"error":"x\n4111111111111111\n10.9.8.7\tJWT"}"#,
+            r#"0 - 0 |{"error":"x\n[credit-card]\n[ipv4]\t[jwt]"}| error="x\n[credit-card]\n[ipv4]\t[jwt]""#,
+        ),
+        (
+            "json",
+            r#"{"msg":"a","err":{"ips":"10.0.0.1\n10.0.0.2","card":"x:\r4111111111111111","six":"\n2001:db8::1\bfe80::1\f2001:db8::2"}}"#,
+            r#"0 - 0 |a| err=json {"ips":"[ipv4]\n[ipv4]","card":"x:\r[credit-card]","six":"\n[ipv6]\b[ipv6]\f[ipv6]"}"#,
+        ),
+        (
+            "json",
+            r#"{"msg":"php","h":{"authorization":"Bearer abcdefgh\/SECRETPART\/tail","b":"Bearer abc\/SECRETPART"}}"#,
+            r#"0 - 0 |php| h=json {"authorization":"Bearer [bearer]","b":"Bearer [bearer]"}"#,
+        ),
+        (
+            "json",
+            r#"{"a":"Bearer\tabcdefgh12345678","b":"bearer\r\nabcdefgh"}"#,
+            r#"0 - 0 |{"a":"Bearer\t[bearer]","b":"bearer\r\n[bearer]"}| a="Bearer\t[bearer]" b="bearer\r\n[bearer]""#,
+        ),
+        (
+            "logfmt",
+            r#"level=info err="x\n4111111111111111\n10.9.8.7""#,
+            r#"9 - 0 |level=info err="x\n[credit-card]\n[ipv4]"| err="x\n[credit-card]\n[ipv4]""#,
+        ),
+        // Escapes of other characters, and a JSON text within one, with the escapes of both.
+        (
+            "json",
+            r#"{"a":"\u53f74111111111111111\u000a10.9.8.7\u00e9fe80::1","b":{"c":"\u00fc@b\u002ede"}}"#,
+            r#"0 - 0 |{"a":"\u53f7[credit-card]\u000a[ipv4]\u00e9[ipv6]","b":{"c":"[email]"}}| a="号[credit-card]\n[ipv4]é[ipv6]" b=json {"c":"[email]"}"#,
+        ),
+        (
+            "json",
+            r#"{"log":"{\"m\":\"\\n10.9.8.7\\\/\",\"bearer\":\"abcdefgh\\/ijkl\"}"}"#,
+            r#"0 - 0 |{"log":"{\"m\":\"\\n[ipv4]\\\/\",\"bearer\":\"[bearer]\"}"}| log="{\"m\":\"\\n[ipv4]\\/\",\"bearer\":\"[bearer]\"}""#,
+        ),
+        // Where a backslash is no escape, nothing less is found.
+        ("syslog-rfc3164", r"C:\nick@b.de C:\fe80::1 C:\t10.9.8.7", "unparsed"),
+    ] {
+        let line = line.replace("JWT", JWT);
+        assert_eq!(redacted(parser, all(), &line), wanted, "{line}");
+    }
+    let settings = Settings { redaction: Some(all()), ..Settings::default() };
+    let out = read(settings, r"C:\nick@b.de C:\fe80::1 C:\t10.9.8.7");
+    assert_eq!(out.body(&out.records()[0]), r"C:\[email] C:\[ipv6] C:\t[ipv4]");
+}
