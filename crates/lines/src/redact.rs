@@ -51,6 +51,10 @@ impl std::fmt::Debug for Replacement {
 pub struct Redaction {
     rules: Vec<Active>,
     replacement: Replacement,
+    /// Whether a pattern without a needle asks for the start or the end of a text.
+    has_anchors: bool,
+    /// The same for the start or the end of a word.
+    has_word_ends: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -85,11 +89,12 @@ impl Redaction {
                 .ok_or_else(|| PlanError::Rule { name: name.to_owned() })
         };
         let rules = names.into_iter().map(find).collect::<Result<_, _>>()?;
-        Ok(Self { rules, replacement: Replacement::Name })
+        Ok(Self { rules, ..Self::default() })
     }
 
     /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`
-    /// the pattern is tried only on texts that contain it, which makes clean lines cheap.
+    /// the pattern is tried only on texts that contain it, which makes clean lines cheap. `^` and
+    /// `$` are the ends of a field as well as those of a line; with them, no line is clean.
     ///
     /// # Errors
     /// When the pattern is none.
@@ -99,6 +104,11 @@ impl Redaction {
         pattern: &str,
         needle: Option<&str>,
     ) -> Result<Self, PlanError> {
+        if needle.is_none_or(str::is_empty) {
+            let (anchors, word_ends) = looks_around(pattern);
+            self.has_anchors |= anchors;
+            self.has_word_ends |= word_ends;
+        }
         // The name is written into JSON text: what would break it is left out.
         let name = name.chars().filter(|one| one.is_ascii_alphanumeric() || "-_.".contains(*one));
         self.rules.push(Active::Custom(Box::new(Custom {
@@ -129,6 +139,28 @@ impl Redaction {
         self.replacement = Replacement::Keyed(hmac::Key::new(hmac::HMAC_SHA256, key));
         Ok(self)
     }
+}
+
+/// Whether a pattern may ask for the ends of a text, and for those of a word. What is neither may
+/// be taken for one: that costs time only.
+fn looks_around(pattern: &str) -> (bool, bool) {
+    let (mut anchors, mut word_ends) = (false, false);
+    let (mut bytes, mut before) = (pattern.bytes(), 0);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => match bytes.next() {
+                Some(b'A' | b'z') => anchors = true,
+                Some(b'b' | b'B' | b'<' | b'>') => word_ends = true,
+                _ => {}
+            },
+            b'$' => anchors = true,
+            // Behind the bracket of a class it says that the class is the other one.
+            b'^' => anchors |= before != b'[',
+            _ => {}
+        }
+        before = byte;
+    }
+    (anchors, word_ends)
 }
 
 impl Active {

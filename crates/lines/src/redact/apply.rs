@@ -29,20 +29,32 @@ impl Redaction {
             survey.cards = survey.rows;
         }
         let suspicious = self.rules.iter().any(|rule| rule.suspects(&survey, line))
+            || self.suspects_ends(line, record, is_whole)
             || self.suspects_decoded(line, block, record);
         suspicious && self.may_find(line, &survey, block, record) && self.rewrite(block, record)
+    }
+
+    /// Whether a part of the line may match a pattern that asks what is around a match, where the
+    /// line itself does not. The marks of JSON are no part of words, as the ends of a text are.
+    #[inline]
+    fn suspects_ends(&self, line: &str, record: &Record, is_whole: bool) -> bool {
+        (self.has_anchors || self.has_word_ends && !record.plain)
+            && (!is_whole || has_escapes(line, record))
     }
 
     /// Whether a suspicion is worth to write the record anew. Long numbers are suspicious and
     /// common: a look at each text finds out that there is nothing, and copies none of them. What
     /// stands in the line between quotes was looked at with it.
     fn may_find(&self, line: &str, survey: &Survey, block: &Records, record: &Record) -> bool {
-        let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
-        if has_patterns || has_escapes(line, record) {
+        if has_escapes(line, record) {
             return true;
         }
-        let finds =
-            |span: Span| !is_quoted(line, record.line, span) && self.finds(block.text(span));
+        let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
+        // A number is of interest to no rule of ours unless it is as long as that of a card.
+        let least = if has_patterns { 0 } else { CARD_NUMBER_MIN };
+        let finds = |span: Span| {
+            (has_patterns || !is_quoted(line, record.line, span)) && self.finds(block.text(span))
+        };
         self.finds_in(line, survey)
             || (record.body != record.line && finds(record.body))
             || finds(record.severity_text)
@@ -50,10 +62,13 @@ impl Redaction {
                 finds(field.key)
                     || match field.value {
                         Value::Str(span) | Value::Json(span) => finds(span),
-                        Value::Int(number) => self.finds_number(number.unsigned_abs()),
-                        Value::UInt(number) => self.finds_number(number),
+                        Value::Int(number) => {
+                            number.unsigned_abs() >= least && self.finds(&number.to_string())
+                        }
+                        Value::UInt(number) => number >= least && self.finds(&number.to_string()),
                         // Marks are around a number as quotes are around a text.
-                        Value::Number(_) | Value::Bool(_) | Value::Null => false,
+                        Value::Number(span) => has_patterns && finds(span),
+                        Value::Bool(_) | Value::Null => false,
                     }
             })
     }
@@ -70,11 +85,6 @@ impl Redaction {
             }
             found
         })
-    }
-
-    /// A number is of interest to no rule of ours unless it is as long as that of a card.
-    fn finds_number(&self, number: u64) -> bool {
-        number >= CARD_NUMBER_MIN && self.finds(&number.to_string())
     }
 
     #[inline]

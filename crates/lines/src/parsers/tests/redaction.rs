@@ -61,3 +61,25 @@ fn r29_escapes_before_and_in_a_secret_hide_it_in_no_body_and_no_nested_value() {
     let out = read(settings, r"C:\nick@b.de C:\fe80::1 C:\t10.9.8.7");
     assert_eq!(out.body(&out.records()[0]), r"C:\[email] C:\[ipv6] C:\t[ipv4]");
 }
+
+#[test]
+fn r29_a_pattern_with_anchors_finds_a_field_and_a_number() {
+    let own = |pattern: &str| Redaction::default().with_pattern("own", pattern, None).unwrap();
+    let line = r#"{"msg":"s","ssn":"123-45-6789","n":-55,"f":5.50,"k":{"x":"a\n77"}}"#;
+    for (pattern, wanted) in [
+        (r"^\d{3}-\d{2}-\d{4}$", r#"ssn="[own]" n=-55 f=number 5.50 k=json {"x":"a\n77"}"#),
+        (r"\A\d{3}-\d{2}-", r#"ssn="[own]6789" n=-55 f=number 5.50 k=json {"x":"a\n77"}"#),
+        (r"^-\d+\z", r#"ssn="123-45-6789" n="[own]" f=number 5.50 k=json {"x":"a\n77"}"#),
+        (r"^5\.[^x]", r#"ssn="123-45-6789" n=-55 f="[own]0" k=json {"x":"a\n77"}"#),
+        (r"\b77\b", r#"ssn="123-45-6789" n=-55 f=number 5.50 k=json {"x":"a\n[own]"}"#),
+    ] {
+        let wanted = format!("0 - 0 |s| {wanted}");
+        assert_eq!(redacted("json", own(pattern), line), wanted, "{pattern}");
+        // Without the escape, too.
+        let (line, wanted) = (line.replace(r"\n", " "), wanted.replace(r"\n", " "));
+        assert_eq!(redacted("json", own(pattern), &line), wanted, "{pattern}");
+    }
+    let group = Some(r"^x(?P<id>\d+)y$".to_owned());
+    let settings = Settings { pattern: group, redaction: Some(own(r"\b1\d\b")), ..with("regex") };
+    assert_eq!(told(&read(settings, "x12y")), "0 - 0 |x12y| id=\"[own]\"");
+}
