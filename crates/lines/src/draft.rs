@@ -198,6 +198,21 @@ impl<'a> Draft<'a> {
         self.take(key, None, raw);
     }
 
+    /// The line says more than its fields, so that it is the body as a whole. A message that was
+    /// found in it is a field like others.
+    #[cold]
+    pub(crate) fn keep_line(&mut self) {
+        let message = std::mem::replace(&mut self.record.body, self.record.line);
+        let number = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
+        if message != self.record.line
+            && let Some(name) = self.options.numbered(number)
+        {
+            let key = self.block.push_name(name);
+            let wanted = Wanted { role: Role::Kept, name: number, bit: number.wrapping_sub(1) };
+            self.put(wanted, key, Value::Str(message));
+        }
+    }
+
     /// Whether a role that this name has was not given a value by another name.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]

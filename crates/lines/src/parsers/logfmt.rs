@@ -1,9 +1,10 @@
 //! Pairs of `key=value`, as logfmt and many loggers write them.
 //!
 //! A value in double or single quotes may contain anything, with the escapes of JSON in double
-//! ones; a bare value ends at white space. A key without `=` is true. Text before the first
-//! pair (`level message key=value`) is allowed when there are pairs after it; it is not a field.
-//! A line is of this format when it has a pair and every quote is closed.
+//! ones; a bare value ends at white space. A key without `=` is true when it is behind a pair. A
+//! line is of this format when it has a pair and every quote is closed. Words that are no field
+//! (`ERROR charge failed order=17`) may be among the pairs; they make the whole line the body, and
+//! its message (`msg=declined`) a field.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};
@@ -17,7 +18,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
     let bytes = line.as_bytes();
     let mut at = skip_white(bytes, 0);
-    let mut pairs = 0;
+    let (mut pairs, mut is_prose) = (0, false);
     while at < bytes.len() {
         let start = at;
         at = end_of_word(bytes, at);
@@ -27,6 +28,8 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             let end = end_of_bare(bytes, at);
             if pairs > 0 && end == at && is_key(key) {
                 draft.take(key, Some(draft.span(start, at)), Raw::Bool(true));
+            } else {
+                is_prose = true;
             }
             at = skip_white(bytes, end);
             continue;
@@ -55,6 +58,9 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             }
         };
         at = skip_white(bytes, at);
+    }
+    if is_prose {
+        draft.keep_line();
     }
     (pairs > 0).then_some(())
 }

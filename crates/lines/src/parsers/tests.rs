@@ -119,6 +119,7 @@ fn fields_with_a_role_fill_the_record() {
                 "17 250000000 404 |m| status_code=\"404\"",
             ),
             (r#"{"ts":1714979289001,"level":30,"msg":"m"}"#, "9 1000000 0 |m|"),
+            (r#"{"time":1.5,"ts":35,"msg":"m"}"#, "0 - 0 |m| time=number 1.5 ts=35"),
             (
                 r#"{"ts":"later","level":"odd","msg":"m","status":"ok"}"#,
                 "0 - 0 |m| ts=\"later\" level=\"odd\" status=\"ok\"",
@@ -186,6 +187,18 @@ fn logfmt_knows_quotes_escapes_and_bare_words() {
                 r#"starting up port=80, host=a.b, ok=true"#,
                 r#"0 - 0 |starting up port=80, host=a.b, ok=true| port="80," host="a.b," ok="true""#,
             ),
+            // What is said besides the fields stays, with its message among them.
+            (
+                r#"ERROR [main] c.Foo - card 17 of order=123 msg="de\"clined" again level=warn"#,
+                r#"13 - 0 |ERROR [main] c.Foo - card 17 of order=123 msg="de\"clined" again level=warn| order="123" again=true msg="de\"clined""#,
+            ),
+            ("level=info msg=a [x]", "9 - 0 |level=info msg=a [x]| msg=\"a\""),
+            ("msg=a msg=b, flag", "0 - 0 |b,| flag=true"),
+            (
+                "so msg=a message=c msg=b",
+                "0 - 0 |so msg=a message=c msg=b| message=\"c\" msg=\"b\"",
+            ),
+            ("time=35 ts=1.5 msg=a", "0 - 0 |a| time=\"35\" ts=\"1.5\""),
             (
                 r#"k="a\nb\\" u="\u00e9""#,
                 "0 - 0 |k=\"a\\nb\\\\\" u=\"\\u00e9\"| k=\"a\\nb\\\\\" u=\"é\"",
@@ -236,6 +249,15 @@ fn access_logs_of_nginx_and_apache() {
     ];
     for (line, wanted) in &cases {
         check(&with("access"), &[(line, wanted)]);
+    }
+    for (size, shown) in [
+        ("0", "0"),
+        ("007", "\"007\""),
+        ("0999999999999999999999999", "\"0999999999999999999999999\""),
+        ("999999999999999999999999", "json 999999999999999999999999"),
+    ] {
+        let line = format!(r#"::1 - - [06/May/2024:07:08:09 +0000] "x" 200 {size}"#);
+        assert!(told(&read(with("access"), &line)).ends_with(&format!("body.size={shown}")));
     }
     let raw = r#"1.2.3.4 - j d [06/May/2024:07:08:09 +0000] "\x16\x03" 400 - "http://r" "-""#;
     let wanted = format!(
