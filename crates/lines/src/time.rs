@@ -2,12 +2,15 @@
 //!
 //! RFC 3339 with 0 to 9 fraction digits (more are read and dropped), with `T` or a space, a dot or
 //! a comma, `Z`, `+08:00` or `+0800`; numbers of seconds, milli-, micro- or nanoseconds. What is
-//! before 1970 or after 2554 is not a time here, because `u64` nanoseconds do not hold it.
+//! before 1970 or after 2554 is not a time here, because `u64` nanoseconds do not hold it. Numbers
+//! below [`EPOCH_SECONDS_MIN`] are durations and counts.
 
 use crate::digits;
 
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;
+/// The least number that is a time, in seconds since the epoch: 3 March 1973.
+pub const EPOCH_SECONDS_MIN: u64 = 100_000_000;
 const DAY_SECONDS: i64 = 86_400;
 /// The last nanosecond of a second.
 const LAST_NANOS: u32 = 999_999_999;
@@ -164,7 +167,8 @@ fn any_trimmed(text: &str) -> Option<u64> {
 }
 
 /// Reads a number of the epoch: its size says whether it counts seconds, milliseconds,
-/// microseconds or nanoseconds. Fractions are exact, because they never become a float.
+/// microseconds or nanoseconds. Fractions are exact, because they never become a float. One below
+/// [`EPOCH_SECONDS_MIN`] is no time.
 #[must_use]
 pub fn epoch(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
@@ -174,8 +178,8 @@ pub fn epoch(text: &str) -> Option<u64> {
     }
     let count: u64 = whole.parse().ok()?;
     let unit = match count {
-        0 => return None,
-        1..100_000_000_000 => SECOND,
+        ..EPOCH_SECONDS_MIN => return None,
+        EPOCH_SECONDS_MIN..100_000_000_000 => SECOND,
         100_000_000_000..100_000_000_000_000 => 1_000_000,
         100_000_000_000_000..100_000_000_000_000_000 => 1_000,
         _ => 1,
@@ -429,6 +433,12 @@ mod tests {
             ("1700000000123456789", second + 123_456_789),
         ] {
             assert_eq!(any(text), Some(time), "{text}");
+        }
+        for text in ["100000000", "100000000.0"] {
+            assert_eq!(any(text), Some(EPOCH_SECONDS_MIN * SECOND), "{text}");
+        }
+        for text in ["99999999", "99999999.9", "35", "1.5", "1"] {
+            assert_eq!(any(text), None, "{text}");
         }
         for text in ["", "0", "-1", "1e9", "99999999999999999999999", "1.x", ".5", "1700000000s"] {
             assert_eq!(any(text), None, "{text}");
