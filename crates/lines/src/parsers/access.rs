@@ -66,9 +66,13 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
 
 fn number(draft: &mut Draft<'_>, key: &str, digits: &str) {
     let start = draft.offset(digits);
-    // A number with leading zeros is no JSON number; it is kept exactly too.
     let span = draft.span(start, start + digits.len());
-    draft.constant(key, Raw::Number(digits, true, span));
+    // With zeros before it, it is no number of JSON; as a text it is kept exactly too.
+    let raw = match digits.as_bytes() {
+        [b'0', _, ..] => Raw::Text(digits, Some(span)),
+        _ => Raw::Number(digits, true, span),
+    };
+    draft.constant(key, raw);
 }
 
 /// `06/May/2024:07:08:09 +0200`
