@@ -6,8 +6,10 @@
 //! and durable after [`Spill::sync`]. The sum of all segments is bounded: a push beyond the bound,
 //! or one that the disk does not take, is refused and leaves the queue as it was.
 //!
-//! Layout of a frame, little-endian: CRC-32 of the rest (u32), length of the path (u16), flags
-//! (u8), length of the bytes (u32), start offset (u64), path, bytes.
+//! Layout of a frame, little-endian: CRC-32 of the rest (u32), length of the name (u16), flags
+//! (u8), length of the bytes (u32), start offset (u64), name, bytes. The name is the path, and
+//! behind it a zero byte and the number of the file (u64); frames of older versions have the path
+//! alone.
 
 use crate::state::write_all;
 use crate::{State, StoreError};
@@ -26,22 +28,34 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 pub const PATH_BYTES_MAX: usize = 4096;
 
 const HEADER_BYTES: usize = 4 + 2 + 1 + 4 + 8;
+/// What stands behind the path.
+const FILE_BYTES: usize = 1 + 8;
+const NAME_BYTES_MAX: usize = PATH_BYTES_MAX + FILE_BYTES;
 const ACKED: &str = "spill-acked";
 /// The largest segment that is read: a full one and the frame that closed it.
 const SEGMENT_READ_MAX: u64 =
-    SEGMENT_BYTES + (FRAME_BYTES_MAX + PATH_BYTES_MAX + HEADER_BYTES) as u64;
+    SEGMENT_BYTES + (FRAME_BYTES_MAX + NAME_BYTES_MAX + HEADER_BYTES) as u64;
 
 /// Some bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Where the file was.
     pub path: PathBuf,
+    /// Which of all files that were there; unknown in frames of older versions.
+    pub file: Option<u64>,
     /// Where the bytes lay in it.
     pub start: u64,
     /// What the caller wants to know when it reads them back.
     pub flags: u8,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    fn size(&self) -> u64 {
+        let file = self.file.map_or(0, |_| FILE_BYTES);
+        (HEADER_BYTES + self.path.as_os_str().len() + file + self.bytes.len()) as u64
+    }
 }
 
 /// A place in the queue: right after a frame that was read back.
@@ -121,7 +135,8 @@ impl Spill {
         Ok(spill)
     }
 
-    /// Appends a frame; see [`Spill::sync`].
+    /// Appends a frame of a file, which has a path and a number that no other file at this path
+    /// ever has; see [`Spill::sync`].
     ///
     /// # Errors
     /// [`StoreError::Full`] at the bound and [`StoreError::Write`] when the disk refuses; the
@@ -129,12 +144,12 @@ impl Spill {
     pub fn push(
         &mut self,
         state: &State,
-        path: &Path,
+        file: (&Path, u64),
         start: u64,
         flags: u8,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let pushed = self.append(state, path, start, flags, bytes);
+        let pushed = self.append(state, file, start, flags, bytes);
         self.stats.refused += u64::from(pushed.is_err());
         pushed
     }
@@ -142,7 +157,7 @@ impl Spill {
     fn append(
         &mut self,
         state: &State,
-        path: &Path,
+        (path, file): (&Path, u64),
         start: u64,
         flags: u8,
         bytes: &[u8],
@@ -152,7 +167,8 @@ impl Spill {
             let limit = FRAME_BYTES_MAX as u64;
             return Err(StoreError::Full { what: "a spilled frame", limit, unit: "bytes" });
         }
-        let frame = encode(path, start, flags, bytes);
+        let name = [path, &[0], &file.to_le_bytes()].concat();
+        let frame = encode(&name, start, flags, bytes);
         let size = frame.len() as u64;
         if self.stats.bytes + size > self.bytes_max {
             let limit = self.bytes_max;
@@ -225,7 +241,7 @@ impl Spill {
             let (frames, whole) = decode(rest.unwrap_or_default());
             let mut end = from;
             for frame in frames {
-                end += (HEADER_BYTES + frame.path.as_os_str().len() + frame.bytes.len()) as u64;
+                end += frame.size();
                 self.reading.push_back((frame, Token { segment: number, end }));
             }
             if self.reading.is_empty() {
@@ -303,14 +319,14 @@ fn token(bytes: &[u8]) -> Option<Token> {
     })
 }
 
-fn encode(path: &[u8], start: u64, flags: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(HEADER_BYTES + path.len() + bytes.len());
+fn encode(name: &[u8], start: u64, flags: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER_BYTES + name.len() + bytes.len());
     frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(&u16::try_from(path.len()).unwrap_or(0).to_le_bytes());
+    frame.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
     frame.push(flags);
     frame.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
     frame.extend_from_slice(&start.to_le_bytes());
-    frame.extend_from_slice(path);
+    frame.extend_from_slice(name);
     frame.extend_from_slice(bytes);
     let crc = crc32fast::hash(frame.get(4..).unwrap_or_default());
     if let Some(room) = frame.get_mut(..4) {
@@ -337,19 +353,26 @@ fn first(bytes: &[u8]) -> Option<(Frame, usize)> {
         let field = header.get(at..at + len)?;
         Some(field.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))
     };
-    let path_len = usize::try_from(number(4, 2)?).ok()?;
+    let name_len = usize::try_from(number(4, 2)?).ok()?;
     let len = usize::try_from(number(7, 4)?).ok()?;
-    if path_len > PATH_BYTES_MAX || len > FRAME_BYTES_MAX {
+    if name_len > NAME_BYTES_MAX || len > FRAME_BYTES_MAX {
         return None;
     }
-    let (path, rest) = rest.split_at_checked(path_len)?;
+    let (name, rest) = rest.split_at_checked(name_len)?;
     let data = rest.get(..len)?;
-    let size = HEADER_BYTES + path_len + len;
+    let size = HEADER_BYTES + name_len + len;
     if u64::from(crc32fast::hash(bytes.get(4..size)?)) != number(0, 4)? {
         return None;
     }
+    let zero = name.iter().position(|byte| *byte == 0);
+    let numbered = zero.and_then(|at| {
+        let (path, file) = name.split_at_checked(at)?;
+        Some((path, u64::from_le_bytes(file.get(1..)?.try_into().ok()?)))
+    });
+    let (path, file) = numbered.map_or((name, None), |(path, file)| (path, Some(file)));
     let frame = Frame {
         path: PathBuf::from(OsStr::from_bytes(path)),
+        file,
         start: number(11, 8)?,
         flags: *header.get(6)?,
         bytes: data.to_vec(),

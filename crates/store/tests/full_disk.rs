@@ -93,7 +93,7 @@ fn r20_a_full_disk_refuses_a_frame_and_keeps_those_before() {
     let mut spill = Spill::open(&state, 1 << 30).unwrap();
     let mut pushed = 0_u64;
     let error = loop {
-        match spill.push(&state, Path::new("/l/a"), pushed, 0, &[7; 10_000]) {
+        match spill.push(&state, (Path::new("/l/a"), 7), pushed, 0, &[7; 10_000]) {
             Ok(()) => pushed += 1,
             Err(error) => break error,
         }

@@ -8,6 +8,10 @@
 //! What was read of a deleted file already and no sink has is kept aside, too, before the rest of
 //! it: the next process would not find it after a crash. This process has it in memory, so such a
 //! frame is passed over when it is read back, and only waits until every sink has its bytes.
+//!
+//! A frame has the path at which its file was first read, however it is called now, and a number
+//! of the file: the next process joins what belongs together, and does not join two files that
+//! were deleted at one path.
 
 use super::feed::{Core, Piece};
 use super::sources::{Joined, NewSource, Sources};
@@ -35,7 +39,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A frame of this process.
 struct Kept {
-    path: PathBuf,
+    /// The number of its file.
+    number: u64,
     range: Range<u64>,
     file: FileId,
     /// Its bytes are on their way to the sinks.
@@ -45,7 +50,7 @@ struct Kept {
 impl Kept {
     /// Whether it is this frame.
     fn is_of(&self, frame: &Frame) -> bool {
-        self.path == frame.path && self.range.start == frame.start
+        Some(self.number) == frame.file && self.range.start == frame.start
     }
 }
 
@@ -70,9 +75,11 @@ pub(crate) struct Aside {
     ends: Vec<(FileId, u64, bool)>,
     /// Deleted files that were read to their end, and since when.
     gone: VecDeque<(Instant, Gone)>,
-    /// Files of an earlier process.
-    own: Vec<(PathBuf, FileId)>,
+    /// Files of earlier processes that may go on, by path and number.
+    own: Vec<(PathBuf, Option<u64>, FileId)>,
     own_keys: u32,
+    /// Tells numbers of files of this process from those of others.
+    seed: u64,
     waiting: bool,
 }
 
@@ -90,6 +97,7 @@ impl Aside {
             gone: VecDeque::new(),
             own: Vec::new(),
             own_keys: 0,
+            seed: super::wall_ns(),
             waiting,
         }
     }
@@ -113,15 +121,17 @@ impl Aside {
         }
         let is_within = self.ends.contains(&(file, start, false));
         let flags = if last { LAST } else { 0 } | if is_within { WITHIN } else { 0 };
+        let number = u64::from(file.generation) << 32 | u64::from(file.slot);
+        let number = pipeline::hash::mix(number, self.seed);
         let words = |error: store::StoreError| match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        spill.push(&self.state, path, start, flags, bytes).map_err(words)?;
+        spill.push(&self.state, (path, number), start, flags, bytes).map_err(words)?;
         let range = start..start + bytes.len() as u64;
         self.ends.retain(|(of, ..)| *of != file);
         self.ends.push((file, range.end, bytes.last() == Some(&b'\n')));
-        self.pushed.push_back(Kept { path: path.to_owned(), range, file, is_read });
+        self.pushed.push_back(Kept { number, range, file, is_read });
         self.waiting = true;
         Ok(())
     }
@@ -305,9 +315,9 @@ impl Core {
             let Some(slot) = self.source_of(chunk.key, input, chunk.path, chunk.start) else {
                 continue;
             };
-            let Some(id) = self.sources.get(slot).map(|source| source.id) else { continue };
+            let Some(source) = self.sources.get(slot) else { continue };
             let (start, last) = (chunk.start, chunk.flags.last);
-            match self.aside.push(chunk.path, start, (last, false), chunk.bytes, id) {
+            match self.aside.push(&source.path, start, (last, false), chunk.bytes, source.id) {
                 Ok(()) => {
                     self.numbers.spilled_bytes.add(chunk.bytes.len() as u64);
                     kept.push((chunk.key, start + chunk.bytes.len() as u64));
@@ -374,10 +384,14 @@ impl Core {
     /// The file of a frame that an earlier process kept aside. When it is the first one of it that
     /// was not acknowledged, a line that it begins within was: it is cut off.
     fn left_behind(&mut self, frame: &mut Frame) -> Option<FileId> {
-        let known = self.aside.own.iter().find(|(path, _)| *path == frame.path);
-        if let Some((_, file)) = known
-            && self.sources.get(file.slot).is_some_and(|source| source.id == *file && !source.ended)
-        {
+        let sources = &self.sources;
+        self.aside.own.retain(|(.., file)| {
+            sources.get(file.slot).is_some_and(|source| source.id == *file && !source.ended)
+        });
+        let is_known = |(path, number, _): &&(PathBuf, Option<u64>, FileId)| {
+            *number == frame.file && *path == frame.path
+        };
+        if let Some((.., file)) = self.aside.own.iter().find(is_known) {
             return Some(*file);
         }
         if frame.flags & WITHIN != 0 {
@@ -407,8 +421,7 @@ impl Core {
             joined: Joined::Aside,
         });
         let file = self.sources.get(slot)?.id;
-        self.aside.own.retain(|(path, _)| *path != frame.path);
-        self.aside.own.push((frame.path.clone(), file));
+        self.aside.own.push((frame.path.clone(), frame.file, file));
         Some(file)
     }
 }

@@ -19,7 +19,7 @@ fn r20_spilled_bytes_come_back_in_order_and_survive_a_restart() {
     let (state, mut spill) = open(dir.path(), 100 << 20);
     let chunk = vec![7_u8; FRAME_BYTES_MAX];
     for number in 0..20_u64 {
-        spill.push(&state, Path::new("/l/a"), number << 20, 1, &chunk).unwrap();
+        spill.push(&state, (Path::new("/l/a"), 7), number << 20, 1, &chunk).unwrap();
     }
     spill.sync(&state).unwrap();
     drop((state, spill));
@@ -32,7 +32,7 @@ fn r20_spilled_bytes_come_back_in_order_and_survive_a_restart() {
     spill.acknowledge(&state, frames[9].1).unwrap();
     let held = spill.stats().bytes;
     assert!(held < 13 << 20, "{held}");
-    spill.push(&state, Path::new("/l/b"), 0, 0, b"last").unwrap();
+    spill.push(&state, (Path::new("/l/b"), 7), 0, 0, b"last").unwrap();
     drop((state, spill));
     let (state, mut spill) = open(dir.path(), 100 << 20);
     let frames = all(&state, &mut spill);
@@ -46,17 +46,17 @@ fn r20_spilled_bytes_come_back_in_order_and_survive_a_restart() {
 #[test]
 fn r20_the_spill_takes_no_more_than_its_bound() {
     let dir = tempfile::tempdir().unwrap();
-    let size = (HEADER_BYTES + 4 + 100) as u64;
+    let size = (HEADER_BYTES + 4 + FILE_BYTES + 100) as u64;
     let (state, mut spill) = open(dir.path(), size * 3);
     for _ in 0..3 {
-        spill.push(&state, Path::new("/l/a"), 0, 0, &[1; 100]).unwrap();
+        spill.push(&state, (Path::new("/l/a"), 7), 0, 0, &[1; 100]).unwrap();
     }
-    let refused = spill.push(&state, Path::new("/l/a"), 0, 0, b"");
+    let refused = spill.push(&state, (Path::new("/l/a"), 7), 0, 0, b"");
     assert!(matches!(refused, Err(StoreError::Full { .. })));
     assert_eq!((spill.stats().bytes, spill.stats().refused), (size * 3, 1));
     let frames = all(&state, &mut spill);
     spill.acknowledge(&state, frames[2].1).unwrap();
-    let refused = spill.push(&state, Path::new("/l/a"), 0, 0, &vec![0; FRAME_BYTES_MAX + 1]);
+    let refused = spill.push(&state, (Path::new("/l/a"), 7), 0, 0, &vec![0; FRAME_BYTES_MAX + 1]);
     assert!(matches!(refused, Err(StoreError::Full { .. })));
     assert!(frames.len() == 3);
 }
@@ -65,17 +65,45 @@ fn r20_the_spill_takes_no_more_than_its_bound() {
 fn r20_a_torn_end_hides_nothing_before_or_after_it() {
     let dir = tempfile::tempdir().unwrap();
     let (state, mut spill) = open(dir.path(), 1 << 20);
-    spill.push(&state, Path::new("/l/a"), 1, 0, b"one").unwrap();
-    spill.push(&state, Path::new("/l/a"), 2, 0, b"two").unwrap();
+    spill.push(&state, (Path::new("/l/a"), 7), 1, 0, b"one").unwrap();
+    spill.push(&state, (Path::new("/l/a"), 7), 2, 0, b"two").unwrap();
     drop((state, spill));
     let segment = dir.path().join(name_of(1));
     let whole = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, &whole[..whole.len() - 1]).unwrap();
     let (state, mut spill) = open(dir.path(), 1 << 20);
-    spill.push(&state, Path::new("/l/a"), 3, 0, b"three").unwrap();
+    spill.push(&state, (Path::new("/l/a"), 7), 3, 0, b"three").unwrap();
     let starts: Vec<u64> = all(&state, &mut spill).iter().map(|(f, _)| f.start).collect();
     assert_eq!(starts, [1, 3]);
     assert!(spill.stats().damaged_bytes > 0);
+}
+
+#[test]
+fn r20_frames_say_of_which_file_at_a_path_they_are_and_those_of_older_versions_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let longest = "/".repeat(PATH_BYTES_MAX);
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    for (path, file) in [("/l/a", 1), ("/l/a", u64::MAX), (&longest, 0)] {
+        spill.push(&state, (Path::new(path), file), 0, 0, b"x").unwrap();
+    }
+    drop((state, spill));
+    let segment = dir.path().join(name_of(1));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.extend_from_slice(&encode(b"/l/a", 9, 0, b"old"));
+    bytes.extend_from_slice(&encode(b"/l/a\0\x02\0\0\0\0\0\0\0", 10, 0, b"new"));
+    std::fs::write(&segment, bytes).unwrap();
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    let frames = all(&state, &mut spill);
+    let files: Vec<_> = frames.iter().map(|(frame, _)| frame.file).collect();
+    assert_eq!(files, [Some(1), Some(u64::MAX), Some(0), None, Some(2)]);
+    assert_eq!(frames[2].0.path, Path::new(&longest));
+    assert!(frames[3].0.path == Path::new("/l/a") && frames[4].0.path == Path::new("/l/a"));
+    // Each of them is let go up to its own end.
+    for (_, token) in frames {
+        assert!(spill.stats().bytes > 0);
+        spill.acknowledge(&state, token).unwrap();
+    }
+    assert_eq!(spill.stats().bytes, 0);
 }
 
 proptest! {
