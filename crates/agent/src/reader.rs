@@ -14,6 +14,7 @@ pub(crate) mod inputs;
 mod late;
 mod pace;
 mod publish;
+mod replan;
 mod sampling;
 pub(crate) mod sources;
 mod spill;
@@ -177,8 +178,8 @@ impl Reader {
             Order::Inputs { intents, stage } => {
                 self.core.flush(None);
                 let tail = intents.iter().map(|intent| intent.tail.clone()).collect();
-                self.core.replan(intents, stage);
                 self.tailer.reconfigure(tail, now);
+                self.core.replan(intents, stage, &self.tailer);
             }
             Order::Sinks { make } => {
                 self.core.flush(None);

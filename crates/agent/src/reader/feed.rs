@@ -265,7 +265,7 @@ impl Core {
         of_file.map(|(_, offset, length)| offset + length as u64).max().unwrap_or(0)
     }
 
-    /// The slot of a file; a new one when it is new. None when it is not wanted.
+    /// The slot of a file; a new one when it is new. None when no input has it.
     pub(crate) fn source_of(
         &mut self,
         key: FileKey,
@@ -276,7 +276,7 @@ impl Core {
         if let Some(slot) = self.sources.find(key) {
             return Some(slot);
         }
-        let intent = self.intents.get(input).filter(|intent| intent.wants(path))?;
+        let intent = self.intents.get(input)?;
         let log = PodLog::parse(path).filter(|_| intent.kubernetes);
         let pod = intent.pods.as_ref().zip(log.map(|log| log.uid));
         let is_late = pod.is_some_and(|(table, uid)| {
@@ -537,38 +537,6 @@ impl Core {
     /// Whether reading may go on.
     fn may_read(&self) -> bool {
         self.stuck.is_none() && self.rest.is_empty()
-    }
-
-    /// Other inputs: files keep their state, and are read as the new ones say.
-    pub(crate) fn replan(&mut self, intents: Vec<Intent>, stage: Option<Box<Stage>>) {
-        let names: Vec<String> = self.intents.iter().map(|one| one.name.clone()).collect();
-        let places: Vec<Option<usize>> =
-            names.iter().map(|name| intents.iter().position(|one| one.name == *name)).collect();
-        let old = std::mem::replace(&mut self.intents, intents);
-        for slot in self.sources.slots() {
-            let Some(source) = self.sources.get_mut(slot) else { continue };
-            let before = old.get(source.input);
-            let same = places.get(source.input).copied().flatten();
-            source.input = same.unwrap_or(usize::MAX);
-            let uid = source.pod().map(str::to_owned);
-            let pod = |intent: &Intent| intent.pods.as_ref()?.get(uid.as_deref()?);
-            let render =
-                |intent: &Intent| Arc::new(intent.origin(&source.path, pod(intent).as_ref()));
-            let origin = if let Some(intent) = self.intents.get(source.input) {
-                source.plan = intent.plan.clone();
-                source.origin().map(|_| render(intent))
-            } else {
-                // A file that is not meant any more is ended by the tailer, and drained as it was.
-                source.origin().or_else(|| before.map(render))
-            };
-            if let Some(origin) = origin {
-                self.sources.set_origin(slot, &origin);
-            }
-        }
-        if let Some(mut stage) = stage {
-            stage.own = self.stage.own;
-            self.stage = stage;
-        }
     }
 
     /// Other sinks, from the next block on.

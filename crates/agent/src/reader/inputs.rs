@@ -5,7 +5,7 @@ use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Kubernetes, StartAt};
 use crate::pods::{Pod, Table};
-use host::tail::{self, PodLog};
+use host::tail::{self, Pattern, PodLog};
 use lines::Plan;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,17 +24,9 @@ pub(crate) struct Intent {
     pub(crate) pods: Option<Arc<Table>>,
     /// Whether the files are those of pods.
     pub(crate) kubernetes: bool,
-    pub(crate) namespaces: Namespaces,
     pub(crate) tail: tail::Input,
     /// Whether compressed files are read, too.
     pub(crate) compressed: bool,
-}
-
-/// Which namespaces are read.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Namespaces {
-    pub(crate) only: Vec<String>,
-    pub(crate) not: Vec<String>,
 }
 
 /// All inputs that are files, ready to be read; `table` finds the pods of a Kubernetes input.
@@ -50,13 +42,12 @@ pub(crate) fn intents(
         let plan = input.reading.plan(redaction.clone());
         let plan = Arc::new(plan.map_err(|error| failed(chain(&error)))?);
         let attributes = attributes(config, input, host_name);
-        let base = |tail, pods, kubernetes, namespaces| Intent {
+        let base = |tail, pods, kubernetes| Intent {
             name: input.name.clone(),
             plan: plan.clone(),
             attributes: attributes.clone(),
             pods,
             kubernetes,
-            namespaces,
             tail,
             compressed: false,
         };
@@ -67,14 +58,23 @@ pub(crate) fn intents(
                 if !follow_links {
                     tail.symlinks = tail::Symlinks::Refused;
                 }
-                let made = base(tail, None, false, Namespaces::default());
+                let made = base(tail, None, false);
                 intents.push(Intent { compressed: *compressed, ..made });
             }
             InputKind::Kubernetes(kubernetes) => {
                 let root = kubernetes.root.to_string_lossy();
                 let root = root.trim_end_matches('/');
-                let live = format!("{root}/*_*_*/*/[0-9]*.log");
-                let rotated = format!("{live}.[0-9]*-[0-9]*");
+                // What is not read of other namespaces is not opened either, and a reload ends it.
+                let paths = |name: &str| {
+                    let live = format!("{root}/{name}_*_*/*/[0-9]*.log");
+                    [format!("{live}.[0-9]*-[0-9]*"), live]
+                };
+                let only = kubernetes.namespaces.iter().flat_map(|name| paths(name));
+                let paths = if kubernetes.namespaces.is_empty() {
+                    paths("*").into()
+                } else {
+                    only.collect::<Vec<_>>()
+                };
                 let mut exclude = kubernetes.exclude.clone();
                 exclude.extend(
                     kubernetes
@@ -82,14 +82,10 @@ pub(crate) fn intents(
                         .iter()
                         .map(|name| format!("{root}/{name}_*_*/**")),
                 );
-                let mut tail = globs(&input.name, &[live, rotated], &exclude).map_err(failed)?;
+                let mut tail = globs(&input.name, &paths, &exclude).map_err(failed)?;
                 tail.directory_is_source = true;
                 tail.start_at = start_at(input.reading.start_at);
-                let namespaces = Namespaces {
-                    only: kubernetes.namespaces.clone(),
-                    not: kubernetes.exclude_namespaces.clone(),
-                };
-                intents.push(base(tail, table(kubernetes), true, namespaces));
+                intents.push(base(tail, table(kubernetes), true));
             }
             InputKind::Journald(_) => {}
         }
@@ -146,16 +142,21 @@ pub(crate) fn attributes(config: &Config, input: &Input, host_name: &str) -> Vec
     attributes
 }
 
+/// The input whose patterns mean this path: the first one, as for the tailer.
+pub(crate) fn meant(intents: &[Intent], path: &Path) -> Option<usize> {
+    let has = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(path));
+    intents.iter().position(|one| has(&one.tail.include) && !has(&one.tail.exclude))
+}
+
 impl Intent {
-    /// Whether files of this namespace are read.
-    pub(crate) fn wants(&self, path: &Path) -> bool {
-        if self.namespaces.only.is_empty() && self.namespaces.not.is_empty() {
-            return true;
-        }
-        let Some(log) = PodLog::parse(path) else { return true };
-        let only = &self.namespaces.only;
-        (only.is_empty() || only.iter().any(|name| name == log.namespace))
-            && !self.namespaces.not.iter().any(|name| name == log.namespace)
+    /// The one of other inputs that reads what this one read: with its name, or else with one of
+    /// its patterns.
+    pub(crate) fn successor(&self, others: &[Self]) -> Option<usize> {
+        let shares = |other: &Self| {
+            other.tail.include.iter().any(|pattern| self.tail.include.contains(pattern))
+        };
+        let named = others.iter().position(|other| other.name == self.name);
+        named.or_else(|| others.iter().position(shares))
     }
 
     /// What the records of a file have in common. A pod is what is known of the file's pod now.

@@ -32,7 +32,7 @@ const WITHIN: u8 = 1 << 1;
 /// Chunks that are kept aside between two looks at the ring.
 const CHUNKS_AT_ONCE: usize = 16;
 /// Keys of files that only exist here have this place; the tailer never comes so far.
-const OWN_SLOT: u32 = u32::MAX;
+pub(super) const OWN_SLOT: u32 = u32::MAX;
 
 /// So long the sinks may take for what was read of a deleted file before it is kept aside.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -400,10 +400,7 @@ impl Core {
             frame.bytes.drain(..cut);
             frame.start += cut as u64;
         }
-        let meant = |intent: &super::inputs::Intent| {
-            intent.tail.include.iter().any(|pattern| pattern.matches(&frame.path))
-        };
-        let input = self.intents.iter().position(meant).unwrap_or(0);
+        let input = super::inputs::meant(&self.intents, &frame.path).unwrap_or(0);
         let intent = self.intents.get(input)?;
         let origin = Arc::new(intent.origin(&frame.path, None));
         let plan = intent.plan.clone();

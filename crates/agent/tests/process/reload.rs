@@ -1,6 +1,6 @@
 //! R30: a config that changes while the agent runs.
 
-use super::support::{Desk, Sink, lines, sink};
+use super::support::{Agent, Desk, Sink, lines, sink};
 use rustix::process::Signal;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -168,4 +168,118 @@ fn r30_a_line_that_fits_the_new_memory_but_not_that_in_use_is_refused_and_nothin
     desk.append("logs/a.log", &lines(20, 30));
     new.until(10);
     assert_eq!(agent.stop(), 0);
+}
+
+/// Another config is in use, and the reader has it.
+fn reloaded(desk: &Desk, agent: &Agent, text: &str) {
+    let state = desk.path("state");
+    let before = agent.until_status(&state, |_| true)["reloads"]["done"].as_u64();
+    desk.config(text);
+    agent.until_status(&state, |status| status["reloads"]["done"].as_u64() > before);
+    agent.until_status(&state, |_| true);
+}
+
+/// Ends an agent when its sink, a file, has so many records, and gives them.
+fn ended(desk: &Desk, agent: Agent, records: u64) -> Vec<serde_json::Value> {
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == records);
+    assert_eq!(agent.stop(), 0);
+    let text = std::fs::read_to_string(desk.path("out.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn sent(desk: &Desk, agent: &Agent, records: u64) {
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == records);
+}
+
+const TO_FILE: &str = "sinks: [{type: file, path: 'DIR/out.jsonl'}]\n";
+
+#[test]
+fn r30_an_open_file_is_redacted_as_its_renamed_input_says() {
+    // The second one is reached over a link, from a folder that is known by its own name, too.
+    for path in ["logs/a.log", "real/logs/a.log"] {
+        let desk = Desk::new();
+        let config = |name: &str, more: &str| {
+            format!(
+                "inputs:\n  - {{type: files, name: x, paths: ['DIR/real/*/x.log']}}\n  \
+                 - {{type: files, name: {name}, paths: ['DIR/logs/*.log'], start_at: beginning}}\n\
+                 {more}{TO_FILE}"
+            )
+        };
+        desk.config(&config("one", ""));
+        desk.append(path, "mail one@example.com\n");
+        if path.starts_with("real") {
+            symlink("real/logs", desk.path("logs")).unwrap();
+        }
+        let agent = desk.start();
+        sent(&desk, &agent, 1);
+        reloaded(&desk, &agent, &config("two", "redaction: {rules: [email]}\n"));
+        desk.append(path, "mail two@example.com\n");
+        let bodies = ended(&desk, agent, 2);
+        assert_eq!(bodies[0]["body"], "mail one@example.com");
+        let body = bodies[1]["body"].as_str().unwrap();
+        assert!(body.starts_with("mail ") && !body.contains("two@"), "{path}: {body}");
+    }
+}
+
+#[test]
+fn r30_an_open_file_is_read_as_another_input_says_that_is_put_before_its_own() {
+    let desk = Desk::new();
+    let config = |first: &str| {
+        format!(
+            "inputs:\n{first}  - {{type: files, name: all, paths: ['DIR/logs/*.log'], \
+             start_at: beginning, parsers: []}}\n{TO_FILE}"
+        )
+    };
+    desk.config(&config(""));
+    let line = "{\"msg\":\"paid\",\"n\":7}\n";
+    for name in ["logs/pay.log", "logs/gone.log", "logs/other.log"] {
+        desk.append(name, line);
+    }
+    let agent = desk.start();
+    sent(&desk, &agent, 3);
+    // One whose name no pattern means any more goes on as what it was.
+    std::fs::rename(desk.path("logs/gone.log"), desk.path("logs/gone.log.1")).unwrap();
+    let first = "  - {type: files, name: pay, paths: ['DIR/logs/pay.log', 'DIR/logs/gone.log'], \
+                 parsers: [json], resource: {team: payments}}\n";
+    reloaded(&desk, &agent, &config(first));
+    for name in ["logs/pay.log", "logs/gone.log.1", "logs/other.log"] {
+        desk.append(name, line);
+    }
+    let records = ended(&desk, agent, 6);
+    for record in &records[3..] {
+        let is_other = record["resource"]["log.file.path"].as_str().unwrap().contains("other");
+        let (body, team) = (&record["body"], &record["resource"]["team"]);
+        if is_other {
+            assert!(body.as_str().unwrap().starts_with('{') && team.is_null(), "{record}");
+        } else {
+            assert!(body == "paid" && team == "payments", "{record}");
+        }
+    }
+}
+
+#[test]
+fn r30_the_pods_of_a_namespace_that_is_not_wanted_any_more_are_not_read_any_more() {
+    let desk = Desk::new();
+    let config = |namespaces: &str| {
+        format!(
+            "inputs: [{{type: kubernetes, root: 'DIR/pods', metadata: false, \
+             namespaces: [{namespaces}]}}]\n{TO_FILE}"
+        )
+    };
+    desk.config(&config("a, b"));
+    let append = |text: &str| {
+        for namespace in ["a", "b", "c"] {
+            let log = format!("pods/{namespace}_web-1_0af3/app/0.log");
+            let line = format!("2026-01-02T03:04:05.000000006Z stdout F {text} {namespace}\n");
+            desk.append(&log, &line);
+        }
+    };
+    append("before");
+    let agent = desk.start();
+    sent(&desk, &agent, 2);
+    reloaded(&desk, &agent, &config("a"));
+    append("without b");
+    sent(&desk, &agent, 3);
+    let records = ended(&desk, agent, 3);
+    assert_eq!(records[2]["body"], "without b a");
 }
