@@ -1,7 +1,7 @@
 //! Following a file from now on: opening it, telling which one it is, and where to begin.
 
 use super::config::StartAt;
-use super::discover::{Candidate, Found, group, kind};
+use super::discover::{Candidate, Found, kind};
 use super::file::{File, FileKey, Home};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
 use super::tailer::Tailer;
@@ -29,10 +29,7 @@ impl Tailer {
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(fd.as_fd(), &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();
-        let by_directory =
-            self.inputs.get(found.input as usize).is_some_and(|input| input.directory_is_source);
-        let group =
-            if by_directory { group(found.dir, b"") } else { group(found.dir, &found.name) };
+        let group = self.group_of(found);
         if found.unless_copy && self.has_head(group, beginning) {
             return None;
         }

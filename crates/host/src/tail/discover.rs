@@ -379,10 +379,29 @@ impl Tailer {
             }
             None => None,
         };
-        if let (Some(new), Some(old)) = (new, current) {
+        let Some(new) = new else { return };
+        if let Some(old) = current.or_else(|| self.left_by(&found)) {
             self.stats.rotated += 1;
             self.queue_after(old, new);
         }
+    }
+
+    /// The files that one rotation may mix up with this one.
+    pub(super) fn group_of(&self, found: &Candidate) -> u64 {
+        let input = self.inputs.get(found.input as usize);
+        let by_directory = input.is_some_and(|input| input.directory_is_source);
+        group(found.dir, if by_directory { b"" } else { &found.name })
+    }
+
+    /// The file that had a name last, when nobody had it since.
+    fn left_by(&mut self, found: &Candidate) -> Option<FileKey> {
+        let left = |key: &FileKey| {
+            let place = self.files.get(*key).and_then(|file| file.left.as_deref());
+            place.is_some_and(|(dir, name)| *dir == found.dir && *name == found.name)
+        };
+        let old = self.keys_of(self.group_of(found)).find(left)?;
+        self.files.get_mut(old)?.left = None;
+        Some(old)
     }
 
     /// Whether a name that no pattern means holds a file that was made, written and renamed
@@ -422,6 +441,7 @@ impl Tailer {
 
     /// A known file has one more name.
     fn attach(&mut self, key: FileKey, found: &Candidate, now: Instant) {
+        self.left_by(found);
         let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) else { return };
         dir.entries.insert(found.name.clone(), key);
         let Some(file) = self.files.get_mut(key) else { return };
@@ -468,6 +488,9 @@ impl Tailer {
         let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
         if let Some(key) = known.entries.get(name).copied() {
             self.detach(key, dir, name);
+            if let Some(file) = self.files.get_mut(key) {
+                file.left = Some(Box::new((dir, name.into())));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! One file that is followed, and the table of all of them.
 
+use super::discover::Place;
 use super::identity::{Head, Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::stats::FileStat;
 use std::os::fd::{AsFd, OwnedFd};
@@ -127,6 +128,8 @@ pub(crate) struct File {
     /// Whether the next bytes follow a hole.
     pub(crate) after_hole: bool,
     pub(crate) ending: Ending,
+    /// The name that it lost last, while nobody else has it.
+    pub(crate) left: Option<Box<Place>>,
     /// Whose end comes first, and who waits for ours.
     pub(crate) after: Option<FileKey>,
     pub(crate) before: Option<FileKey>,
@@ -166,6 +169,7 @@ impl File {
             rewritten: false,
             after_hole: false,
             ending: Ending::Open,
+            left: None,
             after: None,
             before: None,
             backlog_end: 0,

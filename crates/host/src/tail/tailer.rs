@@ -547,9 +547,14 @@ impl Tailer {
 
     /// The files of a group.
     pub(super) fn members(&self, group: u64) -> impl Iterator<Item = &File> {
+        self.keys_of(group).filter_map(|key| self.files.get(key))
+    }
+
+    /// Their keys.
+    pub(super) fn keys_of(&self, group: u64) -> impl Iterator<Item = FileKey> {
         let key = |number| FileKey { slot: number, generation: number };
         let keys = self.groups.range((group, key(0))..=(group, key(u32::MAX)));
-        keys.filter_map(|(_, key)| self.files.get(*key))
+        keys.map(|(_, key)| *key)
     }
 
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {

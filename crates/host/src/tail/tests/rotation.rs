@@ -25,6 +25,63 @@ fn r4_a_renamed_file_is_read_to_its_end_before_the_new_one() {
 }
 
 #[test]
+fn r4_r13_a_name_that_was_free_for_a_moment_is_read_after_who_had_it() {
+    let base = "var/log/pods/shop_web_1f/app";
+    for (name, archive) in [
+        ("app.log".to_owned(), Some("app.log.".to_owned())),
+        ("app.log".to_owned(), None),
+        (format!("{base}/0.log"), Some(format!("{base}/0.log.20260101-00000"))),
+    ] {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.inputs.push(Input::pods("pods", desk.dir.path()).unwrap());
+        desk.write(&name, "0\n");
+        desk.start().take();
+        let mut expected = Vec::new();
+        // Twice, so that the second rotation finds the first one unread.
+        for round in ["1", "2"] {
+            let text = round.repeat(CHUNK_BYTES_MAX * 2).into_bytes();
+            desk.write(&name, &text);
+            expected.extend_from_slice(&text);
+            let now = desk.now;
+            desk.tail().tend(now);
+            match &archive {
+                Some(to) => {
+                    rename(desk.path(&name), desk.path(&format!("{to}{round}"))).unwrap();
+                }
+                None => remove_file(desk.path(&name)).unwrap(),
+            }
+            // Nobody has the name when this is seen.
+            desk.tail().tend(now);
+        }
+        desk.write(&name, "3\n");
+        expected.extend_from_slice(b"3\n");
+        assert!(desk.run().all == expected, "{name} {archive:?}");
+        assert_eq!(desk.stats().rotated, 2);
+    }
+}
+
+#[test]
+fn r4_who_had_a_name_last_is_meant_and_not_who_had_it_before() {
+    let mut desk = Desk::new(&["app.log*"]);
+    desk.write("app.log", "0\n");
+    desk.start().take();
+    let now = desk.now;
+    let step = |desk: &mut Desk, from: &str, to: &str| {
+        rename(desk.path(from), desk.path(to)).unwrap();
+        desk.tail().tend(now);
+    };
+    step(&mut desk, "app.log", "app.log.1");
+    desk.write("app.log.9", "1\n");
+    desk.tail().tend(now);
+    step(&mut desk, "app.log.9", "app.log");
+    desk.write("app.log", "2".repeat(CHUNK_BYTES_MAX * 9));
+    step(&mut desk, "app.log", "app.log.2");
+    desk.write("app.log", "3\n");
+    desk.tail().tend(now);
+    assert!(desk.run().text().ends_with("23\n"));
+}
+
+#[test]
 fn r4_three_renames_between_two_looks_lose_nothing_and_keep_the_order() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
