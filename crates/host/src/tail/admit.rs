@@ -49,6 +49,11 @@ impl Tailer {
         }
         let key = self.files.insert(file);
         self.can_read(&found.path);
+        if let Some(told) = self.known(&identity) {
+            let mut earlier = self.resumed.get(&told).cloned().unwrap_or_default();
+            earlier.push(told);
+            self.resumed.insert(key, earlier);
+        }
         self.by_place.insert(identity.place(), key);
         self.groups.insert((group, key));
         if let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) {
@@ -111,6 +116,10 @@ impl Tailer {
             }
             !is_back
         });
+        // Its end was told because the inputs did not mean it, and now they do again.
+        if let Some(told) = self.known(&file.identity).and_then(|key| self.files.get(key)) {
+            own.push(told.reached());
+        }
         let mut best = None;
         for record in own {
             if best.is_none() && record.fits(fd.as_fd(), file.size, beginning) {

@@ -6,7 +6,7 @@
 //! about it: events may be late, doubled or missing, and the outcome is the same.
 
 use super::config::{Symlinks, is_no_text, stem};
-use super::file::{Ending, FileKey, Home, State};
+use super::file::{Ending, FileKey, Home};
 use super::glob::Progress;
 use super::identity::{Identity, from_stat, look};
 use super::mute::Writes;
@@ -451,13 +451,7 @@ impl Tailer {
         if file.homes.len() == 1 || (found.wanted && !was_wanted) {
             file.path = found.path.as_path().into();
         }
-        if file.is_wanted() && matches!(file.state, State::Renamed | State::Deleted) {
-            file.state = State::Live;
-            file.since = now;
-            if matches!(file.ending, Ending::Pending { .. }) {
-                file.ending = Ending::Open;
-            }
-        }
+        file.revive(now);
         if !file.is_wanted() {
             self.unnamed.push(key);
         }

@@ -336,7 +336,10 @@ impl Tailer {
         }
         for key in self.files.keys() {
             let Some(file) = self.files.get_mut(key) else { continue };
-            if file.state == State::Live && !file.is_wanted() {
+            if file.state == State::Retired && file.is_wanted() {
+                file.revive(now);
+                self.ready(key);
+            } else if file.state == State::Live && !file.is_wanted() {
                 file.state = State::Retired;
                 file.ending = Ending::Pending { dropped: 0 };
                 file.since = now;

@@ -206,6 +206,16 @@ impl File {
         self.homes.iter().any(|home| home.wanted)
     }
 
+    /// Reading goes on when the inputs mean a name of it again before its end was told.
+    pub(crate) fn revive(&mut self, now: Instant) {
+        let ends = !matches!(self.state, State::Live | State::Copy);
+        if ends && self.ending != Ending::Told && self.is_wanted() {
+            self.state = State::Live;
+            self.since = now;
+            self.ending = Ending::Open;
+        }
+    }
+
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
         self.state == State::Copy && self.fd.is_none() && !self.is_copied
@@ -217,6 +227,17 @@ impl File {
         self.committed = offset;
         self.tail = self.fd.as_ref().map(|fd| Tail::load(fd, offset)).unwrap_or_default();
         self.saved = (offset, Marker::of(self.tail.bytes()));
+    }
+
+    /// The record of up to where it was read, whatever has arrived of that.
+    pub(crate) fn reached(&self) -> Resume {
+        Resume {
+            path: Arc::clone(&self.path),
+            identity: self.identity,
+            offset: self.offset,
+            head: self.head,
+            marker: Marker::of(self.tail.bytes()),
+        }
     }
 
     /// The record for a checkpoint. The marker is taken from the file only while the file still
@@ -234,13 +255,7 @@ impl File {
                 }
             }
         }
-        Resume {
-            path: Arc::clone(&self.path),
-            identity: self.identity,
-            offset: self.saved.0,
-            head: self.head,
-            marker: self.saved.1,
-        }
+        Resume { offset: self.saved.0, marker: self.saved.1, ..self.reached() }
     }
 }
 

@@ -66,7 +66,9 @@ impl Tailer {
         if file.ending != Ending::Told || !is_done {
             return;
         }
-        if file.state == State::Retired && self.dormant.len() < DORMANT_MAX {
+        // Unless it is read on under another key already.
+        let is_last = self.by_place.get(&file.identity.place()) == Some(&key);
+        if file.state == State::Retired && is_last && self.dormant.len() < DORMANT_MAX {
             let resume = file.resume();
             self.dormant.push((file.since + DORMANT_KEPT, resume));
         }

@@ -173,6 +173,8 @@ pub struct Tailer {
     pub(super) resumes: HashMap<u64, Vec<Resume>>,
     pub(super) orphans: Vec<Resume>,
     pub(super) dormant: Vec<(Instant, Resume)>,
+    /// Files that are read on under another key, with the keys of before.
+    pub(super) resumed: HashMap<FileKey, Vec<FileKey>>,
     /// Copies that were read for the file that they are a copy of, and up to where.
     pub(super) claimed: HashMap<(u64, u64), (Identity, u64)>,
     pub(super) fresh: Vec<Found>,
@@ -262,6 +264,7 @@ impl Tailer {
             resumes: by_inode,
             orphans: Vec::new(),
             dormant: Vec::new(),
+            resumed: HashMap::new(),
             claimed: HashMap::new(),
             fresh: Vec::new(),
             first_scan: true,
@@ -449,9 +452,15 @@ impl Tailer {
     /// The records for a checkpoint: where reading may go on in each file that will be there
     /// after a restart. Deleted files are not among them.
     pub fn records(&mut self) -> impl Iterator<Item = Resume> {
+        // The record of the first key counts until all that was read under it has arrived.
+        self.resumed.retain(|_, earlier| {
+            earlier.retain(|key| self.files.get(*key).is_some());
+            !earlier.is_empty()
+        });
         self.files
             .iter_mut()
             .filter(|(_, file)| file.state != State::Deleted && !file.is_beyond_recall())
+            .filter(|(key, _)| !self.resumed.contains_key(key))
             .map(|(_, file)| file.resume())
             .chain(self.dormant.iter().map(|(_, resume)| resume.clone()))
             .chain(self.orphans.iter().cloned())

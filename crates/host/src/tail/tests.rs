@@ -4,6 +4,7 @@ mod bad;
 mod identity;
 mod idle;
 mod model;
+mod reload;
 mod rotation;
 
 use super::*;
