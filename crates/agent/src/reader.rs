@@ -44,6 +44,9 @@ const TICK: Duration = Duration::from_millis(100);
 const PUBLISH: Duration = Duration::from_secs(1);
 /// The longest wait when there is nothing at all to do.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a stop waits for sinks that were abandoned: one that only waits ends at once, one that
+/// writes to a disk soon, and one whose write hangs not at all.
+const ABANDON_GRACE: Duration = Duration::from_millis(500);
 
 /// How the reader ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +250,10 @@ impl Reader {
         }
         let delivered = handed_on && self.core.sinks_ended();
         self.core.abandon_sinks();
+        let grace = Instant::now() + ABANDON_GRACE;
+        while !self.core.sinks_ended() && Instant::now() < grace {
+            self.tailer.pause(PACE);
+        }
         self.core.collect(&mut self.tailer, &mut self.journals);
         self.keep_the_rest();
         self.core.checkpoint(&mut self.tailer, &mut self.journals);

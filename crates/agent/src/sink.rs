@@ -119,7 +119,7 @@ pub(crate) fn check(sink: &Sink) -> Result<(), String> {
 ///
 /// # Errors
 /// When the sink cannot be used or the thread cannot be started, in words.
-pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, String> {
+pub(crate) fn start(task: SinkTask) -> Result<(), String> {
     // Tried here, so that what is wrong is told at once; made again there, where it lives.
     check(&task.sink)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,7 +132,10 @@ pub(crate) fn start(task: SinkTask) -> Result<std::thread::JoinHandle<()>, Strin
             let numbers = task.numbers.clone();
             runtime.block_on(run(task));
             numbers.ended.store(true, Ordering::Release);
+            // A name that is looked up cannot be told to stop, and nobody waits for it any more.
+            runtime.shutdown_background();
         })
+        .map(drop)
         .map_err(|error| error.to_string())
 }
 

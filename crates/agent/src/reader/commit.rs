@@ -14,7 +14,6 @@ use pipeline::ledger::FileId;
 use pipeline::ring::Retirement;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use store::{Checkpoint, Entry, FileRecord, State};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +32,6 @@ pub(crate) struct SinkHandle {
     pub(crate) numbers: Arc<SinkNumbers>,
     pub(crate) swap: Arc<Swap>,
     pub(crate) abandon: CancellationToken,
-    pub(crate) thread: Option<JoinHandle<()>>,
     /// Ends it in good order.
     pub(crate) retirement: Retirement,
     /// It is not wanted any more, and has until then to deliver what it was given.
@@ -246,13 +244,12 @@ impl Core {
         self.books.sinks.iter().all(SinkHandle::has_ended)
     }
 
-    /// Ends every sink, whatever is under way.
-    pub(crate) fn abandon_sinks(&mut self) {
-        for sink in &mut self.books.sinks {
+    /// Ends every sink, whatever is under way. Nobody waits for their threads without a bound: one
+    /// may hang in a write for ever. It ends with the process, and what it may still deliver was
+    /// not acknowledged: it is delivered twice then, and not lost.
+    pub(crate) fn abandon_sinks(&self) {
+        for sink in &self.books.sinks {
             sink.abandon.cancel();
-            if let Some(thread) = sink.thread.take() {
-                let _ = thread.join();
-            }
         }
     }
 }

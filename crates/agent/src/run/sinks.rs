@@ -59,11 +59,9 @@ impl Spawner {
             closed_output: self.closed_output.clone(),
             say: self.say.clone(),
         };
-        let thread = sink::start(task)
-            .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
-        let thread = Some(thread);
+        sink::start(task).map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
         let sink = sink.clone();
-        Ok(SinkHandle { sink, moves, numbers, swap, abandon, thread, retirement, retired: None })
+        Ok(SinkHandle { sink, moves, numbers, swap, abandon, retirement, retired: None })
     }
 
     /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and

@@ -3,6 +3,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -87,10 +88,15 @@ impl Desk {
 
     /// Starts the agent with the config.
     pub(crate) fn start(&self) -> Agent {
+        self.start_by(&[], Stdio::null())
+    }
+
+    /// The same by another program, with its standard output going there.
+    pub(crate) fn start_by(&self, by: &[&str], stdout: Stdio) -> Agent {
         let config = self.path("agent.yaml");
         let words = ["run", "--config", config.to_str().unwrap()];
         let log = std::fs::File::options().create(true).append(true).open(self.path("agent.log"));
-        let agent = Agent::start_with(&words, log.unwrap().into());
+        let agent = Agent::start_with(command(by, &words).stdout(stdout).stderr(log.unwrap()));
         // Then it has found its files and written down which there are.
         agent.until_status(&self.path("state"), |status| {
             !status["not_ready"].as_str().is_some_and(|reason| reason.contains("starting"))
@@ -101,13 +107,17 @@ impl Desk {
 
 /// Runs a command of the agent to its end: exit code, stdout, stderr.
 pub(crate) fn ran(words: &[&str]) -> (i32, String, String) {
-    let output = command(words).output().unwrap();
+    let output = command(&[], words).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
-fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+/// Programs come before it that end in becoming it.
+fn command(by: &[&str], words: &[&str]) -> Command {
+    let own = std::env::current_exe().unwrap();
+    let mut all = by.iter().map(OsStr::new).chain([own.as_os_str()]);
+    let mut command = Command::new(all.next().unwrap());
+    command.args(all);
     command.args(["--exact", "the_agent_itself", "--nocapture"]).env(WORDS, words.join("\n"));
     command.stdin(Stdio::null());
     command
@@ -120,13 +130,11 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(words: &[&str]) -> Self {
-        Self::start_with(words, Stdio::null())
+        Self::start_with(command(&[], words).stdout(Stdio::null()).stderr(Stdio::null()))
     }
 
-    /// With what it says going there.
-    fn start_with(words: &[&str], log: Stdio) -> Self {
-        let child = command(words).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Self { child }
+    fn start_with(command: &mut Command) -> Self {
+        Self { child: command.spawn().unwrap() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -146,7 +154,14 @@ impl Agent {
 
     /// Waits until it has ended, and gives its exit code.
     pub(crate) fn wait(mut self) -> i32 {
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let end = Instant::now() + WAIT;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(Instant::now() < end, "the agent does not end");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
     }
 
     /// Ends it without a chance to write anything down.
