@@ -1,14 +1,16 @@
 //! The thread that answers: metrics and probes for everybody who may reach the address, status
 //! and tap for the owner of the socket, signals, and the config file's changes.
 //!
-//! `/healthz`: the reader answers questions. `/readyz`: it reads, and no sink has failed for
-//! longer than [`READY_GRACE`]. Log lines are only served over the socket, which its owner alone
+//! `/healthz`: the reader answers questions. `/readyz`: it reads, and no sink has failed, or not
+//! answered while something waits for it, for longer than [`READY_GRACE`]. A restart helps with
+//! neither, so it is no matter of health. Log lines are only served over the socket, which its owner alone
 //! may use: metrics and probes hold no content.
 
 mod status;
 
 use crate::AgentError;
 use crate::config::Config;
+use crate::numbers::SinkNumbers;
 use crate::options::RunOptions;
 use crate::run::reload::Running;
 use crate::run::{SOCKET, Shared, Spawner};
@@ -27,7 +29,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Handler, Reply, Request};
 
-/// How long a sink may fail before the agent says that it is not ready.
+/// How long a sink may fail, or leave a batch without any answer (a write that never returns),
+/// before the agent says that it is not ready.
 pub(crate) const READY_GRACE: Duration = Duration::from_secs(60);
 /// How often the config file is looked at while the kernel tells of no change.
 pub(crate) const CONFIG_LOOK: Duration = Duration::from_secs(2);
@@ -294,15 +297,21 @@ impl Served {
         }
         let mut text = String::new();
         for sink in self.shared.numbers.sinks() {
-            if let Some((since, _)) = sink.failing()
-                && since.elapsed() >= READY_GRACE
-            {
-                let seconds = since.elapsed().as_secs();
-                text.push_str(&format!("sink {} has taken nothing for {seconds} s\n", sink.name));
+            if let Some((what, time)) = not_taking(&sink, Instant::now()) {
+                let (name, seconds) = (&sink.name, time.as_secs());
+                text.push_str(&format!("sink {name} has {what} for {seconds} s\n"));
             }
         }
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// What a sink does for how long, when it is too long.
+fn not_taking(sink: &SinkNumbers, now: Instant) -> Option<(&'static str, Duration)> {
+    let failing = sink.failing().map(|(since, _)| now.saturating_duration_since(since));
+    let failing = failing.map(|time| ("taken nothing", time));
+    let silent = sink.silent(now).map(|time| ("not answered", time));
+    [failing, silent].into_iter().flatten().find(|(_, time)| *time >= READY_GRACE)
 }
 
 fn is_reading(request: &Request) -> bool {
@@ -398,6 +407,21 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sink_that_fails_or_does_not_answer_for_as_long_as_that_is_not_ready() {
+        let (sink, second) = (SinkNumbers::new("s"), Duration::from_secs(1));
+        let what = |then| not_taking(&sink, then).map(|(what, _)| what);
+        let soon = Instant::now() + READY_GRACE - second;
+        assert_eq!(what(soon + 2 * second), None);
+        sink.asked();
+        assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("not answered")));
+        sink.failed("no");
+        assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("taken nothing")));
+        sink.answered();
+        sink.succeeded();
+        assert_eq!(what(soon + 2 * second), None);
+    }
 
     #[test]
     fn a_query_is_read_whatever_it_is() {

@@ -11,7 +11,7 @@ use pipeline::sampling::{RULES, Rule};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of an error that are kept for the status.
 const ERROR_BYTES_MAX: usize = 512;
@@ -66,6 +66,8 @@ pub(crate) struct SinkNumbers {
     pub(crate) wire_bytes: Count,
     /// Why the last request failed, and since when all have.
     failing: Mutex<Option<(Instant, String)>>,
+    /// Requests without an answer, and when the last answer came, or the first of them was sent.
+    waiting: Mutex<(u64, Option<Instant>)>,
     /// What became of the records of each file, since this sink is there (R25).
     balances: Mutex<Balances>,
     /// It ended.
@@ -81,6 +83,28 @@ impl SinkNumbers {
     /// What became of the records of each file.
     pub(crate) fn balances(&self) -> MutexGuard<'_, Balances> {
         self.balances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is sent.
+    pub(crate) fn asked(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.0 == 0 {
+            waiting.1 = Some(Instant::now());
+        }
+        waiting.0 += 1;
+    }
+
+    /// It is answered, whatever the answer is.
+    pub(crate) fn answered(&self) {
+        self.requests.add(1);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        *waiting = (waiting.0.saturating_sub(1), Some(Instant::now()));
+    }
+
+    /// For how long no request was answered while one waits for it; none when none waits.
+    pub(crate) fn silent(&self, now: Instant) -> Option<Duration> {
+        let waiting = *self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.1.filter(|_| waiting.0 > 0).map(|since| now.saturating_duration_since(since))
     }
 
     /// A request failed; says whether it is the first in a row.
@@ -516,6 +540,20 @@ mod tests {
         types.sort_unstable();
         types.dedup();
         assert_eq!(types.len(), all);
+    }
+
+    #[test]
+    fn a_sink_is_silent_while_a_request_waits_and_none_is_answered() {
+        let sink = SinkNumbers::new("s");
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert_eq!(sink.silent(later(9)), None);
+        sink.asked();
+        sink.asked();
+        assert!(sink.silent(later(9)) > Some(Duration::from_secs(8)));
+        sink.answered();
+        assert!(sink.silent(later(9)) > Some(Duration::from_secs(8)), "the other one waits");
+        sink.answered();
+        assert_eq!((sink.silent(later(9)), sink.requests.get()), (None, 2));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Served;
 use pipeline::balance::Balance;
 use pipeline::sampling::Rule;
 use serde_json::{Value, json};
+use std::time::Instant;
 
 /// Everything.
 pub(super) fn render(served: &Served) -> Value {
@@ -106,6 +107,7 @@ fn sinks(served: &Served) -> Vec<Value> {
                 "requests": sink.requests.get(),
                 "failures": sink.failures.get(),
                 "failing": failing,
+                "silent_seconds": sink.silent(Instant::now()).map(|time| time.as_secs()),
             })
         })
         .collect()

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::block::{Origin, Source};
-use crate::config::{Batch as Filled, FileSink, Members};
+use crate::config::{Batch as Filled, FileSink, Format, Members, SinkKind};
 use lines::{Record, Records};
 use pipeline::ring::{Limits, Mode, Producer, ring};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A sink that writes lines to this file, with this wait for a batch.
 fn sink(path: PathBuf, format: Format, wait: Duration) -> Sink {

@@ -26,6 +26,10 @@ fn r20_a_second_signal_ends_an_agent_whose_write_never_returns() {
     let desk = Desk::new();
     desk.config(&config("{type: stdout}", "shutdown_timeout: 10m\n"));
     let agent = stalled(&desk, 20_000);
+    // Which it tells, long before it is not ready because of it.
+    agent.until_status(&desk.path("state"), |status| {
+        status["sinks"][0]["silent_seconds"].as_u64() >= Some(1)
+    });
     agent.signal(Signal::TERM);
     agent.until_status(&desk.path("state"), |status| status["not_ready"] == "stopping\n");
     assert_eq!(agent.stop(), 1);

@@ -1,0 +1,312 @@
+//! What the deliveries of one sink share: sending a batch until every record of it is taken, what
+//! becomes of records that are refused, and the numbers of all that.
+
+use super::transport::{self, Answer, Buffers, Compressor, Transport};
+use super::{Letterbox, Sealed, Swap};
+use crate::config::{self, Format, Sink, SinkKind};
+use crate::encode::Encoder;
+use crate::numbers::SinkNumbers;
+use crate::say::Say;
+use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict};
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+use store::DeadLetter;
+use tokio_util::sync::CancellationToken;
+
+/// Records put aside in a row, with none taken between them, from which on the server is taken to
+/// be wrong and not the records.
+pub(crate) const PUT_ASIDE_RUN_MAX: u64 = 100;
+
+/// Where records go now, and how.
+pub(super) struct Current {
+    pub(super) sink: Sink,
+    transport: Transport,
+    compressor: Compressor,
+    backoff: BackoffPolicy,
+}
+
+impl Current {
+    pub(super) fn new(sink: Sink) -> Option<Self> {
+        Some(Self {
+            transport: Transport::new(&sink.kind).ok()?,
+            compressor: Compressor::new(&sink.kind),
+            backoff: BackoffPolicy {
+                first: config::BACKOFF_FIRST,
+                max: transport::backoff_max(&sink.kind),
+            },
+            sink,
+        })
+    }
+}
+
+/// What deliveries share.
+pub(super) struct Desk {
+    name: String,
+    current: RefCell<Rc<Current>>,
+    numbers: Arc<SinkNumbers>,
+    letterbox: Arc<Letterbox>,
+    swap: Arc<Swap>,
+    closed_output: CancellationToken,
+    say: Say,
+    /// Records put aside since the last one that was taken.
+    run_of_refusals: Cell<u64>,
+    random: Cell<u64>,
+    spare: RefCell<Vec<Encoder>>,
+    buffers: Buffers,
+}
+
+impl Desk {
+    /// With nothing under way.
+    pub(super) fn new(
+        current: Current,
+        numbers: Arc<SinkNumbers>,
+        letterbox: Arc<Letterbox>,
+        swap: Arc<Swap>,
+        closed_output: CancellationToken,
+        say: Say,
+    ) -> Self {
+        Self {
+            name: current.sink.name.clone(),
+            current: RefCell::new(Rc::new(current)),
+            numbers,
+            letterbox,
+            swap,
+            closed_output,
+            say,
+            run_of_refusals: Cell::new(0),
+            random: Cell::new(seed()),
+            spare: RefCell::default(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Where records go, as far as anybody has looked.
+    pub(super) fn current(&self) -> Rc<Current> {
+        self.current.borrow().clone()
+    }
+
+    /// Where records go now; a reload may have said otherwise.
+    pub(super) fn now(&self) -> Rc<Current> {
+        if let Some(current) = self.swap.take().and_then(Current::new) {
+            *self.current.borrow_mut() = Rc::new(current);
+            self.run_of_refusals.set(0);
+            self.spare.borrow_mut().clear();
+        }
+        self.current()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        transport::in_flight_max(&self.current.borrow().sink.kind)
+    }
+
+    pub(super) fn encoder(&self) -> Encoder {
+        if let Some(spare) = self.spare.borrow_mut().pop() {
+            return spare;
+        }
+        let sink = &self.current.borrow().sink;
+        match &sink.kind {
+            SinkKind::OtlpHttp(_) | SinkKind::OtlpGrpc(_) => Encoder::otlp(sink.batch),
+            SinkKind::Loki(_, labels) => Encoder::loki(sink.batch, labels.clone()),
+            SinkKind::File(file) => Encoder::lines(sink.batch, file.format),
+            SinkKind::Stdout(members) => Encoder::lines(sink.batch, Format::Json(*members)),
+        }
+    }
+
+    /// An encoder is used again, unless a reload has said otherwise since it was made.
+    pub(super) fn give_back(&self, sealed: Sealed) {
+        if !Rc::ptr_eq(&sealed.current, &*self.current.borrow()) {
+            return;
+        }
+        // A body that was answered before it was sent may still be somewhere.
+        let Some(mut encoder) = Arc::into_inner(sealed.encoder) else { return };
+        encoder.clear();
+        if self.spare.borrow().len() < self.in_flight() {
+            self.spare.borrow_mut().push(encoder);
+        }
+    }
+
+    pub(super) fn too_large(&self, slot: u32, bytes: u64) {
+        self.numbers.oversize.add(1);
+        self.numbers.in_flight.sub(1);
+        self.numbers.balances().file(slot).too_large(1);
+        let sink = &self.name;
+        self.say.warn(&format!(
+            "sink `{sink}`: a record of {bytes} bytes fits into no request and is left out; raise \
+             `batch.bytes`"
+        ));
+    }
+
+    /// A number for spreading pauses.
+    fn random(&self) -> u64 {
+        let next = pipeline::hash::mix(self.random.get(), 1);
+        self.random.set(next);
+        next
+    }
+
+    /// Sends a batch until every record of it is taken or put aside.
+    pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
+        let mut bisect = Bisect::new(sealed.encoder.len());
+        let mut backoff = Backoff::new(self.now().backoff);
+        while let Some(part) = bisect.next() {
+            self.numbers.asked();
+            let answer = self.send(&sealed.encoder, part.clone()).await;
+            self.numbers.answered();
+            self.numbers.wire_bytes.add(answer.wire_bytes);
+            let class = self.believed(answer.class);
+            let outcome = match class {
+                Class::Accepted => {
+                    self.accepted(&sealed, part, &answer);
+                    backoff.succeeded();
+                    Outcome::Accepted
+                }
+                Class::Poisoned => Outcome::Poisoned,
+                Class::TooLarge => Outcome::TooLarge,
+                Class::Retry { after } => self.pause(&mut backoff, after, &answer).await,
+                _ => self.pause(&mut backoff, Some(self.now().backoff.max), &answer).await,
+            };
+            match bisect.report(outcome) {
+                Verdict::Continue => {}
+                Verdict::Quarantine(at) | Verdict::Oversize(at) => {
+                    self.put_aside(&sealed, at, &answer.words);
+                }
+            }
+        }
+        sealed
+    }
+
+    async fn send(&self, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
+        let now = self.now();
+        let written = match &**encoder {
+            Encoder::Lines(one) => now.transport.write([one.lines(part.clone())].into_iter()),
+            Encoder::Text(one) => now.transport.write(one.pieces(part.clone())),
+            Encoder::Otlp(_) | Encoder::Loki(_) => None,
+        };
+        if let Some(answer) = written {
+            return answer;
+        }
+        match now.compressor.pack(encoder, part, &self.buffers) {
+            Ok(packed) => {
+                self.numbers.bytes.add(packed.bytes);
+                now.transport.send(packed).await
+            }
+            Err(words) => Answer::retry(words),
+        }
+    }
+
+    /// A server that refuses one record after the other and takes none is not what we think it
+    /// is: that is a mistake in a config, and must not cost records.
+    fn believed(&self, class: Class) -> Class {
+        let refuses = matches!(class, Class::Poisoned | Class::TooLarge);
+        if refuses && self.run_of_refusals.get() >= PUT_ASIDE_RUN_MAX {
+            return Class::Misdirected;
+        }
+        class
+    }
+
+    fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer) {
+        self.run_of_refusals.set(0);
+        let (sink, records) = (&self.name, part.len() as u64);
+        let rejected = answer.rejected.min(records);
+        self.numbers.sent.add(records - rejected);
+        self.numbers.quarantined.add(rejected);
+        self.numbers.in_flight.sub(records);
+        // A server does not say which records it left out: the first ones count as those.
+        let mut left_out = rejected;
+        let mut balances = self.numbers.balances();
+        for (slot, count) in owners(&sealed.owners, part) {
+            let aside = left_out.min(count);
+            left_out -= aside;
+            let balance = balances.file(slot);
+            balance.put_aside(aside);
+            balance.acknowledged(count - aside);
+        }
+        drop(balances);
+        if rejected > 0 {
+            self.say.warn(&format!(
+                "sink `{sink}` took a batch and left out {rejected} records of it: {}",
+                answer.words
+            ));
+        }
+        if self.numbers.succeeded() {
+            self.say.info(&format!("sink `{sink}` takes records again"));
+        }
+    }
+
+    async fn pause(
+        &self,
+        backoff: &mut Backoff,
+        asked: Option<Duration>,
+        answer: &Answer,
+    ) -> Outcome {
+        let sink = &self.name;
+        if matches!(self.current.borrow().sink.kind, SinkKind::Stdout(_))
+            && answer.words.contains("roken pipe")
+        {
+            self.closed_output.cancel();
+        }
+        if self.numbers.failed(&answer.words) {
+            self.say.warn(&format!(
+                "sink `{sink}` takes nothing now: {}; it is tried again, and reading waits",
+                answer.words
+            ));
+        }
+        let pause = backoff.after_failure(asked, self.random());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // Another server may be well.
+            () = self.swap.changed.notified() => {}
+        }
+        Outcome::Again
+    }
+
+    fn put_aside(&self, sealed: &Sealed, at: usize, reason: &str) {
+        self.run_of_refusals.set(self.run_of_refusals.get() + 1);
+        self.numbers.quarantined.add(1);
+        self.numbers.in_flight.sub(1);
+        if let Some((slot, _)) = owners(&sealed.owners, at..at + 1).next() {
+            self.numbers.balances().file(slot).put_aside(1);
+        }
+        let mut record = Vec::new();
+        sealed.encoder.letter(at, &mut record);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let letter = DeadLetter {
+            time_ns: now.as_nanos() as u64,
+            sink: &self.name,
+            reason,
+            record: record.trim_ascii_end(),
+        };
+        let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = &self.name;
+        match letters.write(&self.letterbox.state, &letter) {
+            Ok(()) => {
+                self.numbers.letters.add(1);
+                self.say.warn(&format!(
+                    "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
+                ));
+            }
+            Err(error) => self
+                .say
+                .warn(&format!("sink `{sink}` refuses a record for good, and it is lost: {error}")),
+        }
+    }
+}
+
+/// Whose the records in a part of a batch are.
+fn owners(runs: &[(u32, u64)], part: Range<usize>) -> impl Iterator<Item = (u32, u64)> {
+    let (from, to) = (part.start as u64, part.end as u64);
+    let mut start = 0;
+    runs.iter().filter_map(move |(slot, count)| {
+        let (begin, end) = (start.max(from), (start + count).min(to));
+        start += count;
+        (begin < end).then(|| (*slot, end - begin))
+    })
+}
+
+/// Differs from process to process; only spreads retries over time.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pipeline::hash::mix(now.as_nanos() as u64, u64::from(std::process::id()))
+}
