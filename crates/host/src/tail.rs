@@ -13,6 +13,7 @@ mod glob;
 mod gone;
 mod identity;
 mod mute;
+mod open;
 mod packed;
 mod pod;
 mod read;

@@ -1,22 +1,17 @@
-//! Following a file from now on: opening it, telling which one it is, and where to begin.
+//! Following a file from now on: telling which one it is, and where to begin.
 
 use super::config::StartAt;
-use super::discover::{Candidate, Found, kind};
+use super::discover::{Candidate, Found};
 use super::file::{File, FileKey, Home};
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Resume, from_stat, look, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Resume, from_stat, look, read_at};
 use super::tailer::Tailer;
-use rustix::fs::{FileType, Mode, OFlags, Statx};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// How far back the beginning of a line is looked for, in bytes.
 const LINE_LOOK_BACK: u64 = 64 << 10;
-/// Open files are counted after so many were opened.
-pub(super) const OPENS_PER_COUNT: u64 = 64;
 
 impl Tailer {
     /// Follows a new file.
@@ -25,7 +20,8 @@ impl Tailer {
             self.too_many(&found.path);
             return None;
         }
-        let (fd, identity, stat) = self.open_regular(&found.path, found.link, now)?;
+        let (fd, identity, stat) =
+            self.open_regular(&found.path, Some(found.dir), found.link, now)?;
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(fd.as_fd(), &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();
@@ -134,46 +130,11 @@ impl Tailer {
         best
     }
 
-    /// Opens a path that was seen to be a regular file. It may have become something else
-    /// meanwhile, so nothing that could block or act is done with it.
-    pub(super) fn open_regular(
-        &mut self,
-        path: &Path,
-        link: Option<u32>,
-        now: Instant,
-    ) -> Option<(OwnedFd, Identity, Statx)> {
-        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        if link.is_none() {
-            flags |= OFlags::NOFOLLOW;
-        }
-        self.opens += 1;
-        if self.opens.is_multiple_of(OPENS_PER_COUNT) {
-            self.bound_open(self.limits.open_max);
-        }
-        let mut opened = open(path, flags);
-        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
-            self.bound_open(self.files.len() / 2);
-            opened = open(path, flags);
-        }
-        let fd = match opened {
-            Ok(fd) => fd,
-            // It changed under our hands; the event of that comes.
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return None,
-            Err(errno) => {
-                self.cannot_read(path, errno, now);
-                return None;
-            }
-        };
-        let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
-        let owned = link.is_none_or(|owner| owner == 0 || owner == stat.stx_uid);
-        (kind(&stat) == FileType::RegularFile && owned).then_some((fd, identity, stat))
-    }
-
     /// The directory that a link leads to is watched too, because writes are told there.
     fn watch_target(&mut self, key: FileKey, found: &Candidate, now: Instant) {
         let Ok(target) = std::fs::canonicalize(&found.path) else { return };
         let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
-        self.enter(parent, &[], true, now);
+        self.enter(parent, &[], None, true, now);
         let Ok(stat) = look(parent, true) else { return };
         let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
         let name: Arc<[u8]> = name.as_bytes().into();
@@ -201,22 +162,4 @@ fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
     let read = read_at(fd.as_fd(), &mut bytes, from);
     let newline = memchr::memrchr(b'\n', bytes.get(..read).unwrap_or_default());
     newline.map_or(size, |at| from + at as u64 + 1)
-}
-
-/// Opens a file so that reading it does not change when it was read last: else nearly every read
-/// of a file that grows would write its inode. Only the owner of a file may ask for that.
-fn open(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
-        Err(Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
-        opened => opened,
-    }
-}
-
-/// Opens a file read-only for a comparison, without following a link.
-pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
-    let flags =
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let fd = open(path, flags).ok()?;
-    let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
-    (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
 }

@@ -10,6 +10,7 @@ use super::file::{Ending, FileKey, Home};
 use super::glob::Progress;
 use super::identity::{Identity, from_stat, look};
 use super::mute::Writes;
+use super::open::Via;
 use super::stats::Notice;
 use super::tailer::{Retry, Tailer};
 use super::watch::Watches;
@@ -92,10 +93,10 @@ impl Tailer {
     pub(super) fn visit_bases(&mut self, now: Instant) {
         self.missing_base = false;
         self.next_base = now + self.limits.retry_every.0;
-        let mut bases: Vec<(PathBuf, Vec<Reach>)> = Vec::new();
+        let mut bases = Vec::new();
         for (input, i) in self.inputs.iter().zip(0_u16..) {
             for (pattern, p) in input.include.iter().zip(0_u16..) {
-                bases.push((pattern.base().to_owned(), vec![(i, p, pattern.start())]));
+                bases.push((pattern.base().to_owned(), vec![(i, p, pattern.start())], None));
             }
         }
         for base in bases {
@@ -107,8 +108,8 @@ impl Tailer {
 
     /// Enters the directories that were found.
     pub(super) fn visit_all(&mut self, now: Instant) {
-        while let Some((path, reach)) = self.to_visit.pop() {
-            if let Some(dir) = self.enter(&path, &reach, false, now) {
+        while let Some((path, reach, via)) = self.to_visit.pop() {
+            if let Some(dir) = self.enter(&path, &reach, via, false, now) {
                 self.scan(dir, now);
             }
         }
@@ -119,10 +120,20 @@ impl Tailer {
         &mut self,
         path: &Path,
         reach: &[Reach],
+        via: Option<Via>,
         by_link: bool,
         now: Instant,
     ) -> Option<u32> {
-        let stat = match look(path, true) {
+        let stat = look(path, true);
+        let known = stat.ok().and_then(|stat| self.dir_by_place.get(&from_stat(&stat).place()));
+        if let Some(known) = known {
+            let dir = self.dirs.get_mut(*known as usize)?.as_mut()?;
+            dir.by_link |= by_link;
+            if !is_news(&dir.reach, reach) {
+                return None;
+            }
+        }
+        let stat = match via.map_or(stat, |via| self.look_through(path, via)) {
             Ok(stat) => stat,
             Err(Errno::NOENT | Errno::NOTDIR) => return None,
             Err(errno) => {
@@ -136,8 +147,8 @@ impl Tailer {
         let place = from_stat(&stat).place();
         if let Some(known) = self.dir_by_place.get(&place) {
             let dir = self.dirs.get_mut(*known as usize)?.as_mut()?;
-            dir.by_link |= by_link;
-            return merge(&mut dir.reach, reach).then_some(*known);
+            merge(&mut dir.reach, reach);
+            return Some(*known);
         }
         if self.dir_by_place.len() >= self.limits.directories_max {
             self.too_many(path);
@@ -289,7 +300,7 @@ impl Tailer {
             FileType::Directory => {
                 self.no_file(dir, name);
                 if !deeper.is_empty() {
-                    self.to_visit.push((path, deeper));
+                    self.to_visit.push((path, deeper, Some((dir, link))));
                 }
             }
             _ => {
@@ -568,20 +579,19 @@ fn is_remote(path: &Path) -> bool {
         .is_ok_and(|stat| REMOTE.iter().any(|magic| i128::from(*magic) == i128::from(stat.f_type)))
 }
 
-/// Adds to how far the patterns have come; whether that is news.
-fn merge(known: &mut Vec<Reach>, more: &[Reach]) -> bool {
-    let mut news = false;
+/// Whether this adds to how far the patterns have come.
+fn is_news(known: &[Reach], more: &[Reach]) -> bool {
+    let has = |(i, p, progress): &Reach| {
+        known.iter().any(|(a, b, have)| (a, b) == (i, p) && have | progress == *have)
+    };
+    !more.iter().all(has)
+}
+
+fn merge(known: &mut Vec<Reach>, more: &[Reach]) {
     for (i, p, progress) in more {
         match known.iter_mut().find(|(a, b, _)| (a, b) == (i, p)) {
-            Some((.., have)) => {
-                news |= *have | progress != *have;
-                *have |= progress;
-            }
-            None => {
-                known.push((*i, *p, *progress));
-                news = true;
-            }
+            Some((.., have)) => *have |= progress,
+            None => known.push((*i, *p, *progress)),
         }
     }
-    news
 }

@@ -51,7 +51,7 @@ impl Identity {
 
     /// The identity of an open file.
     pub(crate) fn of(file: BorrowedFd<'_>) -> rustix::io::Result<(Self, Statx)> {
-        let stat = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())?;
+        let stat = look_at(file)?;
         let mut identity = from_stat(&stat);
         identity.handle = sys::handle_of(file.as_fd());
         Ok((identity, stat))
@@ -67,6 +67,11 @@ fn wanted() -> StatxFlags {
 pub(crate) fn look(path: &Path, follow: bool) -> rustix::io::Result<Statx> {
     let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     rustix::fs::statx(rustix::fs::CWD, path, flags, wanted())
+}
+
+/// Looks at what is open.
+pub(crate) fn look_at(file: BorrowedFd<'_>) -> rustix::io::Result<Statx> {
+    rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())
 }
 
 /// The identity without the handle.

@@ -5,10 +5,10 @@
 //! appends as well, is meant by a pattern, oldest first. Limits: [`PACKED_MAX`] files,
 //! [`DEPTH_MAX`] directories deep, links are not followed.
 
-use super::admit::peek;
 use super::config::{Input, stem};
 use super::glob::Pattern;
 use super::identity::{Identity, MARKER_BYTES_MAX, Resume};
+use super::open::peek;
 use crate::hash::Fnv;
 use std::ffi::OsStr;
 use std::fs::File;

@@ -5,11 +5,11 @@
 //! was not read of it is looked for in the copy beside it and read from there, under the old key;
 //! the new content begins under a new key, after that.
 
-use super::admit::peek;
 use super::config::{is_no_text, stem};
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, look, read_at};
+use super::open::{peek, peek_in};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Tailer};
 use rustix::fs::Statx;
@@ -86,7 +86,7 @@ impl Tailer {
         let link = links
             .filter(|meta| meta.file_type().is_symlink())
             .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-        match self.open_regular(&path, link, now) {
+        match self.open_regular(&path, None, link, now) {
             Some((fd, found, _)) if found.same(&identity) => {
                 self.files.get_mut(key)?.fd = Some(fd);
                 return Some(());
@@ -228,7 +228,12 @@ impl Tailer {
             return None;
         }
         let mut best: Option<(i64, u32, Copied)> = None;
-        let entries = std::fs::read_dir(path.parent()?).ok()?.flatten();
+        let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
+        if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
+            return None;
+        }
+        let dir = self.open_dir(number).ok()?;
+        let entries = std::fs::read_dir(parent).ok()?.flatten();
         for entry in entries.take(COPY_LOOKS_MAX) {
             let name = entry.file_name();
             if is_no_text(name.as_bytes()) || Some(&*name) == path.file_name() {
@@ -238,7 +243,8 @@ impl Tailer {
             if !is_file || !entry.metadata().is_ok_and(|meta| meta.len() >= wanted.offset) {
                 continue;
             }
-            let Some((fd, identity, stat)) = peek(&entry.path()) else { continue };
+            let opened = peek_in(dir.as_fd(), name.as_bytes());
+            let Some((fd, identity, stat)) = opened else { continue };
             let known = self.known(&identity).and_then(|key| self.files.get(key));
             let is_read = known.is_some_and(|file| file.offset > 0);
             if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {

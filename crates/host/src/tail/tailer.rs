@@ -11,6 +11,7 @@ use super::file::{Ending, File, FileKey, State, Table};
 use super::gone::Gone;
 use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::mute::LOOK_EVERY;
+use super::open::Via;
 use super::stats::{FileStat, Notice, Notices, Stats};
 use super::watch::{Waker, Watch, Woken};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -153,7 +154,7 @@ pub struct Tailer {
     /// Directories with writes since the last rest, and those whose writes are not watched.
     pub(super) busy: Vec<u32>,
     pub(super) muted: Vec<u32>,
-    pub(super) to_visit: Vec<(PathBuf, Vec<Reach>)>,
+    pub(super) to_visit: Vec<(PathBuf, Vec<Reach>, Option<Via>)>,
     pub(super) live: VecDeque<FileKey>,
     pub(super) backlog: VecDeque<FileKey>,
     pub(super) turns: u64,

@@ -102,6 +102,34 @@ fn links_of_others_and_links_that_nobody_wants_are_not_followed() {
 }
 
 #[test]
+fn a_directory_that_is_pointed_elsewhere_has_nothing_read_behind_it() {
+    type Lure = fn(&Desk);
+    let lures: [(&str, Lure); 3] = [
+        // A name that is told before it is known that its directory is another one now.
+        ("a new file", |desk| desk.write("u/logs/x.log", "")),
+        ("a new directory", |desk| std::fs::create_dir(desk.path("u/logs/deep")).unwrap()),
+        // What was not read of a truncated file is looked for in copies beside it.
+        ("a copy", |desk| drop(std::fs::File::create(desk.path("u/logs/a.log")).unwrap())),
+    ];
+    for (name, lure) in lures {
+        let mut desk = Desk::new(&["*/logs/**/*.log"]);
+        desk.write("u/logs/a.log", "own\n");
+        for secret in ["secret/x.log", "secret/deep/y.log", "secret/key"] {
+            desk.write(secret, "own\nsecret\n");
+        }
+        // All is owned by one user here: the rule for links would let him read his own.
+        desk.inputs[0].symlinks = Symlinks::Refused;
+        desk.start().take();
+        lure(&desk);
+        std::fs::rename(desk.path("u/logs"), desk.path("u/old")).unwrap();
+        symlink(desk.path("secret"), desk.path("u/logs")).unwrap();
+        desk.run();
+        desk.pass(Duration::from_secs(61));
+        assert!(!desk.text().contains("secret"), "{name}: {}", desk.text());
+    }
+}
+
+#[test]
 fn files_and_directories_are_followed_up_to_the_bound_and_not_beyond() {
     let mut desk = Desk::new(&["**/*.log"]);
     desk.limits.files_max = 2;

@@ -53,7 +53,7 @@ fn r10_a_backlog_of_many_files_is_read_with_few_descriptors() {
     }
     let tailer = Tailer::new(desk.inputs.clone(), desk.limits.clone(), Vec::new(), None, desk.now);
     desk.tailer = Some(tailer.unwrap());
-    let most = 100 + admit::OPENS_PER_COUNT;
+    let most = 100 + open::OPENS_PER_COUNT;
     assert!(desk.stats().open <= most, "{} are open", desk.stats().open);
     let mut turns = 0;
     while desk.turn() {
