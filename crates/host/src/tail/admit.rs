@@ -35,10 +35,11 @@ impl Tailer {
         file.size = stat.stx_size;
         file.homes =
             vec![Home { directory: found.dir, name: found.name.clone(), wanted: found.wanted }];
-        let offset = self.first_offset(&mut file, &fd, beginning);
+        let was_there = self.first_scan || self.was_before_its_input(&file);
+        let offset = self.first_offset(&mut file, &fd, beginning, was_there);
         file.fd = Some(fd);
         file.begin_at(offset);
-        if self.first_scan {
+        if was_there {
             file.backlog_end = file.size;
         } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
             file.hold_until = Some(now + self.limits.copy_grace);
@@ -64,7 +65,7 @@ impl Tailer {
         if self.file(key).is_some_and(|file| file.hold_until.is_some()) {
             self.attended.push(key);
         }
-        if self.first_scan {
+        if was_there {
             let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
             self.fresh.push(Found { group, written, key });
         } else {
@@ -75,7 +76,13 @@ impl Tailer {
 
     /// Where reading a file begins: after what a checkpoint knows, or what was read of it as the
     /// copy of another, or as its input says.
-    fn first_offset(&mut self, file: &mut File, fd: &OwnedFd, beginning: &[u8]) -> u64 {
+    fn first_offset(
+        &mut self,
+        file: &mut File,
+        fd: &OwnedFd,
+        beginning: &[u8],
+        was_there: bool,
+    ) -> u64 {
         if let Some(offset) = self.resumed_offset(file, fd, beginning) {
             return offset;
         }
@@ -84,11 +91,19 @@ impl Tailer {
             return offset.min(file.size);
         }
         let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
-        let was_there = self.first_scan && !file.rewritten && !self.is_unseen(&file.identity);
-        if was_there && start == Some(StartAt::End) {
+        let is_old = was_there && !file.rewritten && !self.is_unseen(&file.identity);
+        if is_old && start == Some(StartAt::End) {
             return after_last_line(fd, file.size);
         }
         0
+    }
+
+    /// Whether a file was made before a reload that made the inputs mean it.
+    fn was_before_its_input(&self, file: &File) -> bool {
+        false
+            && self.before_reload.as_ref().is_some_and(|(inputs, at)| {
+                file.identity.birth_ns < *at && !inputs.iter().any(|input| input.means(&file.path))
+            })
     }
 
     /// Reading goes on where a checkpoint says, when the file is still the one that it meant. A

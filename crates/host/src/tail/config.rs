@@ -4,7 +4,8 @@ use super::glob::{GlobError, Pattern};
 use std::path::Path;
 use std::time::Duration;
 
-/// Where a file begins that was there before us and of which no checkpoint is known.
+/// Where a file begins that was there before us, or before the reload that made an input mean it,
+/// and of which no checkpoint is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartAt {
     /// At its first byte.
@@ -77,6 +78,12 @@ impl Input {
         let mut input = Self::globs(name, &[&live, &rotated], &[])?;
         input.directory_is_source = true;
         Ok(input)
+    }
+
+    /// Whether a pattern means this path.
+    pub(crate) fn means(&self, path: &Path) -> bool {
+        self.include.iter().any(|pattern| pattern.matches(path))
+            && !self.exclude.iter().any(|pattern| pattern.matches(path))
     }
 }
 

@@ -430,10 +430,7 @@ impl Tailer {
             return false;
         }
         let before = parent.join(OsStr::from_bytes(stem));
-        self.inputs.iter().any(|input| {
-            input.include.iter().any(|pattern| pattern.matches(&before))
-                && !input.exclude.iter().any(|pattern| pattern.matches(&before))
-        })
+        self.inputs.iter().any(|input| input.means(&before))
     }
 
     /// Keeps a record for a while: what it is of may come back.

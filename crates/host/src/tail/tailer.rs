@@ -180,6 +180,8 @@ pub struct Tailer {
     pub(super) claimed: HashMap<(u64, u64), (Identity, u64)>,
     pub(super) fresh: Vec<Found>,
     pub(super) first_scan: bool,
+    /// During a reload: the inputs before it, and when it was, in nanoseconds since 1970.
+    pub(super) before_reload: Option<(Vec<Input>, u64)>,
     pub(super) unreadable: HashMap<PathBuf, Retry>,
     pub(super) odd: HashSet<PathBuf>,
     pub(super) moves: Moves,
@@ -269,6 +271,7 @@ impl Tailer {
             claimed: HashMap::new(),
             fresh: Vec::new(),
             first_scan: true,
+            before_reload: None,
             unreadable: HashMap::new(),
             odd: HashSet::new(),
             moves: Moves::default(),
@@ -507,11 +510,14 @@ impl Tailer {
     /// Other inputs from now on. Files that are still meant keep their descriptor, offset and
     /// key; the others end, and their records are kept for a while.
     pub fn reconfigure(&mut self, inputs: Vec<Input>, now: Instant) {
-        self.inputs = inputs;
+        let before = std::mem::replace(&mut self.inputs, inputs);
+        self.before_reload = Some((before, super::discover::wall_ns()));
         for dir in self.dirs.iter_mut().flatten() {
             dir.reach.clear();
         }
         self.visit_bases(now);
+        self.before_reload = None;
+        self.settle_orphans(now);
         self.rejudge(now);
         self.settle(now);
     }

@@ -64,3 +64,40 @@ fn r30_an_input_that_is_back_before_all_of_it_arrived_is_read_on_and_not_from_it
         }
     }
 }
+
+#[test]
+fn r30_a_file_that_was_there_before_its_input_begins_where_that_says_and_is_backlog() {
+    for start_at in [StartAt::End, StartAt::Beginning] {
+        let mut desk = Desk::new(&["a.log", "dir/a.log"]);
+        desk.write("dir/old.log.1", "1\n");
+        desk.write("old/old.log", "2\n");
+        desk.start();
+        desk.limits.backlog_bytes_per_s = Some(1 << 20);
+        desk.tail().limits.backlog_bytes_per_s = Some(1 << 20);
+        // It was meant all the time, and was not seen so far.
+        desk.later();
+        desk.write("a.log", "3\n");
+        desk.write("dir/a.log", "4\n");
+        desk.later();
+        let mut inputs = vec![desk.input(&["a.log"]), desk.input(&["dir/*", "old/*"])];
+        for input in &mut inputs {
+            input.start_at = start_at;
+        }
+        let now = desk.now;
+        desk.tail().reconfigure(inputs, now);
+        let backlog = desk.tail().backlog.len();
+        desk.pass(Duration::from_secs(1));
+        let text = desk.take();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        if start_at == StartAt::End {
+            assert_eq!((backlog, lines), (0, vec!["3", "4"]));
+        } else {
+            assert_eq!((backlog, lines), (2, vec!["1", "2", "3", "4"]));
+        }
+        desk.write("old/old.log", "5\n");
+        desk.write("old/new.log", "6\n");
+        desk.run();
+        assert_eq!(desk.take().len(), 4);
+    }
+}
