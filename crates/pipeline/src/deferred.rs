@@ -107,6 +107,8 @@ pub struct Deferred {
     /// Number of the next line.
     next: u64,
     traces: Box<[Trace]>,
+    /// No trace is wanted from then on.
+    wanted_until: u64,
     /// Ticks and the number of the first line in each.
     ticks: [(u64, u64); TICKS],
     misses: Misses,
@@ -132,6 +134,7 @@ impl Deferred {
             lines: vec![Line::default(); lines].into_boxed_slice(),
             next: 1,
             traces: vec![Trace::default(); traces].into_boxed_slice(),
+            wanted_until: 0,
             ticks: [(0, 1); TICKS],
             misses: Misses::default(),
         }
@@ -149,7 +152,8 @@ impl Deferred {
         self.misses
     }
 
-    /// Remembers a line that a rule has dropped, unless it is wanted.
+    /// Remembers a line that a rule has dropped, unless it is wanted: the rules should not have been
+    /// asked about it then.
     #[inline]
     pub fn remember(&mut self, trace_id: &[u8; 16], place: Place, now_ns: u64) -> Noted {
         let unfit = place.offset >= OFFSET_END || u64::from(place.length) >= LENGTH_END;
@@ -185,6 +189,7 @@ impl Deferred {
     pub fn recall(&mut self, trace_id: &[u8; 16], now_ns: u64, places: &mut Vec<Place>) -> u64 {
         self.advance(now_ns);
         let wanted_until = now_ns.saturating_add(self.keep_ns);
+        self.wanted_until = self.wanted_until.max(wanted_until);
         let Some(trace) = self.trace_for(trace_id, now_ns) else { return 0 };
         trace.wanted_until = wanted_until;
         let (mut link, lines) = (trace.last, u64::from(trace.lines));
@@ -213,10 +218,15 @@ impl Deferred {
         missed
     }
 
-    /// Whether the trace had an error a short time ago, so that its lines are to be kept.
+    /// Whether the trace had an error a short time ago, so that its lines are to be kept. While no
+    /// trace has, that is seen at once.
     #[inline]
     #[must_use]
     pub fn is_wanted(&self, trace_id: &[u8; 16], now_ns: u64) -> bool {
+        self.wanted_until > now_ns && self.is_one_wanted(trace_id, now_ns)
+    }
+
+    fn is_one_wanted(&self, trace_id: &[u8; 16], now_ns: u64) -> bool {
         let hash = self.hash(trace_id);
         let found = self.probes(hash).find_map(|at| self.traces.get(at).filter(|t| t.hash == hash));
         found.is_some_and(|trace| trace.wanted_until > now_ns)

@@ -465,7 +465,10 @@ impl Core {
             return;
         }
         let wall = super::wall_ns();
-        for place in std::mem::take(&mut self.stage.recalled) {
+        let mut places = std::mem::take(&mut self.stage.recalled).into_iter();
+        while !self.block.records.is_full()
+            && let Some(place) = places.next()
+        {
             let known = self
                 .sources
                 .by_serial(place.file)
@@ -493,6 +496,8 @@ impl Core {
             intake.close(&plan, &mut streams, wall, &mut self.block.records);
             self.touch(slot);
         }
+        // What finds no room is for the next block.
+        self.stage.recalled.extend(places);
         self.rescued = self.block.records.len();
         self.numbers.rescued.add(self.rescued as u64);
     }

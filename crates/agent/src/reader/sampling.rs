@@ -1,14 +1,22 @@
 //! Sampling of a block: the sampler decides, dropped lines of a trace are remembered, and an error
 //! brings them back (R22–R26).
+//!
+//! Lines of the trace that follow the error are never sampled, so each stands for itself. Others
+//! stand for those that are brought back already, so these stand for none: their count is 0.
 
 use crate::block::Block;
 use crate::config::Sampling;
 use crate::numbers::Numbers;
 use lines::{Record, Value};
-use pipeline::deferred::{Deferred, Noted, Place};
+use pipeline::deferred::{Deferred, Place};
 use pipeline::sampling::{
     NeverSample, RULES, RateRule, Ratio, Rule, Rules, Sampler, Subject, Summary,
 };
+
+/// The mark of a record whose trace had an error a short time ago.
+const WANTED: u64 = 1;
+/// Adjusted count and threshold of a record that was left out before.
+const RESCUED: (f64, u64) = (0.0, 0);
 
 /// Records of one file that were dropped, by rule.
 pub(crate) type Dropped = (u32, [u64; RULES]);
@@ -32,12 +40,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// From the config.
     pub(crate) fn new(sampling: &Sampling, seed: u64) -> Self {
-        let rules = Rules {
+        let mut rules = Rules {
             hot_trace: sampling.hot_trace.and_then(|rate| rule(&rate)),
             hot_key: sampling.rate.as_ref().and_then(|(_, rate)| rule(rate)),
             ratio: Ratio::percent(sampling.keep_percent).unwrap_or(Ratio::ALL),
             ..Rules::default()
         };
+        rules.never.push(NeverSample::Marks(WANTED));
         debug_assert!(rules.never.contains(&NeverSample::StatusAtLeast(500)));
         let deferred = sampling.rescue.filter(|_| !sampling.keeps_all()).map(|window| {
             let memory = usize::try_from(sampling.rescue_memory_bytes).unwrap_or(usize::MAX);
@@ -86,11 +95,11 @@ impl Stage {
         let records = (block.records.len() - spared.min(block.records.len())) as u64;
         numbers.read.add(records);
         self.dropped.clear();
-        if self.keeps_all || records == 0 {
+        if self.keeps_all || block.records.is_empty() {
             return;
         }
         self.decisions.clear();
-        self.decisions.resize(spared, Some((1.0, 0)));
+        self.decisions.resize(spared, Some(RESCUED));
         for record in block.records.records().iter().skip(spared) {
             let decision = self.decide(block, record, now_ns);
             self.decisions.push(decision);
@@ -131,7 +140,7 @@ impl Stage {
             }
             _ => &[],
         };
-        let subject = Subject {
+        let mut subject = Subject {
             now_ns,
             severity: record.severity,
             status: record.status,
@@ -140,10 +149,18 @@ impl Stage {
             key,
             record_hash: if record.has_trace() { 0 } else { hash(block, record) },
         };
+        if let Some(deferred) = &self.deferred
+            && record.has_trace()
+            && deferred.is_wanted(&record.trace_id, now_ns)
+            && !self.sampler.is_never_sampled(&subject)
+        {
+            subject.marks = WANTED;
+        }
         let decision = self.sampler.decide(&subject);
         if decision.keep {
-            if let (Rule::Never, true, Some(deferred)) =
-                (decision.rule, record.has_trace(), &mut self.deferred)
+            // Only an error itself makes its trace wanted.
+            if let (Rule::Never, true, 0, Some(deferred)) =
+                (decision.rule, record.has_trace(), subject.marks, &mut self.deferred)
             {
                 deferred.recall(&record.trace_id, now_ns, &mut self.recalled);
             }
@@ -156,9 +173,7 @@ impl Stage {
                 offset: record.start,
                 length: length.unwrap_or(u32::MAX),
             };
-            if deferred.remember(&record.trace_id, place, now_ns) == Noted::Wanted {
-                return Some((1.0, 0));
-            }
+            let _ = deferred.remember(&record.trace_id, place, now_ns);
         }
         self.drop_one(record.source, decision.rule);
         None

@@ -5,6 +5,8 @@ use serde_json::Value;
 use std::net::TcpListener;
 use testkit::log_sink::Reply;
 
+const COUNT: &str = "sampling.adjusted_count";
+
 fn number(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("no {key} in {value}"))
 }
@@ -119,6 +121,50 @@ fn r25_records_that_are_given_back_to_their_trace_do_not_count_twice() {
         number(records, "sent") == 101 && number(records, "read") == 101
     });
     assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn r25_adjusted_counts_of_a_trace_with_an_error_add_up_to_its_records() {
+    let (desk, sink) = (Desk::new(), Sink::of_records());
+    desk.config(&format!(
+        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
+         sampling: {{hot_trace: {{lines_per_second: 5, keep_percent: 10}}, rescue: {{window: 10m}}}}\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        sink.address()
+    ));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4700";
+    let line = |level: &str, at: u32| {
+        format!("{{\"trace_id\":\"{trace}\",\"level\":\"{level}\",\"msg\":\"{at}\"}}\n")
+    };
+    let infos = |from, to| (from..to).map(|at| line("info", at)).collect::<String>();
+    let (before, all) = (2_000, 2_401);
+    desk.append("logs/a.log", &infos(0, before));
+    let (state, agent) = (desk.path("state"), desk.start());
+    agent.until_status(&state, |status| status["records"]["read"] == before);
+    desk.append("logs/a.log", &(line("error", before) + &infos(before + 1, all)));
+    agent.until_status(&state, |status| {
+        let records = &status["sinks"][0]["records"];
+        adds_up(records) && number(records, "sent") == u64::from(all)
+    });
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    let (own, theirs): (Vec<_>, Vec<_>) =
+        records.iter().partition(|record| record.resource["log.file.path"] == "orlop:sampling");
+    let counts = |from, to| -> Vec<f64> {
+        let known = (from..to).map(|at: u32| at.to_string()).collect::<Vec<_>>();
+        let chosen = theirs.iter().filter(|record| known.contains(&record.body));
+        let count = |of: &Value| of.as_f64().unwrap();
+        chosen.map(|one| one.attributes.get(COUNT).map_or(1.0, count)).collect()
+    };
+    // What follows the error is kept by no rule and stands for itself.
+    assert_eq!(counts(before, all), vec![1.0; 401]);
+    // Of what came before, those stand for the others that came through at once.
+    let early = counts(0, before);
+    let (sum, truth) = (early.iter().sum::<f64>(), f64::from(before));
+    assert!(early.len() == 2_000 && (sum - truth).abs() <= truth / 100.0, "{sum}");
+    let rescued = early.iter().filter(|count| **count == 0.0).count() as u64;
+    let told = own.iter().map(|record| record.attributes["sampling.dropped"].as_u64().unwrap());
+    assert_eq!(told.sum::<u64>(), rescued, "{own:?}");
 }
 
 #[test]

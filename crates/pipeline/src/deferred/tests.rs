@@ -32,6 +32,7 @@ fn r26_an_error_fetches_all_lines_of_its_trace_and_of_no_other() {
     assert_eq!(places.len(), 100);
     assert!(deferred.is_wanted(&id(1), 301) && !deferred.is_wanted(&id(2), 301));
     assert_eq!(deferred.remember(&id(1), place(1), 301), Noted::Wanted);
+    assert!(deferred.is_wanted(&id(1), 299 + KEEP) && !deferred.is_wanted(&id(1), 300 + KEEP));
     assert_eq!(deferred.remember(&id(1), place(1), 300 + KEEP), Noted::Remembered);
 }
 
