@@ -79,6 +79,9 @@ pub enum Class {
     Poisoned,
     /// It is too large: halve it.
     TooLarge,
+    /// Too much was sent of late, or this is too large, and the receiver does not say which: pause,
+    /// then send less at once. A record alone is sent again until it is taken.
+    Exhausted,
     /// We may not send there. Nothing is wrong with the batch: keep it, try again slowly, and say
     /// it loudly.
     Denied,
@@ -101,9 +104,15 @@ pub fn classify_http(status: u16, retry_after: Option<Duration>) -> Class {
     }
 }
 
-/// The class of a gRPC status code. `retry_after` is the pause in a `RetryInfo`.
+/// Parts of what the libraries of gRPC say of a message over the receiver's limit: those in Go, C,
+/// Java, .NET and Rust.
+const SIZE_WORDS: [&str; 4] =
+    ["larger than max", "exceeds maximum size", "message size", "too large"];
+
+/// The class of a gRPC status code. `retry_after` is the pause in a `RetryInfo`, `message` what the
+/// receiver said.
 #[must_use]
-pub fn classify_grpc(code: u32, retry_after: Option<Duration>) -> Class {
+pub fn classify_grpc(code: u32, retry_after: Option<Duration>, message: &str) -> Class {
     let after = retry_after.map(|pause| pause.min(RETRY_AFTER_MAX));
     match code {
         0 => Class::Accepted,
@@ -113,9 +122,13 @@ pub fn classify_grpc(code: u32, retry_after: Option<Duration>) -> Class {
         7 | 16 => Class::Denied,
         // NOT_FOUND, UNIMPLEMENTED.
         5 | 12 => Class::Misdirected,
-        // RESOURCE_EXHAUSTED is also what a message over the receiver's limit gets, and without a
-        // pause it will not pass when it is sent again as it is.
-        8 if after.is_none() => Class::TooLarge,
+        // RESOURCE_EXHAUSTED is what a message over the receiver's limit gets, which will not pass
+        // when it is sent again as it is. A limit of rate that asks for no pause gets it, too.
+        8 if after.is_none() => {
+            let message = message.to_ascii_lowercase();
+            let of_size = SIZE_WORDS.iter().any(|words| message.contains(words));
+            if of_size { Class::TooLarge } else { Class::Exhausted }
+        }
         // OTLP calls some of these final (UNKNOWN, INTERNAL). We hold the only copy that is on its
         // way, so we try again.
         _ => Class::Retry { after },

@@ -3,7 +3,7 @@
 //! Each line has the time, the sink, its reason, where the record came from, and the record: as
 //! text when it is UTF-8, otherwise as base64, so that nothing of it is lost. The file is bounded:
 //! at half of the bound it becomes `dead-letter.jsonl.1`, and what had that name goes and is
-//! counted.
+//! counted, unless the caller wants it kept: then nothing more is written.
 
 use crate::state::write_all;
 use crate::{State, StoreError};
@@ -69,13 +69,20 @@ impl DeadLetters {
         })
     }
 
-    /// Writes one line, whole or not at all.
+    /// Writes one line, whole or not at all. What was written since [`Self::written`] was `keep` is
+    /// not let go for it; with `u64::MAX` everything may be.
     ///
     /// # Errors
     /// [`StoreError::Full`] when the line alone is more than half of the bound,
+    /// [`StoreError::Kept`] when there is no room beside what is to be kept,
     /// [`StoreError::Write`] when the disk refuses.
-    pub fn write(&mut self, state: &State, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
-        let written = self.append(state, letter);
+    pub fn write(
+        &mut self,
+        state: &State,
+        letter: &DeadLetter<'_>,
+        keep: u64,
+    ) -> Result<(), StoreError> {
+        let written = self.append(state, letter, keep);
         match written {
             Ok(()) => self.written += 1,
             Err(_) => self.failed += 1,
@@ -83,14 +90,27 @@ impl DeadLetters {
         written
     }
 
-    fn append(&mut self, state: &State, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+    fn append(
+        &mut self,
+        state: &State,
+        letter: &DeadLetter<'_>,
+        keep: u64,
+    ) -> Result<(), StoreError> {
         let line = line(letter);
         let half = self.bytes_max / 2;
         if line.len() as u64 > half {
             return Err(StoreError::Full { what: "a dead letter", limit: half, unit: "bytes" });
         }
         if self.bytes + line.len() as u64 > half {
-            state.rename(NAME, ROTATED).map_err(|errno| state.cannot_write(ROTATED, errno))?;
+            // What the rotation lets go was written before what the file has.
+            if self.written.saturating_sub(keep) > self.lines {
+                return Err(StoreError::Kept { what: "the dead letters", limit: self.bytes_max });
+            }
+            match state.rename(NAME, ROTATED) {
+                // Somebody took it away, or the last rotation ended here.
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(state.cannot_write(ROTATED, errno)),
+            }
             self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
             self.file = open(state)?;
             (self.bytes, self.lines) = (0, 0);
@@ -198,6 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn r20_what_is_to_be_kept_is_not_rotated_away_and_older_letters_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        let size = line(&letter(b"record")).len() as u64;
+        let mut letters = DeadLetters::open(&state, size * 6).unwrap();
+        for _ in 0..4 {
+            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
+        }
+        // From the fourth on: two more fill the file, three the next one.
+        for _ in 0..5 {
+            letters.write(&state, &letter(b"record"), 3).unwrap();
+        }
+        let refused = letters.write(&state, &letter(b"record"), 3);
+        assert!(matches!(refused, Err(StoreError::Kept { .. })), "{refused:?}");
+        assert_eq!((letters.written, letters.expired), (9, 3));
+        // Also after somebody took the file away.
+        std::fs::remove_file(dir.path().join(NAME)).unwrap();
+        letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
+        assert_eq!((letters.bytes(), letters.written), (size, 10));
+    }
+
+    #[test]
     fn r20_dead_letters_are_rotated_once_and_never_pass_their_bound() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).unwrap();
@@ -208,18 +250,18 @@ mod tests {
             (len(NAME), len(ROTATED))
         };
         for _ in 0..3 {
-            letters.write(&state, &letter(b"record")).unwrap();
+            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
         }
         assert_eq!(sizes(), (size * 3, 0));
-        letters.write(&state, &letter(b"record")).unwrap();
+        letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
         assert_eq!(sizes(), (size, size * 3));
         for _ in 0..3 {
-            letters.write(&state, &letter(b"record")).unwrap();
+            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
         }
         assert_eq!(sizes(), (size, size * 3));
         assert_eq!((letters.written, letters.expired), (7, 3));
         let big = vec![b'x'; usize::try_from(size * 3).unwrap()];
-        let refused = letters.write(&state, &letter(&big));
+        let refused = letters.write(&state, &letter(&big), u64::MAX);
         assert!(matches!(refused, Err(StoreError::Full { .. })));
         assert_eq!(letters.failed, 1);
         // The next process goes on where this one stopped.

@@ -52,6 +52,14 @@ pub enum StoreError {
         /// The bound's unit.
         unit: &'static str,
     },
+    /// A bound would be passed, or something let go that is to be kept.
+    #[error("{what} have no room within {limit} bytes")]
+    Kept {
+        /// What is full.
+        what: &'static str,
+        /// Its bound.
+        limit: u64,
+    },
 }
 
 impl Explain for StoreError {
@@ -70,13 +78,15 @@ impl Explain for StoreError {
             Self::Write { .. } | Self::Read { .. } => {
                 Hint::new("check owner and mode of the state directory and its disk")
             }
-            Self::Full { .. } => Hint::new("raise the bound, or mend the sink that takes nothing"),
+            Self::Full { .. } | Self::Kept { .. } => {
+                Hint::new("raise the bound, or mend the sink that takes nothing")
+            }
         })
     }
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Write { .. } | Self::Full { .. } => Retry::After(PAUSE),
+            Self::Write { .. } | Self::Full { .. } | Self::Kept { .. } => Retry::After(PAUSE),
             Self::Directory { .. } | Self::InUse { .. } | Self::Read { .. } => Retry::Never,
         }
     }

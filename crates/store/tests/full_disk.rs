@@ -119,7 +119,7 @@ fn r20_a_full_disk_takes_a_dead_letter_whole_or_not_at_all() {
     let record = [b'x'; 3000];
     let letter = DeadLetter { time_ns: 0, sink: "s", reason: "r", record: &record };
     let error = loop {
-        if let Err(error) = letters.write(&state, &letter) {
+        if let Err(error) = letters.write(&state, &letter, u64::MAX) {
             break error;
         }
     };

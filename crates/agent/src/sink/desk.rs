@@ -7,17 +7,17 @@ use crate::config::{self, Format, Sink, SinkKind};
 use crate::encode::Encoder;
 use crate::numbers::SinkNumbers;
 use crate::say::Say;
-use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome, Verdict};
+use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
-use store::DeadLetter;
+use store::{DeadLetter, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// Records put aside in a row, with none taken between them, from which on the server is taken to
-/// be wrong and not the records.
+/// Records put aside in a row, with none taken between them, from which on the server may be wrong
+/// and not the records; and how many more of them there are between two pauses then.
 pub(crate) const PUT_ASIDE_RUN_MAX: u64 = 100;
 
 /// Where records go now, and how.
@@ -53,6 +53,10 @@ pub(super) struct Desk {
     say: Say,
     /// Records put aside since the last one that was taken.
     run_of_refusals: Cell<u64>,
+    /// How many of them there are when the next pause is.
+    pause_at: Cell<u64>,
+    /// How many dead letters there were before them.
+    letters_before: Cell<u64>,
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
     buffers: Buffers,
@@ -77,6 +81,8 @@ impl Desk {
             closed_output,
             say,
             run_of_refusals: Cell::new(0),
+            pause_at: Cell::new(PUT_ASIDE_RUN_MAX),
+            letters_before: Cell::new(0),
             random: Cell::new(seed()),
             spare: RefCell::default(),
             buffers: Buffers::default(),
@@ -92,7 +98,7 @@ impl Desk {
     pub(super) fn now(&self) -> Rc<Current> {
         if let Some(current) = self.swap.take().and_then(Current::new) {
             *self.current.borrow_mut() = Rc::new(current);
-            self.run_of_refusals.set(0);
+            self.believe();
             self.spare.borrow_mut().clear();
         }
         self.current()
@@ -155,26 +161,55 @@ impl Desk {
             let answer = self.send(&sealed.encoder, part.clone()).await;
             self.numbers.answered();
             self.numbers.wire_bytes.add(answer.wire_bytes);
-            let class = self.believed(answer.class);
-            let outcome = match class {
+            let (is_alone, words) = (part.len() == 1, &answer.words);
+            let outcome = match answer.class {
                 Class::Accepted => {
                     self.accepted(&sealed, part, &answer);
                     backoff.succeeded();
                     Outcome::Accepted
                 }
-                Class::Poisoned => Outcome::Poisoned,
-                Class::TooLarge => Outcome::TooLarge,
-                Class::Retry { after } => self.pause(&mut backoff, after, &answer).await,
-                _ => self.pause(&mut backoff, Some(self.now().backoff.max), &answer).await,
-            };
-            match bisect.report(outcome) {
-                Verdict::Continue => {}
-                Verdict::Quarantine(at) | Verdict::Oversize(at) => {
-                    self.put_aside(&sealed, at, &answer.words);
+                Class::Poisoned | Class::TooLarge if is_alone => {
+                    self.refused(&sealed, part.start, words, &mut backoff).await
                 }
-            }
+                Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
+                Class::Exhausted => {
+                    let again = self.pause(&mut backoff, None, words).await;
+                    if is_alone { again } else { Outcome::TooLarge }
+                }
+                Class::Retry { after } => self.pause(&mut backoff, after, words).await,
+                _ => self.pause(&mut backoff, Some(self.now().backoff.max), words).await,
+            };
+            bisect.report(outcome);
         }
         sealed
+    }
+
+    /// A record is refused when it is sent alone: it is put aside.
+    ///
+    /// A server that refuses one record after the other and takes none may not be what we think it
+    /// is, by a mistake in a config; or all of these records are bad. Nobody can tell, so neither
+    /// may cost anything for good: after each [`PUT_ASIDE_RUN_MAX`] of them there is a pause as
+    /// after a failure, and of such a run no letter is let go for a new one. So very many bad
+    /// records hold up what is behind them, but not for ever; and what a wrong server refused is
+    /// all in the dead letters, or waits.
+    async fn refused(
+        &self,
+        sealed: &Sealed,
+        at: usize,
+        words: &str,
+        backoff: &mut Backoff,
+    ) -> Outcome {
+        let run = self.run_of_refusals.get();
+        if run >= self.pause_at.get() {
+            let words = format!("{run} records in a row were refused, now with: {words}");
+            let outcome = self.pause(backoff, None, &words).await;
+            self.pause_at.set(self.run_of_refusals.get() + PUT_ASIDE_RUN_MAX);
+            return outcome;
+        }
+        match self.put_aside(sealed, at, words) {
+            Ok(()) => Outcome::Poisoned,
+            Err(words) => self.pause(backoff, None, &words).await,
+        }
     }
 
     async fn send(&self, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
@@ -196,18 +231,14 @@ impl Desk {
         }
     }
 
-    /// A server that refuses one record after the other and takes none is not what we think it
-    /// is: that is a mistake in a config, and must not cost records.
-    fn believed(&self, class: Class) -> Class {
-        let refuses = matches!(class, Class::Poisoned | Class::TooLarge);
-        if refuses && self.run_of_refusals.get() >= PUT_ASIDE_RUN_MAX {
-            return Class::Misdirected;
-        }
-        class
+    /// A run of refusals is over.
+    fn believe(&self) {
+        self.run_of_refusals.set(0);
+        self.pause_at.set(PUT_ASIDE_RUN_MAX);
     }
 
     fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer) {
-        self.run_of_refusals.set(0);
+        self.believe();
         let (sink, records) = (&self.name, part.len() as u64);
         let rejected = answer.rejected.min(records);
         self.numbers.sent.add(records - rejected);
@@ -235,22 +266,16 @@ impl Desk {
         }
     }
 
-    async fn pause(
-        &self,
-        backoff: &mut Backoff,
-        asked: Option<Duration>,
-        answer: &Answer,
-    ) -> Outcome {
+    async fn pause(&self, backoff: &mut Backoff, asked: Option<Duration>, words: &str) -> Outcome {
         let sink = &self.name;
         if matches!(self.current.borrow().sink.kind, SinkKind::Stdout(_))
-            && answer.words.contains("roken pipe")
+            && words.contains("roken pipe")
         {
             self.closed_output.cancel();
         }
-        if self.numbers.failed(&answer.words) {
+        if self.numbers.failed(words) {
             self.say.warn(&format!(
-                "sink `{sink}` takes nothing now: {}; it is tried again, and reading waits",
-                answer.words
+                "sink `{sink}` takes nothing now: {words}; it is tried again, and reading waits"
             ));
         }
         let pause = backoff.after_failure(asked, self.random());
@@ -262,13 +287,8 @@ impl Desk {
         Outcome::Again
     }
 
-    fn put_aside(&self, sealed: &Sealed, at: usize, reason: &str) {
-        self.run_of_refusals.set(self.run_of_refusals.get() + 1);
-        self.numbers.quarantined.add(1);
-        self.numbers.in_flight.sub(1);
-        if let Some((slot, _)) = owners(&sealed.owners, at..at + 1).next() {
-            self.numbers.balances().file(slot).put_aside(1);
-        }
+    /// Writes a dead letter and counts the record as done; says why it cannot when it can later.
+    fn put_aside(&self, sealed: &Sealed, at: usize, reason: &str) -> Result<(), String> {
         let mut record = Vec::new();
         sealed.encoder.letter(at, &mut record);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -278,19 +298,38 @@ impl Desk {
             reason,
             record: record.trim_ascii_end(),
         };
+        let (sink, run) = (&self.name, self.run_of_refusals.get());
         let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
-        let sink = &self.name;
-        match letters.write(&self.letterbox.state, &letter) {
+        if run == 0 {
+            self.letters_before.set(letters.written);
+        }
+        let keep = self.letters_before.get();
+        let written = letters.write(&self.letterbox.state, &letter, keep);
+        drop(letters);
+        match written {
             Ok(()) => {
                 self.numbers.letters.add(1);
                 self.say.warn(&format!(
                     "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
                 ));
             }
-            Err(error) => self
+            // It never fits, and who may write a log must not be able to stop it.
+            Err(error @ StoreError::Full { .. }) => self
                 .say
                 .warn(&format!("sink `{sink}` refuses a record for good, and it is lost: {error}")),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                return Err(format!("a record that is refused waits: {error}{cause}"));
+            }
         }
+        self.run_of_refusals.set(run + 1);
+        self.numbers.quarantined.add(1);
+        self.numbers.in_flight.sub(1);
+        if let Some((slot, _)) = owners(&sealed.owners, at..at + 1).next() {
+            self.numbers.balances().file(slot).put_aside(1);
+        }
+        Ok(())
     }
 }
 

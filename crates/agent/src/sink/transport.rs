@@ -210,7 +210,8 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },
     };
     let code = otlp::grpc::status_code(&answered.status);
-    let class = classify_grpc(code, retry_delay(&answered.details));
+    let said = otlp::grpc::decode_message(&answered.message);
+    let class = classify_grpc(code, retry_delay(&answered.details), &said);
     let mut answer = Answer { wire_bytes, ..Answer::of(class, String::new()) };
     if class == Class::Accepted {
         let message = answered.framed.get(otlp::grpc::PREFIX_BYTES..).unwrap_or_default();
@@ -218,7 +219,6 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
             (answer.rejected, answer.words) = (partial.rejected, partial.message);
         }
     } else {
-        let said = otlp::grpc::decode_message(&answered.message);
         answer.words = format!("{} answered with gRPC status {code}: {said}", channel.shown());
     }
     answer

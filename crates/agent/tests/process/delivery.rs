@@ -98,6 +98,24 @@ fn r20_statuses_of_grpc_are_retried_bisected_or_waited_for_as_their_meaning_is()
 }
 
 #[test]
+fn r20_a_limit_of_rate_over_grpc_costs_no_record() {
+    // RESOURCE_EXHAUSTED without a pause: also a record alone is refused.
+    let answers =
+        |number: usize, _: &[String]| if number < 12 { Reply::Grpc(8) } else { Reply::Take };
+    let (desk, sink) = (Desk::new(), grpc_sink(answers));
+    let endpoint = format!("http://{}", sink.address());
+    desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
+    desk.append("logs/a.log", &lines(0, 100));
+    let agent = desk.start();
+    sink.until(100);
+    let status =
+        agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(status["sinks"][0]["quarantined"], 0);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(100);
+}
+
+#[test]
 fn a_grpc_sink_that_answers_garbage_is_tried_until_it_is_well() {
     let answers = |number: usize, _: &[String]| match number {
         0 => Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\nthis is no HTTP/2"),

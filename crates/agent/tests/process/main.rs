@@ -22,6 +22,8 @@ mod vanishing;
 
 use rustix::process::Signal;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Agent, Desk, Sink, ask, lines, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
@@ -161,15 +163,52 @@ fn r20_a_poisoned_record_is_put_aside_alone_and_the_others_arrive() {
 }
 
 #[test]
-fn r20_a_sink_that_refuses_everything_is_not_believed_and_costs_no_more_than_a_few_records() {
-    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Status(400)));
-    desk.config(&config(&sink, "    batch: {records: 1000, wait: 5ms}\n"));
-    desk.append("logs/a.log", &lines(0, 3_000));
+fn r20_a_sink_that_refuses_everything_costs_no_record_beyond_those_that_are_kept() {
+    let (desk, well) = (Desk::new(), Arc::new(AtomicBool::new(false)));
+    let is_well = well.clone();
+    let answer = move |_: usize, _: &[String]| {
+        if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(400) }
+    };
+    let sink = sink(answer);
+    let more = "    batch: {records: 1000, wait: 5ms}\ndead_letter_bytes: 1Mi\n";
+    desk.config(&config(&sink, more));
+    desk.append("logs/a.log", &lines(0, 5_000));
     let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| {
+        let reason = status.pointer("/sinks/0/failing/reason");
+        reason.is_some_and(|reason| reason.to_string().contains("have no room"))
+    });
+    well.store(true, Ordering::SeqCst);
+    let status = agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(agent.stop(), 0);
+    let text = |name: &str| std::fs::read_to_string(state.join(name)).unwrap();
+    let letters = text("dead-letter.jsonl.1") + &text("dead-letter.jsonl");
+    let letters = letters.lines().count();
+    assert_eq!(status["sinks"][0]["quarantined"], letters);
+    sink.each_once(5_000 - letters);
+}
+
+#[test]
+fn r20_very_many_bad_records_hold_up_what_is_behind_them_but_not_for_ever() {
+    let answer = |_: usize, bodies: &[String]| {
+        let poisoned = bodies.iter().any(|body| body.contains("POISON"));
+        if poisoned { Reply::Status(400) } else { Reply::Take }
+    };
+    let (desk, sink) = (Desk::new(), sink(answer));
+    desk.config(&config(&sink, "    batch: {records: 200, wait: 5ms}\n"));
+    let bad: String = (0..1_000).map(|number| format!("POISON {number}\n")).collect();
+    desk.append("logs/a.log", &bad);
+    desk.append("logs/a.log", &lines(0, 100));
+    let agent = desk.start();
+    sink.until(100);
     let status =
-        agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
-    assert!(status["sinks"][0]["quarantined"].as_u64().unwrap() <= 100);
-    agent.kill();
+        agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(status["sinks"][0]["quarantined"], 1_000);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(100);
+    let letters = std::fs::read_to_string(desk.path("state/dead-letter.jsonl")).unwrap();
+    assert_eq!(letters.lines().count(), 1_000);
 }
 
 #[test]

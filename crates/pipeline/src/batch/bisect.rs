@@ -91,9 +91,8 @@ impl Bisect {
         self.accepted
     }
 
-    /// How many records were put aside. When that grows while nothing is accepted, it is the
-    /// receiver or the configuration that is wrong and not the records: the caller should stop and
-    /// treat the answers as [`super::Class::Misdirected`].
+    /// How many records were put aside. When that grows while nothing is accepted, the receiver or
+    /// the configuration may be wrong and not the records: the caller should go on slowly.
     #[must_use]
     pub const fn put_aside(&self) -> usize {
         self.put_aside

@@ -37,15 +37,30 @@ fn r20_every_status_has_a_class_and_only_three_touch_the_batch() {
 
 #[test]
 fn r20_every_grpc_code_has_a_class() {
-    assert_eq!(classify_grpc(0, None), Class::Accepted);
-    assert_eq!(classify_grpc(3, None), Class::Poisoned);
-    assert_eq!(classify_grpc(8, None), Class::TooLarge);
+    assert_eq!(classify_grpc(0, None, ""), Class::Accepted);
+    assert_eq!(classify_grpc(3, None, ""), Class::Poisoned);
     let asked = Some(Duration::from_secs(7));
-    assert_eq!(classify_grpc(8, asked), Class::Retry { after: asked });
-    assert_eq!(classify_grpc(16, None), Class::Denied);
-    assert_eq!(classify_grpc(12, None), Class::Misdirected);
+    assert_eq!(classify_grpc(8, asked, "too large"), Class::Retry { after: asked });
+    assert_eq!(classify_grpc(16, None, ""), Class::Denied);
+    assert_eq!(classify_grpc(12, None, ""), Class::Misdirected);
     for code in [1, 2, 4, 6, 9, 10, 11, 13, 14, 15, 17, u32::MAX] {
-        assert_eq!(classify_grpc(code, None), Class::Retry { after: None }, "{code}");
+        assert_eq!(classify_grpc(code, None, ""), Class::Retry { after: None }, "{code}");
+    }
+}
+
+#[test]
+fn r20_an_exhausted_resource_is_a_size_only_when_the_message_says_so() {
+    for message in [
+        "grpc: received message larger than max (5000000 vs. 4194304)",
+        "SERVER: Received message larger than max (5000000 vs. 4194304)",
+        "gRPC message exceeds maximum size 4194304: 5000000",
+        "Received message exceeds the maximum configured message size.",
+        "Error, decoded message length too large: found 5000000 bytes",
+    ] {
+        assert_eq!(classify_grpc(8, None, message), Class::TooLarge, "{message}");
+    }
+    for message in ["", "rate limit exceeded", "ingestion rate limit (4 MB) exceeded", "quota"] {
+        assert_eq!(classify_grpc(8, None, message), Class::Exhausted, "{message}");
     }
 }
 
