@@ -3,8 +3,8 @@
 //!
 //! `/healthz`: the reader answers questions. `/readyz`: it reads, and no sink has failed, or not
 //! answered while something waits for it, for longer than [`READY_GRACE`]. A restart helps with
-//! neither, so it is no matter of health. Log lines are only served over the socket, which its owner alone
-//! may use: metrics and probes hold no content.
+//! neither, so it is no matter of health. Log lines are only served over the socket, which its
+//! owner alone may use: metrics and probes hold no content.
 
 mod status;
 
