@@ -83,3 +83,27 @@ fn r29_a_pattern_with_anchors_finds_a_field_and_a_number() {
     let settings = Settings { pattern: group, redaction: Some(own(r"\b1\d\b")), ..with("regex") };
     assert_eq!(told(&read(settings, "x12y")), "0 - 0 |x12y| id=\"[own]\"");
 }
+
+proptest! {
+    #[test]
+    fn r29_no_escape_before_a_secret_leaves_a_copy_of_it(
+        parser in prop::sample::select(vec!["json", "logfmt", "klog"]),
+        before in "[a-z0-9 é]{0,3}",
+        slashes in 1..5_usize,
+        escape in prop::sample::select(vec!["b", "f", "n", "r", "t", "/", "u000A", "u00e9", "uD83d"]),
+        secret in prop::sample::select(vec![
+            "4111 1111 1111 1111", "10.9.8.7", "2001:db8::1", "me@b.de", JWT, "Bearer abcd/efgh",
+        ]),
+        after in "[ ,;)]?",
+    ) {
+        let value = format!("{before}{}{escape}{secret}{after}", "\\".repeat(slashes));
+        let line = match parser {
+            "json" => format!(r#"{{"{value}":"{value}","n":["{value}"]}}"#),
+            _ => format!(r#"a=1 k="{value}""#),
+        };
+        let settings = Settings { redaction: Some(all()), ..with(parser) };
+        let kept = format!("{:?}", read(settings, &line));
+        let secret = secret.trim_start_matches("Bearer ");
+        prop_assert!(!kept.contains(secret), "{} in {}", line, kept);
+    }
+}
