@@ -75,6 +75,10 @@ impl Tailer {
         }
         let Some(dir) = self.dir_by_watch.get(&wd).copied() else { return };
         if mask.contains(ReadFlags::IGNORED) {
+            let gone = self.dirs.get(dir as usize).and_then(Option::as_ref);
+            let mut patterns = self.inputs.iter().flat_map(|input| &input.include);
+            self.missing_base |=
+                gone.is_some_and(|gone| patterns.any(|pattern| *pattern.base() == *gone.path));
             self.drop_directory(dir, false);
             return;
         }

@@ -101,6 +101,8 @@ impl Tailer {
             Err(errno) => {
                 let path = self.path_of(key);
                 self.cannot_read(&path, errno, now);
+                // Nobody waits for it.
+                self.at_end(key);
                 return None;
             }
         };

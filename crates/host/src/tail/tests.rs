@@ -237,6 +237,11 @@ fn a_base_that_comes_later_is_found() {
     desk.write("later/a.log", "a\n");
     desk.pass(Duration::from_secs(6));
     assert_eq!(desk.take(), "a\n");
+    // And found again when it was made anew.
+    std::fs::remove_dir_all(desk.path("later")).unwrap();
+    desk.write("later/a.log", "b\n");
+    desk.pass(Duration::from_secs(6));
+    assert_eq!(desk.take(), "b\n");
 }
 
 #[test]

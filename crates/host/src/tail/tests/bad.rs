@@ -130,6 +130,19 @@ fn a_directory_that_is_pointed_elsewhere_has_nothing_read_behind_it() {
 }
 
 #[test]
+fn r4_nobody_waits_for_a_file_whose_reads_fail() {
+    let mut desk = Desk::new(&["a.log"]);
+    // A regular file, and nothing can be read at its beginning.
+    symlink("/proc/self/mem", desk.path("a.log")).unwrap();
+    desk.start();
+    assert_eq!(desk.stats().files, 1);
+    desk.write("next", "next\n");
+    std::fs::rename(desk.path("next"), desk.path("a.log")).unwrap();
+    assert_eq!(desk.run().take(), "next\n");
+    assert!(desk.stats().failures > 0);
+}
+
+#[test]
 fn files_and_directories_are_followed_up_to_the_bound_and_not_beyond() {
     let mut desk = Desk::new(&["**/*.log"]);
     desk.limits.files_max = 2;
