@@ -424,8 +424,8 @@ pub fn page() -> String {
          One YAML file, given as `orlop agent run --config FILE`. Without one the agent reads the \
          standard logs of the host and writes JSON lines to stdout. `orlop agent check-config \
          FILE` tells every mistake with its line. Sizes are written as `64Mi`, durations as \
-         `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes nothing, and neither does \
-         one without the `inputs` or `sinks` that the one in use has.\n\n\
+         `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes nothing, and \
+         neither does one without the `inputs` or `sinks` that the one in use has.\n\n\
          | Field | Value | Default | What it does |\n|---|---|---|---|\n",
     );
     for field in FIELDS {

@@ -100,10 +100,9 @@ impl Tailer {
 
     /// Whether a file was made before a reload that made the inputs mean it.
     fn was_before_its_input(&self, file: &File) -> bool {
-        false
-            && self.before_reload.as_ref().is_some_and(|(inputs, at)| {
-                file.identity.birth_ns < *at && !inputs.iter().any(|input| input.means(&file.path))
-            })
+        self.before_reload.as_ref().is_some_and(|(inputs, at)| {
+            file.identity.birth_ns < *at && !inputs.iter().any(|input| input.means(&file.path))
+        })
     }
 
     /// Reading goes on where a checkpoint says, when the file is still the one that it meant. A
