@@ -152,8 +152,8 @@ impl Deferred {
         self.misses
     }
 
-    /// Remembers a line that a rule has dropped, unless it is wanted: the rules should not have been
-    /// asked about it then.
+    /// Remembers a line that a rule has dropped, unless it is wanted: then the rules should not
+    /// have been asked about it.
     #[inline]
     pub fn remember(&mut self, trace_id: &[u8; 16], place: Place, now_ns: u64) -> Noted {
         let unfit = place.offset >= OFFSET_END || u64::from(place.length) >= LENGTH_END;

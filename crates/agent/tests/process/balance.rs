@@ -128,7 +128,8 @@ fn r25_adjusted_counts_of_a_trace_with_an_error_add_up_to_its_records() {
     let (desk, sink) = (Desk::new(), Sink::of_records());
     desk.config(&format!(
         "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         sampling: {{hot_trace: {{lines_per_second: 5, keep_percent: 10}}, rescue: {{window: 10m}}}}\n\
+         sampling: {{rescue: {{window: 10m}}, \
+         hot_trace: {{lines_per_second: 5, keep_percent: 10}}}}\n\
          sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
         sink.address()
     ));

@@ -173,22 +173,28 @@ fn r30_a_line_that_fits_the_new_memory_but_not_that_in_use_is_refused_and_nothin
 /// Another config is in use, and the reader has it.
 fn reloaded(desk: &Desk, agent: &Agent, text: &str) {
     let state = desk.path("state");
-    let before = agent.until_status(&state, |_| true)["reloads"]["done"].as_u64();
+    let done = |status: &serde_json::Value| {
+        status.pointer("/reloads/done").and_then(serde_json::Value::as_u64)
+    };
+    let before = done(&agent.until_status(&state, |_| true));
     desk.config(text);
-    agent.until_status(&state, |status| status["reloads"]["done"].as_u64() > before);
+    agent.until_status(&state, |status| done(status) > before);
     agent.until_status(&state, |_| true);
+}
+
+/// Waits until the sink has so many records.
+fn sent(desk: &Desk, agent: &Agent, records: u64) {
+    agent.until_status(&desk.path("state"), |status| {
+        status.pointer("/sinks/0/sent").and_then(serde_json::Value::as_u64) == Some(records)
+    });
 }
 
 /// Ends an agent when its sink, a file, has so many records, and gives them.
 fn ended(desk: &Desk, agent: Agent, records: u64) -> Vec<serde_json::Value> {
-    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == records);
+    sent(desk, &agent, records);
     assert_eq!(agent.stop(), 0);
     let text = std::fs::read_to_string(desk.path("out.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn sent(desk: &Desk, agent: &Agent, records: u64) {
-    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == records);
 }
 
 const TO_FILE: &str = "sinks: [{type: file, path: 'DIR/out.jsonl'}]\n";

@@ -167,7 +167,7 @@ fn r19_r20_two_files_that_were_deleted_at_one_path_are_two_to_the_next_start() {
     let (well, later) = (Arc::new(AtomicBool::new(false)), lines(each + 20_000, 2 * each));
     let is_well = well.clone();
     let sink = sink_at(TcpListener::bind(alone.address).unwrap(), move |_, bodies| {
-        let is_later = bodies.iter().any(|body| **body >= later[..body.len()]);
+        let is_later = bodies.iter().any(|body| *body > later);
         if is_later && !is_well.load(Ordering::SeqCst) { Reply::Status(503) } else { Reply::Take }
     });
     let agent = alone.desk.start();
