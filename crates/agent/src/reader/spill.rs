@@ -422,3 +422,38 @@ impl Core {
         Some(file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r20_two_files_that_were_deleted_at_one_path_are_two_also_of_two_processes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Path::new("/l/a.log");
+        let open = || {
+            let state = Arc::new(State::open(dir.path()).unwrap());
+            let spill = Spill::open(&state, 1 << 20).unwrap();
+            Aside::new(spill, state, 1 << 20)
+        };
+        // One slot after the other, and one slot again.
+        let first = [(0, 1), (1, 1), (0, 1), (0, 2)];
+        let mut aside = open();
+        for (slot, generation) in first {
+            aside.push(path, 0, (false, false), b"x", FileId { slot, generation }).unwrap();
+        }
+        drop(aside);
+        let mut aside = open();
+        aside.push(path, 0, (false, false), b"x", FileId { slot: 0, generation: 1 }).unwrap();
+        let numbers: Vec<_> = std::iter::from_fn(|| {
+            let spill = aside.spill.as_mut()?;
+            spill.next(&aside.state).unwrap().map(|(frame, _)| frame.file.unwrap())
+        })
+        .collect();
+        assert_eq!(numbers.len(), 5);
+        for (at, number) in numbers.iter().enumerate() {
+            let first_of_it = numbers.iter().position(|known| known == number);
+            assert_eq!(first_of_it, Some(if at == 2 { 0 } else { at }), "{numbers:?}");
+        }
+    }
+}

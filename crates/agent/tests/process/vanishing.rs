@@ -5,8 +5,6 @@ use crate::support::{Agent, Desk, Sink, lines, sink_at};
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::log_sink::Reply;
 
 /// Agents whose sink is where nobody listens, for now.
@@ -151,32 +149,4 @@ fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() 
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
     whole(&sink, &lines(0, written));
-}
-
-#[test]
-fn r19_r20_two_files_that_were_deleted_at_one_path_are_two_to_the_next_start() {
-    let (alone, each) = (Alone::new("shutdown_timeout: 300ms\n"), 100_000);
-    let (state, path) = (alone.desk.path("state"), alone.desk.path("logs/a.log"));
-    alone.desk.append("logs/a.log", &lines(0, each));
-    let agent = alone.start(&["logs/a.log"]);
-    alone.desk.append("logs/a.log", &lines(each, 2 * each));
-    agent.until_status(&state, |status| status["files"]["shown"][1]["path"].is_string());
-    std::fs::remove_file(path).unwrap();
-    assert_eq!(agent.stop(), 1);
-    // A sink that has the first one lets nothing of the second one go.
-    let (well, later) = (Arc::new(AtomicBool::new(false)), lines(each + 20_000, 2 * each));
-    let is_well = well.clone();
-    let sink = sink_at(TcpListener::bind(alone.address).unwrap(), move |_, bodies| {
-        let is_later = bodies.iter().any(|body| *body > later);
-        if is_later && !is_well.load(Ordering::SeqCst) { Reply::Status(503) } else { Reply::Take }
-    });
-    let agent = alone.desk.start();
-    sink.until(each);
-    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-    agent.kill();
-    well.store(true, Ordering::SeqCst);
-    let agent = alone.desk.start();
-    sink.until(2 * each);
-    assert_eq!(agent.stop(), 0);
-    whole(&sink, &lines(0, 2 * each));
 }
