@@ -125,8 +125,17 @@ fn a_tree_is_readable_while_another_fetch_makes_the_cache_afresh() {
     assert_eq!(content(&tree), [("a".into(), "1".into())]);
     assert_eq!(content(&second), [("a".into(), "2".into())]);
     drop(tree);
-    f.fetch("main").unwrap();
-    assert_eq!(files(f.cache.path(), "/use.lock").len(), 1, "the old generation is gone");
+    until_one_generation_is_left(&f);
+}
+
+/// A fetch lets go of what nobody reads. A program that another test of this process starts holds
+/// our locks, too, until it is executed: then a later fetch does it.
+fn until_one_generation_is_left(f: &Fixture) {
+    let is_alone = |_| {
+        f.fetch("main").unwrap();
+        files(f.cache.path(), "/use.lock").len() == 1
+    };
+    assert!((0..100).any(is_alone), "the old generation is there");
 }
 
 #[test]
@@ -155,8 +164,7 @@ fn packs_are_gathered_up_to_the_limit_and_then_made_into_one_without_asking_the_
     assert!(received.load(Ordering::Relaxed) < 10_000, "the large file came once");
     // Who still reads an old revision goes on doing so.
     assert_eq!(content_but(&before.unwrap(), "noise")[0].1, "0");
-    f.fetch("main").unwrap();
-    assert_eq!(files(f.cache.path(), "/use.lock").len(), 1);
+    until_one_generation_is_left(&f);
     // What no tip leads to is gone: 40 changes have three objects each, eight tips are kept.
     assert!(packed_objects(f.cache.path()) < 90, "{}", packed_objects(f.cache.path()));
 }
