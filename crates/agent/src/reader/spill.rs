@@ -231,7 +231,7 @@ impl Core {
     /// The same for deleted files that are still read, as far as they were.
     fn keep_deleted(&mut self, tailer: &mut Tailer, now: Instant) -> bool {
         let mut is_kept = false;
-        for (key, offset) in tailer.deleted() {
+        for (key, offset) in tailer.deleted(now) {
             let read = &mut |start, room: &mut [u8]| tailer.read_again(key, start, room, now);
             is_kept |= self.keep_read(key, offset, false, read);
         }

@@ -216,6 +216,20 @@ impl File {
         }
     }
 
+    /// How many names an open file has; one that was renamed and has none any more is deleted.
+    pub(crate) fn look_at_links(&mut self, now: Instant) -> Option<u64> {
+        let stat = rustix::fs::fstat(self.fd.as_ref()?).ok()?;
+        if self.state != State::Live {
+            self.size = u64::try_from(stat.st_size).unwrap_or(0);
+            self.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        }
+        if stat.st_nlink == 0 && self.state == State::Renamed {
+            self.state = State::Deleted;
+            self.since = now;
+        }
+        Some(stat.st_nlink)
+    }
+
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
         self.state == State::Copy && self.fd.is_none() && !self.is_copied

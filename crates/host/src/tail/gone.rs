@@ -6,6 +6,7 @@ use super::file::{FileKey, State};
 use super::identity::read_at;
 use super::tailer::Tailer;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 /// So many wait to be taken; further ones are closed.
 pub const GONE_MAX: usize = 256;
@@ -45,12 +46,17 @@ impl Tailer {
         std::mem::take(&mut self.gone)
     }
 
-    /// The files that are still read and have no name any more, each with its offset.
-    #[must_use]
-    pub fn deleted(&self) -> Vec<(FileKey, u64)> {
-        let open = self.attended.iter().filter_map(|key| Some((*key, self.files.get(*key)?)));
-        let has_no_name = |fd: &OwnedFd| rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_nlink == 0);
-        let deleted = open.filter(|(_, file)| file.fd.as_ref().is_some_and(has_no_name));
-        deleted.map(|(key, file)| (key, file.offset)).collect()
+    /// The files that are still read and have no name any more, each with its offset. Of a renamed
+    /// file no event tells that, so it is looked for here, not only with each tick.
+    pub fn deleted(&mut self, now: Instant) -> Vec<(FileKey, u64)> {
+        let mut deleted = Vec::new();
+        for key in &self.attended {
+            if let Some(file) = self.files.get_mut(*key)
+                && file.look_at_links(now) == Some(0)
+            {
+                deleted.push((*key, file.offset));
+            }
+        }
+        deleted
     }
 }

@@ -299,14 +299,7 @@ impl Tailer {
             if file.state == State::Live || file.ending != Ending::Open {
                 continue;
             }
-            if let Some(stat) = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok()) {
-                file.size = u64::try_from(stat.st_size).unwrap_or(0);
-                file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-                if stat.st_nlink == 0 && file.state == State::Renamed {
-                    file.state = State::Deleted;
-                    file.since = now;
-                }
-            }
+            file.look_at_links(now);
             let quiet = match file.state {
                 State::Deleted => self.limits.deleted_quiet,
                 _ => self.limits.renamed_quiet,

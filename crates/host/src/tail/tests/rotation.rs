@@ -444,6 +444,23 @@ fn r8_a_deleted_file_is_read_to_its_end_and_let_go() {
 }
 
 #[test]
+fn r8_a_renamed_file_that_was_deleted_just_now_is_seen_to_be_without_a_tick() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "1\n");
+    desk.start();
+    desk.run();
+    rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    desk.pass(Duration::from_secs(2));
+    append(&desk.path("a.log.1"), b"2\n");
+    remove_file(desk.path("a.log.1")).unwrap();
+    let (now, key) = (desk.now, desk.keys[0]);
+    desk.tail().tend(now);
+    assert_eq!(desk.tail().deleted(now), [(key, 2)]);
+    let chunk = desk.tail().turn_vanishing(now).map(|chunk| chunk.bytes.to_vec());
+    assert_eq!((chunk, desk.tail().records().count()), (Some(b"2\n".to_vec()), 0));
+}
+
+#[test]
 fn r8_what_of_a_deleted_file_has_not_arrived_can_be_had_once_more_after_its_end() {
     for arrived in [true, false] {
         let mut desk = Desk::new(&["a.log"]);
@@ -455,7 +472,7 @@ fn r8_what_of_a_deleted_file_has_not_arrived_can_be_had_once_more_after_its_end(
         desk.tail().commit(key, if arrived { 4 } else { 2 });
         remove_file(desk.path("a.log")).unwrap();
         desk.tail().tend(now);
-        assert_eq!(desk.tail().deleted(), [(key, 4)]);
+        assert_eq!(desk.tail().deleted(now), [(key, 4)]);
         desk.pass(Duration::from_secs(4));
         assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
         let gone = desk.tail().take_gone();
