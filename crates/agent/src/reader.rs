@@ -207,7 +207,7 @@ impl Reader {
         if self.core.has_open() {
             until = until.min(next_tick.saturating_duration_since(now));
         }
-        if let Some(due) = self.core.checkpoint_due() {
+        if let Some(due) = self.core.checkpoint_due(now) {
             until = until.min(due.saturating_duration_since(now).max(LOOK));
         }
         if self.core.is_waiting_for_sinks() {

@@ -196,11 +196,11 @@ impl Core {
         !books.waiting.is_empty() || books.sinks.iter().any(|sink| sink.retired.is_some())
     }
 
-    /// When a checkpoint is to be written.
-    pub(crate) fn checkpoint_due(&self) -> Option<Instant> {
+    /// When a checkpoint is to be written: `now` when a window of bytes has arrived since the last.
+    pub(crate) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
         let books = &self.books;
         let full = books.unwritten >= WINDOW_BYTES && !books.failed;
-        books.dirty.then(|| if full { Instant::now() } else { books.next })
+        books.dirty.then(|| if full { now } else { books.next })
     }
 
     /// Writes a checkpoint when one is due.
@@ -210,7 +210,7 @@ impl Core {
         journals: &mut Journals,
         now: Instant,
     ) {
-        if self.checkpoint_due().is_some_and(|due| now >= due) {
+        if self.checkpoint_due(now).is_some_and(|due| now >= due) {
             self.checkpoint(tailer, journals);
         }
     }

@@ -51,6 +51,24 @@ fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_it
 }
 
 #[test]
+fn r18_checkpoints_go_on_after_more_than_a_window_arrived_between_two() {
+    let (desk, sink, window) = (Desk::new(), all_well(), 4 * 1024 * 1024);
+    desk.config(&config(&sink, ""));
+    let (state, number) = (desk.path("state"), 2 * window / lines(0, 1).len());
+    desk.append("logs/a.log", &lines(0, number));
+    let agent = desk.start();
+    sink.until(number);
+    let written = |status: &serde_json::Value| status.pointer("/checkpoints/written")?.as_u64();
+    for line in number..number + 3 {
+        let before = written(&agent.until_status(&state, |_| true));
+        desk.append("logs/a.log", &lines(line, line + 1));
+        agent.until_status(&state, |status| written(status) > before);
+    }
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(number + 3);
+}
+
+#[test]
 fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_is_back() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
