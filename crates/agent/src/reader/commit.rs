@@ -200,7 +200,7 @@ impl Core {
     pub(crate) fn checkpoint_due(&self, now: Instant) -> Option<Instant> {
         let books = &self.books;
         let full = books.unwritten >= WINDOW_BYTES && !books.failed;
-        books.dirty.then(|| if full { now } else { books.next })
+        books.dirty.then_some(if full { now } else { books.next })
     }
 
     /// Writes a checkpoint when one is due.
