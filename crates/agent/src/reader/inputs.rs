@@ -5,7 +5,7 @@ use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Kubernetes, StartAt};
 use crate::pods::{Pod, Table};
-use host::tail::{self, Pattern, PodLog};
+use host::tail::{self, PodLog};
 use lines::Plan;
 use std::path::Path;
 use std::sync::Arc;
@@ -144,8 +144,7 @@ pub(crate) fn attributes(config: &Config, input: &Input, host_name: &str) -> Vec
 
 /// The input whose patterns mean this path: the first one, as for the tailer.
 pub(crate) fn meant(intents: &[Intent], path: &Path) -> Option<usize> {
-    let has = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(path));
-    intents.iter().position(|one| has(&one.tail.include) && !has(&one.tail.exclude))
+    intents.iter().position(|one| one.tail.means(path))
 }
 
 impl Intent {

@@ -81,7 +81,8 @@ impl Input {
     }
 
     /// Whether a pattern means this path.
-    pub(crate) fn means(&self, path: &Path) -> bool {
+    #[must_use]
+    pub fn means(&self, path: &Path) -> bool {
         self.include.iter().any(|pattern| pattern.matches(path))
             && !self.exclude.iter().any(|pattern| pattern.matches(path))
     }
