@@ -7,11 +7,19 @@
 //! offsets cost duplicates and no loss. [`Outcome`] says which of this happened; a caller that got
 //! anything but a whole checkpoint must not begin unknown files at their end.
 //!
+//! To wait for the disk costs more than all the rest. Between two durable ones a checkpoint may be
+//! saved softly: into one of two files in turns, in place, without a wait. The death of the process
+//! does not touch what the kernel was given; after that of the machine the soft ones count if they
+//! are whole and newer, and are else as if they had never been.
+//!
 //! Layout, little-endian: magic (8 bytes), generation (u64), count (u32), CRC-32 of these (u32);
-//! then for each record its length (u32), CRC-32 (u32) and bytes.
+//! then for each record its length (u32), CRC-32 of the generation and its bytes (u32), and bytes.
+//! So pages of two generations, which a file written in place can have after a power cut, are not
+//! taken for one.
 
 use crate::state::write_all;
 use crate::{State, StoreError};
+use rustix::fs::{OFlags, SeekFrom, ftruncate};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -28,7 +36,9 @@ pub const FILE_BYTES_MAX: u64 = 256 << 20;
 /// The file with the offsets, in the state folder.
 pub const CHECKPOINT: &str = "checkpoint";
 const PREVIOUS: &str = "checkpoint.1";
-const MAGIC: [u8; 8] = *b"orlopck1";
+/// Generations with an even and with an odd number that the disk was not waited for.
+const SOFT: [&str; 2] = ["checkpoint.soft.0", "checkpoint.soft.1"];
+const MAGIC: [u8; 8] = *b"orlopck2";
 const HEADER_BYTES: usize = 24;
 /// Bytes of records that are written at once.
 const PIECE_BYTES: usize = 64 << 10;
@@ -114,6 +124,14 @@ pub struct Decoded {
 pub struct Checkpoint {
     generation: u64,
     saved: u64,
+    /// The files of [`SOFT`], once they were written to.
+    soft: [Option<SoftFile>; 2],
+}
+
+#[derive(Debug)]
+struct SoftFile {
+    file: OwnedFd,
+    length: u64,
 }
 
 impl Checkpoint {
@@ -124,11 +142,13 @@ impl Checkpoint {
     /// is no error; see [`Outcome`].
     pub fn load(state: &State) -> Result<(Self, Loaded), StoreError> {
         let read = |name| Ok(state.read(name, FILE_BYTES_MAX)?.map(|bytes| decode(&bytes)));
-        let (current, previous) = (read(CHECKPOINT)?, read(PREVIOUS)?);
-        let number = |decoded: &Option<Decoded>| decoded.as_ref().map_or(0, |d| d.generation);
-        let generation = number(&current).max(number(&previous));
-        let loaded = choose(current, previous);
-        Ok((Self { generation, saved: 0 }, loaded))
+        let found = [read(CHECKPOINT)?, read(PREVIOUS)?, read(SOFT[0])?, read(SOFT[1])?];
+        let generation = found.iter().flatten().map(|decoded| decoded.generation).max();
+        let [current, previous, soft @ ..] = found;
+        let soft = soft.into_iter().flatten().filter(|soft| soft.is_whole);
+        let soft = soft.max_by_key(|soft| soft.generation);
+        let loaded = choose(current, previous, soft);
+        Ok((Self { generation: generation.unwrap_or(0), saved: 0, soft: [None, None] }, loaded))
     }
 
     /// Replaces the checkpoint, durably. When that fails the one before is still there, and the
@@ -142,15 +162,50 @@ impl Checkpoint {
         state: &State,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<usize, StoreError> {
-        let generation = self.generation + 1;
+        let generation = self.generation.saturating_add(1);
         let mut bytes = 0;
         state.replace(CHECKPOINT, Some(PREVIOUS), |file| {
-            bytes = write(state, file, generation, entries)?;
+            bytes = write(state, CHECKPOINT, file, generation, entries)?;
             Ok(bytes)
         })?;
         self.generation = generation;
         self.saved += 1;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    /// Saves a checkpoint that outlives this process at once, and the machine when the kernel got
+    /// round to writing it. The last durable one stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_softly(
+        &mut self,
+        state: &State,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<(), StoreError> {
+        let generation = self.generation.saturating_add(1);
+        let [even, odd] = &mut self.soft;
+        let (name, place) =
+            if generation.is_multiple_of(2) { (SOFT[0], even) } else { (SOFT[1], odd) };
+        // What fails half-way is not written to again: it is made anew.
+        let (file, before) = match place.take() {
+            Some(soft) => (soft.file, soft.length),
+            None => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+                let file = state.open_file(name, flags);
+                (file.map_err(|errno| state.cannot_write(name, errno))?, 0)
+            }
+        };
+        let failed = |errno| state.cannot_write(name, errno);
+        rustix::fs::seek(&file, SeekFrom::Start(0)).map_err(failed)?;
+        let length = write(state, name, &file, generation, entries)?;
+        if length < before {
+            ftruncate(&file, length).map_err(failed)?;
+        }
+        *place = Some(SoftFile { file, length });
+        self.generation = generation;
+        self.saved += 1;
+        Ok(())
     }
 
     /// How often it was saved by this process.
@@ -163,11 +218,12 @@ impl Checkpoint {
 /// Writes records piece by piece, and then the header, which says how many there are.
 fn write(
     state: &State,
+    name: &str,
     file: &OwnedFd,
     generation: u64,
     entries: impl IntoIterator<Item = Entry>,
 ) -> Result<u64, StoreError> {
-    let failed = |errno| state.cannot_write(CHECKPOINT, errno);
+    let failed = |errno| state.cannot_write(name, errno);
     let mut piece = vec![0; HEADER_BYTES];
     let (mut count, mut bytes) = (0, 0);
     for entry in entries {
@@ -175,7 +231,7 @@ fn write(
         if count > RECORDS_MAX {
             return Err(full("the checkpoint", RECORDS_MAX, "records"));
         }
-        if !encode(&entry, &mut piece) {
+        if !encode(generation, &entry, &mut piece) {
             return Err(full("a path or value", TEXT_BYTES_MAX, "bytes"));
         }
         if piece.len() >= PIECE_BYTES {
@@ -197,7 +253,7 @@ fn write(
 
 /// Writes at the start of a file.
 fn write_first(file: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<()> {
-    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+    rustix::fs::seek(file, SeekFrom::Start(0))?;
     write_all(file, bytes)
 }
 
@@ -205,11 +261,18 @@ fn full(what: &'static str, limit: usize, unit: &'static str) -> StoreError {
     StoreError::Full { what, limit: limit as u64, unit }
 }
 
-/// Takes the best of two generations.
-fn choose(current: Option<Decoded>, previous: Option<Decoded>) -> Loaded {
+/// Takes the best of what there is. The soft one is whole.
+fn choose(current: Option<Decoded>, previous: Option<Decoded>, soft: Option<Decoded>) -> Loaded {
+    let newer = |than: &Decoded| soft.as_ref().is_some_and(|s| s.generation > than.generation);
+    let previous = match previous {
+        Some(previous) if previous.is_whole && !newer(&previous) => Some(previous),
+        previous => soft.clone().or(previous),
+    };
     let damaged = match current {
         Some(current) if current.is_whole => {
-            return Loaded { entries: current.entries, outcome: Outcome::Whole };
+            let newest = soft.filter(|soft| soft.generation > current.generation);
+            let entries = newest.unwrap_or(current).entries;
+            return Loaded { entries, outcome: Outcome::Whole };
         }
         Some(current) => current.entries,
         None if previous.is_none() => {
@@ -250,8 +313,16 @@ fn header(generation: u64, count: usize) -> [u8; HEADER_BYTES] {
     bytes.try_into().unwrap_or([0; HEADER_BYTES])
 }
 
+/// The checksum of a record.
+fn checksum(generation: u64, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&generation.to_le_bytes());
+    hasher.update(body);
+    hasher.finalize()
+}
+
 /// Appends a record; whether it keeps to the bounds.
-fn encode(entry: &Entry, out: &mut Vec<u8>) -> bool {
+fn encode(generation: u64, entry: &Entry, out: &mut Vec<u8>) -> bool {
     let at = out.len();
     out.extend_from_slice(&[0; 8]);
     let kept = match entry {
@@ -272,7 +343,7 @@ fn encode(entry: &Entry, out: &mut Vec<u8>) -> bool {
         }
     };
     let body = out.get(at + 8..).unwrap_or_default();
-    let (len, crc) = (u32::try_from(body.len()).unwrap_or(u32::MAX), crc32fast::hash(body));
+    let (len, crc) = (u32::try_from(body.len()).unwrap_or(u32::MAX), checksum(generation, body));
     if let Some(room) = out.get_mut(at..at + 4) {
         room.copy_from_slice(&len.to_le_bytes());
     }
@@ -306,7 +377,7 @@ pub fn decode(bytes: &[u8]) -> Decoded {
     while let (Some(len), Some(crc)) = (reader.u32(), reader.u32()) {
         // A length that is damaged leads nowhere; what follows cannot be found.
         let Some(body) = reader.take(len as usize) else { break };
-        let entry = (crc32fast::hash(body) == crc).then(|| entry(body)).flatten();
+        let entry = (checksum(generation, body) == crc).then(|| entry(body)).flatten();
         if let Some(entry) = entry {
             decoded.entries.push(entry);
             whole += 1;
@@ -326,7 +397,7 @@ pub(crate) fn sealed(bodies: &[&[u8]]) -> Vec<u8> {
     let mut out = header(1, bodies.len()).to_vec();
     for body in bodies {
         out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+        out.extend_from_slice(&checksum(1, body).to_le_bytes());
         out.extend_from_slice(body);
     }
     out
@@ -397,7 +468,7 @@ impl<'a> Reader<'a> {
 pub fn encode_all(generation: u64, entries: &[Entry]) -> Vec<u8> {
     let mut out = header(generation, entries.len()).to_vec();
     for entry in entries {
-        encode(entry, &mut out);
+        encode(generation, entry, &mut out);
     }
     out
 }

@@ -49,7 +49,8 @@ pub const FIELDS: &[FieldDoc] = &[
         "checkpoint_interval",
         "a duration, 50ms to 1m",
         "1s",
-        "how often acknowledged offsets are written down",
+        "how often acknowledged offsets are written down so that they outlive the machine; so that \
+         they outlive the process, with each 4 MiB too",
     ),
     field(
         "dead_letter_bytes",

@@ -1,7 +1,8 @@
 //! From what sinks have taken to what is written down.
 //!
-//! A file is committed up to the lowest offset of all sinks. The checkpoint is written when
-//! something moved, not more often than configured, and at the end.
+//! A file is committed up to the lowest offset of all sinks. The checkpoint is written durably when
+//! something moved, not more often than configured, and at the end; and softly in between, with
+//! each window of bytes.
 
 use super::feed::Core;
 use super::sources::{Moved, SourceState, Sources};
@@ -19,7 +20,9 @@ use store::{Checkpoint, Entry, FileRecord, State};
 use tokio_util::sync::CancellationToken;
 
 /// A checkpoint is due, whatever the time, when as many bytes were delivered since the last one:
-/// a crash repeats no more than these and what is on its way (R19).
+/// when the process dies, no more than these and what is on its way is repeated (R19). The disk is
+/// not waited for, which would be a wait for as many bytes; so when the machine dies, it is what
+/// was delivered since the interval's last checkpoint.
 pub(crate) const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// The pause after a checkpoint that could not be written.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
@@ -211,19 +214,31 @@ impl Core {
         now: Instant,
     ) {
         if self.checkpoint_due(now).is_some_and(|due| now >= due) {
-            self.checkpoint(tailer, journals);
+            self.save(tailer, journals, now >= self.books.next);
         }
     }
 
-    /// Writes a checkpoint.
+    /// Writes a durable checkpoint.
     pub(crate) fn checkpoint(&mut self, tailer: &mut Tailer, journals: &mut Journals) {
+        self.save(tailer, journals, true);
+    }
+
+    fn save(&mut self, tailer: &mut Tailer, journals: &mut Journals, is_durable: bool) {
         let files = tailer.records().map(record);
         let entries = files.chain(journals.entries());
         let books = &mut self.books;
-        match books.checkpoint.save(&books.state, entries) {
-            Ok(_) => {
-                (books.dirty, books.failed, books.unwritten) = (false, false, 0);
-                books.next = Instant::now() + books.interval;
+        let saved = if is_durable {
+            books.checkpoint.save(&books.state, entries).map(|_| ())
+        } else {
+            books.checkpoint.save_softly(&books.state, entries)
+        };
+        match saved {
+            Ok(()) => {
+                (books.failed, books.unwritten) = (false, 0);
+                if is_durable {
+                    books.dirty = false;
+                    books.next = Instant::now() + books.interval;
+                }
                 self.numbers.checkpoints.add(1);
             }
             Err(error) => {

@@ -120,6 +120,94 @@ fn r18_a_checkpoint_that_is_saved_often_is_written_over_the_oldest_of_three() {
 }
 
 #[test]
+fn r19_a_soft_checkpoint_counts_and_leaves_the_durable_one_as_it_is() {
+    let dir = two();
+    let state = State::open(dir.path()).unwrap();
+    let durable = std::fs::read(dir.path().join(CHECKPOINT)).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    // Of several pieces, shorter, shorter still, longer.
+    for (round, count) in [(3, PIECE_BYTES as u64 / 20), (4, 20), (5, 3), (6, 1), (7, 9)] {
+        let records: Vec<Entry> = (0..count).map(|number| file(number, round)).collect();
+        checkpoint.save_softly(&state, records.clone()).unwrap();
+        let (next, loaded) = Checkpoint::load(&state).unwrap();
+        assert!(loaded == Loaded { entries: records, outcome: Outcome::Whole }, "{round}");
+        assert_eq!(next.generation, round);
+        assert_eq!(std::fs::read(dir.path().join(CHECKPOINT)).unwrap(), durable);
+    }
+    // The next process goes on from there.
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    checkpoint.save(&state, [file(1, 8)]).unwrap();
+    assert_eq!(Checkpoint::load(&state).unwrap().1.entries, [file(1, 8)]);
+    checkpoint.save_softly(&state, [file(1, 9)]).unwrap();
+    assert_eq!(Checkpoint::load(&state).unwrap().1.entries, [file(1, 9)]);
+}
+
+#[test]
+fn r18_a_soft_checkpoint_that_is_damaged_anywhere_is_as_if_it_had_never_been() {
+    let dir = two();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, durable) = Checkpoint::load(&state).unwrap();
+    checkpoint.save_softly(&state, [file(1, 3), cursor()]).unwrap();
+    let before = Checkpoint::load(&state).unwrap().1;
+    checkpoint.save_softly(&state, [file(1, 4), cursor()]).unwrap();
+    let path = dir.path().join(SOFT[0]);
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Checkpoint::load(&state).unwrap().1, before, "{at}");
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert_eq!(Checkpoint::load(&state).unwrap().1, before, "{at}");
+    }
+    std::fs::remove_file(dir.path().join(SOFT[1])).unwrap();
+    assert_eq!(Checkpoint::load(&state).unwrap().1, durable);
+}
+
+#[test]
+fn r18_pages_of_two_generations_are_not_taken_for_one() {
+    let dir = two();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    // As long as each other, of the same files in another order.
+    let records: Vec<Entry> = (0..99).map(|number| file(100 + number, 3)).collect();
+    checkpoint.save(&state, records.clone()).unwrap();
+    checkpoint.save_softly(&state, records.clone()).unwrap();
+    let name = SOFT.map(|name| dir.path().join(name)).into_iter().find(|path| path.exists());
+    let older = std::fs::read(name.as_ref().unwrap()).unwrap();
+    checkpoint.save(&state, records.clone()).unwrap();
+    checkpoint.save_softly(&state, records.iter().rev().cloned()).unwrap();
+    let newer = std::fs::read(name.as_ref().unwrap()).unwrap();
+    assert_ne!(older, newer, "both were written to one file");
+    assert_eq!(older.len(), newer.len());
+    // The worst place for a page to end: between two records.
+    let page = HEADER_BYTES + 40 * (newer.len() - HEADER_BYTES) / records.len();
+    let mixed = [&newer[..page], &older[page..]].concat();
+    std::fs::write(name.unwrap(), mixed).unwrap();
+    let loaded = Checkpoint::load(&state).unwrap().1;
+    assert_eq!(loaded, Loaded { entries: records, outcome: Outcome::Whole });
+}
+
+#[test]
+fn r18_a_soft_checkpoint_stands_in_for_a_damaged_one_when_it_is_newer_than_the_previous() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).unwrap();
+    let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
+    checkpoint.save(&state, [file(1, 1)]).unwrap();
+    checkpoint.save_softly(&state, [file(1, 2)]).unwrap();
+    checkpoint.save(&state, [file(1, 3)]).unwrap();
+    let damage = || std::fs::write(dir.path().join(CHECKPOINT), "garbage").unwrap();
+    damage();
+    let loaded = Checkpoint::load(&state).unwrap().1;
+    assert_eq!(loaded, Loaded { entries: vec![file(1, 2)], outcome: Outcome::Previous });
+    checkpoint.save(&state, [file(1, 4)]).unwrap();
+    checkpoint.save(&state, [file(1, 5)]).unwrap();
+    damage();
+    let loaded = Checkpoint::load(&state).unwrap().1;
+    assert_eq!(loaded, Loaded { entries: vec![file(1, 4)], outcome: Outcome::Previous });
+}
+
+#[test]
 fn r18_the_bounds_of_a_checkpoint_hold() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::open(dir.path()).unwrap();
