@@ -191,7 +191,9 @@ fn assemble(
     (tailer, wanted, journals): (Tailer, Vec<Intent>, Journals),
     admin: &Admin,
 ) -> Result<Reader, AgentError> {
-    let letters = DeadLetters::open(&state, config.dead_letter_bytes).map_err(AgentError::State)?;
+    let sinks = config.sinks.iter().map(|sink| &*sink.name);
+    let letters = DeadLetters::open(&state, config.dead_letter_bytes, sinks);
+    let letters = letters.map_err(AgentError::State)?;
     let spill = Spill::open(&state, config.spill_bytes).map_err(AgentError::State)?;
     let letterbox = Arc::new(Letterbox { state: state.clone(), letters: Mutex::new(letters) });
     let limits = ring::Limits::for_memory(sinks::ring_bytes(config), RING_BLOCKS);

@@ -25,7 +25,7 @@ use pipeline::ring::{Consumer, Lease};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{DeadLetters, State};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -54,6 +54,13 @@ impl Moves {
 pub(crate) struct Letterbox {
     pub(crate) state: Arc<State>,
     pub(crate) letters: Mutex<DeadLetters>,
+}
+
+impl Letterbox {
+    /// The letters, when nobody else writes one.
+    pub(crate) fn letters(&self) -> MutexGuard<'_, DeadLetters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Another server for a sink that goes on: what is under way goes there with its next try.

@@ -3,13 +3,20 @@
 //! Each line has the time, the sink, its reason, where the record came from, and the record: as
 //! text when it is UTF-8, otherwise as base64, so that nothing of it is lost. The file is bounded:
 //! at half of the bound it becomes `dead-letter.jsonl.1`, and what had that name goes and is
-//! counted, unless the caller wants it kept: then nothing more is written.
+//! counted.
+//!
+//! A sink that refuses one record after the other and takes none may be a wrong server. Letters of
+//! such a run are not let go, whoever writes: then nothing more is written until the sink takes a
+//! record, or somebody moves `dead-letter.jsonl.1` away. Each line says which sinks were in a run
+//! and where its letters are (1: in this file, 2: in the one before, 3: in both), so that a run
+//! goes on over a restart.
 
 use crate::state::write_all;
 use crate::{State, StoreError};
 use rustix::fs::{OFlags, ftruncate};
 use rustix::io::Errno;
 use std::fmt::Write as _;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 
 /// The most bytes of one record; the rest is cut off, and the line says so.
@@ -17,6 +24,14 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
 const NAME: &str = "dead-letter.jsonl";
 const ROTATED: &str = "dead-letter.jsonl.1";
+/// What is before the runs in a line. No text has it: each quote in one is behind a backslash.
+const RUNS: &str = ",\"runs\":{";
+/// The file that is written to, among those of a run.
+const HERE: u8 = 1;
+/// The file that was rotated.
+const BEFORE: u8 = 2;
+/// Bytes of the end of a file that are looked at for its last runs.
+const TAIL_BYTES: u64 = 64 * 1024;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A record that a sink refused for good.
@@ -32,10 +47,19 @@ pub struct DeadLetter<'a> {
     pub record: &'a [u8],
 }
 
+/// A sink, and what it refused since it took a record.
+#[derive(Debug)]
+struct Run {
+    sink: String,
+    /// Where its letters are: [`HERE`], [`BEFORE`], both or neither.
+    files: u8,
+}
+
 /// The file of dead letters.
 #[derive(Debug)]
 pub struct DeadLetters {
     file: OwnedFd,
+    runs: Vec<Run>,
     bytes: u64,
     bytes_max: u64,
     lines: u64,
@@ -50,15 +74,21 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// Opens the file of a state directory; both generations together have at most `bytes_max`.
+    /// Runs of refusals that these sinks were in go on.
     ///
     /// # Errors
     /// [`StoreError::Write`] when it cannot be opened.
-    pub fn open(state: &State, bytes_max: u64) -> Result<Self, StoreError> {
+    pub fn open<'s>(
+        state: &State,
+        bytes_max: u64,
+        sinks: impl IntoIterator<Item = &'s str>,
+    ) -> Result<Self, StoreError> {
         let file = open(state)?;
         let stat = rustix::fs::fstat(&file).map_err(|errno| state.cannot_write(NAME, errno))?;
         let bytes = u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(Self {
+        let mut letters = Self {
             file,
+            runs: Vec::new(),
             bytes,
             bytes_max,
             lines: 0,
@@ -66,23 +96,36 @@ impl DeadLetters {
             written: 0,
             expired: 0,
             failed: 0,
-        })
+        };
+        letters.serve(sinks);
+        letters.remember(state);
+        Ok(letters)
     }
 
-    /// Writes one line, whole or not at all. What was written since [`Self::written`] was `keep` is
-    /// not let go for it; with `u64::MAX` everything may be.
+    /// From now on these are the sinks: nothing is kept for others.
+    pub fn serve<'s>(&mut self, sinks: impl IntoIterator<Item = &'s str>) {
+        let known = std::mem::take(&mut self.runs);
+        for sink in sinks {
+            let files = known.iter().find(|run| run.sink == sink).map_or(0, |run| run.files);
+            self.runs.push(Run { sink: sink.to_owned(), files });
+        }
+    }
+
+    /// A sink took a record: its run of refusals is over.
+    pub fn taken(&mut self, sink: &str) {
+        if let Some(run) = self.run(sink) {
+            run.files = 0;
+        }
+    }
+
+    /// Writes one line, whole or not at all.
     ///
     /// # Errors
     /// [`StoreError::Full`] when the line alone is more than half of the bound,
     /// [`StoreError::Kept`] when there is no room beside what is to be kept,
     /// [`StoreError::Write`] when the disk refuses.
-    pub fn write(
-        &mut self,
-        state: &State,
-        letter: &DeadLetter<'_>,
-        keep: u64,
-    ) -> Result<(), StoreError> {
-        let written = self.append(state, letter, keep);
+    pub fn write(&mut self, state: &State, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+        let written = self.append(state, letter);
         match written {
             Ok(()) => self.written += 1,
             Err(_) => self.failed += 1,
@@ -90,31 +133,18 @@ impl DeadLetters {
         written
     }
 
-    fn append(
-        &mut self,
-        state: &State,
-        letter: &DeadLetter<'_>,
-        keep: u64,
-    ) -> Result<(), StoreError> {
-        let line = line(letter);
+    fn append(&mut self, state: &State, letter: &DeadLetter<'_>) -> Result<(), StoreError> {
+        let mut line = line(letter);
         let half = self.bytes_max / 2;
-        if line.len() as u64 > half {
+        // A rotation makes no run longer.
+        let bytes_most = (line.len() + self.runs_with(letter.sink).len()) as u64;
+        if bytes_most > half {
             return Err(StoreError::Full { what: "a dead letter", limit: half, unit: "bytes" });
         }
-        if self.bytes + line.len() as u64 > half {
-            // What the rotation lets go was written before what the file has.
-            if self.written.saturating_sub(keep) > self.lines {
-                return Err(StoreError::Kept { what: "the dead letters", limit: self.bytes_max });
-            }
-            match state.rename(NAME, ROTATED) {
-                // Somebody took it away, or the last rotation ended here.
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(state.cannot_write(ROTATED, errno)),
-            }
-            self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
-            self.file = open(state)?;
-            (self.bytes, self.lines) = (0, 0);
+        if self.bytes + bytes_most > half {
+            self.rotate(state)?;
         }
+        line.push_str(&self.runs_with(letter.sink));
         if let Err(errno) = write_all(&self.file, line.as_bytes()) {
             // Half a line is no JSON.
             let _ = ftruncate(&self.file, self.bytes);
@@ -122,7 +152,63 @@ impl DeadLetters {
         }
         self.bytes += line.len() as u64;
         self.lines += 1;
+        if let Some(run) = self.run(letter.sink) {
+            run.files |= HERE;
+        }
         Ok(())
+    }
+
+    /// Begins a new file. Without the one there is now, somebody took it away, or the last rotation
+    /// ended there.
+    fn rotate(&mut self, state: &State) -> Result<(), StoreError> {
+        if state.has(NAME) {
+            if let Some(run) = self.runs.iter().find(|run| run.files & BEFORE != 0)
+                && state.has(ROTATED)
+            {
+                let (what, sink) = ("the dead letters", run.sink.clone());
+                return Err(StoreError::Kept { what, limit: self.bytes_max, sink });
+            }
+            state.rename(NAME, ROTATED).map_err(|errno| state.cannot_write(ROTATED, errno))?;
+            self.pass_on();
+            self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
+        }
+        self.file = open(state)?;
+        (self.bytes, self.lines) = (0, 0);
+        Ok(())
+    }
+
+    /// What was in the file that is written to is in the other one now.
+    fn pass_on(&mut self) {
+        for run in &mut self.runs {
+            run.files = if run.files & HERE == 0 { 0 } else { BEFORE };
+        }
+    }
+
+    /// Takes the runs from the last line. What cannot be read keeps nothing.
+    fn remember(&mut self, state: &State) {
+        let here = last_line(state, NAME);
+        let is_rotated = here.is_none();
+        let last = here.or_else(|| last_line(state, ROTATED)).unwrap_or_default();
+        let known = last.rsplit_once(RUNS).map_or("", |(_, known)| known);
+        for run in &mut self.runs {
+            let is_known = |files: &u8| known.contains(&in_json(&run.sink, *files));
+            run.files = (HERE..=HERE | BEFORE).find(is_known).unwrap_or(0);
+        }
+        if is_rotated {
+            self.pass_on();
+        }
+    }
+
+    fn run(&mut self, sink: &str) -> Option<&mut Run> {
+        self.runs.iter_mut().find(|run| run.sink == sink)
+    }
+
+    /// The end of a line that this sink writes: all runs, with its own.
+    fn runs_with(&self, sink: &str) -> String {
+        let files = |run: &Run| run.files | if run.sink == sink { HERE } else { 0 };
+        let runs = self.runs.iter().map(|run| (run, files(run))).filter(|(_, files)| *files > 0);
+        let runs: Vec<String> = runs.map(|(run, files)| in_json(&run.sink, files)).collect();
+        format!("{RUNS}{}}}}}\n", runs.join(","))
     }
 
     /// Bytes of the file that is written to.
@@ -138,7 +224,25 @@ fn open(state: &State) -> Result<OwnedFd, StoreError> {
         .map_err(|errno: Errno| state.cannot_write(NAME, errno))
 }
 
-/// One line of JSON.
+/// The end of the last whole line of a file.
+fn last_line(state: &State, name: &str) -> Option<String> {
+    let mut file = std::fs::File::from(state.open_file(name, OFlags::RDONLY).ok()?);
+    let start = file.metadata().ok()?.len().saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(start)).ok()?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
+    String::from_utf8_lossy(&tail).rsplit('\n').nth(1).map(str::to_owned)
+}
+
+/// A run as a member of JSON.
+fn in_json(sink: &str, files: u8) -> String {
+    let mut text = String::new();
+    quote(sink, &mut text);
+    let _ = write!(text, ":{files}");
+    text
+}
+
+/// One line of JSON but for its runs.
 fn line(letter: &DeadLetter<'_>) -> String {
     let record = letter.record.get(..RECORD_BYTES_MAX).unwrap_or(letter.record);
     let mut line = format!("{{\"time_unix_nano\":\"{}\",\"sink\":", letter.time_ns);
@@ -159,7 +263,6 @@ fn line(letter: &DeadLetter<'_>) -> String {
             line.push('"');
         }
     }
-    line.push_str("}\n");
     line
 }
 
@@ -193,79 +296,4 @@ fn base64(bytes: &[u8], out: &mut String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn letter(record: &[u8]) -> DeadLetter<'_> {
-        DeadLetter { time_ns: 7, sink: "otlp", reason: "400 \"bad\"\n", record }
-    }
-
-    #[test]
-    fn r20_a_dead_letter_is_one_line_of_json_whatever_the_record_holds() {
-        let text = line(&letter("tab\there \u{1b}[31m".as_bytes()));
-        assert_eq!(
-            text,
-            "{\"time_unix_nano\":\"7\",\"sink\":\"otlp\",\"reason\":\"400 \\\"bad\\\"\\n\",\
-             \"record\":\"tab\\u0009here \\u001b[31m\"}\n"
-        );
-        assert!(line(&letter(b"\xff")).ends_with(",\"record_base64\":\"/w==\"}\n"));
-        assert!(line(&letter(b"\xff\xfe\xfd\xfc")).ends_with(",\"record_base64\":\"//79/A==\"}\n"));
-        assert!(line(&letter(b"\xff\xfe")).ends_with("//4=\"}\n"));
-        let long = vec![b'x'; RECORD_BYTES_MAX + 1];
-        let text = line(&letter(&long));
-        assert!(text.contains(",\"original_bytes\":1048577,"));
-        assert!(text.len() < RECORD_BYTES_MAX + 200);
-    }
-
-    #[test]
-    fn r20_what_is_to_be_kept_is_not_rotated_away_and_older_letters_are() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        let size = line(&letter(b"record")).len() as u64;
-        let mut letters = DeadLetters::open(&state, size * 6).unwrap();
-        for _ in 0..4 {
-            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
-        }
-        // From the fourth on: two more fill the file, three the next one.
-        for _ in 0..5 {
-            letters.write(&state, &letter(b"record"), 3).unwrap();
-        }
-        let refused = letters.write(&state, &letter(b"record"), 3);
-        assert!(matches!(refused, Err(StoreError::Kept { .. })), "{refused:?}");
-        assert_eq!((letters.written, letters.expired), (9, 3));
-        // Also after somebody took the file away.
-        std::fs::remove_file(dir.path().join(NAME)).unwrap();
-        letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
-        assert_eq!((letters.bytes(), letters.written), (size, 10));
-    }
-
-    #[test]
-    fn r20_dead_letters_are_rotated_once_and_never_pass_their_bound() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        let size = line(&letter(b"record")).len() as u64;
-        let mut letters = DeadLetters::open(&state, size * 6).unwrap();
-        let sizes = || {
-            let len = |name| std::fs::metadata(dir.path().join(name)).map_or(0, |m| m.len());
-            (len(NAME), len(ROTATED))
-        };
-        for _ in 0..3 {
-            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
-        }
-        assert_eq!(sizes(), (size * 3, 0));
-        letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
-        assert_eq!(sizes(), (size, size * 3));
-        for _ in 0..3 {
-            letters.write(&state, &letter(b"record"), u64::MAX).unwrap();
-        }
-        assert_eq!(sizes(), (size, size * 3));
-        assert_eq!((letters.written, letters.expired), (7, 3));
-        let big = vec![b'x'; usize::try_from(size * 3).unwrap()];
-        let refused = letters.write(&state, &letter(&big), u64::MAX);
-        assert!(matches!(refused, Err(StoreError::Full { .. })));
-        assert_eq!(letters.failed, 1);
-        // The next process goes on where this one stopped.
-        drop(letters);
-        assert_eq!(DeadLetters::open(&state, size * 6).unwrap().bytes(), size);
-    }
-}
+mod tests;

@@ -53,12 +53,14 @@ pub enum StoreError {
         unit: &'static str,
     },
     /// A bound would be passed, or something let go that is to be kept.
-    #[error("{what} have no room within {limit} bytes")]
+    #[error("{what} have no room within {limit} bytes beside those that sink `{sink}` refused")]
     Kept {
         /// What is full.
         what: &'static str,
         /// Its bound.
         limit: u64,
+        /// For whom something is kept.
+        sink: String,
     },
 }
 
@@ -78,9 +80,10 @@ impl Explain for StoreError {
             Self::Write { .. } | Self::Read { .. } => {
                 Hint::new("check owner and mode of the state directory and its disk")
             }
-            Self::Full { .. } | Self::Kept { .. } => {
-                Hint::new("raise the bound, or mend the sink that takes nothing")
-            }
+            Self::Full { .. } => Hint::new("raise the bound, or mend the sink that takes nothing"),
+            Self::Kept { .. } => Hint::new(
+                "mend the sink, or move `dead-letter.jsonl.1` away; a raised bound needs a restart",
+            ),
         })
     }
 

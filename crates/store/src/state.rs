@@ -2,8 +2,8 @@
 
 use crate::StoreError;
 use rustix::fs::{
-    FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, ftruncate, open, openat, renameat,
-    renameat_with, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, ftruncate, open, openat,
+    renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::io;
@@ -68,8 +68,14 @@ impl State {
         renameat(&self.directory, from, &self.directory, to)
     }
 
+    /// Whether there is something of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let stat = statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        !matches!(stat, Err(Errno::NOENT))
+    }
+
     pub(crate) fn remove(&self, name: &str) -> rustix::io::Result<()> {
-        unlinkat(&self.directory, name, rustix::fs::AtFlags::empty())
+        unlinkat(&self.directory, name, AtFlags::empty())
     }
 
     /// Makes names durable.

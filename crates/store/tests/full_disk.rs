@@ -115,11 +115,11 @@ fn r20_a_full_disk_refuses_a_frame_and_keeps_those_before() {
 fn r20_a_full_disk_takes_a_dead_letter_whole_or_not_at_all() {
     let Some(disk) = SmallDisk::mount("r20_a_full_disk_takes_a_dead_letter") else { return };
     let state = State::open(&disk.0.path().join("state")).unwrap();
-    let mut letters = DeadLetters::open(&state, 1 << 30).unwrap();
+    let mut letters = DeadLetters::open(&state, 1 << 30, ["s"]).unwrap();
     let record = [b'x'; 3000];
     let letter = DeadLetter { time_ns: 0, sink: "s", reason: "r", record: &record };
     let error = loop {
-        if let Err(error) = letters.write(&state, &letter, u64::MAX) {
+        if let Err(error) = letters.write(&state, &letter) {
             break error;
         }
     };

@@ -154,6 +154,7 @@ fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
             "a sink is removed once it has taken what it was given"
         );
     }
+    spawner.letterbox.letters().serve(wanted.iter().map(|sink| &*sink.name));
     for sink in &wanted {
         if running.iter().any(|known| known.retired.is_none() && known.sink == *sink) {
             continue;

@@ -11,7 +11,7 @@ use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::{DeadLetter, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -55,8 +55,8 @@ pub(super) struct Desk {
     run_of_refusals: Cell<u64>,
     /// How many of them there are when the next pause is.
     pause_at: Cell<u64>,
-    /// How many dead letters there were before them.
-    letters_before: Cell<u64>,
+    /// Whether the dead letters may know of them, or of some of before the start.
+    is_in_letters: Cell<bool>,
     random: Cell<u64>,
     spare: RefCell<Vec<Encoder>>,
     buffers: Buffers,
@@ -82,7 +82,7 @@ impl Desk {
             say,
             run_of_refusals: Cell::new(0),
             pause_at: Cell::new(PUT_ASIDE_RUN_MAX),
-            letters_before: Cell::new(0),
+            is_in_letters: Cell::new(true),
             random: Cell::new(seed()),
             spare: RefCell::default(),
             buffers: Buffers::default(),
@@ -189,9 +189,9 @@ impl Desk {
     /// A server that refuses one record after the other and takes none may not be what we think it
     /// is, by a mistake in a config; or all of these records are bad. Nobody can tell, so neither
     /// may cost anything for good: after each [`PUT_ASIDE_RUN_MAX`] of them there is a pause as
-    /// after a failure, and of such a run no letter is let go for a new one. So very many bad
-    /// records hold up what is behind them, but not for ever; and what a wrong server refused is
-    /// all in the dead letters, or waits.
+    /// after a failure, and of such a run no letter is let go for a new one of any sink. So very
+    /// many bad records hold up what is behind them, but not for ever; and what a wrong server
+    /// refused is all in the dead letters, or waits.
     async fn refused(
         &self,
         sealed: &Sealed,
@@ -208,7 +208,13 @@ impl Desk {
         }
         match self.put_aside(sealed, at, words) {
             Ok(()) => Outcome::Poisoned,
-            Err(words) => self.pause(backoff, None, &words).await,
+            Err(words) => {
+                // In a run the sink is failing already, and that was told with other words.
+                if self.numbers.failing().is_some_and(|(_, last)| last != words) {
+                    self.say.warn(&format!("sink `{}`: {words}; reading waits", self.name));
+                }
+                self.pause(backoff, None, &words).await
+            }
         }
     }
 
@@ -235,6 +241,9 @@ impl Desk {
     fn believe(&self) {
         self.run_of_refusals.set(0);
         self.pause_at.set(PUT_ASIDE_RUN_MAX);
+        if self.is_in_letters.replace(false) {
+            self.letterbox.letters().taken(&self.name);
+        }
     }
 
     fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer) {
@@ -299,19 +308,18 @@ impl Desk {
             record: record.trim_ascii_end(),
         };
         let (sink, run) = (&self.name, self.run_of_refusals.get());
-        let mut letters = self.letterbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
-        if run == 0 {
-            self.letters_before.set(letters.written);
-        }
-        let keep = self.letters_before.get();
-        let written = letters.write(&self.letterbox.state, &letter, keep);
-        drop(letters);
+        let written = self.letterbox.letters().write(&self.letterbox.state, &letter);
         match written {
             Ok(()) => {
+                self.is_in_letters.set(true);
                 self.numbers.letters.add(1);
-                self.say.warn(&format!(
-                    "sink `{sink}` refuses a record for good, it is in the dead letters: {reason}"
-                ));
+                // One of a run stands for many: what it comes to must not be among those not said.
+                if run.is_multiple_of(PUT_ASIDE_RUN_MAX) {
+                    self.say.warn(&format!(
+                        "sink `{sink}` refuses a record for good, it is in the dead letters: \
+                         {reason}"
+                    ));
+                }
             }
             // It never fits, and who may write a log must not be able to stop it.
             Err(error @ StoreError::Full { .. }) => self

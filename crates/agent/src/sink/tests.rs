@@ -19,7 +19,7 @@ fn sink(path: PathBuf, format: Format, wait: Duration) -> Sink {
 fn task(dir: &Path, sink: Sink) -> (Producer<Block>, SinkTask) {
     let (mut producer, subscriber) = ring(Limits::for_memory(1 << 24, 8));
     let state = Arc::new(State::open(&dir.join("state")).unwrap());
-    let letters = Mutex::new(DeadLetters::open(&state, 1 << 20).unwrap());
+    let letters = Mutex::new(DeadLetters::open(&state, 1 << 20, ["s"]).unwrap());
     let task = SinkTask {
         sink,
         consumer: subscriber.subscribe(Mode::Lossless),

@@ -179,6 +179,7 @@ fn r20_a_sink_that_refuses_everything_costs_no_record_beyond_those_that_are_kept
         let reason = status.pointer("/sinks/0/failing/reason");
         reason.is_some_and(|reason| reason.to_string().contains("have no room"))
     });
+    assert!(full_disk::said(&desk).contains("have no room"), "it is told, too");
     well.store(true, Ordering::SeqCst);
     let status = agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 0);
     assert_eq!(agent.stop(), 0);
@@ -187,6 +188,56 @@ fn r20_a_sink_that_refuses_everything_costs_no_record_beyond_those_that_are_kept
     let letters = letters.lines().count();
     assert_eq!(status["sinks"][0]["quarantined"], letters);
     sink.each_once(5_000 - letters);
+}
+
+#[test]
+fn r20_what_a_wrong_sink_refused_is_kept_beside_the_letters_of_another_and_over_a_restart() {
+    let (desk, well) = (Desk::new(), Arc::new(AtomicBool::new(false)));
+    let is_well = well.clone();
+    let wrong = sink(
+        move |_, _| {
+            if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(400) }
+        },
+    );
+    let picky = sink(|_, bodies| {
+        let is_bad = bodies.iter().any(|body| body.contains("bad"));
+        if is_bad { Reply::Status(400) } else { Reply::Take }
+    });
+    let more = format!(
+        "    batch: {{records: 20, wait: 5ms}}\n  - {{type: otlp_http, name: picky, \
+         endpoint: 'http://{}', batch: {{records: 20, wait: 5ms}}}}\ndead_letter_bytes: 1Mi\n",
+        picky.address()
+    );
+    desk.config(&config(&wrong, &more));
+    let is_bad = |number: usize| number.is_multiple_of(3);
+    let begin = |number| format!("{} {number:04}", if is_bad(number) { "bad" } else { "good" });
+    let all = (0..2_000).map(begin);
+    let text: String =
+        all.clone().map(|begin| format!("{begin} {}\n", "x".repeat(1_500))).collect();
+    desk.append("logs/a.log", &text);
+    let state = desk.path("state");
+    let agent = desk.start();
+    agent.until_status(&state, |_| state.join("dead-letter.jsonl.1").exists());
+    agent.kill();
+    let agent = desk.start();
+    agent.until_status(&state, |status| {
+        status["sinks"].to_string().contains("beside those that sink `s` refused")
+    });
+    agent.kill();
+    let text = |name: &str| std::fs::read_to_string(state.join(name)).unwrap();
+    let letters = text("dead-letter.jsonl.1") + &text("dead-letter.jsonl");
+    let letters: Vec<_> = letters.lines().filter(|one| one.contains("\"sink\":\"s\"")).collect();
+    well.store(true, Ordering::SeqCst);
+    let agent = desk.start();
+    agent.until_status(&state, |status| {
+        status["files"]["shown"][0]["delivered"] == status["files"]["shown"][0]["size"]
+    });
+    assert_eq!(agent.stop(), 0);
+    let taken: Vec<_> = wrong.bodies().into_keys().collect();
+    for begin in all {
+        let is_kept = letters.iter().any(|letter| letter.contains(&begin));
+        assert!(is_kept || taken.iter().any(|body| body.starts_with(&begin)), "{begin}");
+    }
 }
 
 #[test]
