@@ -105,9 +105,9 @@ pub fn classify_http(status: u16, retry_after: Option<Duration>) -> Class {
 }
 
 /// Parts of what the libraries of gRPC say of a message over the receiver's limit: those in Go, C,
-/// Java, .NET and Rust.
-const SIZE_WORDS: [&str; 4] =
-    ["larger than max", "exceeds maximum size", "message size", "too large"];
+/// Java, .NET, Rust and for Node.
+const SIZE_WORDS: [&str; 5] =
+    ["larger than max", "exceeds maximum size", "message size", "too large", "decompress"];
 
 /// The class of a gRPC status code. `retry_after` is the pause in a `RetryInfo`, `message` what the
 /// receiver said.
@@ -122,9 +122,10 @@ pub fn classify_grpc(code: u32, retry_after: Option<Duration>, message: &str) ->
         7 | 16 => Class::Denied,
         // NOT_FOUND, UNIMPLEMENTED.
         5 | 12 => Class::Misdirected,
-        // RESOURCE_EXHAUSTED is what a message over the receiver's limit gets, which will not pass
-        // when it is sent again as it is. A limit of rate that asks for no pause gets it, too.
-        8 if after.is_none() => {
+        // RESOURCE_EXHAUSTED, and from receivers in Rust OUT_OF_RANGE, is what a message over the
+        // limit gets, which will not pass when it is sent again as it is. A limit of rate that asks
+        // for no pause gets the former, too.
+        8 | 11 if after.is_none() => {
             let message = message.to_ascii_lowercase();
             let of_size = SIZE_WORDS.iter().any(|words| message.contains(words));
             if of_size { Class::TooLarge } else { Class::Exhausted }

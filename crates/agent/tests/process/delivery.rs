@@ -116,6 +116,23 @@ fn r20_a_limit_of_rate_over_grpc_costs_no_record() {
 }
 
 #[test]
+fn r20_a_batch_over_the_limit_of_a_receiver_is_made_smaller_whichever_status_says_so() {
+    for status in [8, 11] {
+        let answers = move |_: usize, bodies: &[String]| {
+            if bodies.len() > 100 { Reply::Grpc(status) } else { Reply::Take }
+        };
+        let (desk, sink) = (Desk::new(), grpc_sink(answers));
+        let endpoint = format!("http://{}", sink.address());
+        desk.config(&config("otlp_grpc", &endpoint, "    in_flight: 1\n"));
+        desk.append("logs/a.log", &lines(0, 300));
+        let agent = desk.start();
+        sink.until(300);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(300);
+    }
+}
+
+#[test]
 fn a_grpc_sink_that_answers_garbage_is_tried_until_it_is_well() {
     let answers = |number: usize, _: &[String]| match number {
         0 => Reply::Raw(b"HTTP/1.1 400 Bad Request\r\n\r\nthis is no HTTP/2"),

@@ -40,27 +40,35 @@ fn r20_every_grpc_code_has_a_class() {
     assert_eq!(classify_grpc(0, None, ""), Class::Accepted);
     assert_eq!(classify_grpc(3, None, ""), Class::Poisoned);
     let asked = Some(Duration::from_secs(7));
-    assert_eq!(classify_grpc(8, asked, "too large"), Class::Retry { after: asked });
+    for code in [8, 11] {
+        assert_eq!(classify_grpc(code, asked, "too large"), Class::Retry { after: asked });
+    }
     assert_eq!(classify_grpc(16, None, ""), Class::Denied);
     assert_eq!(classify_grpc(12, None, ""), Class::Misdirected);
-    for code in [1, 2, 4, 6, 9, 10, 11, 13, 14, 15, 17, u32::MAX] {
+    for code in [1, 2, 4, 6, 9, 10, 13, 14, 15, 17, u32::MAX] {
         assert_eq!(classify_grpc(code, None, ""), Class::Retry { after: None }, "{code}");
     }
 }
 
 #[test]
-fn r20_an_exhausted_resource_is_a_size_only_when_the_message_says_so() {
+fn r20_an_exhausted_resource_or_range_is_a_size_only_when_the_message_says_so() {
     for message in [
         "grpc: received message larger than max (5000000 vs. 4194304)",
         "SERVER: Received message larger than max (5000000 vs. 4194304)",
         "gRPC message exceeds maximum size 4194304: 5000000",
         "Received message exceeds the maximum configured message size.",
         "Error, decoded message length too large: found 5000000 bytes",
+        "Error decompressing: size limit, of 4194304 bytes, exceeded while decompressing message",
+        "Received message that decompresses to a size larger than 4194304",
     ] {
-        assert_eq!(classify_grpc(8, None, message), Class::TooLarge, "{message}");
+        for code in [8, 11] {
+            assert_eq!(classify_grpc(code, None, message), Class::TooLarge, "{message}");
+        }
     }
     for message in ["", "rate limit exceeded", "ingestion rate limit (4 MB) exceeded", "quota"] {
-        assert_eq!(classify_grpc(8, None, message), Class::Exhausted, "{message}");
+        for code in [8, 11] {
+            assert_eq!(classify_grpc(code, None, message), Class::Exhausted, "{message}");
+        }
     }
 }
 
