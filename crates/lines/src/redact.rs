@@ -94,7 +94,7 @@ impl Redaction {
 
     /// Adds a rule of one's own: everything that the pattern matches is replaced. With a `needle`
     /// the pattern is tried only on texts that contain it, which makes clean lines cheap. `^` and
-    /// `$` are the ends of a field as well as those of a line; with them, no line is clean.
+    /// `$` are the ends of a field as well as those of the body; with them, no line is clean.
     ///
     /// # Errors
     /// When the pattern is none.

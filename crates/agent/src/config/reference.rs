@@ -285,7 +285,13 @@ pub const FIELDS: &[FieldDoc] = &[
     field("redaction.rules", "a list of names", "none", "built-in rules, such as email"),
     field("redaction.patterns", "a list", "none", "rules of one's own"),
     field("redaction.patterns[].name", "a text", "", "what stands in brackets where it matched"),
-    field("redaction.patterns[].pattern", "a regular expression", "", "what is replaced"),
+    field(
+        "redaction.patterns[].pattern",
+        "a regular expression",
+        "",
+        "what is replaced; `^` and `$` are the ends of the body or of a field, and it may begin with \
+         a field's name, as in `password=\\S+`",
+    ),
     field(
         "redaction.patterns[].contains",
         "a text",

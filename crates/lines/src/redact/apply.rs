@@ -9,6 +9,53 @@ use crate::record::{Field, Record, Records, Span, Value, narrow};
 /// The least number with the digits of a card.
 const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
 
+/// What is to be replaced: its start and end in a text, and the number of the rule.
+type Found = (usize, usize, usize);
+
+/// What is found in a line as a whole, for its parts: a parser may cut a secret in two, or from
+/// what makes it one.
+struct Across {
+    line: Span,
+    /// By rules of ours: a token behind another word, a number with blanks. None overlap.
+    rules: Vec<Found>,
+    /// By patterns, in their order.
+    patterns: Vec<Found>,
+}
+
+impl Across {
+    /// What of it lies in a part of the line.
+    fn part(&self, part: Span) -> Vec<Found> {
+        let Some((from, to)) = self.place(part) else { return Vec::new() };
+        let first = self.rules.partition_point(|(_, end, _)| *end <= from);
+        let begun = self.rules.iter().skip(first).take_while(|(start, ..)| *start < to);
+        begun.map(|found| within(found, from, to)).collect()
+    }
+
+    /// The same for the value of a field. A pattern that begins with the name of a field, or with
+    /// the mark before it, means its value and not the name.
+    fn value(&self, key: Span, value: Span) -> Vec<Found> {
+        let mut found = self.part(value);
+        if let Some(((name, _), (from, to))) = self.place(key).zip(self.place(value)) {
+            let first = self.patterns.partition_point(|(start, ..)| start + 1 < name);
+            let begun = self.patterns.iter().skip(first).take_while(|(start, ..)| *start < to);
+            let reaching = begun.filter(|(_, end, _)| *end > from);
+            found.extend(reaching.map(|found| within(found, from, to)));
+        }
+        found
+    }
+
+    /// Where in the line a part of it is that is not empty.
+    fn place(&self, part: Span) -> Option<(usize, usize)> {
+        let (line, part) = (self.line.range(), part.range());
+        let is_in = line.start <= part.start && part.end <= line.end && !part.is_empty();
+        is_in.then(|| (part.start - line.start, part.end - line.start))
+    }
+}
+
+fn within((start, end, rule): &Found, from: usize, to: usize) -> Found {
+    (*start.max(&from) - from, *end.min(&to) - from, *rule)
+}
+
 /// A record's new texts.
 #[derive(Default)]
 struct Rewrite {
@@ -113,20 +160,41 @@ impl Redaction {
     fn rewrite(&self, block: &mut Records, record: &mut Record) -> bool {
         let base = record.line.start;
         let mut new = Rewrite { text: String::new(), base, changed: false };
+        let (mut found, text) = (Vec::new(), block.text(record.line));
+        self.search(text, &mut found);
+        let across = self.across(record.line, &found);
+        self.search_parts(block, &across, &mut found);
         let whole = record.body == record.line;
-        let line = self.span(block, record.line, &mut new);
-        let body = if whole { line } else { self.span(block, record.body, &mut new) };
-        let severity_text = self.span(block, record.severity_text, &mut new);
+        let line = if without_ascii_escapes(text).is_some() {
+            self.span(block, record.line, found, &mut new)
+        } else {
+            new.changed |= self.replace(text, found, &mut new.text);
+            new.written(0)
+        };
+        let body = if whole {
+            line
+        } else {
+            self.span(block, record.body, across.part(record.body), &mut new)
+        };
+        let severity_text = across.part(record.severity_text);
+        let severity_text = self.span(block, record.severity_text, severity_text, &mut new);
         let fields: Vec<Field> = block.unfinished_fields().to_vec();
         let mut rewritten = Vec::with_capacity(fields.len());
-        for Field { key, value } in fields {
-            let key = self.span(block, key, &mut new);
+        for Field { key: name, value } in fields {
+            let key = self.span(block, name, across.part(name), &mut new);
             let value = match value {
-                Value::Str(span) => Value::Str(self.span(block, span, &mut new)),
-                Value::Json(span) => self.json(block.text(span), &mut new),
-                Value::Number(span) => self.decimal(block.text(span), &mut new),
-                Value::Int(number) => self.number(value, &number.to_string(), &mut new),
-                Value::UInt(number) => self.number(value, &number.to_string(), &mut new),
+                Value::Str(span) => {
+                    Value::Str(self.span(block, span, across.value(name, span), &mut new))
+                }
+                Value::Json(span) => {
+                    self.json(block.text(span), across.value(name, span), &mut new)
+                }
+                Value::Number(span) => {
+                    self.decimal(block.text(span), across.value(name, span), &mut new)
+                }
+                Value::Int(_) | Value::UInt(_) => {
+                    self.number(block, name, value, &across, &mut new)
+                }
                 Value::Bool(_) | Value::Null => value,
             };
             rewritten.push(Field { key, value });
@@ -140,7 +208,7 @@ impl Redaction {
     }
 
     /// Writes a text without what nobody may see. A text of an earlier record stays where it is.
-    fn span(&self, block: &Records, span: Span, new: &mut Rewrite) -> Span {
+    fn span(&self, block: &Records, span: Span, found: Vec<Found>, new: &mut Rewrite) -> Span {
         if span.start < new.base {
             return span;
         }
@@ -149,22 +217,26 @@ impl Redaction {
         let from = new.text.len();
         let changed = match &plain {
             // Written with escapes it is in the line, without them it is what a reader sees.
-            Some(plain) => self.write(plain, &mut new.text),
+            Some(plain) => self.write(plain, Vec::new(), &mut new.text),
             None => false,
         };
         if !changed {
             new.text.truncate(from);
-            new.changed |= self.write(text, &mut new.text);
+            new.changed |= self.write(text, found, &mut new.text);
         }
         new.changed |= changed;
         new.written(from)
     }
 
     /// JSON stays JSON where that is possible, and becomes text where it is not.
-    fn json(&self, text: &str, new: &mut Rewrite) -> Value {
+    fn json(&self, text: &str, found: Vec<Found>, new: &mut Rewrite) -> Value {
         let plain = without_ascii_escapes(text);
         let from = new.text.len();
-        if !self.write(plain.as_deref().unwrap_or(text), &mut new.text) {
+        let changed = match &plain {
+            Some(plain) => self.write(plain, Vec::new(), &mut new.text),
+            None => self.write(text, found, &mut new.text),
+        };
+        if !changed {
             new.text.truncate(from);
             new.text.push_str(text);
             return Value::Json(new.written(from));
@@ -177,18 +249,37 @@ impl Redaction {
     }
 
     /// A number stays what it is, unless a part of it is a secret.
-    fn decimal(&self, text: &str, new: &mut Rewrite) -> Value {
+    fn decimal(&self, text: &str, found: Vec<Found>, new: &mut Rewrite) -> Value {
         let from = new.text.len();
-        let changed = self.write(text, &mut new.text);
+        let changed = self.write(text, found, &mut new.text);
         new.changed |= changed;
         let span = new.written(from);
         if changed { Value::Str(span) } else { Value::Number(span) }
     }
 
     /// A number that is a secret becomes text.
-    fn number(&self, value: Value, text: &str, new: &mut Rewrite) -> Value {
+    fn number(
+        &self,
+        block: &Records,
+        name: Span,
+        value: Value,
+        across: &Across,
+        new: &mut Rewrite,
+    ) -> Value {
+        let text = match value {
+            Value::Int(number) => number.to_string(),
+            Value::UInt(number) => number.to_string(),
+            _ => return value,
+        };
+        // A whole number stands behind its name, as it would be written.
+        let line = block.text(across.line).as_bytes();
+        let behind = across.place(name).and_then(|(_, end)| line.get(end..)).unwrap_or_default();
+        let gap = |byte: &&u8| matches!(byte, b'"' | b':') || byte.is_ascii_whitespace();
+        let gap = behind.iter().take_while(gap).count();
+        let start = name.start + name.len + narrow(gap);
+        let found = across.value(name, Span { start, len: narrow(text.len()) });
         let from = new.text.len();
-        if self.write(text, &mut new.text) {
+        if self.write(&text, found, &mut new.text) {
             new.changed = true;
             return Value::Str(new.written(from));
         }
@@ -196,9 +287,29 @@ impl Redaction {
         value
     }
 
-    /// Appends the text with replacements; whether there were any.
-    fn write(&self, text: &str, out: &mut String) -> bool {
-        let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    /// Appends the text with replacements, also of what was `found` in it by what is around it;
+    /// whether there were any.
+    fn write(&self, text: &str, mut found: Vec<Found>, out: &mut String) -> bool {
+        self.search(text, &mut found);
+        self.replace(text, found, out)
+    }
+
+    /// The same when everything was found already.
+    fn replace(&self, text: &str, found: Vec<Found>, out: &mut String) -> bool {
+        let mut at = 0;
+        for (start, end, rule) in merged(found) {
+            out.push_str(text.get(at..start).unwrap_or_default());
+            let secret = text.get(start..end).unwrap_or_default();
+            let name = self.rules.get(rule).map_or("redacted", |rule| rule.name());
+            Replacement::write(&self.replacement, name, secret, out);
+            at = end;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        at > 0
+    }
+
+    /// What the rules find in a text.
+    fn search(&self, text: &str, found: &mut Vec<Found>) {
         let mut search = |text: &str| {
             let survey = Survey::of(text.as_bytes());
             for (number, rule) in self.rules.iter().enumerate() {
@@ -216,24 +327,53 @@ impl Redaction {
         if let Some(masked) = with_masked_escapes(text) {
             search(&masked);
         }
-        found.sort_unstable_by_key(|(start, end, number)| (*start, usize::MAX - *end, *number));
-        let mut at = 0;
-        let mut next = found.iter().peekable();
-        while let Some((start, end, number)) = next.next().copied() {
-            // What overlaps is hidden as a whole, under the name of what began first.
-            let mut end = end;
-            while let Some((_, further, _)) = next.next_if(|(start, _, _)| *start < end) {
-                end = end.max(*further);
-            }
-            out.push_str(text.get(at..start).unwrap_or_default());
-            let secret = text.get(start..end).unwrap_or_default();
-            let name = self.rules.get(number).map_or("redacted", |rule| rule.name());
-            Replacement::write(&self.replacement, name, secret, out);
-            at = end;
-        }
-        out.push_str(text.get(at..).unwrap_or_default());
-        at > 0
     }
+
+    /// What of this goes for parts of the line. A mail address may have the marks in it that stand
+    /// between fields, and is found in a field alone.
+    fn across(&self, line: Span, found: &[Found]) -> Across {
+        let (mut rules, mut patterns) = (Vec::new(), Vec::new());
+        for one in found {
+            match self.rules.get(one.2) {
+                Some(Active::Builtin(rule)) if rule.name != "email" => rules.push(*one),
+                Some(Active::Custom(_)) => patterns.push(*one),
+                _ => {}
+            }
+        }
+        patterns.sort_unstable();
+        Across { line, rules: merged(rules), patterns }
+    }
+
+    /// What patterns find in fields, which have other ends than the line that they stand in.
+    fn search_parts(&self, block: &Records, across: &Across, found: &mut Vec<Found>) {
+        if !self.rules.iter().any(|rule| matches!(rule, Active::Custom(_))) {
+            return;
+        }
+        for field in block.unfinished_fields() {
+            let (Value::Str(span) | Value::Json(span) | Value::Number(span)) = field.value else {
+                continue;
+            };
+            if let Some((at, _)) = across.place(span) {
+                let mut inside = Vec::new();
+                self.search(block.text(span), &mut inside);
+                found.extend(inside.iter().map(|(start, end, rule)| (at + start, at + end, *rule)));
+            }
+        }
+    }
+}
+
+/// In the order of the text. What overlaps is hidden as a whole, under the name of what began
+/// first.
+fn merged(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_unstable_by_key(|(start, end, rule)| (*start, usize::MAX - *end, *rule));
+    found.dedup_by(|next, last| {
+        let overlaps = next.0 < last.1;
+        if overlaps {
+            last.1 = last.1.max(next.1);
+        }
+        overlaps
+    });
+    found
 }
 
 impl Rewrite {

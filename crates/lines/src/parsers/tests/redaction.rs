@@ -62,9 +62,92 @@ fn r29_escapes_before_and_in_a_secret_hide_it_in_no_body_and_no_nested_value() {
     assert_eq!(out.body(&out.records()[0]), r"C:\[email] C:\[ipv6] C:\t[ipv4]");
 }
 
+fn own(pattern: &str) -> Redaction {
+    Redaction::default().with_pattern("own", pattern, None).unwrap()
+}
+
+#[test]
+fn r29_what_a_parser_cuts_from_what_makes_it_a_secret_is_hidden_as_in_the_line() {
+    for (parser, line, wanted) in [
+        (
+            "logfmt",
+            "level=info authorization=Bearer abcdefgh/SECRET end=1",
+            r#"9 - 0 |level=info authorization=Bearer [bearer] end=1| authorization="Bearer" [bearer]=true end="1""#,
+        ),
+        (
+            "logfmt",
+            "a=1 Bearer YWJjZGVmZ2g== b=2",
+            r#"0 - 0 |a=1 Bearer [bearer] b=2| a="1" Bearer=true [bearer]="[bearer]" b="2""#,
+        ),
+        (
+            "logfmt",
+            "pan=4111 1111 1111 1111 b=2",
+            r#"0 - 0 |pan=[credit-card] b=2| pan="[credit-card]" [credit-card]=true b="2""#,
+        ),
+        (
+            "json",
+            r#"{"Bearer":"abcdefgh","bearer": 12345678,"n":1}"#,
+            r#"0 - 0 |{"Bearer":"[bearer]","bearer": [bearer],"n":1}| Bearer="[bearer]" bearer="[bearer]" n=1"#,
+        ),
+        // The name of a field is no part of a mail address.
+        ("logfmt", "user=me@b.de a=1", r#"0 - 0 |[email] a=1| user="[email]" a="1""#),
+    ] {
+        assert_eq!(redacted(parser, all(), line), wanted, "{line}");
+    }
+}
+
+#[test]
+fn r29_a_pattern_that_begins_with_the_name_of_a_field_means_its_value() {
+    for (parser, pattern, line, wanted) in [
+        (
+            "logfmt",
+            r"password=\S+",
+            "a=1 password=hunter2 b=2",
+            r#"0 - 0 |a=1 [own] b=2| a="1" password="[own]" b="2""#,
+        ),
+        (
+            "json",
+            r#""(pin|f|o|e)":[^,]*"#,
+            r#"{"msg":"s","pin":1234,"f":1.50,"o":{"x":1},"e":"","n":7}"#,
+            r#"0 - 0 |s| pin="[own]" f="[own]" o="[own]" e="" n=7"#,
+        ),
+        // What begins in one field means no other one.
+        (
+            "json",
+            "password.*",
+            r#"{"msg":"the password is x","user":"bob","n":7}"#,
+            r#"0 - 0 |the [own]| user="bob" n=7"#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{pattern}");
+    }
+}
+
+#[test]
+fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
+    let body = |pattern: &str, line: &str| {
+        let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
+        out.body(&out.records()[0]).to_owned()
+    };
+    assert_eq!(body(r"^pin \d+$", "pin 12\r"), "[own]");
+    assert_eq!(body(r"^pin \d+$", "a pin 12"), "a pin 12");
+    for (parser, pattern, line, wanted) in [
+        ("logfmt", r"^\d\d$", "a=12 b=123", r#"0 - 0 |a=[own] b=123| a="[own]" b="123""#),
+        (
+            "json",
+            r"^\d\d$",
+            r#"{"a":"12","f":{"x":"12"}}"#,
+            r#"0 - 0 |{"a":"[own]","f":{"x":"12"}}| a="[own]" f=json {"x":"12"}"#,
+        ),
+        ("json", r"^pin \d+$", r#"{"msg":"a\npin 12"}"#, "0 - 0 |a\npin 12|"),
+        ("json", r"(?m)^pin \d+$", r#"{"msg":"a\npin 12"}"#, "0 - 0 |a\n[own]|"),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{pattern}");
+    }
+}
+
 #[test]
 fn r29_a_pattern_with_anchors_finds_a_field_and_a_number() {
-    let own = |pattern: &str| Redaction::default().with_pattern("own", pattern, None).unwrap();
     let line = r#"{"msg":"s","ssn":"123-45-6789","n":-55,"f":5.50,"k":{"x":"a\n77"}}"#;
     for (pattern, wanted) in [
         (r"^\d{3}-\d{2}-\d{4}$", r#"ssn="[own]" n=-55 f=number 5.50 k=json {"x":"a\n77"}"#),
@@ -81,7 +164,7 @@ fn r29_a_pattern_with_anchors_finds_a_field_and_a_number() {
     }
     let group = Some(r"^x(?P<id>\d+)y$".to_owned());
     let settings = Settings { pattern: group, redaction: Some(own(r"\b1\d\b")), ..with("regex") };
-    assert_eq!(told(&read(settings, "x12y")), "0 - 0 |x12y| id=\"[own]\"");
+    assert_eq!(told(&read(settings, "x12y")), "0 - 0 |x[own]y| id=\"[own]\"");
 }
 
 proptest! {
