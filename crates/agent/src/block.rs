@@ -27,7 +27,7 @@ pub(crate) struct Source {
     pub(crate) serial: u32,
     /// What is known of it.
     pub(crate) origin: Arc<Origin>,
-    /// Up to where it was read before this block.
+    /// Up to where it was read before this block, but not beyond a piece that was unfinished then.
     pub(crate) base: u64,
 }
 

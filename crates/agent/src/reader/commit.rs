@@ -6,6 +6,7 @@
 
 use super::feed::Core;
 use super::sources::{Moved, SourceState, Sources};
+use crate::block::Block;
 use crate::config::Sink;
 use crate::journal::Journals;
 use crate::numbers::SinkNumbers;
@@ -116,9 +117,15 @@ impl Books {
         }
     }
 
-    /// Other sinks. What stays keeps its place in the files' books; what is new begins where
-    /// reading is.
-    pub(crate) fn change(&mut self, make: super::control::MakeSinks, sources: &mut Sources) {
+    /// Other sinks. What stays keeps its place in the files' books; what is new begins where the
+    /// first records are from that it is given: where reading is, the oldest piece that is not
+    /// finished, or a block that is still to be handed on.
+    pub(crate) fn change(
+        &mut self,
+        make: super::control::MakeSinks,
+        sources: &mut Sources,
+        stuck: Option<&Block>,
+    ) {
         let before: Vec<Arc<Moves>> = self.sinks.iter().map(|sink| sink.moves.clone()).collect();
         make(&mut self.sinks);
         let places: Vec<Option<usize>> = self
@@ -127,11 +134,21 @@ impl Books {
             .map(|sink| before.iter().position(|moves| Arc::ptr_eq(moves, &sink.moves)))
             .collect();
         for source in sources.iter_mut() {
+            let begin = source.begin();
             let known = |place: &Option<usize>| {
-                place.and_then(|at| source.moved.all().get(at)).copied().unwrap_or(source.base)
+                place.and_then(|at| source.moved.all().get(at)).copied().unwrap_or(begin)
             };
             source.moved = Moved::new(places.iter().map(known));
             self.wait_for(source);
+        }
+        for before in stuck.into_iter().flat_map(|block| &block.sources) {
+            let source = sources.get_mut(before.file.slot).filter(|one| one.id == before.file);
+            let Some(source) = source else { continue };
+            for (at, _) in places.iter().enumerate().filter(|(_, place)| place.is_none()) {
+                if let Some(place) = source.moved.get_mut(at) {
+                    *place = (*place).min(before.base);
+                }
+            }
         }
         self.dirty = true;
     }
@@ -172,7 +189,7 @@ impl Core {
                 done.push(*slot);
                 return false;
             }
-            let waits = lowest < source.hold.unwrap_or(source.base).min(source.base);
+            let waits = lowest < source.begin();
             if !waits {
                 settled.push(*slot);
             }

@@ -547,7 +547,8 @@ impl Core {
     /// Other sinks, from the next block on.
     pub(crate) fn change_sinks(&mut self, make: MakeSinks) {
         let before: Vec<_> = self.books.active().map(|sink| sink.numbers.clone()).collect();
-        self.books.change(make, &mut self.sources);
+        let stuck = self.stuck.as_ref().map(|(block, _)| block);
+        self.books.change(make, &mut self.sources, stuck);
         if let Some(producer) = &mut self.producer {
             producer.look();
         }

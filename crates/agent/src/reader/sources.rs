@@ -108,7 +108,12 @@ pub(crate) struct SourceState {
 impl SourceState {
     /// What sinks need to know of it.
     pub(crate) fn shared(&self, origin: Arc<Origin>) -> Source {
-        Source { file: self.id, serial: self.serial, origin, base: self.base }
+        Source { file: self.id, serial: self.serial, origin, base: self.begin() }
+    }
+
+    /// Where the next records are from at the earliest.
+    pub(crate) fn begin(&self) -> u64 {
+        self.hold.map_or(self.base, |hold| hold.min(self.base))
     }
 
     /// Whether it is no file that a tailer follows: a journal, a packed file, what was kept aside,

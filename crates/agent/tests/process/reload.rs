@@ -1,6 +1,6 @@
 //! R30: a config that changes while the agent runs.
 
-use super::support::{Agent, Desk, Sink, lines, sink};
+use super::support::{Agent, Desk, Sink, lines, metric, sink};
 use rustix::process::Signal;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -195,6 +195,102 @@ fn ended(desk: &Desk, agent: Agent, records: u64) -> Vec<serde_json::Value> {
     assert_eq!(agent.stop(), 0);
     let text = std::fs::read_to_string(desk.path("out.jsonl")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Records of two kinds that are open at their end: the input, a beginning, a line beside it, the
+/// end, what comes of it, and how many records there are with what is beside it.
+const OPEN: [(&str, &str, &str, &str, &str, usize); 2] = [
+    (
+        "{type: files, paths: ['DIR/logs/*/*/*.log'], start_at: beginning, parsers: [], \
+         multiline: {first_line: '^at', timeout: 1m}}",
+        "at 1\nat 2\n  and\n",
+        "  so\n",
+        "  on\nat 3\n",
+        "at 2\n  and\n  so\n  on",
+        1,
+    ),
+    (
+        "{type: kubernetes, root: 'DIR/logs', metadata: false, partial_timeout: 1m, parsers: []}",
+        "2026-01-02T03:04:05.000000006Z stdout F at 1\n2026-01-02T03:04:05.1Z stdout P at 2, \n",
+        "2026-01-02T03:04:05.2Z stderr F beside it\n",
+        "2026-01-02T03:04:05.3Z stdout F and on\n",
+        "at 2, and on",
+        2,
+    ),
+];
+
+#[test]
+fn r12_r30_a_record_that_is_open_while_every_sink_is_replaced_is_whole_after_a_stop() {
+    for (input, begin, beside, end, whole, records) in OPEN {
+        let (desk, old, new) = (Desk::new(), sink(|_, _| Reply::Take), sink(|_, _| Reply::Take));
+        let config = |sinks| {
+            config(&[sinks], "")
+                .replace("{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}", input)
+        };
+        desk.config(&config(to("old", &old)));
+        let (log, state) = ("logs/a_web-1_0af3/app/0.log", desk.path("state"));
+        desk.append(log, begin);
+        let agent = desk.start();
+        old.until(1);
+        desk.config(&config(to("new", &new)));
+        agent.signal(Signal::HUP);
+        agent.until_status(&state, |status| {
+            let sinks = status["sinks"].as_array().unwrap();
+            sinks.len() == 1 && sinks[0]["name"] == "new"
+        });
+        desk.append(log, beside);
+        let written = (begin.len() + beside.len()) as u64;
+        agent.until_status(&state, |status| status["files"]["shown"][0]["read"] == written);
+        assert_eq!(agent.stop(), 0);
+        let agent = desk.start();
+        desk.append(log, end);
+        new.until(records);
+        assert_eq!(agent.stop(), 0);
+        let bodies = new.bodies();
+        assert!(bodies.contains_key(whole), "{bodies:?}");
+    }
+}
+
+#[test]
+fn r18_r30_a_block_that_waits_for_room_while_every_sink_is_replaced_is_sent_by_the_next_start() {
+    let (desk, written) = (Desk::new(), 200_000);
+    let is_well = || {
+        let well = Arc::new(AtomicBool::new(false));
+        let is_well = well.clone();
+        let answers = move |_: usize, _: &[String]| {
+            if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(503) }
+        };
+        (well, sink(answers))
+    };
+    let ((old_is_well, old), (new_is_well, new)) = (is_well(), is_well());
+    let config = |sinks| {
+        config(&[sinks], "memory_max_bytes: 8Mi\nshutdown_timeout: 2m\n")
+            .replace("beginning", "beginning, line_max_bytes: 64Ki")
+    };
+    desk.config(&config(to("old", &old)));
+    desk.append("logs/a.log", &lines(0, written));
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| {
+        !status["sinks"][0]["failing"].is_null() && metric(&state, "orlop_agent_stalls_total") > 3
+    });
+    reloaded(&desk, &agent, &config(to("new", &new)));
+    old_is_well.store(true, Ordering::SeqCst);
+    agent.until_status(&state, |status| {
+        let sinks = status["sinks"].as_array().unwrap();
+        sinks.len() == 1 && sinks[0]["name"] == "new" && !sinks[0]["failing"].is_null()
+    });
+    agent.signal(Signal::TERM);
+    agent.until_status(&state, |status| {
+        status["not_ready"].as_str().is_some_and(|reason| reason.contains("stopping"))
+    });
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.wait(), 1);
+    new_is_well.store(true, Ordering::SeqCst);
+    let agent = desk.start();
+    new.until(written - old.bodies().len());
+    assert_eq!(agent.stop(), 0);
+    new.each_once(written - old.bodies().len());
 }
 
 const TO_FILE: &str = "sinks: [{type: file, path: 'DIR/out.jsonl'}]\n";
