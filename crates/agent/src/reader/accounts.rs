@@ -85,16 +85,17 @@ impl Entry {
 
 impl Core {
     /// Lets go sinks that are not wanted any more, when they have delivered what they had or their
-    /// time for that is over. Until then offsets wait for them, so a crash loses nothing.
+    /// time for that is over. Until then offsets wait for them, so a crash loses nothing; and
+    /// offsets go on waiting for one whose records no other sink has ([`Books::begins_again`]).
     pub(crate) fn release_retired(&mut self, now: Instant) {
         let books = &mut self.books;
-        if !books.sinks.iter().any(|sink| sink.is_over(now)) {
+        if !books.sinks.iter().any(|sink| sink.is_over(now)) || books.begins_again(now) {
             return;
         }
         for sink in books.sinks.iter().filter(|sink| sink.is_over(now)) {
             let name = &sink.sink.name;
             let left = sink.numbers.in_flight.get();
-            if sink.has_ended() {
+            if sink.is_done() {
                 tracing::info!(sink = name, "a sink that was removed has taken what it had");
             } else {
                 sink.abandon.cancel();
