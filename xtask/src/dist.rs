@@ -12,6 +12,9 @@ pub(crate) struct Flavour {
     pub(crate) flags: &'static [&'static str],
 }
 
+/// Of functions with the same code the linker, which is LLVM's in this toolchain, keeps one.
+const FOLD: &str = "link-arg=-Wl,--icf=all";
+
 /// Every flavour with a budget.
 pub(crate) const FLAVOURS: [Flavour; 3] = [
     Flavour { name: "agent", flags: &["--no-default-features", "--features", "agent"] },
@@ -28,7 +31,8 @@ pub(crate) fn flavour(name: &str) -> anyhow::Result<&'static Flavour> {
 /// Builds a flavour and copies it aside, because the next one overwrites it.
 pub(crate) fn build(flavour: &Flavour) -> anyhow::Result<PathBuf> {
     let mut cargo = workspace::cargo()?;
-    cargo.args(["build", "--locked", "--profile", "dist", "--package", "app"]).args(flavour.flags);
+    cargo.args(["rustc", "--locked", "--profile", "dist", "--package", "app", "--bin", "orlop"]);
+    cargo.args(flavour.flags).args(["--", "-C", FOLD]);
     workspace::run(&mut cargo)?;
     let folder = workspace::target()?.join("dist");
     let own = folder.join(format!("orlop-{}", flavour.name));
