@@ -124,6 +124,8 @@ pub struct Journal {
     at: usize,
     end: usize,
     complaint: Vec<u8>,
+    /// The cursor of the entry after which it begins, until an entry came.
+    after: Option<String>,
 }
 
 impl Journal {
@@ -144,11 +146,15 @@ impl Journal {
         // Following alone shows the current boot only, and would pass over what was written before
         // the machine started again.
         command.arg("--merge");
+        let mut after = None;
         match &source.from {
             From::Beginning => command.arg("--no-tail"),
             From::End => command.arg("--lines=0"),
+            // `--after-cursor` passes over the next entry when the one of the cursor is not there
+            // any more, or is of no unit that is read.
             From::After(cursor) if is_cursor(cursor) => {
-                command.arg("--no-tail").arg(format!("--after-cursor={cursor}"))
+                after = Some(cursor.clone());
+                command.arg("--no-tail").arg(format!("--cursor={cursor}"))
             }
             From::After(_) => return Err(JournalError::Cursor),
         };
@@ -176,6 +182,7 @@ impl Journal {
             at: 0,
             end: 0,
             complaint: Vec::new(),
+            after,
         })
     }
 
@@ -191,6 +198,10 @@ impl Journal {
             let fed = self.export.feed(bytes);
             self.at += fed.consumed;
             if fed.complete {
+                let after = self.after.take();
+                if after.is_some() && after.as_deref() == self.export.entry().cursor() {
+                    continue;
+                }
                 break;
             }
             self.listen();

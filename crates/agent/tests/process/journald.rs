@@ -1,11 +1,18 @@
 //! The journal of a real journald: one of its own in a mount namespace, with its files in the
 //! folder of the test. Needs root and systemd's journald; skipped without.
 
-use super::support::{Desk, Sink, WAIT};
+use super::support::{Desk, Sink, WAIT, sink};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::Write;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use testkit::log_sink::Reply;
 
 const PROGRAM: &str = "/usr/lib/systemd/systemd-journald";
 /// The name of the journald's own namespace; it is part of its paths.
@@ -62,15 +69,38 @@ impl Journald {
 
     /// Writes an entry as programs do that speak its own protocol.
     fn entry(&self, message: &str, priority: u8) {
-        let socket = UnixDatagram::unbound().unwrap();
+        self.entry_with(message, &format!("PRIORITY={priority}"));
+    }
+
+    /// The same with another field. The entry is in a file, as for long ones.
+    fn entry_with(&self, message: &str, field: &str) {
         let length = message.len() as u64;
         let mut entry = b"MESSAGE\n".to_vec();
         entry.extend_from_slice(&length.to_le_bytes());
         entry.extend_from_slice(message.as_bytes());
-        entry.extend_from_slice(
-            format!("\nPRIORITY={priority}\nSYSLOG_IDENTIFIER=teapot\n").as_bytes(),
-        );
-        socket.send_to(&entry, self.socket()).unwrap();
+        entry.extend_from_slice(format!("\n{field}\nSYSLOG_IDENTIFIER=teapot\n").as_bytes());
+        let mut file = File::from(memfd_create("entry", MemfdFlags::ALLOW_SEALING).unwrap());
+        file.write_all(&entry).unwrap();
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        fcntl_add_seals(&file, seals).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        socket.connect(self.socket()).unwrap();
+        let (files, mut space) = ([file.as_fd()], [MaybeUninit::uninit(); 64]);
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&files)));
+        sendmsg(&socket, &[], &mut control, SendFlags::empty()).unwrap();
+    }
+
+    /// Writes an entry of a unit, and waits until it is there.
+    fn entry_of(&self, unit: &str, message: &str) {
+        self.entry_with(message, &format!("OBJECT_SYSTEMD_UNIT={unit}"));
+        let mut program = Command::new("/usr/bin/journalctl");
+        program.arg("--directory").arg(self.directory()).args(["--output=cat", "--quiet"]);
+        let found = testbed::wait::until(WAIT, || {
+            let printed = String::from_utf8(program.output().unwrap().stdout).unwrap();
+            Ok::<_, Infallible>(printed.lines().any(|line| line == message).then_some(()))
+        });
+        assert!(found.unwrap().is_some(), "`{message}` is not written");
     }
 
     /// The folder with its files, once it has made some.
@@ -145,4 +175,38 @@ fn r19_entries_of_a_real_journal_arrive_and_a_restart_goes_on_after_the_last_one
     let one = records.iter().find(|record| record.body == message(500)).unwrap();
     assert_eq!((&one.record["severityNumber"]), &17);
     assert_eq!(one.attributes["syslog.identifier"], "teapot");
+}
+
+fn config_of(input: &str, sink: &Sink) -> String {
+    format!(
+        "inputs: [{{type: journald, name: j, {input}}}]\ncheckpoint_interval: 50ms\n\
+         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+        sink.address()
+    )
+}
+
+#[test]
+fn an_input_that_reads_other_units_after_a_restart_passes_over_no_entry() {
+    let desk = Desk::new();
+    let Some(journald) = Journald::start(&desk) else { return };
+    let sink = sink(|_, _| Reply::Take);
+    let directory = journald.directory();
+    let config = |units: &str| {
+        let input = format!("units: [{units}], start_at: beginning");
+        desk.config(&config_of(&format!("directory: '{}', {input}", directory.display()), &sink));
+    };
+    journald.entry_of("a.service", "of a");
+    config("a.service");
+    let agent = desk.start();
+    sink.until(1);
+    assert_eq!(agent.stop(), 0);
+    for number in 0..2 {
+        journald.entry_of("b.service", &format!("of b {number}"));
+    }
+    config("b.service");
+    let agent = desk.start();
+    journald.entry_of("b.service", "of b 2");
+    sink.until(4);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(4);
 }

@@ -152,7 +152,7 @@ fn entries_come_as_they_are_printed_and_the_cursor_is_where_to_go_on() {
     assert_eq!(
         arguments,
         "--output=export --follow --no-pager --quiet --all --merge --no-tail \
-         --after-cursor=s=0;i=7 --unit=a.service"
+         --cursor=s=0;i=7 --unit=a.service"
     );
     assert_eq!(entry.cursor(), Some("s=1"));
     assert!(journal.next(Duration::ZERO).unwrap().is_none());
