@@ -1,9 +1,11 @@
 //! The journal of systemd as an input: entries become lines of JSON with the usual names.
 //!
 //! One thread for each input reads entries ([`host::journal`]); the cursor of an entry is written
-//! down once its record and all before it are acknowledged, so a restart goes on after it. When
-//! the program behind it ends it is started again after a growing pause. Bounds: [`PIECES_MAX`]
-//! pieces wait for the reader; then the pipe fills and the journal is the queue.
+//! down once its record and all before it are acknowledged, so a restart goes on after it. Before
+//! the first one that is the cursor of the entry that was the newest at the first start, or, until
+//! that is known or when there was none, the time of that start. When the program behind it ends it
+//! is started again after a growing pause. Bounds: [`PIECES_MAX`] pieces wait for the reader; then
+//! the pipe fills and the journal is the queue.
 
 use crate::AgentError;
 use crate::block::Origin;
@@ -31,16 +33,18 @@ pub(crate) const PIECES_MAX: usize = 4;
 pub(crate) const PIECE_BYTES: usize = 64 * 1024;
 /// How long the thread waits for an entry before it looks whether it should end.
 const LOOK: Duration = Duration::from_millis(250);
+/// So many of these waits the newest entry at the first start may take.
+const NEWEST_LOOKS: usize = 20;
 /// The first and the longest pause before the program is started again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Keys of journals have this place and the number of the journal; see `Aside` for the other one.
 const OWN_SLOT: u32 = u32::MAX - 1;
 
-/// Lines of a journal.
+/// Lines of a journal; none when only the place is new.
 struct Lines {
     bytes: Vec<u8>,
-    /// The cursor of the last line.
-    cursor: String,
+    /// Where reading goes on after them.
+    place: From,
 }
 
 /// All journals.
@@ -60,9 +64,9 @@ struct Journal {
     number: u32,
     /// Bytes so far; they stand for offsets.
     read: u64,
-    /// Cursors by where their line ends.
-    marks: VecDeque<(u64, String)>,
-    committed: Option<String>,
+    /// Places by where the lines before them end.
+    marks: VecDeque<(u64, From)>,
+    committed: From,
     stop: Arc<AtomicBool>,
 }
 
@@ -73,23 +77,23 @@ impl Drop for Journal {
 }
 
 impl Journals {
-    /// Starts the journals of the config; `cursor` gives what was written down of one.
+    /// Starts the journals of the config; `place` gives what was written down of one.
     ///
     /// # Errors
     /// When the lines cannot be read as configured, or a thread cannot be started.
     pub(crate) fn start(
         config: &Config,
         host_name: &str,
-        cursor: impl Fn(&str) -> Option<String>,
+        place: impl Fn(&str) -> Option<String>,
         waker: &Waker,
         say: &Say,
     ) -> Result<Self, AgentError> {
         let mut list = Vec::new();
         for input in &config.inputs {
             let InputKind::Journald(journald) = &input.kind else { continue };
-            let cursor = cursor(&input.name);
+            let place = place(&input.name).map(place_of);
             let number = u32::try_from(list.len()).unwrap_or(u32::MAX);
-            list.push(start(config, input, journald, host_name, (number, cursor), waker, say)?);
+            list.push(start(config, input, journald, host_name, (number, place), waker, say)?);
         }
         Ok(Self { list, packed: Packed::default() })
     }
@@ -98,6 +102,11 @@ impl Journals {
     pub(crate) fn feed(&mut self, core: &mut Core) -> bool {
         for journal in &mut self.list {
             let Ok(lines) = journal.lines.try_recv() else { continue };
+            if lines.bytes.is_empty() {
+                journal.committed = lines.place;
+                core.books.note();
+                return true;
+            }
             let slot = match journal.slot {
                 Some(slot) => slot,
                 None => {
@@ -118,7 +127,7 @@ impl Journals {
             };
             let offset = journal.read;
             journal.read += lines.bytes.len() as u64;
-            journal.marks.push_back((journal.read, lines.cursor));
+            journal.marks.push_back((journal.read, lines.place));
             core.take(&Piece {
                 slot,
                 offset,
@@ -137,8 +146,8 @@ impl Journals {
         let Some(journal) = self.list.iter_mut().find(|one| one.slot == Some(slot)) else {
             return false;
         };
-        while journal.marks.front().is_some_and(|(end, _)| *end <= offset) {
-            journal.committed = journal.marks.pop_front().map(|(_, cursor)| cursor);
+        while let Some((_, place)) = journal.marks.pop_front_if(|(end, _)| *end <= offset) {
+            journal.committed = place;
         }
         true
     }
@@ -146,8 +155,8 @@ impl Journals {
     /// What is written down.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         let journals = self.list.iter().filter_map(|journal| {
-            let cursor = journal.committed.clone()?;
-            Some(Entry::Cursor { name: source_name(&journal.name), value: cursor.into_bytes() })
+            let value = text_of(&journal.committed)?.into_bytes();
+            Some(Entry::Cursor { name: source_name(&journal.name), value })
         });
         journals.chain(self.packed.entries())
     }
@@ -158,12 +167,27 @@ pub(crate) fn source_name(input: &str) -> String {
     format!("journald:{input}")
 }
 
+/// A place as it is written down: a cursor, or a time, whose `@` no cursor has.
+fn text_of(place: &From) -> Option<String> {
+    match place {
+        From::After(cursor) => Some(cursor.clone()),
+        From::Since(time) => Some(format!("@{time}")),
+        From::Beginning | From::Newest => None,
+    }
+}
+
+/// The place that was written down.
+fn place_of(text: String) -> From {
+    let time = text.strip_prefix('@').and_then(|time| time.parse().ok());
+    time.map_or(From::After(text), From::Since)
+}
+
 fn start(
     config: &Config,
     input: &Input,
     journald: &Journald,
     host_name: &str,
-    (number, cursor): (u32, Option<String>),
+    (number, written): (u32, Option<From>),
     waker: &Waker,
     say: &Say,
 ) -> Result<Journal, AgentError> {
@@ -173,10 +197,17 @@ fn start(
     let origin = Arc::new(Origin::new(attributes, &path, None));
     let (sender, lines) = sync_channel(PIECES_MAX);
     let stop = Arc::new(AtomicBool::new(false));
+    let is_first = written.is_none() && input.reading.start_at == StartAt::End;
+    let place = match written {
+        Some(place) => place,
+        // What comes from now on is read, whenever the journal can be.
+        None if is_first => From::Since(wall_ns() / 1000),
+        None => From::Beginning,
+    };
     let run = Follower {
         journald: journald.clone(),
-        from_end: input.reading.start_at == StartAt::End,
-        cursor: cursor.clone(),
+        is_first,
+        place: place.clone(),
         sender,
         waker: waker.clone(),
         stop: stop.clone(),
@@ -196,7 +227,7 @@ fn start(
         number,
         read: 0,
         marks: VecDeque::new(),
-        committed: cursor,
+        committed: place,
         stop,
     })
 }
@@ -204,8 +235,9 @@ fn start(
 /// The thread that reads one journal.
 struct Follower {
     journald: Journald,
-    from_end: bool,
-    cursor: Option<String>,
+    /// Nothing was read yet, and nothing that is there is to be read.
+    is_first: bool,
+    place: From,
     sender: SyncSender<Lines>,
     waker: Waker,
     stop: Arc<AtomicBool>,
@@ -235,18 +267,38 @@ impl Follower {
         }
     }
 
-    /// Reads until the program ends; notes whether it gave an entry.
-    fn follow(&mut self, any: &mut bool) -> Result<(), JournalError> {
-        let mut journal = host::journal::Journal::start(&Source {
+    fn start(&self, from: From) -> Result<host::journal::Journal, JournalError> {
+        host::journal::Journal::start(&Source {
             program: self.journald.program.clone(),
             directory: self.journald.directory.clone(),
             units: self.journald.units.clone(),
-            from: match &self.cursor {
-                Some(cursor) => From::After(cursor.clone()),
-                None if self.from_end => From::End,
-                None => From::Beginning,
-            },
-        })?;
+            from,
+        })
+    }
+
+    /// Takes the newest entry of before the first start as the place, when it can be had soon. To
+    /// follow it no clock counts: it may be set back, and entries of other machines come late.
+    fn find_end(&mut self) -> Result<(), JournalError> {
+        let From::Since(start) = self.place else { return Ok(()) };
+        let mut journal = self.start(From::Newest)?;
+        for _ in 0..NEWEST_LOOKS {
+            let Some(entry) = journal.next(LOOK)? else { continue };
+            if let Some(cursor) = entry.cursor().filter(|_| entry.realtime_us() < start) {
+                self.place = From::After(cursor.to_owned());
+                self.send(Vec::new());
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// Reads until the program ends; notes whether it gave an entry.
+    fn follow(&mut self, any: &mut bool) -> Result<(), JournalError> {
+        if std::mem::take(&mut self.is_first) {
+            // When it fails, so does what follows, which tells it.
+            let _ = self.find_end();
+        }
+        let mut journal = self.start(self.place.clone())?;
         let mut bytes = Vec::new();
         loop {
             // What waits is sent on as soon as nothing more is there at once.
@@ -254,33 +306,34 @@ impl Follower {
             let entry = match journal.next(patience) {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.send(&mut bytes);
+                    self.send_some(&mut bytes);
                     return Err(error);
                 }
             };
             let Some(entry) = entry else {
-                if self.stop.load(Ordering::Acquire) || !self.send(&mut bytes) {
+                if self.stop.load(Ordering::Acquire) || !self.send_some(&mut bytes) {
                     return Ok(());
                 }
                 continue;
             };
             let Some(cursor) = entry.cursor() else { continue };
-            self.cursor = Some(cursor.to_owned());
+            self.place = From::After(cursor.to_owned());
             *any = true;
             line(&entry, &mut bytes);
-            if bytes.len() >= PIECE_BYTES && !self.send(&mut bytes) {
+            if bytes.len() >= PIECE_BYTES && !self.send_some(&mut bytes) {
                 return Ok(());
             }
         }
     }
 
-    /// Hands lines on; false when nobody takes them.
-    fn send(&self, bytes: &mut Vec<u8>) -> bool {
-        if bytes.is_empty() {
-            return true;
-        }
-        let cursor = self.cursor.clone().unwrap_or_default();
-        let sent = self.sender.send(Lines { bytes: std::mem::take(bytes), cursor }).is_ok();
+    /// Hands lines on when there are some; false when nobody takes them.
+    fn send_some(&self, bytes: &mut Vec<u8>) -> bool {
+        bytes.is_empty() || self.send(std::mem::take(bytes))
+    }
+
+    /// Hands on the place, and lines when there are some before it.
+    fn send(&self, bytes: Vec<u8>) -> bool {
+        let sent = self.sender.send(Lines { bytes, place: self.place.clone() }).is_ok();
         self.waker.wake();
         sent
     }

@@ -191,13 +191,13 @@ fn reader(
     shared.control.set_waker(tailer.waker());
     shared.control.set_shutdown_timeout(config.shutdown_timeout);
     tell_found(config, &tailer, shared);
-    let cursor = |name: &str| {
+    let place = |name: &str| {
         let name = source_name(name);
         let found = cursors.iter().find(|(known, _)| *known == name);
         found.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
     };
     let waker = tailer.waker();
-    let mut journals = Journals::start(config, &shared.host_name, cursor, &waker, &shared.say)?;
+    let mut journals = Journals::start(config, &shared.host_name, place, &waker, &shared.say)?;
     journals.packed = packed;
     let mut reader =
         assemble(config, shared, (letterbox, checkpoint), (tailer, wanted, journals), admin)?;

@@ -41,8 +41,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub enum From {
     /// With the oldest entry.
     Beginning,
-    /// With the next entry that is written.
-    End,
+    /// With the first entry of this time or later, in microseconds since 1970.
+    Since(u64),
+    /// With the newest entry, where it ends, too.
+    Newest,
     /// After the entry with this cursor.
     After(String),
 }
@@ -142,22 +144,28 @@ impl Journal {
             }
         };
         let mut command = Command::new(&program);
-        command.args(["--output=export", "--follow", "--no-pager", "--quiet", "--all"]);
+        command.args(["--output=export", "--no-pager", "--quiet", "--all"]);
         // Following alone shows the current boot only, and would pass over what was written before
         // the machine started again.
         command.arg("--merge");
+        match &source.from {
+            From::Newest => command.arg("--lines=1"),
+            _ => command.args(["--follow", "--no-tail"]),
+        };
         let mut after = None;
         match &source.from {
-            From::Beginning => command.arg("--no-tail"),
-            From::End => command.arg("--lines=0"),
+            From::Beginning | From::Newest => {}
+            From::Since(us) => {
+                command.arg(format!("--since=@{}.{:06}", us / 1_000_000, us % 1_000_000));
+            }
             // `--after-cursor` passes over the next entry when the one of the cursor is not there
             // any more, or is of no unit that is read.
             From::After(cursor) if is_cursor(cursor) => {
                 after = Some(cursor.clone());
-                command.arg("--no-tail").arg(format!("--cursor={cursor}"))
+                command.arg(format!("--cursor={cursor}"));
             }
             From::After(_) => return Err(JournalError::Cursor),
-        };
+        }
         if let Some(directory) = &source.directory {
             let mut argument = std::ffi::OsString::from("--directory=");
             argument.push(directory);

@@ -111,6 +111,11 @@ impl Books {
         }
     }
 
+    /// Something changed that is to be written down.
+    pub(crate) fn note(&mut self) {
+        self.dirty = true;
+    }
+
     /// Sinks that are wanted.
     pub(crate) fn active(&self) -> impl Iterator<Item = &SinkHandle> {
         self.sinks.iter().filter(|sink| sink.retired.is_none())

@@ -1,17 +1,22 @@
 //! The journal of a real journald: one of its own in a mount namespace, with its files in the
-//! folder of the test. Needs root and systemd's journald; skipped without.
+//! folder of the test. Needs root and systemd's journald; skipped without. And what a program does
+//! in its place that fails.
 
 use super::support::{Desk, Sink, WAIT, sink};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::log_sink::Reply;
 
 const PROGRAM: &str = "/usr/lib/systemd/systemd-journald";
@@ -177,12 +182,118 @@ fn r19_entries_of_a_real_journal_arrive_and_a_restart_goes_on_after_the_last_one
     assert_eq!(one.attributes["syslog.identifier"], "teapot");
 }
 
+/// A sink that refuses everything until it is told otherwise.
+fn closed_sink() -> (Sink, Arc<AtomicBool>) {
+    let open = Arc::new(AtomicBool::new(false));
+    let asked = open.clone();
+    let answer = move |_: usize, _: &[String]| match asked.load(Ordering::Acquire) {
+        true => Reply::Take,
+        false => Reply::Status(503),
+    };
+    (sink(answer), open)
+}
+
 fn config_of(input: &str, sink: &Sink) -> String {
     format!(
         "inputs: [{{type: journald, name: j, {input}}}]\ncheckpoint_interval: 50ms\n\
          sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
         sink.address()
     )
+}
+
+#[test]
+fn r19_with_start_at_end_what_comes_after_the_first_start_is_read_whatever_happens_before_a_commit()
+{
+    // With the second one nothing that is there counts.
+    for units in ["[]", "[new.service]"] {
+        let desk = Desk::new();
+        let Some(journald) = Journald::start(&desk) else { return };
+        for number in 0..3 {
+            journald.entry_of("old.service", &format!("old {number}"));
+        }
+        let (sink, open) = closed_sink();
+        let directory = journald.directory();
+        let input = format!("directory: '{}', units: {units}", directory.display());
+        desk.config(&config_of(&input, &sink));
+        desk.start().kill();
+        journald.entry_of("new.service", "new 0");
+        let agent = desk.start();
+        sink.until_requests(1);
+        agent.kill();
+        journald.entry_of("new.service", "new 1");
+        open.store(true, Ordering::Release);
+        let agent = desk.start();
+        sink.until(2);
+        assert_eq!(agent.stop(), 0);
+        journald.entry_of("new.service", "new 2");
+        let agent = desk.start();
+        sink.until(3);
+        assert_eq!(agent.stop(), 0);
+        let bodies: Vec<String> = sink.bodies().into_keys().collect();
+        assert_eq!(bodies, ["new 0", "new 1", "new 2"], "units: {units}");
+    }
+}
+
+/// A program in the folder in the place of journalctl: it writes down how it was called.
+fn program(desk: &Desk, script: &str) {
+    let path = desk.path("journalctl");
+    let script = format!("#!/bin/sh\necho \"$*\" >> DIR/calls\n{script}\n");
+    std::fs::write(&path, script.replace("DIR", desk.dir.path().to_str().unwrap())).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Waits until it was called so often with a word that begins so, and gives those words.
+fn called(desk: &Desk, begin: &str, times: usize) -> Vec<String> {
+    let found = testbed::wait::until(WAIT, || {
+        let calls = std::fs::read_to_string(desk.path("calls")).unwrap_or_default();
+        let words = calls.split_whitespace().filter(|word| word.starts_with(begin));
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        Ok::<_, Infallible>((words.len() >= times).then_some(words))
+    });
+    found.unwrap().unwrap_or_else(|| panic!("not called with `{begin}`"))
+}
+
+#[test]
+fn r19_what_comes_while_the_journal_cannot_be_read_at_the_first_start_is_read_later() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    // Fails, until it gives what there is since a time.
+    let since = "case \"$*\" in *--since=*) printf '__CURSOR=s=1\\nMESSAGE=entry\\n\\n' ;; esac";
+    program(&desk, &format!("[ -e DIR/works ] || exit 1\n{since}"));
+    desk.config(&config_of("program: DIR/journalctl", &sink));
+    let agent = desk.start();
+    called(&desk, "--since=@", 2);
+    agent.kill();
+    let before = called(&desk, "--since=@", 2).len();
+    let agent = desk.start();
+    called(&desk, "--since=@", before + 1);
+    std::fs::write(desk.path("works"), "").unwrap();
+    sink.until(1);
+    assert_eq!(agent.stop(), 0);
+    let times: BTreeSet<String> = called(&desk, "--since=@", 1).into_iter().collect();
+    assert_eq!(times.len(), 1, "{times:?}");
+}
+
+#[test]
+fn r19_the_newest_entry_of_the_first_start_is_written_down_as_the_place_before_any_other_comes() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    let newest = "printf '__CURSOR=s=7\\n__REALTIME_TIMESTAMP=1\\nMESSAGE=old\\n\\n'";
+    program(&desk, &format!("case \"$*\" in *--lines=1*) {newest} ;; esac"));
+    desk.config(&config_of("program: DIR/journalctl", &sink));
+    let agent = desk.start();
+    let checkpoint = desk.path("state").join(store::CHECKPOINT);
+    let written = testbed::wait::until(WAIT, || {
+        let bytes = std::fs::read(&checkpoint).unwrap_or_default();
+        Ok::<_, Infallible>(bytes.windows(3).any(|part| part == b"s=7").then_some(()))
+    });
+    assert!(written.unwrap().is_some(), "it is not written down");
+    called(&desk, "--cursor=s=7", 1);
+    agent.kill();
+    let before = called(&desk, "--cursor=s=7", 1).len();
+    let agent = desk.start();
+    called(&desk, "--cursor=s=7", before + 1);
+    assert_eq!(agent.stop(), 0);
+    assert_eq!(called(&desk, "--lines=1", 1).len(), 1);
+    assert_eq!(sink.requests(), 0);
 }
 
 #[test]

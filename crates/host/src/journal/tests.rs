@@ -151,11 +151,28 @@ fn entries_come_as_they_are_printed_and_the_cursor_is_where_to_go_on() {
     let arguments = String::from_utf8(entry.message().to_vec()).unwrap();
     assert_eq!(
         arguments,
-        "--output=export --follow --no-pager --quiet --all --merge --no-tail \
+        "--output=export --no-pager --quiet --all --merge --follow --no-tail \
          --cursor=s=0;i=7 --unit=a.service"
     );
     assert_eq!(entry.cursor(), Some("s=1"));
     assert!(journal.next(Duration::ZERO).unwrap().is_none());
+}
+
+#[test]
+fn a_time_is_given_in_whole_microseconds_and_the_newest_entry_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = program(&dir, "printf 'MESSAGE=%s\n\n' \"$*\"");
+    let always = "--output=export --no-pager --quiet --all --merge";
+    for (from, own) in [
+        (From::Beginning, "--follow --no-tail"),
+        (From::Since(1_700_000_000_000_042), "--follow --no-tail --since=@1700000000.000042"),
+        (From::Newest, "--lines=1"),
+    ] {
+        source.from = from;
+        let mut journal = Journal::start(&source).unwrap();
+        let entry = journal.next(LONG).unwrap().unwrap();
+        assert_eq!(entry.message(), format!("{always} {own}").as_bytes());
+    }
 }
 
 #[test]
@@ -177,7 +194,7 @@ fn without_journalctl_it_is_said_what_to_do() {
         program: Some("/nowhere/journalctl".into()),
         directory: None,
         units: Vec::new(),
-        from: From::End,
+        from: From::Beginning,
     };
     let error = Journal::start(&source).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the journal: journalctl is not installed");
