@@ -40,11 +40,26 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// Keys of journals have this place and the number of the journal; see `Aside` for the other one.
 const OWN_SLOT: u32 = u32::MAX - 1;
 
+/// The longest value of a field beside the message, as JSON in bytes; a unit's name has 255.
+const SHORT_BYTES_MAX: usize = 1024;
+/// Room for the marks of a line of which something was cut off, in bytes.
+const MARKS_BYTES: usize = 80;
+/// So much of a long text is written at once, in bytes.
+const STEP_BYTES: usize = 4096;
+
 /// Lines of a journal; none when only the place is new.
 struct Lines {
     bytes: Vec<u8>,
     /// Where reading goes on after them.
     place: From,
+    cut: Cut,
+}
+
+/// What was cut off.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    lines: u64,
+    bytes: u64,
 }
 
 /// All journals.
@@ -125,6 +140,8 @@ impl Journals {
                     *journal.slot.insert(slot)
                 }
             };
+            core.counters.truncated += lines.cut.lines;
+            core.counters.truncated_bytes += lines.cut.bytes;
             let offset = journal.read;
             journal.read += lines.bytes.len() as u64;
             journal.marks.push_back((journal.read, lines.place));
@@ -206,6 +223,7 @@ fn start(
     };
     let run = Follower {
         journald: journald.clone(),
+        line_bytes_max: usize::try_from(input.reading.line_max_bytes).unwrap_or(usize::MAX),
         is_first,
         place: place.clone(),
         sender,
@@ -235,6 +253,7 @@ fn start(
 /// The thread that reads one journal.
 struct Follower {
     journald: Journald,
+    line_bytes_max: usize,
     /// Nothing was read yet, and nothing that is there is to be read.
     is_first: bool,
     place: From,
@@ -285,7 +304,7 @@ impl Follower {
             let Some(entry) = journal.next(LOOK)? else { continue };
             if let Some(cursor) = entry.cursor().filter(|_| entry.realtime_us() < start) {
                 self.place = From::After(cursor.to_owned());
-                self.send(Vec::new());
+                self.send(Vec::new(), Cut::default());
             }
             break;
         }
@@ -299,19 +318,19 @@ impl Follower {
             let _ = self.find_end();
         }
         let mut journal = self.start(self.place.clone())?;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut cut) = (Vec::new(), Cut::default());
         loop {
             // What waits is sent on as soon as nothing more is there at once.
             let patience = if bytes.is_empty() { LOOK } else { Duration::ZERO };
             let entry = match journal.next(patience) {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.send_some(&mut bytes);
+                    self.send_some(&mut bytes, &mut cut);
                     return Err(error);
                 }
             };
             let Some(entry) = entry else {
-                if self.stop.load(Ordering::Acquire) || !self.send_some(&mut bytes) {
+                if self.stop.load(Ordering::Acquire) || !self.send_some(&mut bytes, &mut cut) {
                     return Ok(());
                 }
                 continue;
@@ -319,29 +338,31 @@ impl Follower {
             let Some(cursor) = entry.cursor() else { continue };
             self.place = From::After(cursor.to_owned());
             *any = true;
-            line(&entry, &mut bytes);
-            if bytes.len() >= PIECE_BYTES && !self.send_some(&mut bytes) {
+            let lost = line(&entry, self.line_bytes_max, &mut bytes);
+            cut.lines += u64::from(lost > 0);
+            cut.bytes += lost;
+            if bytes.len() >= PIECE_BYTES && !self.send_some(&mut bytes, &mut cut) {
                 return Ok(());
             }
         }
     }
 
     /// Hands lines on when there are some; false when nobody takes them.
-    fn send_some(&self, bytes: &mut Vec<u8>) -> bool {
-        bytes.is_empty() || self.send(std::mem::take(bytes))
+    fn send_some(&self, bytes: &mut Vec<u8>, cut: &mut Cut) -> bool {
+        bytes.is_empty() || self.send(std::mem::take(bytes), std::mem::take(cut))
     }
 
     /// Hands on the place, and lines when there are some before it.
-    fn send(&self, bytes: Vec<u8>) -> bool {
-        let sent = self.sender.send(Lines { bytes, place: self.place.clone() }).is_ok();
+    fn send(&self, bytes: Vec<u8>, cut: Cut) -> bool {
+        let sent = self.sender.send(Lines { bytes, place: self.place.clone(), cut }).is_ok();
         self.waker.wake();
         sent
     }
 }
 
-/// Fields that have a meaning for every record, with the names that the parser knows.
-const MEANINGS: [(&str, &str); 4] = [
-    ("MESSAGE", "message"),
+/// Fields that have a meaning for every record beside the message, with the names that the parser
+/// knows.
+const MEANINGS: [(&str, &str); 3] = [
     ("SYSLOG_IDENTIFIER", "syslog.identifier"),
     ("_SYSTEMD_UNIT", "systemd.unit"),
     ("_PID", "process.pid"),
@@ -351,27 +372,66 @@ const MEANINGS: [(&str, &str); 4] = [
 const PRIORITIES: [&str; 8] =
     ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
 
-/// An entry as a line of JSON.
-fn line(entry: &host::journal::Entry<'_>, out: &mut Vec<u8>) {
+/// An entry as a line of JSON of at most so many bytes; how many bytes of its text found no room.
+fn line(entry: &host::journal::Entry<'_>, bytes_max: usize, out: &mut Vec<u8>) -> u64 {
+    let end = out.len() + bytes_max;
     out.extend_from_slice(b"{\"timestamp\":\"");
     out.extend_from_slice(entry.realtime_us().to_string().as_bytes());
     out.push(b'"');
-    let mut put = |name: &str, value: &str| {
+    let mut lost = 0;
+    let mut put = |out: &mut Vec<u8>, name: &str, field: &str, room: usize| {
+        let Some(value) = entry.get(field) else { return };
         out.push(b',');
         string(out, name);
         out.push(b':');
-        string(out, value);
+        let text = String::from_utf8_lossy(value);
+        let left = text.len() - string_within(out, &text, room);
+        lost += entry.lost(field) + left as u64;
     };
     for (field, name) in MEANINGS {
-        if let Some(value) = entry.get(field) {
-            put(name, &String::from_utf8_lossy(value));
-        }
+        put(out, name, field, SHORT_BYTES_MAX);
     }
     let word = entry.priority().and_then(|priority| PRIORITIES.get(usize::from(priority)));
     if let Some(word) = word {
-        put("level", word);
+        out.extend_from_slice(b",\"level\":");
+        string(out, word);
+    }
+    // The message comes last: it has the room that is left.
+    let room = end.saturating_sub(out.len() + MARKS_BYTES);
+    put(out, "message", "MESSAGE", room);
+    if lost > 0 {
+        let length = entry.message().len() as u64 + entry.lost("MESSAGE");
+        let marks = format!(",\"log.truncated\":true,\"log.original_length\":{length}");
+        out.extend_from_slice(marks.as_bytes());
     }
     out.extend_from_slice(b"}\n");
+    lost
+}
+
+/// A text in quotes, as much of it as so many bytes of JSON hold; how many bytes of it.
+fn string_within(out: &mut Vec<u8>, text: &str, room: usize) -> usize {
+    // A byte has six at most when it is escaped.
+    if text.len() * 6 + 2 <= room {
+        string(out, text);
+        return text.len();
+    }
+    let end = out.len() + room.saturating_sub(1);
+    let (mut taken, mut step, mut piece) = (0, STEP_BYTES, Vec::new());
+    out.push(b'"');
+    while step > 0 && taken < text.len() {
+        let next = text.floor_char_boundary(taken + step);
+        piece.clear();
+        string(&mut piece, text.get(taken..next).unwrap_or_default());
+        let escaped = piece.get(1..piece.len() - 1).unwrap_or_default();
+        if next > taken && out.len() + escaped.len() <= end {
+            out.extend_from_slice(escaped);
+            taken = next;
+        } else {
+            step /= 2;
+        }
+    }
+    out.push(b'"');
+    taken
 }
 
 #[cfg(test)]
@@ -386,7 +446,7 @@ mod tests {
                      _SYSTEMD_UNIT=a.service\nMESSAGE\n\x05\0\0\0\0\0\0\0a\nb\xff\"\n\n";
         assert!(export.feed(text).complete);
         let mut out = Vec::new();
-        line(&export.entry(), &mut out);
+        assert_eq!(line(&export.entry(), 1 << 20, &mut out), 0);
         assert_eq!(export.entry().cursor(), Some("s=1;i=2"));
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), 1);
@@ -397,5 +457,81 @@ mod tests {
             (&"error".into(), &"a.service".into())
         );
         assert_eq!(value["timestamp"], "1700000000000000");
+    }
+
+    /// An entry with these fields.
+    fn entry(fields: &[(&str, &str)]) -> Export {
+        let mut export = Export::default();
+        let mut bytes = b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1700000000000000\n".to_vec();
+        for (name, value) in fields {
+            bytes.extend_from_slice(format!("{name}\n").as_bytes());
+            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes.push(b'\n');
+        assert!(export.feed(&bytes).complete);
+        export
+    }
+
+    #[test]
+    fn r14_a_message_is_cut_at_any_bound_so_that_the_line_keeps_it_and_all_else_is_whole() {
+        for text in ["x", "\n", "\u{1b}", "\u{e9}", "\u{1f980}", "ab\n\u{1f980}\u{e9}\"\u{1}"] {
+            let message = text.repeat(3000 / text.len());
+            let fields = [("PRIORITY", "3"), ("MESSAGE", &message), ("_PID", "7")];
+            let export = entry(&fields);
+            for bound in 1000..1100 {
+                let mut out = b"before\n".to_vec();
+                let lost = line(&export.entry(), bound, &mut out);
+                let line = out.strip_prefix(b"before\n").and_then(|l| l.strip_suffix(b"\n"));
+                let line = line.unwrap();
+                // A character and the marks are what may be missing.
+                assert!(line.len() <= bound && line.len() + MARKS_BYTES + 12 > bound);
+                let value: serde_json::Value = serde_json::from_slice(line).unwrap();
+                let kept = value["message"].as_str().unwrap();
+                assert!(message.starts_with(kept), "{text:?} at {bound}");
+                assert_eq!(lost, (message.len() - kept.len()) as u64);
+                assert_eq!(
+                    (&value["level"], &value["process.pid"]),
+                    (&"error".into(), &"7".into())
+                );
+                assert_eq!(value["log.truncated"], true);
+                assert_eq!(value["log.original_length"], message.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_reader_of_the_format_cut_off_counts_too_and_no_field_takes_the_room_of_another() {
+        let long = "\u{1}".repeat(host::journal::VALUE_BYTES_MAX + 5);
+        let export = entry(&[
+            ("SYSLOG_IDENTIFIER", &long),
+            ("_SYSTEMD_UNIT", &long),
+            ("_PID", &long),
+            ("MESSAGE", &"x".repeat(host::journal::VALUE_BYTES_MAX + 5)),
+            ("PRIORITY", "4"),
+        ]);
+        let mut out = Vec::new();
+        let lost = line(&export.entry(), 1 << 20, &mut out);
+        assert!(out.len() <= (1 << 20) + 1 && out.capacity() <= 3 << 20);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let length = |name: &str| value[name].as_str().unwrap().len();
+        assert!(length("message") > 1 << 18);
+        assert!((1..SHORT_BYTES_MAX).contains(&length("systemd.unit")));
+        assert_eq!(value["log.original_length"], host::journal::VALUE_BYTES_MAX + 5);
+        assert_eq!(value["level"], "warning");
+        let kept: usize = ["message", "syslog.identifier", "systemd.unit", "process.pid"]
+            .map(length)
+            .iter()
+            .sum();
+        assert_eq!(lost as usize, 4 * (host::journal::VALUE_BYTES_MAX + 5) - kept);
+    }
+
+    #[test]
+    fn a_place_that_is_written_down_is_read_as_it_was() {
+        for place in [From::Since(0), From::Since(u64::MAX), From::After("s=1;i=2".to_owned())] {
+            assert_eq!(text_of(&place).map(place_of), Some(place));
+        }
+        assert_eq!(text_of(&From::Beginning), None);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Core {
     touched: Vec<u32>,
     /// Files with unfinished pieces.
     open: Vec<u32>,
-    pub(super) counters: Counters,
+    pub(crate) counters: Counters,
     pub(crate) numbers: Arc<Numbers>,
     tap: Arc<Tap>,
     pub(crate) say: Say,

@@ -2,9 +2,10 @@
 //! folder of the test. Needs root and systemd's journald; skipped without. And what a program does
 //! in its place that fails.
 
-use super::support::{Desk, Sink, WAIT, sink};
+use super::support::{Desk, Sink, WAIT, ask, metric, sink};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs::File;
@@ -320,4 +321,50 @@ fn an_input_that_reads_other_units_after_a_restart_passes_over_no_entry() {
     sink.until(4);
     assert_eq!(agent.stop(), 0);
     sink.each_once(4);
+}
+
+#[test]
+fn r14_a_message_that_is_longer_than_a_line_is_cut_and_its_time_and_severity_are_kept() {
+    let desk = Desk::new();
+    let Some(journald) = Journald::start(&desk) else { return };
+    let sink = Sink::of_records();
+    let input = format!("directory: '{}', start_at: beginning", journald.directory().display());
+    desk.config(&config_of(&input, &sink));
+    let lengths = [1_000_000, (1 << 20) - 100, 1 << 20, 3 << 20];
+    for length in lengths {
+        journald.entry(&"long\n".repeat(length / 5), 3);
+    }
+    journald.entry("the next one", 4);
+    let agent = desk.start();
+    let wanted = || {
+        let mut records = sink.0.records();
+        records.retain(|one| one.body.starts_with("long") || one.body == "the next one");
+        (records.len() > lengths.len()).then_some(records)
+    };
+    let records = testbed::wait::until(WAIT, || Ok::<_, Infallible>(wanted())).unwrap();
+    let mut records = records.expect("all entries come");
+    // Requests overtake each other.
+    records.sort_by_key(|one| one.attributes.get("log.original_length").map(Value::as_u64));
+    let last = records.remove(0);
+    for (record, length) in records.iter().zip(lengths) {
+        assert_eq!(record.record["severityNumber"], 17, "of {length}");
+        assert_ne!(record.record["timeUnixNano"], record.record["observedTimeUnixNano"]);
+        assert_eq!(record.attributes["syslog.identifier"], "teapot");
+        assert_eq!(record.attributes["log.truncated"], true);
+        assert_eq!(record.attributes["log.original_length"], length / 5 * 5);
+        assert!(record.body.len() > 800_000 && record.body.ends_with(['l', 'o', 'n', 'g', '\n']));
+    }
+    assert_eq!((last.body.as_str(), &last.record["severityNumber"]), ("the next one", &13.into()));
+    assert!(!last.attributes.contains_key("log.truncated"));
+    let state = desk.path("state");
+    let line = format!("orlop_agent_records_odd_total{{kind=\"truncated\"}} {}", lengths.len());
+    let counted = testbed::wait::until(WAIT, || {
+        let metrics = ask(&state, "/metrics").unwrap();
+        Ok::<_, Infallible>(metrics.lines().any(|own| own == line).then_some(()))
+    });
+    assert!(counted.unwrap().is_some(), "{line}");
+    let kept: usize = records.iter().map(|record| record.body.len()).sum();
+    let all: usize = lengths.iter().map(|length| length / 5 * 5).sum();
+    assert_eq!(metric(&state, "orlop_agent_truncated_bytes_total"), (all - kept) as u64);
+    assert_eq!(agent.stop(), 0);
 }

@@ -4,7 +4,7 @@
 //! or `NAME` and a newline, the length as 64 bits little-endian, so many bytes, and a newline.
 //! Bytes may arrive cut anywhere. Whatever they are, an entry holds at most [`ENTRY_BYTES_MAX`]
 //! bytes and [`FIELDS_MAX`] fields; what is beyond is skipped in constant memory, and the entry
-//! says that it was cut.
+//! says that it was cut. Long values leave room for short ones.
 
 use std::ops::Range;
 
@@ -16,6 +16,10 @@ pub const VALUE_BYTES_MAX: usize = 1 << 20;
 pub const ENTRY_BYTES_MAX: usize = 4 << 20;
 /// The most fields that are kept of one entry.
 pub const FIELDS_MAX: usize = 1024;
+/// So many bytes of each value are kept, however long the others are.
+const SHORT_BYTES: usize = 256;
+/// The room in an entry that long values leave for short ones and for names, in bytes.
+const SHORTS_BYTES: usize = FIELDS_MAX * (NAME_BYTES_MAX + SHORT_BYTES);
 /// The room that is kept between two entries, in bytes.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -42,6 +46,8 @@ enum State {
 struct Field {
     name: Range<usize>,
     value: Range<usize>,
+    /// How many bytes a bound cut off the value.
+    lost: u64,
 }
 
 /// What became of bytes.
@@ -60,6 +66,8 @@ pub struct Export {
     bytes: Vec<u8>,
     fields: Vec<Field>,
     name: Range<usize>,
+    /// How many bytes a bound cut off the value that is read.
+    lost: u64,
     is_cut: bool,
     damaged: u64,
 }
@@ -71,6 +79,7 @@ impl Default for Export {
             bytes: Vec::new(),
             fields: Vec::new(),
             name: 0..0,
+            lost: 0,
             is_cut: false,
             damaged: 0,
         }
@@ -196,17 +205,22 @@ impl Export {
 
     /// Keeps bytes of a value as far as the bounds allow.
     fn keep(&mut self, bytes: &[u8]) {
-        let value = VALUE_BYTES_MAX.saturating_sub(self.bytes.len() - self.name.end);
-        let room = value.min(ENTRY_BYTES_MAX.saturating_sub(self.bytes.len()));
+        let held = self.bytes.len() - self.name.end;
+        let entry = (ENTRY_BYTES_MAX - SHORTS_BYTES).saturating_sub(self.bytes.len());
+        let room =
+            entry.max(SHORT_BYTES.saturating_sub(held)).min(VALUE_BYTES_MAX.saturating_sub(held));
         let room = if self.fields.len() < FIELDS_MAX { room } else { 0 };
-        self.is_cut |= room < bytes.len();
+        let lost = bytes.len().saturating_sub(room);
+        self.lost += lost as u64;
+        self.is_cut |= lost > 0;
         self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
     fn end_field(&mut self) {
+        let lost = std::mem::take(&mut self.lost);
         if self.fields.len() < FIELDS_MAX && self.bytes.len() <= ENTRY_BYTES_MAX {
             let value = self.name.end..self.bytes.len();
-            self.fields.push(Field { name: self.name.clone(), value });
+            self.fields.push(Field { name: self.name.clone(), value, lost });
         } else {
             self.is_cut = true;
             self.bytes.truncate(self.name.start);
@@ -242,6 +256,13 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         self.fields().find(|(own, _)| *own == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// How many bytes a bound cut off that field.
+    #[must_use]
+    pub fn lost(&self, name: &str) -> u64 {
+        let mut fields = self.fields().zip(&self.export.fields);
+        fields.find(|((own, _), _)| *own == name.as_bytes()).map_or(0, |(_, field)| field.lost)
     }
 
     /// Where reading goes on after this entry.

@@ -67,7 +67,7 @@ fn the_bounds_of_an_entry_hold_and_the_next_entry_is_intact() {
     for _ in 0..8 {
         bytes.extend(binary("C", &vec![b'x'; VALUE_BYTES_MAX]));
     }
-    bytes.extend(b"\nLAST=1\n\n");
+    bytes.extend(b"PRIORITY=3\n\nLAST=1\n\n");
     let entries = parse(&bytes, 4096);
     let sizes: Vec<usize> =
         entries.iter().map(|e| e.iter().map(|(n, v)| n.len() + v.len()).sum()).collect();
@@ -75,7 +75,8 @@ fn the_bounds_of_an_entry_hold_and_the_next_entry_is_intact() {
     assert_eq!(entries[0][1].1.len(), VALUE_BYTES_MAX);
     assert_eq!(entries[1][0].1.len(), VALUE_BYTES_MAX);
     assert_eq!(entries[2].len(), FIELDS_MAX);
-    assert!(sizes[3] <= ENTRY_BYTES_MAX);
+    assert!(sizes[3] <= ENTRY_BYTES_MAX && entries[3][7].1.len() == 256);
+    assert_eq!(entries[3][8], (b"PRIORITY".to_vec(), b"3".to_vec()));
     assert_eq!(entries[4], [(b"LAST".to_vec(), b"1".to_vec())]);
 }
 
