@@ -184,6 +184,9 @@ pub(crate) fn source_name(input: &str) -> String {
     format!("journald:{input}")
 }
 
+/// The place of a journal of which all is to be read.
+pub(crate) const BEGINNING: &str = "@0";
+
 /// A place as it is written down: a cursor, or a time, whose `@` no cursor has.
 fn text_of(place: &From) -> Option<String> {
     match place {

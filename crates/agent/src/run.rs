@@ -8,7 +8,7 @@ mod sinks;
 use crate::AgentError;
 use crate::admin::Admin;
 use crate::config::{self, Config, InputKind, Kubernetes};
-use crate::journal::{Journals, source_name};
+use crate::journal::{BEGINNING, Journals, source_name};
 use crate::numbers::Numbers;
 use crate::options::{Place, RunOptions};
 use crate::packed::{Before, Packed};
@@ -191,10 +191,13 @@ fn reader(
     shared.control.set_waker(tailer.waker());
     shared.control.set_shutdown_timeout(config.shutdown_timeout);
     tell_found(config, &tailer, shared);
+    let is_damaged = !matches!(known.outcome, Outcome::Whole | Outcome::Absent);
     let place = |name: &str| {
         let name = source_name(name);
         let found = cursors.iter().find(|(known, _)| *known == name);
-        found.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
+        let written = found.and_then(|(_, value)| String::from_utf8(value.clone()).ok());
+        // As for a file: where something is missing, nothing begins at its end.
+        written.or_else(|| is_damaged.then(|| BEGINNING.to_owned()))
     };
     let waker = tailer.waker();
     let mut journals = Journals::start(config, &shared.host_name, place, &waker, &shared.say)?;

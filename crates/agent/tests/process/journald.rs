@@ -298,6 +298,19 @@ fn r19_the_newest_entry_of_the_first_start_is_written_down_as_the_place_before_a
 }
 
 #[test]
+fn r18_a_journal_whose_place_is_damaged_is_read_from_its_beginning() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    program(&desk, ":");
+    desk.config(&config_of("program: DIR/journalctl", &sink));
+    for name in [store::CHECKPOINT, "checkpoint.1"] {
+        desk.append(&format!("state/{name}"), "garbage");
+    }
+    let agent = desk.start();
+    called(&desk, "--since=@0", 1);
+    assert_eq!(agent.stop(), 0);
+}
+
+#[test]
 fn an_input_that_reads_other_units_after_a_restart_passes_over_no_entry() {
     let desk = Desk::new();
     let Some(journald) = Journald::start(&desk) else { return };

@@ -177,6 +177,25 @@ fn a_time_is_given_in_whole_microseconds_and_the_newest_entry_is_not_followed() 
 }
 
 #[test]
+fn the_entry_of_the_cursor_is_passed_over_and_no_other_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for (printed, expected) in [("1 2 3", "23"), ("2 3", "23"), ("1 1", "1")] {
+        let script = format!(
+            "for n in {printed}; do printf '__CURSOR=s=%s\nMESSAGE=%s\n\n' $n $n; done; exit 1"
+        );
+        let mut source = program(&dir, &script);
+        source.from = From::After("s=1".into());
+        let mut journal = Journal::start(&source).unwrap();
+        let mut messages = Vec::new();
+        while let Ok(entry) = journal.next(LONG) {
+            let Some(entry) = entry else { continue };
+            messages.extend_from_slice(entry.message());
+        }
+        assert_eq!(messages, expected.as_bytes(), "of {printed}");
+    }
+}
+
+#[test]
 fn a_program_that_ends_is_told_with_what_it_said() {
     let dir = tempfile::tempdir().unwrap();
     let source = program(&dir, "printf 'A=1\\n\\n'; echo 'No permission' >&2; exit 3");
