@@ -3,8 +3,9 @@
 use super::config::StartAt;
 use super::discover::{Candidate, Found};
 use super::file::{File, FileKey, Home};
-use super::identity::{HEAD_BYTES_MAX, Head, Resume, from_stat, look, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Resume, from_stat, look, nuls_at_end, read_at};
 use super::tailer::Tailer;
+use rustix::fs::{SeekFrom, seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::time::Instant;
 
 /// How far back the beginning of a line is looked for, in bytes.
 const LINE_LOOK_BACK: u64 = 64 << 10;
+/// How far back the end of what was written is looked for, in bytes, where no hole tells it.
+const TEXT_LOOK_BACK: u64 = 16 << 20;
 
 impl Tailer {
     /// Follows a new file.
@@ -169,11 +172,47 @@ impl Tailer {
     }
 }
 
-/// The end of the last whole line, or of the file when none is near.
+/// The end of the last whole line, or of what was written when none is near.
 fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
-    let from = size.saturating_sub(LINE_LOOK_BACK);
-    let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(0)];
+    let (mut end, mut bytes) = (size, before(fd, size));
+    if nuls_at_end(&bytes) > 0 {
+        end = end_of_text(fd, size);
+        bytes = before(fd, end);
+    }
+    let from = end.saturating_sub(LINE_LOOK_BACK);
+    let newline = memchr::memrchr(b'\n', &bytes);
+    newline.map_or(end, |at| from + at as u64 + 1)
+}
+
+/// The end of what was written of a file, without room that its writer took ahead.
+fn end_of_text(fd: &OwnedFd, size: u64) -> u64 {
+    // From the end of the last data on there is only a hole, wherever one looks.
+    let (mut from, mut end) = (0, size);
+    while from < end {
+        let middle = from + (end - from) / 2;
+        match seek(fd, SeekFrom::Data(middle)) {
+            Ok(data) => from = data.max(middle) + 1,
+            Err(_) => end = middle,
+        }
+    }
+    let most = end.saturating_sub(TEXT_LOOK_BACK);
+    loop {
+        let nuls = nuls_at_end(&before(fd, end)) as u64;
+        end -= nuls;
+        if end == 0 || nuls < LINE_LOOK_BACK {
+            return end;
+        }
+        if end <= most {
+            return size;
+        }
+    }
+}
+
+/// The bytes before an offset, as many as are looked back.
+fn before(fd: &OwnedFd, end: u64) -> Vec<u8> {
+    let from = end.saturating_sub(LINE_LOOK_BACK);
+    let mut bytes = vec![0; usize::try_from(end - from).unwrap_or(0)];
     let read = read_at(fd.as_fd(), &mut bytes, from);
-    let newline = memchr::memrchr(b'\n', bytes.get(..read).unwrap_or_default());
-    newline.map_or(size, |at| from + at as u64 + 1)
+    bytes.truncate(read);
+    bytes
 }

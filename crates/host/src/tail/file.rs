@@ -125,8 +125,10 @@ pub(crate) struct File {
     pub(crate) drained: bool,
     /// Whether the caller must be told that it begins anew.
     pub(crate) rewritten: bool,
-    /// Whether the next bytes follow a hole.
-    pub(crate) after_hole: bool,
+    /// NULs after the offset that were looked at, while nothing is known to stand behind them, and
+    /// when the file was written to before that.
+    pub(crate) nuls: u64,
+    pub(crate) nuls_written: (i64, u64),
     pub(crate) ending: Ending,
     /// The name that it lost last, while nobody else has it.
     pub(crate) left: Option<Box<Place>>,
@@ -167,7 +169,8 @@ impl File {
             queued: false,
             drained: false,
             rewritten: false,
-            after_hole: false,
+            nuls: 0,
+            nuls_written: (0, 0),
             ending: Ending::Open,
             left: None,
             after: None,
@@ -190,7 +193,7 @@ impl File {
             input: self.input,
             offset: self.offset,
             committed: self.committed,
-            size: self.size,
+            size: self.end(),
             deleted: self.state == State::Deleted,
             read_bytes: self.read_bytes,
             possible_loss_bytes: self.possible_loss_bytes,
@@ -198,7 +201,13 @@ impl File {
     }
 
     pub(crate) fn lag(&self) -> u64 {
-        self.size.saturating_sub(self.offset)
+        self.end().saturating_sub(self.offset)
+    }
+
+    /// Where it ends as far as is known: NULs that reach to its end are room that its writer took
+    /// ahead, and not written yet.
+    fn end(&self) -> u64 {
+        self.size.saturating_sub(self.nuls)
     }
 
     /// Whether the inputs mean one of its names.
@@ -239,6 +248,7 @@ impl File {
     pub(crate) fn begin_at(&mut self, offset: u64) {
         self.offset = offset;
         self.committed = offset;
+        self.nuls = 0;
         self.tail = self.fd.as_ref().map(|fd| Tail::load(fd, offset)).unwrap_or_default();
         self.saved = (offset, Marker::of(self.tail.bytes()));
     }

@@ -99,9 +99,11 @@ pub struct Head {
 }
 
 impl Head {
-    /// The fingerprint of these bytes, or of as many as count.
+    /// The fingerprint of these bytes, or of as many as count. NULs at their end may be room that
+    /// is written later, so they do not.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let taken = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
+        let taken = taken.get(..taken.len() - nuls_at_end(taken)).unwrap_or_default();
         Self { len: u16::try_from(taken.len()).unwrap_or(0), hash: Fnv::of(taken) }
     }
 
@@ -156,6 +158,11 @@ impl Marker {
         let Some(room) = bytes.get_mut(..usize::from(self.len)) else { return false };
         read_at(file, room, start) == room.len() && Fnv::of(room) == self.hash
     }
+}
+
+/// How many NULs end these bytes.
+pub(crate) fn nuls_at_end(bytes: &[u8]) -> usize {
+    bytes.iter().rev().take_while(|byte| **byte == 0).count()
 }
 
 /// Reads until the buffer is full, the file ends or an error comes; the number of bytes.
@@ -218,6 +225,14 @@ mod tests {
         head.grow(100, &text[100..]);
         assert_eq!(head, Head::of(&text));
         assert_eq!(usize::from(head.len), HEAD_BYTES_MAX);
+    }
+
+    #[test]
+    fn r1_a_head_does_not_count_room_that_is_written_later() {
+        let head = Head::of(b"one\n\0\0\0");
+        assert_eq!(head, Head::of(b"one\n"));
+        assert!(head.fits(b"one\ntwo\n"));
+        assert_eq!(Head::of(&[0; HEAD_BYTES_MAX]).len, 0);
     }
 
     #[test]

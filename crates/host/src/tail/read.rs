@@ -3,11 +3,15 @@
 //! Each read begins with the bytes before the offset that are known from the read before. When
 //! they are not the same any more, the file was written anew, however long it is now; this check
 //! costs no call of its own. A file whose predecessor at the same path is not read to its end
-//! waits for it. Holes are stepped over, so that a writer that goes on at its old offset after a
-//! truncation does not make records of NULs.
+//! waits for it.
+//!
+//! A hole, or as many NULs as fill a chunk, is stepped over when something stands behind it, so
+//! that a writer that goes on at its old offset after a truncation makes no records of NULs. NULs
+//! that reach to the end of a file are not read: there the file ends, and a writer that took room
+//! ahead of itself will write there.
 
 use super::file::{Ending, File, FileKey, State, Tail};
-use super::identity::MARKER_BYTES_MAX;
+use super::identity::{MARKER_BYTES_MAX, nuls_at_end, read_at};
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::Errno;
@@ -16,14 +20,10 @@ use std::time::{Duration, Instant};
 
 /// Of so many turns one is for the backlog, even while live files have something to say.
 const BACKLOG_TURN: u64 = 8;
-
-/// Where data lies in a file.
-struct Extent {
-    start: u64,
-    len: usize,
-    /// Whether a hole follows right after.
-    ends_at_hole: bool,
-}
+/// Fewer NULs than this may be the end of a character of wide text …
+const WIDE_NULS: usize = 4;
+/// … when there is another one among so many bytes before them.
+const WIDE_LOOK_BACK: usize = 256;
 
 impl Tailer {
     /// The file whose turn it is.
@@ -87,12 +87,14 @@ impl Tailer {
     fn read_extent(&mut self, key: FileKey, stat: &Stat, now: Instant) -> Option<Given> {
         let file = self.files.get_mut(key)?;
         let fd = file.fd.as_ref()?;
-        let size = file.size;
-        let extent = extent(fd, stat, file.offset, size);
-        let skipped = extent.start - file.offset;
-        let known = if skipped > 0 { 0 } else { file.tail.bytes().len() };
-        let room = self.buffer.room(known, extent.len);
-        let read = match rustix::io::pread(fd.as_fd(), &mut *room, extent.start - known as u64) {
+        let (offset, size) = (file.offset, file.size);
+        // Where NULs reached to the end, something may stand in their place by now.
+        let waits = file.nuls > 0 && file.lag() == 0;
+        let from = if waits { offset } else { offset + file.nuls };
+        let (start, most) = extent(fd, stat, from, file);
+        let known = if start > offset { 0 } else { file.tail.bytes().len() };
+        let room = self.buffer.room(known, most);
+        let read = match rustix::io::pread(fd.as_fd(), &mut *room, start - known as u64) {
             Ok(read) => read,
             Err(Errno::INTR) => {
                 self.ready(key);
@@ -106,54 +108,99 @@ impl Tailer {
                 return None;
             }
         };
+        let room = room.get(..read).unwrap_or_default();
         let before = file.tail.bytes().get(..known);
         // Of a file that was never read, its beginning is known.
-        let begins = file.offset > 0 || file.head.fits(room.get(..read).unwrap_or_default());
-        if read < known || room.get(..known) != before || !(begins || skipped > 0) {
+        let begins = start > 0 || file.head.fits(room);
+        if read < known || room.get(..known) != before || !begins {
             self.start_again(key, size, now);
             return None;
         }
         let len = read - known;
-        file.after_hole |= skipped > 0;
-        let bytes = self.buffer.chunk(0, len);
-        let lead = if file.after_hole { bytes.iter().take_while(|b| **b == 0).count() } else { 0 };
-        let trail = if extent.ends_at_hole && len == extent.len {
-            bytes.iter().skip(lead).rev().take_while(|byte| **byte == 0).count()
-        } else {
-            0
-        };
-        self.stats.hole_bytes += skipped + (lead + trail) as u64;
-        if skipped > 0 || lead > 0 {
-            file.tail = Tail::default();
+        let nuls = room_at_end(room).min(len);
+        let written = (stat.st_mtime, stat.st_mtime_nsec);
+        let is_quiet = waits && file.nuls_written == written;
+        if from == offset {
+            file.nuls_written = written;
         }
-        file.offset = extent.start + len as u64;
-        self.took(key, extent.start + lead as u64, lead, len - lead - trail, trail > 0, now)
+        self.take(key, start, (len, nuls), (waits, is_quiet), now)
     }
 
-    /// Accounts for `len` bytes of data at `start`, which lie in the buffer at `from`; NULs of a
-    /// hole may have been cut off behind them.
-    fn took(
+    /// Takes `len` bytes that were read at `start`, of which `nuls` at their end are none of the
+    /// text: it must be known first whether something stands behind them.
+    fn take(
         &mut self,
         key: FileKey,
         start: u64,
+        (len, nuls): (usize, usize),
+        (waits, is_quiet): (bool, bool),
+        now: Instant,
+    ) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
+        let (offset, size) = (file.offset, file.size);
+        let seen = start + len as u64;
+        let text = self.buffer.chunk(0, len - nuls);
+        let lead =
+            if start > offset { text.iter().take_while(|byte| **byte == 0).count() } else { 0 };
+        let len = text.len() - lead;
+        if start > offset && (len > 0 || seen >= size) && !self.is_still(key, now)? {
+            return None;
+        }
+        let file = self.files.get_mut(key)?;
+        if len == 0 {
+            file.nuls = if is_quiet { size } else { seen } - offset;
+            return self.took(key, (offset, offset), 0, 0, now);
+        }
+        let at = start + lead as u64;
+        if at > offset {
+            file.tail = Tail::default();
+        }
+        file.offset = at + len as u64;
+        let is_end = nuls > 0 && (waits || seen >= size);
+        file.nuls = if is_end { size.max(seen) - file.offset } else { 0 };
+        self.took(key, (offset, at), lead, len, now)
+    }
+
+    /// Whether, before NULs are stepped over or taken for the end, what was read is still there and
+    /// nothing came after it; otherwise all is looked at once more.
+    fn is_still(&mut self, key: FileKey, now: Instant) -> Option<bool> {
+        let file = self.files.get_mut(key)?;
+        let known = file.tail.bytes();
+        let mut bytes = [0; MARKER_BYTES_MAX + 1];
+        let room = bytes.get_mut(..=known.len())?;
+        read_at(file.fd.as_ref()?.as_fd(), room, file.offset - known.len() as u64);
+        if !room.starts_with(known) {
+            let size = file.size;
+            self.start_again(key, size, now);
+            return Some(false);
+        }
+        let is_still = room.last() == Some(&0);
+        if !is_still {
+            file.nuls = 0;
+            self.ready(key);
+        }
+        Some(is_still)
+    }
+
+    /// Accounts for `len` bytes of data at `start`, which lie in the buffer at `from`; what is
+    /// before them from `offset` on was stepped over.
+    fn took(
+        &mut self,
+        key: FileKey,
+        (offset, start): (u64, u64),
         from: usize,
         len: usize,
-        cut: bool,
         now: Instant,
     ) -> Option<Given> {
         let file = self.files.get_mut(key)?;
         let bytes = self.buffer.chunk(from, len);
-        if cut {
-            file.tail = Tail::default();
-        } else {
-            file.tail.push(bytes);
-        }
+        file.tail.push(bytes);
         file.head.grow(start, bytes);
-        let end_of_file = file.offset >= file.size;
-        let mut flags = Flags { end_of_file, ..Flags::default() };
+        let end_of_file = file.lag() == 0;
+        let mut flags = Flags { end_of_file, hole_skipped: start > offset, ..Flags::default() };
+        self.stats.hole_bytes += start - offset;
         if len > 0 {
             flags.rewritten = std::mem::take(&mut file.rewritten);
-            flags.hole_skipped = std::mem::take(&mut file.after_hole);
             file.grown = now;
             file.read_bytes += len as u64;
             self.stats.read_bytes += len as u64;
@@ -165,13 +212,14 @@ impl Tailer {
                 self.tokens = self.tokens.saturating_sub(i64::try_from(len).unwrap_or(i64::MAX));
             }
         }
-        file.after_hole |= cut;
         if end_of_file {
+            // Room behind it was no backlog.
+            file.backlog_end = file.backlog_end.min(file.offset);
             self.at_end(key);
         } else {
             self.ready(key);
         }
-        (len > 0).then_some(Given { key, start, from, len, flags })
+        (len > 0 || !end_of_file).then_some(Given { key, start, from, len, flags })
     }
 
     /// A file was read to its end: who waited for it may begin.
@@ -265,7 +313,7 @@ impl Tailer {
         for _ in 0..count {
             let Some((_, key)) = self.lru.pop_first() else { return };
             let Some(file) = self.files.get_mut(key) else { continue };
-            let idle = file.drained && !file.queued && file.offset >= file.size;
+            let idle = file.drained && !file.queued && file.lag() == 0;
             if idle && file.state == State::Live && file.hold_until.is_none() {
                 // A marker before an offset that was committed by now must be taken while the
                 // file is open.
@@ -276,27 +324,31 @@ impl Tailer {
     }
 }
 
-/// Where the next bytes lie. Only a file that occupies less than its size can have a hole.
-fn extent(fd: &OwnedFd, stat: &Stat, offset: u64, size: u64) -> Extent {
-    let most = (CHUNK_BYTES_MAX as u64).min(size.saturating_sub(offset));
+/// Where data begins from an offset on, and how many bytes of it are read. A file that occupies as
+/// much as its size and has no NULs at its offset is not asked for holes.
+fn extent(fd: &OwnedFd, stat: &Stat, from: u64, file: &File) -> (u64, usize) {
     // One byte more than there seems to be, so that a read tells whether the file has grown.
-    let whole = Extent { start: offset, len: CHUNK_BYTES_MAX, ends_at_hole: false };
+    let whole = (from, CHUNK_BYTES_MAX);
     let disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-    if disk >= size || most == 0 {
+    if from >= file.size || (disk >= file.size && file.nuls == 0) {
         return whole;
     }
-    let start = match seek(fd, SeekFrom::Data(offset)) {
-        Ok(start) => start.max(offset),
-        Err(Errno::NXIO) => return Extent { start: size, len: 0, ends_at_hole: true },
+    let start = match seek(fd, SeekFrom::Data(from)) {
+        Ok(start) => start.max(from),
+        Err(Errno::NXIO) => return (file.size, 0),
         Err(_) => return whole,
     };
-    let hole = seek(fd, SeekFrom::Hole(start)).unwrap_or(size);
+    let hole = seek(fd, SeekFrom::Hole(start)).unwrap_or(file.size);
     let most = (CHUNK_BYTES_MAX as u64).min(hole.saturating_sub(start));
-    Extent {
-        start,
-        len: usize::try_from(most).unwrap_or(0),
-        ends_at_hole: hole < size && start + most == hole,
-    }
+    (start, usize::try_from(most).unwrap_or(0))
+}
+
+/// How many NULs end what was read, but for those that end a character of wide text.
+fn room_at_end(bytes: &[u8]) -> usize {
+    let nuls = nuls_at_end(bytes);
+    let mut before = bytes.iter().rev().skip(nuls).take(WIDE_LOOK_BACK);
+    let is_wide = (1..WIDE_NULS).contains(&nuls) && before.any(|byte| *byte == 0);
+    if is_wide { 0 } else { nuls }
 }
 
 const _: () = assert!(MARKER_BYTES_MAX <= 64, "the margin of the buffer holds the marker");

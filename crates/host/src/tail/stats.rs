@@ -47,7 +47,7 @@ pub struct Stats {
     pub dropped_files: u64,
     /// Their unread bytes.
     pub dropped_bytes: u64,
-    /// Bytes of holes that were stepped over.
+    /// Bytes of holes and long runs of NULs that were stepped over.
     pub hole_bytes: u64,
     /// Times that the kernel dropped events; everything was compared with the disk then.
     pub overflows: u64,
@@ -77,7 +77,7 @@ pub struct FileStat<'a> {
     pub offset: u64,
     /// Up to where it was committed.
     pub committed: u64,
-    /// Its size when it was seen last.
+    /// Its size when it was seen last, without NULs that reach to its end.
     pub size: u64,
     /// Whether it is deleted and held open.
     pub deleted: bool,

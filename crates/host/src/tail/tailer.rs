@@ -81,7 +81,8 @@ pub struct Chunk<'a> {
     pub input: u32,
     /// Where the bytes lie in the file.
     pub start: u64,
-    /// The bytes, at most [`CHUNK_BYTES_MAX`]; none when only a flag is told.
+    /// The bytes, at most [`CHUNK_BYTES_MAX`]; none when only a flag is told, and when a run of
+    /// NULs is looked through.
     pub bytes: &'a [u8],
     /// What else is to be said.
     pub flags: Flags,
@@ -342,7 +343,11 @@ impl Tailer {
                 file.is_some_and(|f| f.state == State::Deleted && f.ending == Ending::Open)
             })
             .collect();
-        let given = vanishing.into_iter().find_map(|key| self.read(key, now))?;
+        // Nothing is found yet where NULs are looked through.
+        let is_told = |given: &Given| given.len > 0 || given.flags.last;
+        let given = vanishing
+            .into_iter()
+            .find_map(|key| std::iter::from_fn(|| self.read(key, now)).find(is_told))?;
         Some(self.chunk(&given))
     }
 

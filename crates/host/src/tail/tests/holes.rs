@@ -1,0 +1,260 @@
+//! R5: holes, and room that a writer takes ahead of what it writes.
+
+use super::*;
+use rustix::fs::{FallocateFlags, fallocate};
+use std::fs::{File, OpenOptions, rename};
+use std::os::unix::fs::FileExt as _;
+
+/// How a writer takes room for what it will write.
+#[derive(Debug, Clone, Copy)]
+enum Room {
+    /// A longer size, with a hole.
+    Hole,
+    /// Blocks that nothing was written to.
+    Blocks,
+    /// Zeros that were written.
+    Zeros,
+}
+
+const ROOMS: [Room; 3] = [Room::Hole, Room::Blocks, Room::Zeros];
+
+/// A writer that fills the room which it took from its start.
+struct Filler {
+    file: File,
+    at: u64,
+}
+
+impl Filler {
+    fn new(desk: &Desk, room: Room, size: u64) -> Self {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).open(desk.path("app.log"));
+        let filler = Self { file: file.unwrap(), at: 0 };
+        filler.take_room(room, size);
+        filler
+    }
+
+    fn take_room(&self, room: Room, size: u64) {
+        let from = self.file.metadata().unwrap().len();
+        match room {
+            Room::Hole => self.file.set_len(size).unwrap(),
+            Room::Blocks => fallocate(&self.file, FallocateFlags::empty(), 0, size).unwrap(),
+            Room::Zeros => {
+                let zeros = vec![0; usize::try_from(size - from).unwrap()];
+                self.file.write_all_at(&zeros, from).unwrap();
+            }
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.file.write_all_at(text.as_bytes(), self.at).unwrap();
+        self.at += text.len() as u64;
+    }
+}
+
+/// So many bytes of lines, of which no two are the same.
+fn lines(name: &str, bytes: usize) -> String {
+    let mut text = String::new();
+    for number in 0.. {
+        if text.len() + 32 > bytes {
+            break;
+        }
+        text += &format!("{name} {number:06}\n");
+    }
+    let rest = bytes - text.len();
+    text + &"x".repeat(rest - 1) + "\n"
+}
+
+/// All steps, each read once; nothing was taken for a rotation, a loss or a hole.
+#[track_caller]
+fn reads(desk: &mut Desk, expected: &str) {
+    let text = desk.run().take();
+    assert!(text == expected, "{} bytes and not {}", text.len(), expected.len());
+    let stats = desk.stats();
+    assert_eq!((stats.lag_bytes, stats.rewritten, stats.hole_bytes), (0, 0, 0));
+}
+
+#[test]
+fn r5_r19_a_file_that_is_made_before_it_is_filled_is_read_as_it_is_filled_also_over_restarts() {
+    for room in ROOMS {
+        for size in [64 << 10, 1 << 20] {
+            let mut desk = Desk::new(&["app.log"]);
+            let mut filler = Filler::new(&desk, room, size);
+            desk.start();
+            reads(&mut desk, "");
+            for text in ["one\n", "tw", "o\n", "three\n"] {
+                filler.write(text);
+                reads(&mut desk, text);
+            }
+            desk.restart();
+            reads(&mut desk, "");
+            // Beyond what is fingerprinted, beyond a block, and while we are away.
+            for bytes in [1_500, 9_000, 20_000] {
+                let records = desk.tail().records().collect::<Vec<_>>();
+                let text = lines("a", bytes);
+                filler.write(&text);
+                reads(&mut desk, &text);
+                desk.restart_with(records);
+                reads(&mut desk, &text);
+            }
+            let rest = usize::try_from(size - filler.at).unwrap();
+            let text = lines("b", rest - 100);
+            filler.write(&text);
+            reads(&mut desk, &text);
+            // More room before the end of the first.
+            filler.take_room(room, 2 * size);
+            filler.write("more\n");
+            reads(&mut desk, "more\n");
+            // What was not needed is given back.
+            filler.file.set_len(filler.at).unwrap();
+            reads(&mut desk, "");
+            desk.restart();
+            reads(&mut desk, "");
+        }
+    }
+}
+
+#[test]
+fn r5_a_file_with_room_left_is_at_its_end_so_that_it_is_closed_and_let_go() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.limits.open_idle_max = 0;
+        let mut filler = Filler::new(&desk, room, 64 << 10);
+        filler.write("one\n");
+        desk.start();
+        reads(&mut desk, "one\n");
+        assert_eq!(desk.stats().open, 0);
+        filler.write("two\n");
+        reads(&mut desk, "two\n");
+        // What has its name is read after it, and not only when it is let go.
+        rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        desk.write("app.log", "new\n");
+        filler.write("late\n");
+        reads(&mut desk, "late\nnew\n");
+        desk.pass(Duration::from_secs(61));
+        assert_eq!(desk.ended, [desk.keys[0]]);
+        assert_eq!((desk.stats().dropped_files, desk.stats().possible_losses), (0, 0));
+    }
+}
+
+#[test]
+fn r5_start_at_end_begins_where_the_text_ends_and_not_behind_the_room_after_it() {
+    for room in ROOMS {
+        for (before, size) in [("", 64 << 10), ("old\nhal", 64 << 10), ("old\nhal", 3 << 20)] {
+            let mut desk = Desk::new(&["app.log"]);
+            desk.inputs[0].start_at = StartAt::End;
+            let mut filler = Filler::new(&desk, room, size);
+            filler.write(before);
+            desk.start();
+            filler.write("f\n");
+            let expected = if before.is_empty() { "f\n" } else { "half\n" };
+            reads(&mut desk, expected);
+        }
+    }
+}
+
+#[test]
+fn r21_what_fills_the_room_of_a_file_that_was_there_before_us_is_no_backlog() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.limits.backlog_bytes_per_s = Some(1);
+        let mut filler = Filler::new(&desk, room, 64 << 10);
+        filler.write("old\n");
+        desk.start().pass(Duration::from_secs(5));
+        assert_eq!(desk.take(), "old\n");
+        // More than the rate, twice: the first would be let through in one piece.
+        for name in ["live", "more"] {
+            let text = lines(name, 9_000);
+            filler.write(&text);
+            reads(&mut desk, &text);
+        }
+    }
+}
+
+#[test]
+fn r5_nuls_with_something_behind_them_are_stepped_over_however_they_came_to_be() {
+    for room in ROOMS {
+        for size in [8 << 10, 64 << 10, 1 << 20] {
+            let mut desk = Desk::new(&["app.log"]);
+            let mut filler = Filler::new(&desk, room, size);
+            filler.write("first\n");
+            desk.start();
+            reads(&mut desk, "first\n");
+            // A writer that appends, and one that goes on at an old offset in the room.
+            append(&desk.path("app.log"), b"behind\n");
+            let text = desk.run().take();
+            assert_eq!(text.trim_start_matches('\0'), "behind\n", "{room:?} {size}");
+            let mut desk = Desk::new(&["app.log"]);
+            let filler = Filler::new(&desk, room, size);
+            desk.start();
+            reads(&mut desk, "");
+            filler.file.write_all_at(b"stale\n", size - 4_096).unwrap();
+            let text = desk.run().take();
+            assert_eq!(text.trim_start_matches('\0'), "stale\n", "{room:?} {size}");
+            assert_eq!(desk.stats().lag_bytes, 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_written_into_a_hole_that_was_stepped_over_is_not_read() {
+    let mut desk = Desk::new(&["app.log"]);
+    let file = File::create(desk.path("app.log")).unwrap();
+    file.write_all_at(b"first\n", 0).unwrap();
+    file.write_all_at(b"last\n", 1 << 20).unwrap();
+    desk.start();
+    assert_eq!(desk.take(), "first\nlast\n");
+    assert_eq!(desk.stats().hole_bytes, (1 << 20) - 6);
+    file.write_all_at(b"between\n", 6).unwrap();
+    append(&desk.path("app.log"), b"more\n");
+    assert_eq!(desk.run().take(), "more\n");
+}
+
+#[test]
+fn r5_room_that_is_filled_while_it_is_looked_through_is_not_stepped_over() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        let mut filler = Filler::new(&desk, room, 2 << 20);
+        let (inputs, now) = (desk.inputs.clone(), desk.now);
+        let tailer = Tailer::new(inputs, Limits::default(), Vec::new(), None, now).unwrap();
+        desk.tailer = Some(tailer);
+        // A piece of it is looked at, and no more.
+        desk.turn();
+        let text = lines("a", 1 << 20);
+        filler.write(&text);
+        reads(&mut desk, &text);
+    }
+}
+
+#[test]
+fn r15_the_last_nul_of_wide_text_is_read_at_once() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.start();
+    let mut all = Vec::new();
+    for line in ["\u{feff}first 1\n", "\u{4f60}\u{597d} 2\r\n", "\n", "open"] {
+        let wide: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        desk.write("app.log", &wide);
+        all.extend(wide);
+        desk.run();
+        assert_eq!(desk.all, all);
+    }
+}
+
+#[test]
+fn r8_what_stands_behind_nuls_of_a_deleted_file_is_among_what_vanishes() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.start();
+        let mut filler = Filler::new(&desk, room, 1 << 20);
+        filler.write("first\n");
+        append(&desk.path("app.log"), b"behind\n");
+        let now = desk.now;
+        desk.tail().tend(now);
+        std::fs::remove_file(desk.path("app.log")).unwrap();
+        let mut text = Vec::new();
+        while let Some(chunk) = desk.tail().turn_vanishing(now) {
+            assert!(!chunk.bytes.is_empty());
+            text.extend_from_slice(chunk.bytes);
+        }
+        assert_eq!(String::from_utf8(text).unwrap(), "first\nbehind\n");
+    }
+}
