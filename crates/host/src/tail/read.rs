@@ -138,7 +138,8 @@ impl Tailer {
     ) -> Option<Given> {
         let file = self.files.get_mut(key)?;
         let (offset, size) = (file.offset, file.size);
-        let seen = start + len as u64;
+        // Where nothing is read, the file ends, whatever its size is.
+        let seen = if len == 0 { size.max(start) } else { start + len as u64 };
         let text = self.buffer.chunk(0, len - nuls);
         let lead =
             if start > offset { text.iter().take_while(|byte| **byte == 0).count() } else { 0 };

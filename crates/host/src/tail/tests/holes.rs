@@ -240,6 +240,21 @@ fn r15_the_last_nul_of_wide_text_is_read_at_once() {
 }
 
 #[test]
+fn a_file_that_is_shorter_than_it_says_holds_nobody_up() {
+    let path = "/sys/kernel/mm/transparent_hugepage/enabled";
+    let Ok(text) = std::fs::read_to_string(path) else {
+        eprintln!("SKIP a_file_that_is_shorter_than_it_says: there is no {path}");
+        return;
+    };
+    let mut desk = Desk::new(&["*.log"]);
+    std::os::unix::fs::symlink(path, desk.path("a.log")).unwrap();
+    desk.start();
+    assert_eq!((desk.take(), desk.stats().lag_bytes), (text, 0));
+    desk.write("b.log", "b\n");
+    assert_eq!(desk.run().take(), "b\n");
+}
+
+#[test]
 fn r8_what_stands_behind_nuls_of_a_deleted_file_is_among_what_vanishes() {
     for room in ROOMS {
         let mut desk = Desk::new(&["app.log"]);
