@@ -12,10 +12,12 @@
 
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{MARKER_BYTES_MAX, nuls_at_end, read_at};
+use super::stats::Notice;
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Of so many turns one is for the backlog, even while live files have something to say.
@@ -71,7 +73,10 @@ impl Tailer {
         }
         self.ensure_open(key, now)?;
         let file = self.files.get_mut(key)?;
-        let stat = rustix::fs::fstat(file.fd.as_ref()?).ok()?;
+        let stat = match rustix::fs::fstat(file.fd.as_ref()?) {
+            Ok(stat) => stat,
+            Err(errno) => return self.failed(key, errno, now),
+        };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if file.state == State::Deleted {
             file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
@@ -100,13 +105,7 @@ impl Tailer {
                 self.ready(key);
                 return None;
             }
-            Err(errno) => {
-                let path = self.path_of(key);
-                self.cannot_read(&path, errno, now);
-                // Nobody waits for it.
-                self.at_end(key);
-                return None;
-            }
+            Err(errno) => return self.failed(key, errno, now),
         };
         let room = room.get(..read).unwrap_or_default();
         let before = file.tail.bytes().get(..known);
@@ -118,6 +117,11 @@ impl Tailer {
         }
         let len = read - known;
         let nuls = room_at_end(room).min(len);
+        if !self.unreadable.is_empty() && file.state == State::Live {
+            let path = Arc::clone(&file.path);
+            self.can_read(&path);
+        }
+        let file = self.files.get_mut(key)?;
         let written = (stat.st_mtime, stat.st_mtime_nsec);
         let is_quiet = waits && file.nuls_written == written;
         if from == offset {
@@ -221,6 +225,34 @@ impl Tailer {
             self.ready(key);
         }
         (len > 0 || !end_of_file).then_some(Given { key, start, from, len, flags })
+    }
+
+    /// Reading a file failed. Nobody waits for it. It is tried again, but for a copy, which is
+    /// looked for only once: what is unread of one is lost.
+    fn failed(&mut self, key: FileKey, errno: Errno, now: Instant) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
+        if file.state == State::Copy {
+            let lost = file.lag();
+            file.size = file.offset;
+            self.stats.failures += 1;
+            self.lose(key, lost);
+        } else {
+            let path = self.path_of(key);
+            self.cannot_read(&path, errno, now);
+        }
+        self.at_end(key);
+        None
+    }
+
+    /// Tells that unread bytes of a file are gone.
+    pub(super) fn lose(&mut self, key: FileKey, bytes: u64) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        file.possible_loss_bytes += bytes;
+        self.stats.possible_losses += 1;
+        self.stats.possible_loss_bytes += bytes;
+        if bytes > 0 {
+            self.notices.say(Notice::PossibleLoss { path: file.path.to_path_buf(), bytes });
+        }
     }
 
     /// A file was read to its end: who waited for it may begin.

@@ -186,7 +186,6 @@ impl Tailer {
     /// What a file held before it was truncated is read from its copy, or is at its end; the
     /// number of bytes that the copy has.
     fn become_copy(&mut self, key: FileKey, copy: Option<Copied>, lost: u64) -> Option<u64> {
-        let path = self.path_of(key);
         let file = self.files.get_mut(key)?;
         file.state = State::Copy;
         file.hold_until = None;
@@ -200,13 +199,8 @@ impl Tailer {
             return Some(recovered);
         }
         file.ending = Ending::Pending { dropped: 0 };
-        file.possible_loss_bytes += lost;
         file.size = file.offset;
-        self.stats.possible_losses += 1;
-        self.stats.possible_loss_bytes += lost;
-        if lost > 0 {
-            self.notices.say(Notice::PossibleLoss { path: path.to_path_buf(), bytes: lost });
-        }
+        self.lose(key, lost);
         self.ready(key);
         None
     }

@@ -142,6 +142,53 @@ fn r4_nobody_waits_for_a_file_whose_reads_fail() {
     assert!(desk.stats().failures > 0);
 }
 
+/// An open file of which every read fails.
+fn broken() -> Option<std::os::fd::OwnedFd> {
+    Some(std::fs::File::open("/").unwrap().into())
+}
+
+#[test]
+fn a_file_whose_reads_failed_is_told_to_be_readable_when_they_do_no_more() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    let key = desk.keys[0];
+    let whole = std::mem::replace(&mut desk.tail().file(key).unwrap().fd, broken());
+    desk.write("a.log", "2\n");
+    assert_eq!((desk.run().take().as_str(), desk.stats().unreadable), ("", 1));
+    desk.tail().file(key).unwrap().fd = whole;
+    desk.write("a.log", "3\n");
+    assert_eq!((desk.run().take().as_str(), desk.stats().unreadable), ("2\n3\n", 0));
+    let notices = desk.notices();
+    assert_eq!(notices.last(), Some(&Notice::Readable { path: desk.path("a.log") }));
+    assert_eq!(notices.len(), 2);
+}
+
+#[test]
+fn r5_the_rest_of_a_copy_whose_reads_fail_is_told_as_lost() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    desk.write("a.log", "2\n");
+    std::fs::copy(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    std::fs::File::create(desk.path("a.log")).unwrap();
+    let key = desk.keys[0];
+    // The truncation is found, and nothing of the copy is read yet.
+    let now = desk.now;
+    desk.tail().tend(now);
+    assert!(desk.tail().read(key, now).is_none());
+    desk.tail().file(key).unwrap().fd = broken();
+    desk.write("a.log", "3\n");
+    assert_eq!(desk.run().take(), "3\n");
+    assert_eq!(desk.ended, [key]);
+    let (stats, path) = (desk.stats(), desk.path("a.log"));
+    // It is as long as what stands for it.
+    let bytes = std::fs::metadata("/").unwrap().len() - 2;
+    assert_eq!((stats.failures, stats.unreadable), (1, 0));
+    assert_eq!((stats.possible_losses, stats.possible_loss_bytes), (1, bytes));
+    assert!(desk.notices().contains(&Notice::PossibleLoss { path, bytes }));
+}
+
 #[test]
 fn files_and_directories_are_followed_up_to_the_bound_and_not_beyond() {
     let mut desk = Desk::new(&["**/*.log"]);
