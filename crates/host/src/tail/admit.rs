@@ -122,10 +122,10 @@ impl Tailer {
             self.resumes.insert(inode, others);
         }
         // What was not there, or not wanted, is back.
-        self.dormant.retain(|(_, record)| {
-            let is_back = is_own(record);
+        self.dormant.retain(|dormant| {
+            let is_back = is_own(&dormant.record);
             if is_back {
-                own.push(record.clone());
+                own.push(dormant.record.clone());
             }
             !is_back
         });

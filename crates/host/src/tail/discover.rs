@@ -418,13 +418,16 @@ impl Tailer {
     /// Whether a name that no pattern means holds a file that was made, written and renamed
     /// while nobody watched.
     fn is_unseen_rotation(&self, found: &mut Candidate, seen: &Identity) -> bool {
-        let live = stem(&found.name);
-        if !self.is_unseen(seen) || live.len() == found.name.len() || is_no_text(&found.name) {
-            return false;
-        }
-        let Some(input) = self.wanted(found.dir, live) else { return false };
-        found.input = input;
-        true
+        let input = self.rotated_from(found.dir, &found.name).filter(|_| self.is_unseen(seen));
+        found.input = input.unwrap_or(found.input);
+        input.is_some()
+    }
+
+    /// The input whose patterns mean a name without what a rotation has appended to it.
+    pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<u32> {
+        let live = stem(name);
+        let is_rotated = live.len() < name.len() && !is_no_text(name);
+        if is_rotated { self.wanted(dir, live) } else { None }
     }
 
     /// Whether a file was made while nobody watched.

@@ -217,7 +217,7 @@ impl Tailer {
         }
         self.retry_unreadable(now);
         self.poll_directories(now);
-        self.dormant.retain(|(until, _)| now < *until);
+        self.dormant.retain(|dormant| now < dormant.until);
         if now >= self.next_reconcile {
             self.reconcile(now);
         }
@@ -320,8 +320,9 @@ impl Tailer {
         }
     }
 
-    /// After a change of the inputs: files that are no longer meant end, and so does the interest
-    /// in directories that nothing leads into.
+    /// After a change of the inputs: files that are meant now go on, those that are no longer meant
+    /// end, rotated ones of a name that is still meant when they were read to their end, and so does
+    /// the interest in directories that nothing leads into.
     pub(super) fn rejudge(&mut self, now: Instant) {
         for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
             let Some(Some(dir)) = self.dirs.get(index as usize) else { continue };
@@ -339,17 +340,7 @@ impl Tailer {
             }
         }
         for key in self.files.keys() {
-            let Some(file) = self.files.get_mut(key) else { continue };
-            if file.state == State::Retired && file.is_wanted() {
-                file.revive(now);
-                self.ready(key);
-            } else if file.state == State::Live && !file.is_wanted() {
-                file.state = State::Retired;
-                file.ending = Ending::Pending { dropped: 0 };
-                file.since = now;
-                file.hold_until = None;
-                self.ready(key);
-            }
+            self.rejudge_file(key, now);
         }
         let empty: Vec<u32> = self
             .dirs
@@ -361,6 +352,35 @@ impl Tailer {
         for index in empty {
             self.drop_directory(index, true);
         }
+    }
+
+    fn rejudge_file(&mut self, key: FileKey, now: Instant) {
+        let Some(file) = self.files.get(key) else { return };
+        let (is_live, is_wanted) = (file.state == State::Live, file.is_wanted());
+        let mut homes = file.homes.iter().filter(|_| !is_wanted && file.hold_until.is_none());
+        let rotated = homes.find_map(|home| self.rotated_from(home.directory, &home.name));
+        let Some(file) = self.files.get_mut(key) else { return };
+        file.input = rotated.unwrap_or(file.input);
+        if is_wanted {
+            file.revive(now);
+        }
+        if is_wanted == is_live {
+            return;
+        }
+        if is_live {
+            file.since = now;
+            file.hold_until = None;
+            if rotated.is_some() {
+                // As if the rotation had taken it out of the patterns.
+                file.state = State::Renamed;
+                file.drained = false;
+                self.attended.push(key);
+            } else {
+                file.state = State::Retired;
+                file.ending = Ending::Pending { dropped: 0 };
+            }
+        }
+        self.ready(key);
     }
 }
 

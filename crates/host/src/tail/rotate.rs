@@ -11,7 +11,7 @@ use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, look, read_at};
 use super::open::{peek, peek_in};
 use super::stats::Notice;
-use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Tailer};
+use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
 use rustix::fs::Statx;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -58,8 +58,8 @@ impl Tailer {
         }
     }
 
-    /// Lets go of a file whose end was told, once all of it has arrived. What is no longer wanted
-    /// may be wanted again soon, so its record is kept for a while.
+    /// Lets go of a file whose end was told, once all of it has arrived. What is there and not
+    /// wanted may be wanted soon, so its record is kept for a while.
     pub(super) fn let_go(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
         let is_done = file.state == State::Deleted || file.committed >= file.offset;
@@ -68,9 +68,15 @@ impl Tailer {
         }
         // Unless it is read on under another key already.
         let is_last = self.by_place.get(&file.identity.place()) == Some(&key);
-        if file.state == State::Retired && is_last && self.dormant.len() < DORMANT_MAX {
-            let resume = file.resume();
-            self.dormant.push((file.since + DORMANT_KEPT, resume));
+        let room = match file.state {
+            State::Retired => DORMANT_MAX,
+            State::Renamed => DORMANT_MAX / 2,
+            _ => 0,
+        };
+        if is_last && self.dormant.len() < room {
+            let until = file.since.max(file.grown) + DORMANT_KEPT;
+            let is_saved = file.state == State::Retired;
+            self.dormant.push(Dormant { until, record: file.resume(), is_saved });
         }
         self.forget(key);
     }
@@ -423,7 +429,7 @@ impl Tailer {
     /// Keeps a record for a while: what it is of may come back.
     fn keep_dormant(&mut self, record: Resume, now: Instant) {
         if self.dormant.len() < DORMANT_MAX {
-            self.dormant.push((now + DORMANT_KEPT, record));
+            self.dormant.push(Dormant { until: now + DORMANT_KEPT, record, is_saved: true });
         }
     }
 

@@ -131,6 +131,15 @@ pub(crate) struct Retry {
     pub(crate) pause: Duration,
 }
 
+/// The record of a file that is not followed, and until when it is kept.
+pub(crate) struct Dormant {
+    pub(crate) until: Instant,
+    pub(crate) record: Resume,
+    /// Whether a checkpoint has it. Of a file that was renamed it has not: the next start would
+    /// take what has its name by then for what is left of it.
+    pub(crate) is_saved: bool,
+}
+
 /// Renames whose other half has not been seen, and names that stand for a wanted one.
 #[derive(Default)]
 pub(crate) struct Moves {
@@ -174,7 +183,7 @@ pub struct Tailer {
     pub(super) attended: Vec<FileKey>,
     pub(super) resumes: HashMap<u64, Vec<Resume>>,
     pub(super) orphans: Vec<Resume>,
-    pub(super) dormant: Vec<(Instant, Resume)>,
+    pub(super) dormant: Vec<Dormant>,
     /// Files that are read on under another key, with the keys of before.
     pub(super) resumed: HashMap<FileKey, Vec<FileKey>>,
     /// Copies that were read for the file that they are a copy of, and up to where.
@@ -471,7 +480,7 @@ impl Tailer {
             .filter(|(_, file)| file.state != State::Deleted && !file.is_beyond_recall())
             .filter(|(key, _)| !self.resumed.contains_key(key))
             .map(|(_, file)| file.resume())
-            .chain(self.dormant.iter().map(|(_, resume)| resume.clone()))
+            .chain(self.dormant.iter().filter(|one| one.is_saved).map(|one| one.record.clone()))
             .chain(self.orphans.iter().cloned())
     }
 

@@ -101,3 +101,91 @@ fn r30_a_file_that_was_there_before_its_input_begins_where_that_says_and_is_back
         assert_eq!(desk.take().len(), 4);
     }
 }
+
+#[test]
+fn r30_a_renamed_file_that_a_reload_means_goes_on_where_it_was() {
+    let quiet = Duration::from_secs(61);
+    // Until the reload: nothing of it was read; it was read to its end; that was told; all arrived.
+    for step in ["unread", "read", "told", "arrived"] {
+        let mut desk = Desk::new(&["*.log"]);
+        desk.commit = step != "told";
+        desk.start();
+        desk.write("a.log", "1\n".repeat(CHUNK_BYTES_MAX));
+        let now = desk.now;
+        desk.tail().tend(now);
+        std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+        desk.write("a.log", "2\n");
+        desk.tail().tend(now);
+        if step != "unread" {
+            desk.run();
+        }
+        if matches!(step, "told" | "arrived") {
+            desk.pass(quiet);
+        }
+        let told = desk.ended.len();
+        assert_eq!(told, usize::from(matches!(step, "told" | "arrived")), "{step}");
+        desk.write("a.log.1", "3\n");
+        reload(&mut desk, &["*.log", "*.log.[0-9]"]);
+        desk.run();
+        // It is no file that has only a while left.
+        desk.pass(quiet);
+        desk.write("a.log.1", "4\n");
+        desk.write("a.log", "5\n");
+        desk.run();
+        desk.pass(quiet);
+        let text = desk.take();
+        let mut rest: Vec<&str> = text.lines().filter(|line| *line != "1").collect();
+        rest.sort_unstable();
+        assert_eq!(rest, ["2", "3", "4", "5"], "{step}");
+        assert_eq!(text.len(), 2 * CHUNK_BYTES_MAX + 8, "{step}");
+        assert_eq!((desk.keys.len(), desk.ended.len()), (2 + told, told), "{step}");
+        let stats = desk.stats();
+        assert_eq!((stats.rewritten, stats.possible_losses), (0, 0), "{step}");
+    }
+}
+
+#[test]
+fn r30_a_rotated_file_that_a_reload_does_not_mean_any_more_is_read_to_its_end() {
+    let mut desk = Desk::new(&["*.log", "*.log.[0-9]"]);
+    desk.start();
+    desk.write("a.log", "1\n".repeat(CHUNK_BYTES_MAX));
+    let now = desk.now;
+    desk.tail().tend(now);
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    desk.write("a.log", "2\n");
+    assert!(desk.turn());
+    // What means its name of before has another number by now.
+    let inputs = vec![desk.input(&["b.txt"]), desk.input(&["*.log"])];
+    desk.tail().reconfigure(inputs, now);
+    assert!(desk.tail().files().all(|file| file.input == 1));
+    desk.run();
+    desk.write("a.log.1", "3\n");
+    desk.run();
+    let text = desk.take();
+    assert!(text.ends_with("1\n2\n3\n") && text.len() == 2 * CHUNK_BYTES_MAX + 4);
+    desk.pass(Duration::from_secs(61));
+    assert_eq!((desk.ended.len(), desk.stats().files), (1, 1));
+    // Meant once more it goes on there.
+    desk.write("a.log.1", "4\n");
+    reload(&mut desk, &["*.log", "*.log.[0-9]"]);
+    assert_eq!(desk.run().take(), "4\n");
+}
+
+#[test]
+fn r30_the_next_start_looks_for_nothing_of_a_renamed_file_whose_end_was_told() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "1\n");
+    desk.start();
+    // As a rotation into another directory does it.
+    std::fs::create_dir(desk.path("old")).unwrap();
+    std::fs::rename(desk.path("a.log"), desk.path("old/a.log")).unwrap();
+    desk.write("a.log", "2\n");
+    desk.run();
+    desk.pass(Duration::from_secs(61));
+    assert_eq!(desk.ended.len(), 1);
+    desk.take();
+    let records = desk.leave();
+    desk.restart_with(records);
+    assert_eq!((desk.take().as_str(), desk.notices().len()), ("", 0));
+    assert_eq!((desk.stats().rewritten, desk.stats().possible_losses), (0, 0));
+}
