@@ -5,6 +5,7 @@
 //! checkpoint. It knows nothing of lines. See [`Tailer`] for how it is driven.
 
 mod admit;
+mod bases;
 mod config;
 mod discover;
 mod events;

@@ -89,23 +89,6 @@ pub(crate) fn group(dir: u32, name: &[u8]) -> u64 {
 }
 
 impl Tailer {
-    /// Walks from the bases of all patterns.
-    pub(super) fn visit_bases(&mut self, now: Instant) {
-        self.missing_base = false;
-        self.next_base = now + self.limits.retry_every.0;
-        let mut bases = Vec::new();
-        for (input, i) in self.inputs.iter().zip(0_u16..) {
-            for (pattern, p) in input.include.iter().zip(0_u16..) {
-                bases.push((pattern.base().to_owned(), vec![(i, p, pattern.start())], None));
-            }
-        }
-        for base in bases {
-            self.missing_base |= !base.0.is_dir();
-            self.to_visit.push(base);
-            self.visit_all(now);
-        }
-    }
-
     /// Enters the directories that were found.
     pub(super) fn visit_all(&mut self, now: Instant) {
         while let Some((path, reach, via)) = self.to_visit.pop() {

@@ -13,15 +13,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Events that are taken before a file gets its turn.
-const EVENTS_PER_TURN_MAX: usize = 4096;
+pub(crate) const EVENTS_PER_TURN_MAX: usize = 4096;
 /// Names that were left alone for so long are taken to be so for a while.
-const SETTLED_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// Files that wait for a turn and are looked at with every tick.
 const WAITING_LOOKS_MAX: usize = 1024;
 
 impl Tailer {
     /// Takes the events that wait.
     pub(super) fn pump(&mut self, now: Instant) {
+        // What the directories that are left have still to tell is of other paths by now.
+        self.take_ways();
+        self.follow_ways(now);
         let Some((queues, mut buffer)) = self.watch.lend() else { return };
         // Writes come first: what is told of a name after it was moved belongs to a file that the
         // event of the move makes ready anyway.
@@ -36,6 +39,7 @@ impl Tailer {
             });
         self.watch.give_back(buffer);
         self.events_wait = !(all_writes && all_names);
+        self.follow_ways(now);
         self.visit_all(now);
         if all_names {
             if !self.overflow {
@@ -76,9 +80,9 @@ impl Tailer {
         let Some(dir) = self.dir_by_watch.get(&wd).copied() else { return };
         if mask.contains(ReadFlags::IGNORED) {
             let gone = self.dirs.get(dir as usize).and_then(Option::as_ref);
-            let mut patterns = self.inputs.iter().flat_map(|input| &input.include);
-            self.missing_base |=
-                gone.is_some_and(|gone| patterns.any(|pattern| *pattern.base() == *gone.path));
+            if let Some(path) = gone.map(|gone| Arc::clone(&gone.path)) {
+                self.is_gone_from_way(&path);
+            }
             self.drop_directory(dir, false);
             return;
         }
@@ -123,7 +127,7 @@ impl Tailer {
     }
 
     /// A directory was renamed away or deleted, with all below.
-    fn drop_tree(&mut self, path: &Path) {
+    pub(super) fn drop_tree(&mut self, path: &Path) {
         let below: Vec<u32> = self
             .dirs
             .iter()
@@ -192,7 +196,7 @@ impl Tailer {
     pub(super) fn needs_ticks(&self) -> bool {
         !self.attended.is_empty()
             || !self.unreadable.is_empty()
-            || self.missing_base
+            || self.ways.is_missing
             || self.polled > 0
     }
 
@@ -212,7 +216,7 @@ impl Tailer {
         self.next_tick = now + TICK.min(self.limits.poll_every.0);
         self.attend(now);
         self.measure_waiting();
-        if self.missing_base && now >= self.next_base {
+        if self.ways.is_missing && now >= self.next_base {
             self.visit_bases(now);
         }
         self.retry_unreadable(now);

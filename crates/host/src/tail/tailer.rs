@@ -5,6 +5,7 @@
 //! an argument. A caller that does not want more bytes stops calling `turn` and calls
 //! [`Tailer::tend`] instead, so that bounds on deleted files hold all the same.
 
+use super::bases::Ways;
 use super::config::{Input, Limits};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
@@ -207,7 +208,7 @@ pub struct Tailer {
     /// Directories that are polled.
     pub(super) polled: usize,
     pub(super) polling_told: bool,
-    pub(super) missing_base: bool,
+    pub(super) ways: Ways,
     pub(super) next_tend: Instant,
     pub(super) next_tick: Instant,
     pub(super) next_reconcile: Instant,
@@ -293,7 +294,7 @@ impl Tailer {
             synced_ns: super::discover::wall_ns(),
             polled: 0,
             polling_told: false,
-            missing_base: false,
+            ways: Ways::default(),
             next_tend: now,
             next_tick: now + TICK,
             next_reconcile,
@@ -405,7 +406,7 @@ impl Tailer {
         if !self.muted.is_empty() {
             until = until.min(LOOK_EVERY);
         }
-        let woken = self.watch.wait(timeout.min(until));
+        let woken = self.wait_for(timeout.min(until), Watch::wait);
         self.look_at_muted(now);
         woken
     }
@@ -421,7 +422,7 @@ impl Tailer {
     /// says whether it is well to rest for long.
     pub fn rest(&mut self, now: Instant, timeout: Duration) -> Woken {
         self.mute(timeout, now);
-        let woken = self.watch.wait_for_names(timeout.min(TICK));
+        let woken = self.wait_for(timeout.min(TICK), Watch::wait_for_names);
         self.look_at_muted(now);
         woken
     }

@@ -1,6 +1,7 @@
 //! Tests on the real file system: one file per family of requirements.
 
 mod bad;
+mod bases;
 mod holes;
 mod identity;
 mod idle;

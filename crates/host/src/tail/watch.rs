@@ -2,8 +2,9 @@
 //!
 //! Two inotify instances with one watch per directory each: one tells of names (made, moved,
 //! deleted), the other of writes. So a caller that has read everything can rest while files grow
-//! and still hears at once of a file that may soon be gone. When there are no instances to be had,
-//! every directory is refused and the tailer polls. A [`Waker`] ends the wait from another thread.
+//! and still hears at once of a file that may soon be gone. A third one watches the ways to bases.
+//! When there are no instances to be had, every directory is refused and the tailer polls. A
+//! [`Waker`] ends the wait from another thread.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init, remove_watch};
@@ -17,6 +18,13 @@ use std::time::Duration;
 
 /// Room for events of one read, in bytes.
 const EVENT_BYTES: usize = 64 << 10;
+
+/// What happens to the names in a directory.
+const OF_NAMES: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::DELETE)
+    .union(WatchFlags::MOVED_FROM)
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::ONLYDIR);
 
 pub(crate) use rustix::fs::inotify::ReadFlags;
 
@@ -53,6 +61,7 @@ pub enum Woken {
 pub(crate) struct Queues {
     pub(crate) names: OwnedFd,
     pub(crate) writes: OwnedFd,
+    pub(crate) ways: OwnedFd,
 }
 
 /// The two watches of a directory.
@@ -101,13 +110,8 @@ impl Watch {
     /// Watches a directory; the numbers of its watches.
     pub(crate) fn add(&self, directory: &Path) -> Result<Watches, Errno> {
         let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
-        let of_names = WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::ATTRIB;
         let writes = self.add_writes(directory)?;
-        let names = add_watch(&queues.names, directory, of_names | WatchFlags::ONLYDIR);
+        let names = add_watch(&queues.names, directory, OF_NAMES | WatchFlags::ATTRIB);
         if names.is_err() {
             let _ = remove_watch(&queues.writes, writes);
         }
@@ -120,6 +124,19 @@ impl Watch {
             // They may be gone with their directory.
             let _ = remove_watch(&queues.writes, watches.writes);
             let _ = remove_watch(&queues.names, watches.names);
+        }
+    }
+
+    /// Watches a directory that a way goes through; the number of the watch.
+    pub(crate) fn add_way(&self, directory: &Path) -> Result<i32, Errno> {
+        let queues = self.queues.as_ref().ok_or(Errno::NOSYS)?;
+        add_watch(&queues.ways, directory, OF_NAMES | WatchFlags::DONT_FOLLOW)
+    }
+
+    /// Forgets such a watch.
+    pub(crate) fn remove_way(&self, number: i32) {
+        if let Some(queues) = &self.queues {
+            let _ = remove_watch(&queues.ways, number);
         }
     }
 
@@ -157,56 +174,59 @@ impl Watch {
         self.buffer = buffer;
     }
 
-    /// Waits for an event or the waker.
-    pub(crate) fn wait(&self, timeout: Duration) -> Woken {
+    /// Waits for an event or the waker; nothing when only ways have something to tell.
+    pub(crate) fn wait(&self, timeout: Duration) -> Option<Woken> {
         match self.queues.as_deref() {
-            Some(queues) => self.poll(timeout, &[&queues.names, &queues.writes]),
+            Some(queues) => self.poll(timeout, &[&queues.ways, &queues.names, &queues.writes]),
             None => self.poll(timeout, &[]),
         }
     }
 
-    /// Waits for an event of names or the waker.
-    pub(crate) fn wait_for_names(&self, timeout: Duration) -> Woken {
+    /// Waits for an event of names or the waker, in the same way.
+    pub(crate) fn wait_for_names(&self, timeout: Duration) -> Option<Woken> {
         match self.queues.as_deref() {
-            Some(queues) => self.poll(timeout, &[&queues.names]),
+            Some(queues) => self.poll(timeout, &[&queues.ways, &queues.names]),
             None => self.poll(timeout, &[]),
         }
     }
 
     /// Waits for the waker alone.
     pub(crate) fn wait_for_waker(&self, timeout: Duration) -> Woken {
-        self.poll(timeout, &[])
+        self.poll(timeout, &[]).unwrap_or(Woken::Timeout)
     }
 
-    /// Waits for the waker, or for one of at most two queues.
-    fn poll(&self, timeout: Duration, queues: &[&OwnedFd]) -> Woken {
+    /// Waits for the waker, or for one of at most three queues, of which the first is of ways.
+    fn poll(&self, timeout: Duration, queues: &[&OwnedFd]) -> Option<Woken> {
         let timeout = Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
         };
         let of = |fd| PollFd::new(fd, PollFlags::IN);
         let waker = &*self.waker.0;
-        let mut all = [waker, waker, waker].map(of);
+        let mut all = [waker, waker, waker, waker].map(of);
         for (place, queue) in all.iter_mut().skip(1).zip(queues) {
             *place = of(*queue);
         }
         let fds = all.get_mut(..=queues.len()).unwrap_or_default();
         if poll(fds, Some(&timeout)).is_err() {
-            return Woken::Timeout;
+            return Some(Woken::Timeout);
         }
         let happened = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         if happened(0) {
             let mut count = [0_u8; 8];
             let _ = rustix::io::read(&self.waker.0, &mut count);
-            return Woken::Waker;
+            return Some(Woken::Waker);
         }
-        if happened(1) || happened(2) { Woken::Events } else { Woken::Timeout }
+        if happened(2) || happened(3) {
+            return Some(Woken::Events);
+        }
+        (!happened(1)).then_some(Woken::Timeout)
     }
 }
 
 impl Queues {
     fn new() -> rustix::io::Result<Self> {
         let queue = || init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        Ok(Self { names: queue()?, writes: queue()? })
+        Ok(Self { names: queue()?, writes: queue()?, ways: queue()? })
     }
 }
