@@ -325,8 +325,8 @@ impl Tailer {
     }
 
     /// After a change of the inputs: files that are meant now go on, those that are no longer meant
-    /// end, rotated ones of a name that is still meant when they were read to their end, and so does
-    /// the interest in directories that nothing leads into.
+    /// end, rotated ones of a name that is still meant when they were read to their end, and so
+    /// does the interest in directories that nothing leads into.
     pub(super) fn rejudge(&mut self, now: Instant) {
         for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
             let Some(Some(dir)) = self.dirs.get(index as usize) else { continue };
