@@ -15,6 +15,12 @@ pub(crate) struct Flavour {
 /// Of functions with the same code the linker, which is LLVM's in this toolchain, keeps one.
 const FOLD: &str = "link-arg=-Wl,--icf=all";
 
+/// What zstd leaves out: we compress at level 1, which is its fast strategy alone.
+const FAST_ONLY: &str = "-DZSTD_EXCLUDE_DFAST_BLOCK_COMPRESSOR \
+    -DZSTD_EXCLUDE_GREEDY_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_LAZY_BLOCK_COMPRESSOR \
+    -DZSTD_EXCLUDE_LAZY2_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTLAZY2_BLOCK_COMPRESSOR \
+    -DZSTD_EXCLUDE_BTOPT_BLOCK_COMPRESSOR -DZSTD_EXCLUDE_BTULTRA_BLOCK_COMPRESSOR";
+
 /// Every flavour with a budget.
 pub(crate) const FLAVOURS: [Flavour; 3] = [
     Flavour { name: "agent", flags: &["--no-default-features", "--features", "agent"] },
@@ -32,7 +38,7 @@ pub(crate) fn flavour(name: &str) -> anyhow::Result<&'static Flavour> {
 pub(crate) fn build(flavour: &Flavour) -> anyhow::Result<PathBuf> {
     let mut cargo = workspace::cargo()?;
     cargo.args(["rustc", "--locked", "--profile", "dist", "--package", "app", "--bin", "orlop"]);
-    cargo.args(flavour.flags).args(["--", "-C", FOLD]);
+    cargo.args(flavour.flags).args(["--", "-C", FOLD]).env("CFLAGS", FAST_ONLY);
     workspace::run(&mut cargo)?;
     let folder = workspace::target()?.join("dist");
     let own = folder.join(format!("orlop-{}", flavour.name));
