@@ -13,7 +13,7 @@
 
 use crate::state::write_all;
 use crate::{State, StoreError};
-use rustix::fs::{OFlags, ftruncate};
+use rustix::fs::{OFlags, fdatasync, ftruncate};
 use rustix::io::Errno;
 use std::fmt::Write as _;
 use std::io::{Read, Seek, SeekFrom};
@@ -84,8 +84,9 @@ impl DeadLetters {
         sinks: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self, StoreError> {
         let file = open(state)?;
-        let stat = rustix::fs::fstat(&file).map_err(|errno| state.cannot_write(NAME, errno))?;
-        let bytes = u64::try_from(stat.st_size).unwrap_or(0);
+        let bytes = whole_lines(state).map_err(|error| state.cannot_write(NAME, error))?;
+        // Half a line, which a crash may leave, is no JSON, and the next one would be part of it.
+        ftruncate(&file, bytes).map_err(|errno| state.cannot_write(NAME, errno))?;
         let mut letters = Self {
             file,
             runs: Vec::new(),
@@ -118,7 +119,7 @@ impl DeadLetters {
         }
     }
 
-    /// Writes one line, whole or not at all.
+    /// Writes one line, whole or not at all, and waits for the disk: nobody reads the record again.
     ///
     /// # Errors
     /// [`StoreError::Full`] when the line alone is more than half of the bound,
@@ -145,7 +146,9 @@ impl DeadLetters {
             self.rotate(state)?;
         }
         line.push_str(&self.runs_with(letter.sink));
-        if let Err(errno) = write_all(&self.file, line.as_bytes()) {
+        if let Err(errno) =
+            write_all(&self.file, line.as_bytes()).and_then(|()| fdatasync(&self.file))
+        {
             // Half a line is no JSON.
             let _ = ftruncate(&self.file, self.bytes);
             return Err(state.cannot_write(NAME, errno));
@@ -173,6 +176,7 @@ impl DeadLetters {
             self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
         }
         self.file = open(state)?;
+        state.sync().map_err(|errno| state.cannot_write(NAME, errno))?;
         (self.bytes, self.lines) = (0, 0);
         Ok(())
     }
@@ -222,6 +226,24 @@ fn open(state: &State) -> Result<OwnedFd, StoreError> {
     state
         .open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
         .map_err(|errno: Errno| state.cannot_write(NAME, errno))
+}
+
+/// Bytes of the file that is written to, up to the end of its last whole line.
+fn whole_lines(state: &State) -> std::io::Result<u64> {
+    let mut file = std::fs::File::from(state.open_file(NAME, OFlags::RDONLY)?);
+    let mut end = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        bytes.clear();
+        Read::by_ref(&mut file).take(end - start).read_to_end(&mut bytes)?;
+        if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
 }
 
 /// The end of the last whole line of a file.

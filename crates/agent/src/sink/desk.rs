@@ -96,9 +96,13 @@ impl Desk {
 
     /// Where records go now; a reload may have said otherwise.
     pub(super) fn now(&self) -> Rc<Current> {
-        if let Some(current) = self.swap.take().and_then(Current::new) {
-            *self.current.borrow_mut() = Rc::new(current);
-            self.believe();
+        if let Some(next) = self.swap.take().and_then(Current::new) {
+            // Batches alone may be others, because sinks share the memory.
+            let is_elsewhere = next.sink.kind != self.current.borrow().sink.kind;
+            *self.current.borrow_mut() = Rc::new(next);
+            if is_elsewhere {
+                self.believe();
+            }
             self.spare.borrow_mut().clear();
         }
         self.current()
@@ -207,7 +211,13 @@ impl Desk {
             return outcome;
         }
         match self.put_aside(sealed, at, words) {
-            Ok(()) => Outcome::Poisoned,
+            Ok(()) => {
+                // It answers, and one record is no reason to think that it is the wrong server.
+                if run < PUT_ASIDE_RUN_MAX && self.numbers.succeeded() {
+                    self.say.info(&format!("sink `{}` answers again", self.name));
+                }
+                Outcome::Poisoned
+            }
             Err(words) => {
                 // In a run the sink is failing already, and that was told with other words.
                 if self.numbers.failing().is_some_and(|(_, last)| last != words) {

@@ -191,6 +191,22 @@ fn r20_a_sink_that_refuses_everything_costs_no_record_beyond_those_that_are_kept
 }
 
 #[test]
+fn a_sink_that_answered_again_does_not_fail_though_it_refused_the_record() {
+    let desk = Desk::new();
+    let sink = sink(|number, _| Reply::Status(if number == 0 { 503 } else { 400 }));
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", "bad\n");
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| {
+        status["sinks"][0]["in_flight"] == 0
+            && status["sinks"][0]["failing"].is_null()
+            && sink.requests() > 1
+    });
+    assert_eq!(agent.stop(), 0);
+    assert!(full_disk::said(&desk).contains("answers again"));
+}
+
+#[test]
 fn r20_what_a_wrong_sink_refused_is_kept_beside_the_letters_of_another_and_over_a_restart() {
     let (desk, well) = (Desk::new(), Arc::new(AtomicBool::new(false)));
     let is_well = well.clone();

@@ -211,6 +211,30 @@ fn ended(desk: &Desk, agent: Agent, records: u64) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+#[test]
+fn r20_r30_a_reload_that_adds_a_sink_lets_go_no_letter_of_one_that_refuses_everything() {
+    let (desk, wrong) = (Desk::new(), sink(|_, _| Reply::Status(400)));
+    let others = [(); 2].map(|()| sink(|_, _| Reply::Take));
+    let more = "dead_letter_bytes: 1Mi\n";
+    desk.config(&config(&[to("wrong", &wrong), to("one", &others[0])], more));
+    let line = |number: usize| format!("{number:04} {}\n", "x".repeat(1_500));
+    desk.append("logs/a.log", &(0..1_000).map(line).collect::<String>());
+    let (agent, state) = (desk.start(), desk.path("state"));
+    let until_kept = || {
+        agent.until_status(&state, |status| status["sinks"].to_string().contains("have no room"));
+    };
+    until_kept();
+    let letters = || std::fs::read_to_string(state.join("dead-letter.jsonl.1")).unwrap();
+    let before = letters();
+    // One more shares the memory: batches of all become smaller.
+    let all = [to("wrong", &wrong), to("one", &others[0]), to("two", &others[1])];
+    reloaded(&desk, &agent, &config(&all, more));
+    wrong.until_requests(wrong.requests() + 3);
+    until_kept();
+    assert!(letters() == before, "letters were let go");
+    stop_at_once(&desk, agent);
+}
+
 /// Records of two kinds that are open at their end: the input, a beginning, a line beside it, the
 /// end, what comes of it, and how many records there are with what is beside it.
 const OPEN: [(&str, &str, &str, &str, &str, usize); 2] = [

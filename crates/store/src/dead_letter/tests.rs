@@ -119,6 +119,27 @@ fn r20_a_run_of_refusals_goes_on_over_restarts_whenever_they_come() {
 }
 
 #[test]
+fn r20_half_a_letter_that_a_crash_left_is_cut_off_however_long_it_is() {
+    let desk = Desk::new(3);
+    let path = desk.dir.path().join(NAME);
+    for half in [1, TAIL_BYTES - 1, TAIL_BYTES, 3 * TAIL_BYTES] {
+        desk.open().write(&desk.state, &from("a")).unwrap();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let half = "x".repeat(usize::try_from(half).unwrap());
+        std::fs::write(&path, whole.clone() + &half).unwrap();
+        let mut letters = desk.open();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        assert_eq!(letters.bytes(), whole.len() as u64);
+        assert!(is_kept_for("a", &desk.fill(&mut letters)), "its run goes on");
+        std::fs::remove_file(&path).unwrap();
+        let _ = std::fs::remove_file(desk.dir.path().join(ROTATED));
+        // Without any whole line nothing is left.
+        std::fs::write(&path, &half).unwrap();
+        assert_eq!(desk.open().bytes(), 0);
+    }
+}
+
+#[test]
 fn r20_letters_that_somebody_moved_away_or_of_sinks_that_are_gone_hold_nobody_up() {
     let desk = Desk::new(3);
     let mut letters = desk.open();
