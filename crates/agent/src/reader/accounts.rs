@@ -85,11 +85,10 @@ impl Entry {
 
 impl Core {
     /// Lets go sinks that are not wanted any more, when they have delivered what they had or their
-    /// time for that is over. Until then offsets wait for them, so a crash loses nothing; and
-    /// offsets go on waiting for one whose records no other sink has ([`Books::begins_again`]).
+    /// time for that is over. Until then offsets wait for them, so a crash loses nothing.
     pub(crate) fn release_retired(&mut self, now: Instant) {
         let books = &mut self.books;
-        if !books.sinks.iter().any(|sink| sink.is_over(now)) || books.begins_again(now) {
+        if !books.sinks.iter().any(|sink| sink.is_over(now)) {
             return;
         }
         for sink in books.sinks.iter().filter(|sink| sink.is_over(now)) {

@@ -17,7 +17,7 @@ use pipeline::ring::Retirement;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use store::{Checkpoint, Entry, FileRecord, Loaded, Outcome, State};
+use store::{Checkpoint, Entry, FileRecord, State};
 use tokio_util::sync::CancellationToken;
 
 /// A checkpoint is due, whatever the time, when as many bytes were delivered since the last one:
@@ -40,8 +40,6 @@ pub(crate) struct SinkHandle {
     pub(crate) retirement: Retirement,
     /// It is not wanted any more, and has until then to deliver what it was given.
     pub(crate) retired: Option<Instant>,
-    /// It was added while records were on their way that it is not given.
-    pub(crate) is_late: bool,
 }
 
 impl SinkHandle {
@@ -119,19 +117,6 @@ impl Books {
     /// Sinks that are wanted.
     pub(crate) fn active(&self) -> impl Iterator<Item = &SinkHandle> {
         self.sinks.iter().filter(|sink| sink.retired.is_none())
-    }
-
-    /// Whether a sink that is not wanted any more is the only one that may have what it did not
-    /// deliver yet.
-    pub(crate) fn has_no_heir(&self) -> bool {
-        self.sinks.iter().any(|sink| sink.retired.is_some())
-            && self.active().all(|sink| sink.is_late)
-    }
-
-    /// Whether such a sink is out of time: what it did not deliver has to be read again.
-    pub(crate) fn begins_again(&self, now: Instant) -> bool {
-        let is_dead = |sink: &SinkHandle| sink.is_over(now) && !sink.is_done();
-        self.sinks.iter().any(is_dead) && self.has_no_heir()
     }
 
     /// A file was read further.
@@ -220,10 +205,6 @@ impl Core {
             }
             waits
         });
-        if books.waiting.is_empty() {
-            // Whatever is read from now on, every sink is given.
-            books.sinks.iter_mut().for_each(|sink| sink.is_late = false);
-        }
         for slot in settled {
             self.sources.settle(slot);
         }
@@ -232,28 +213,11 @@ impl Core {
             for sink in &self.books.sinks {
                 sink.numbers.balances().forget(slot);
             }
-            self.release_pod(&source);
+            let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
+            if let (Some(table), Some(uid)) = (table, source.pod()) {
+                table.release(uid);
+            }
         }
-    }
-
-    /// The file does not need what is known of its pod any more.
-    fn release_pod(&self, source: &SourceState) {
-        let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
-        if let (Some(table), Some(uid)) = (table, source.pod()) {
-            table.release(uid);
-        }
-    }
-
-    /// Forgets all files; gives what is written down of them, as if it were loaded.
-    pub(crate) fn into_known(
-        mut self,
-        tailer: &mut Tailer,
-        journals: &Journals,
-    ) -> (Checkpoint, Loaded) {
-        self.take_vanished();
-        self.sources.iter().for_each(|source| self.release_pod(source));
-        let entries = tailer.records().map(record).chain(journals.entries()).collect();
-        (self.books.checkpoint, Loaded { entries, outcome: Outcome::Whole })
     }
 
     /// Whether sinks have not taken everything yet.

@@ -19,27 +19,11 @@ pub(crate) struct Running {
     pub(crate) options: RunOptions,
     pub(crate) config: Config,
     pub(crate) shared: Shared,
-    /// What starts sinks; none while nobody reads.
-    pub(crate) spawner: Option<Spawner>,
 }
 
 impl Running {
-    /// The config in use, for another reader: what was asked of the old one is in it. There is no
-    /// reload until that reader is there.
-    pub(crate) fn suspend(&mut self) -> Config {
-        self.spawner = None;
-        while self.shared.control.take_order().is_some() {}
-        self.config.clone()
-    }
-
-    /// Loads the config again; false when nobody reads now.
-    pub(crate) fn reload(&mut self) -> bool {
-        let Some(spawner) = self.spawner.clone() else { return false };
-        self.use_fresh(&spawner);
-        true
-    }
-
-    fn use_fresh(&mut self, spawner: &Spawner) {
+    /// Loads the config again.
+    pub(crate) fn reload(&mut self, spawner: &Spawner) {
         let numbers = &self.shared.numbers;
         let fresh = match load(&self.options).and_then(|fresh| self.whole(fresh)) {
             Ok(fresh) => fresh,
@@ -145,8 +129,7 @@ fn journals(config: &Config) -> Vec<&crate::config::Input> {
     config.inputs.iter().filter(is_journal).collect()
 }
 
-/// Ends the sinks that are gone or differ, and starts those that are new. When none stays that has
-/// all that those were given, reading waits for them, and what they do not take is read again.
+/// Ends the sinks that are gone or differ, and starts those that are new.
 fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
     let wanted: Vec<_> = fresh.sinks.iter().map(|sink| within_memory(sink, fresh)).collect();
     // A sink that keeps its name and format goes on with another server: what is under way is
@@ -177,7 +160,7 @@ fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
             continue;
         }
         match spawner.one(sink) {
-            Ok(handle) => running.push(SinkHandle { is_late: true, ..handle }),
+            Ok(handle) => running.push(handle),
             Err(error) => tracing::error!(%error, "a sink cannot be started"),
         }
     }

@@ -60,16 +60,8 @@ impl Spawner {
             say: self.say.clone(),
         };
         sink::start(task).map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
-        Ok(SinkHandle {
-            sink: sink.clone(),
-            moves,
-            numbers,
-            swap,
-            abandon,
-            retirement,
-            retired: None,
-            is_late: false,
-        })
+        let sink = sink.clone();
+        Ok(SinkHandle { sink, moves, numbers, swap, abandon, retirement, retired: None })
     }
 
     /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and

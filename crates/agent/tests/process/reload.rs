@@ -1,14 +1,10 @@
 //! R30: a config that changes while the agent runs.
 
-use super::packed::gzip;
-use super::support::{Agent, Desk, Sink, lines, metric, sink, sink_at};
+use super::support::{Agent, Desk, Sink, lines, metric, sink};
 use rustix::process::Signal;
-use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 use testkit::log_sink::Reply;
 
 /// One input and these sinks, by name and address.
@@ -36,19 +32,16 @@ fn stop_at_once(desk: &Desk, agent: Agent) {
     assert_eq!(agent.stop(), 1);
 }
 
-/// A sink that takes nothing until it is well.
-fn slow() -> (Arc<AtomicBool>, Sink) {
-    let well = Arc::new(AtomicBool::new(false));
-    let is_well = well.clone();
-    let answers = move |_: usize, _: &[String]| {
-        if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(503) }
-    };
-    (well, sink(answers))
-}
-
 #[test]
 fn r30_a_sink_that_is_removed_takes_what_it_was_given_and_nothing_later() {
-    let (desk, (well, slow)) = (Desk::new(), slow());
+    let desk = Desk::new();
+    let well = Arc::new(AtomicBool::new(false));
+    let is_well = well.clone();
+    let slow = sink(
+        move |_, _| {
+            if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(503) }
+        },
+    );
     let other = sink(|_, _| Reply::Take);
     desk.config(&config(&[to("slow", &slow), to("other", &other)], ""));
     desk.append("logs/a.log", &lines(0, 5_000));
@@ -212,6 +205,23 @@ fn ended(desk: &Desk, agent: Agent, records: u64) -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn r30_what_a_replaced_sink_did_not_take_yet_survives_a_stop() {
+    let (desk, dead, new) =
+        (Desk::new(), sink(|_, _| Reply::Status(503)), sink(|_, _| Reply::Take));
+    let more = "shutdown_timeout: 2m\n";
+    desk.config(&config(&[to("dead", &dead)], more));
+    desk.append("logs/a.log", &lines(0, 1_000));
+    let (agent, state) = (desk.start(), desk.path("state"));
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_000);
+    reloaded(&desk, &agent, &config(&[to("new", &new)], more));
+    stop_at_once(&desk, agent);
+    let agent = desk.start();
+    new.until(1_000);
+    assert_eq!(agent.stop(), 0);
+    new.each_once(1_000);
+}
+
+#[test]
 fn r20_r30_a_reload_that_adds_a_sink_lets_go_no_letter_of_one_that_refuses_everything() {
     let (desk, wrong) = (Desk::new(), sink(|_, _| Reply::Status(400)));
     let others = [(); 2].map(|()| sink(|_, _| Reply::Take));
@@ -292,9 +302,15 @@ fn r12_r30_a_record_that_is_open_while_every_sink_is_replaced_is_whole_after_a_s
 #[test]
 fn r18_r30_a_block_that_waits_for_room_while_every_sink_is_replaced_is_sent_by_the_next_start() {
     let (desk, written) = (Desk::new(), 200_000);
-    let (old_is_well, old) = slow();
-    // Nobody listens there until the next start.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let is_well = || {
+        let well = Arc::new(AtomicBool::new(false));
+        let is_well = well.clone();
+        let answers = move |_: usize, _: &[String]| {
+            if is_well.load(Ordering::SeqCst) { Reply::Take } else { Reply::Status(503) }
+        };
+        (well, sink(answers))
+    };
+    let ((old_is_well, old), (new_is_well, new)) = (is_well(), is_well());
     let config = |sinks| {
         config(&[sinks], "memory_max_bytes: 8Mi\nshutdown_timeout: 2m\n")
             .replace("beginning", "beginning, line_max_bytes: 64Ki")
@@ -306,18 +322,24 @@ fn r18_r30_a_block_that_waits_for_room_while_every_sink_is_replaced_is_sent_by_t
     agent.until_status(&state, |status| {
         !status["sinks"][0]["failing"].is_null() && metric(&state, "orlop_agent_stalls_total") > 3
     });
-    reloaded(&desk, &agent, &config(("new", address.to_string())));
+    reloaded(&desk, &agent, &config(to("new", &new)));
     old_is_well.store(true, Ordering::SeqCst);
     agent.until_status(&state, |status| {
         let sinks = status["sinks"].as_array().unwrap();
         sinks.len() == 1 && sinks[0]["name"] == "new" && !sinks[0]["failing"].is_null()
     });
-    stop_at_once(&desk, agent);
-    let new = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    agent.signal(Signal::TERM);
+    agent.until_status(&state, |status| {
+        status["not_ready"].as_str().is_some_and(|reason| reason.contains("stopping"))
+    });
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.wait(), 1);
+    new_is_well.store(true, Ordering::SeqCst);
     let agent = desk.start();
+    // A request that the second signal ended may have been there, and was taken when it was well.
     new.until(written - old.bodies().len());
     assert_eq!(agent.stop(), 0);
-    new.each_once(written - old.bodies().len());
+    assert_eq!(new.bodies().len(), written - old.bodies().len());
 }
 
 const TO_FILE: &str = "sinks: [{type: file, path: 'DIR/out.jsonl'}]\n";
@@ -411,104 +433,4 @@ fn r30_the_pods_of_a_namespace_that_is_not_wanted_any_more_are_not_read_any_more
     sent(&desk, &agent, 3);
     let records = ended(&desk, agent, 3);
     assert_eq!(records[2]["body"], "without b a");
-}
-
-/// How often each line came to the file.
-fn counted(records: &[serde_json::Value]) -> BTreeMap<&str, usize> {
-    let mut bodies = BTreeMap::new();
-    for record in records {
-        *bodies.entry(record["body"].as_str().unwrap()).or_default() += 1;
-    }
-    bodies
-}
-
-/// A sink where nobody listens.
-fn dead() -> (&'static str, String) {
-    ("dead", "127.0.0.1:1".to_owned())
-}
-
-#[test]
-fn r30_what_the_only_sink_did_not_take_is_read_again_for_the_one_in_its_place() {
-    // What memory holds whole, and what it does not; by name the same sink, and another one.
-    for (written, name) in [(1_000, "dead"), (200_000, "file")] {
-        let desk = Desk::new();
-        let more = "memory_max_bytes: 34Mi\nshutdown_timeout: 200ms\n";
-        let before = config(&[dead()], more).replace("beginning", "beginning, compressed: true");
-        desk.config(&before);
-        desk.append("logs/stays.log", &lines(0, written));
-        desk.append("logs/goes.log", &lines(written, written + 500));
-        let packed = lines(written + 500, written + 1_000);
-        gzip(&desk.path("logs/old.log.1.gz"), packed.as_bytes(), SystemTime::now());
-        let agent = desk.start();
-        let state = desk.path("state");
-        agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
-        std::fs::remove_file(desk.path("logs/goes.log")).unwrap();
-        let (inputs, _) = before.split_once("sinks:").unwrap();
-        desk.config(&format!(
-            "{inputs}{}",
-            TO_FILE.replace("path", &format!("name: {name}, path"))
-        ));
-        agent.signal(Signal::HUP);
-        let all = written + 1_500;
-        desk.append("logs/stays.log", &lines(written + 1_000, all));
-        let records = ended(&desk, agent, all as u64);
-        let counted = counted(&records);
-        assert_eq!((counted.len(), counted.values().max()), (all, Some(&1)));
-        let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
-        assert!(said.contains("read again for the sinks") && !said.contains("lost"), "{said}");
-    }
-}
-
-#[test]
-fn r30_what_a_sink_did_not_take_is_read_again_also_for_one_that_was_added_later() {
-    let (desk, late) = (Desk::new(), sink(|_, _| Reply::Take));
-    let more = "shutdown_timeout: 200ms\n";
-    desk.config(&config(&[dead()], more));
-    desk.append("logs/a.log", &lines(0, 1_000));
-    let agent = desk.start();
-    let state = desk.path("state");
-    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_000);
-    reloaded(&desk, &agent, &config(&[dead(), to("late", &late)], more));
-    desk.append("logs/a.log", &lines(1_000, 2_000));
-    late.until(1_000);
-    desk.config(&config(&[to("late", &late)], more));
-    late.until(2_000);
-    assert_eq!(agent.stop(), 0);
-    assert_eq!(late.bodies().len(), 2_000);
-}
-
-#[test]
-fn r30_what_the_only_sink_did_not_take_survives_a_stop_while_the_one_in_its_place_waits() {
-    let desk = Desk::new();
-    let before = config(&[dead()], "shutdown_timeout: 2m\n");
-    desk.config(&before);
-    desk.append("logs/a.log", &lines(0, 1_000));
-    let agent = desk.start();
-    let state = desk.path("state");
-    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_000);
-    let (inputs, _) = before.split_once("sinks:").unwrap();
-    reloaded(&desk, &agent, &format!("{inputs}{TO_FILE}"));
-    stop_at_once(&desk, agent);
-    let agent = desk.start();
-    assert_eq!(counted(&ended(&desk, agent, 1_000)).len(), 1_000);
-}
-
-#[test]
-fn r30_a_sink_in_the_place_of_a_slow_one_goes_on_where_that_one_ended() {
-    let (desk, (well, old), new) = (Desk::new(), slow(), sink(|_, _| Reply::Take));
-    let more = "shutdown_timeout: 2m\n";
-    desk.config(&config(&[to("old", &old)], more));
-    desk.append("logs/a.log", &lines(0, 1_000));
-    let agent = desk.start();
-    let state = desk.path("state");
-    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_000);
-    reloaded(&desk, &agent, &config(&[to("new", &new)], more));
-    desk.append("logs/a.log", &lines(1_000, 2_000));
-    well.store(true, Ordering::SeqCst);
-    new.until(1_000);
-    assert_eq!(agent.stop(), 0);
-    old.each_once(1_000);
-    new.each_once(1_000);
-    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
-    assert!(!said.contains("given up") && !said.contains("read again"), "{said}");
 }
