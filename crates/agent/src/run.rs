@@ -144,7 +144,7 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     let mut wanted = intents(&config, &shared.host_name, |input| watches.table(input, &shared))?;
     watches.wait();
     let (files, cursors) = split(loaded.entries);
-    let written_ns = written_ns(&config, loaded.outcome);
+    let written_ns = written_ns(&config, &checkpoint, loaded.outcome);
     let packed = packed(&config, &wanted, &files, &cursors, written_ns);
     let tailer = tailer(&config, &mut wanted, files, (loaded.outcome, written_ns))?;
     shared.control.set_waker(tailer.waker());
@@ -333,8 +333,8 @@ fn tailer(
 }
 
 /// When the last checkpoint was written, in nanoseconds since 1970; none at the first start.
-fn written_ns(config: &Config, outcome: Outcome) -> Option<u64> {
-    let written = std::fs::metadata(config.state_dir.join(store::CHECKPOINT));
+fn written_ns(config: &Config, checkpoint: &Checkpoint, outcome: Outcome) -> Option<u64> {
+    let written = std::fs::metadata(config.state_dir.join(checkpoint.source()));
     let written = written.and_then(|meta| meta.modified()).ok();
     let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     let written_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));

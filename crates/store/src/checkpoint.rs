@@ -126,6 +126,7 @@ pub struct Checkpoint {
     saved: u64,
     /// The files of [`SOFT`], once they were written to.
     soft: [Option<SoftFile>; 2],
+    source: &'static str,
 }
 
 #[derive(Debug)]
@@ -145,10 +146,22 @@ impl Checkpoint {
         let found = [read(CHECKPOINT)?, read(PREVIOUS)?, read(SOFT[0])?, read(SOFT[1])?];
         let generation = found.iter().flatten().map(|decoded| decoded.generation).max();
         let [current, previous, soft @ ..] = found;
-        let soft = soft.into_iter().flatten().filter(|soft| soft.is_whole);
-        let soft = soft.max_by_key(|soft| soft.generation);
-        let loaded = choose(current, previous, soft);
-        Ok((Self { generation: generation.unwrap_or(0), saved: 0, soft: [None, None] }, loaded))
+        let soft = SOFT.into_iter().zip(soft).filter_map(|(name, soft)| Some((name, soft?)));
+        let soft = soft.filter(|(_, soft)| soft.is_whole);
+        let soft = soft.max_by_key(|(_, soft)| soft.generation);
+        let source = match (&current, &soft) {
+            (Some(current), Some((name, soft))) if soft.generation > current.generation => name,
+            _ => CHECKPOINT,
+        };
+        let loaded = choose(current, previous, soft.map(|(_, soft)| soft));
+        let generation = generation.unwrap_or(0);
+        Ok((Self { generation, saved: 0, soft: [None, None], source }, loaded))
+    }
+
+    /// The file in the state folder that tells when what was loaded was saved, if that is whole.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        self.source
     }
 
     /// Replaces the checkpoint, durably. When that fails the one before is still there, and the

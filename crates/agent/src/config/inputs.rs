@@ -1,7 +1,7 @@
 //! What is read: files, the pods of this node, the journal.
 
 use super::defaults::*;
-use super::section::Section;
+use super::section::{Section, name_of};
 use super::{path, plain_pairs};
 use lines::{Body, Framing, Options, Plan, PlanError, Settings};
 use std::path::PathBuf;
@@ -210,12 +210,12 @@ pub(crate) fn read(root: &Section<'_>) -> Vec<Input> {
         root.wrong(root.line_of("inputs"), message);
     }
     let mut inputs: Vec<Input> = Vec::new();
-    for (index, section) in sections.into_iter().take(INPUTS_MAX).enumerate() {
+    for section in sections.into_iter().take(INPUTS_MAX) {
         let line = section.line_of("name");
-        let wrong_name = |name: &str| format!("two inputs have the name `{name}`");
-        let Some(input) = input(section, index) else { continue };
-        if inputs.iter().any(|other| other.name == input.name) {
-            root.wrong(line, wrong_name(&input.name));
+        let is_taken = |name: &str| inputs.iter().any(|other| other.name == name);
+        let Some(input) = input(section, is_taken) else { continue };
+        if is_taken(&input.name) {
+            root.wrong(line, format!("two inputs have the name `{}`", input.name));
         }
         inputs.push(input);
     }
@@ -229,7 +229,7 @@ enum Type {
     Journald,
 }
 
-fn input(section: Section<'_>, index: usize) -> Option<Input> {
+fn input(section: Section<'_>, is_taken: impl Fn(&str) -> bool) -> Option<Input> {
     section.required("type", "files, kubernetes or journald")?;
     let types = [
         ("files", Some(Type::Files)),
@@ -251,7 +251,7 @@ fn input(section: Section<'_>, index: usize) -> Option<Input> {
             ..Reading::default()
         },
     };
-    let name = name.unwrap_or_else(|| format!("{word}-{index}"));
+    let name = name.unwrap_or_else(|| name_of(word, is_taken));
     let resource = plain_pairs(&section, "resource");
     section.finish();
     Some(Input { name, kind, reading, resource })

@@ -73,7 +73,12 @@ pub const FIELDS: &[FieldDoc] = &[
     field("resource", "a map of texts", "none", "attributes of every record's resource"),
     field("inputs", "a list", "the standard logs of a host", "what is read"),
     field("inputs[].type", "files, kubernetes or journald", "", "where lines come from"),
-    field("inputs[].name", "a text", "type and number", "in metrics; must be unique"),
+    field(
+        "inputs[].name",
+        "a text",
+        "type and number",
+        "in metrics; must be unique; the number counts inputs of the type that have no name",
+    ),
     field("inputs[].resource", "a map of texts", "none", "attributes of its records' resource"),
     field(
         "inputs[].start_at",
@@ -316,7 +321,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "sinks[].name",
         "letters, digits, `-`, `_`",
         "type and number",
-        "in metrics; must be unique",
+        "in metrics; must be unique; the number counts sinks of the type that have no name",
     ),
     field("sinks[].batch", "a map", "", "how records become requests"),
     field("sinks[].batch.records", "a number, 1 to 100000", "8192", "most records"),

@@ -15,6 +15,13 @@ pub const MISTAKES_MAX: usize = 100;
 /// The smallest share: one of a thousand.
 pub(crate) const PERCENT_MIN: f64 = 0.1;
 
+/// The name of what has none: its type, and the least number that makes it another one than those
+/// before it.
+pub(crate) fn name_of(word: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut names = (0_usize..).map(|number| format!("{word}-{number}"));
+    names.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
 /// What was found out while reading.
 #[derive(Debug, Default)]
 pub(crate) struct Book {

@@ -3,8 +3,8 @@
 use super::defaults::*;
 use super::members::Members;
 use super::path;
-use super::section::{Placed, Section};
-use std::path::PathBuf;
+use super::section::{Placed, Section, name_of};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::TlsFiles;
 
@@ -32,6 +32,16 @@ pub enum SinkKind {
     File(FileSink),
     /// JSON lines on standard output.
     Stdout(Members),
+}
+
+impl SinkKind {
+    /// The file that it writes to.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(&file.path),
+            Self::OtlpHttp(_) | Self::OtlpGrpc(_) | Self::Loki(..) | Self::Stdout(_) => None,
+        }
+    }
 }
 
 /// A server.
@@ -161,11 +171,17 @@ pub(crate) fn read(root: &Section<'_>) -> Vec<Sink> {
         root.wrong(root.line_of("sinks"), message);
     }
     let mut sinks: Vec<Sink> = Vec::new();
-    for (index, section) in sections.into_iter().take(SINKS_MAX).enumerate() {
-        let line = section.line_of("name");
-        let Some(sink) = sink(section, index) else { continue };
-        if sinks.iter().any(|other| other.name == sink.name) {
+    for section in sections.into_iter().take(SINKS_MAX) {
+        let (line, line_of_path) = (section.line_of("name"), section.line_of("path"));
+        let is_taken = |name: &str| sinks.iter().any(|other| other.name == name);
+        let Some(sink) = sink(section, is_taken) else { continue };
+        if is_taken(&sink.name) {
             root.wrong(line, format!("two sinks have the name `{}`", sink.name));
+        }
+        if let Some(path) = sink.kind.file()
+            && sinks.iter().any(|other| other.kind.file() == Some(path))
+        {
+            root.wrong(line_of_path, format!("two sinks write to `{}`", path.display()));
         }
         sinks.push(sink);
     }
@@ -189,7 +205,7 @@ const TYPES: [(&str, Option<Type>); 5] = [
     ("stdout", Some(Type::Stdout)),
 ];
 
-fn sink(section: Section<'_>, index: usize) -> Option<Sink> {
+fn sink(section: Section<'_>, is_taken: impl Fn(&str) -> bool) -> Option<Sink> {
     let word = section.required("type", "otlp_http, otlp_grpc, loki, file or stdout")?;
     if word.value == "kafka" {
         let message = "there is no sink `kafka`: send OTLP to an OpenTelemetry Collector with a \
@@ -207,7 +223,7 @@ fn sink(section: Section<'_>, index: usize) -> Option<Sink> {
     let name = section.text("name").filter(|placed| named(&section, placed));
     let batch = batch(&section);
     section.finish();
-    let name = name.map_or_else(|| format!("{}-{index}", word.value), |placed| placed.value);
+    let name = name.map_or_else(|| name_of(&word.value, is_taken), |placed| placed.value);
     Some(Sink { name, kind, batch })
 }
 

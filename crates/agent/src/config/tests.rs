@@ -44,6 +44,29 @@ fn what_contradicts_itself_is_told() {
 }
 
 #[test]
+fn r30_the_name_of_what_has_none_does_not_hang_on_what_is_of_another_type() {
+    let names = |sinks: &str| {
+        let inputs = "inputs: [{type: journald}, {type: files, paths: [/a]}]\n";
+        let config = parse(&format!("{inputs}sinks: [{sinks}]\n")).unwrap();
+        assert_eq!(config.inputs[1].name, "files-0");
+        config.sinks.into_iter().map(|sink| sink.name).collect::<Vec<_>>()
+    };
+    let file = "{type: file, path: /x}";
+    assert_eq!(names(file), ["file-0"]);
+    let before = "{type: stdout}, {type: file, path: /y, name: file-1}";
+    assert_eq!(names(&format!("{before}, {file}")), ["stdout-0", "file-1", "file-0"]);
+    assert_eq!(names(&format!("{file}, {{type: file, path: /z}}")), ["file-0", "file-1"]);
+}
+
+#[test]
+fn two_sinks_with_one_file_are_refused() {
+    wrong(
+        "sinks:\n  - {type: file, path: /x}\n  - {type: stdout}\n  - type: file\n    path: /x\n",
+        &expect!["agent.yaml:5: two sinks write to `/x`"],
+    );
+}
+
+#[test]
 fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
     let config = parse("").unwrap();
     assert_eq!(

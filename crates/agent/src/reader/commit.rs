@@ -254,18 +254,20 @@ impl Core {
         let files = tailer.records().map(record);
         let entries = files.chain(journals.entries());
         let books = &mut self.books;
-        let saved = if is_durable {
-            books.checkpoint.save(&books.state, entries).map(|_| ())
-        } else {
-            books.checkpoint.save_softly(&books.state, entries)
-        };
-        match saved {
-            Ok(()) => {
-                (books.failed, books.unwritten) = (false, 0);
-                if is_durable {
-                    books.dirty = false;
-                    books.next = Instant::now() + books.interval;
-                }
+        if !is_durable {
+            if books.checkpoint.save_softly(&books.state, entries).is_ok() {
+                books.unwritten = 0;
+                self.numbers.checkpoints.add(1);
+            } else {
+                // On a full disk there may be room where the oldest durable one is.
+                self.save(tailer, journals, true);
+            }
+            return;
+        }
+        match books.checkpoint.save(&books.state, entries) {
+            Ok(_) => {
+                (books.dirty, books.failed, books.unwritten) = (false, false, 0);
+                books.next = Instant::now() + books.interval;
                 self.numbers.checkpoints.add(1);
             }
             Err(error) => {

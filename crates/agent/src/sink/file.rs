@@ -12,6 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Who may read the file: its owner and group. It holds what was logged.
 const MODE: u32 = 0o640;
@@ -66,6 +67,7 @@ impl Appender {
                 Ok(length)
             }
             State::File { config, open, stuck } => {
+                let _turn = Turn::take(&config.path)?;
                 let known = open.take().filter(|known| known.is_at(&config.path));
                 let mut file = match known {
                     Some(known) => known,
@@ -92,6 +94,31 @@ impl Appender {
                 Ok(length - before)
             }
         }
+    }
+}
+
+/// Paths that are being written to.
+static IN_USE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// The right to write to a path. A sink that a reload removed may still have something for it while
+/// another one begins, or hang in a write.
+struct Turn<'p>(&'p Path);
+
+impl<'p> Turn<'p> {
+    fn take(path: &'p Path) -> io::Result<Self> {
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_use.iter().any(|one| one == path) {
+            return Err(io::Error::other("a sink that was removed is still writing to it"));
+        }
+        in_use.push(path.to_owned());
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|one| one != self.0);
     }
 }
 
@@ -250,6 +277,38 @@ mod tests {
         assert_eq!(names(), 2);
         assert_eq!(std::fs::read_to_string(numbered(&path, 1)).unwrap(), "line 4 of it\n");
         assert_eq!(std::fs::read_to_string(numbered(&path, 2)).unwrap(), "line 3 of it\n");
+    }
+
+    #[test]
+    fn r30_two_that_write_to_one_file_take_turns_and_tear_no_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let line = |name: &str| format!("{}\n", name.repeat(100_000));
+        let write = |name: &str| {
+            let appender = Appender::file(sink(path.clone(), 0, 0));
+            for _ in 0..50 {
+                let text = line(name);
+                while appender.append([text.as_bytes()].into_iter()).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| write("a"));
+            scope.spawn(|| write("b"));
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        let count =
+            |name: &str| text.split_inclusive('\n').filter(|one| *one == line(name)).count();
+        assert_eq!((text.lines().count(), count("a"), count("b")), (100, 50, 50));
+        // Who hangs in a write keeps the other one waiting, and no other file.
+        let turn = Turn::take(&path).unwrap();
+        let appender = Appender::file(sink(path.clone(), 0, 0));
+        assert!(appender.append([b"x\n".as_slice()].into_iter()).is_err());
+        let other = Appender::file(sink(dir.path().join("other"), 0, 0));
+        other.append([b"x\n".as_slice()].into_iter()).unwrap();
+        drop(turn);
+        appender.append([b"x\n".as_slice()].into_iter()).unwrap();
     }
 
     #[test]

@@ -100,6 +100,38 @@ fn r18_with_a_full_disk_lines_arrive_and_a_kill_then_loses_none() {
 }
 
 #[test]
+fn r18_with_a_full_disk_a_checkpoint_is_written_where_an_old_one_is() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 512) else { return };
+    let sink = sink(|_, _| Reply::Take);
+    let text = config(&sink.address().to_string(), "");
+    desk.config(&text.replace("interval: 50ms", "interval: 1m"));
+    desk.append("logs/a.log", &lines(0, 1));
+    // Each writes one at its start and one at its end; three files are taken in turns.
+    for _ in 0..2 {
+        assert_eq!(desk.start().stop(), 0);
+    }
+    let agent = desk.start();
+    sink.until(1);
+    disk.fill();
+    let number = 3 * 4 * 1024 * 1024 / lines(0, 1).len();
+    desk.append("logs/a.log", &lines(1, number));
+    sink.until(number);
+    let status = agent.until_status(&desk.path("state"), |status| {
+        status["checkpoints"]["written"].as_u64() >= Some(2)
+    });
+    assert_eq!(status["checkpoints"]["failed"], 0);
+    agent.kill();
+    let agent = desk.start();
+    desk.append("logs/a.log", &lines(number, number + 1));
+    sink.until(number + 1);
+    disk.free();
+    assert_eq!(agent.stop(), 0);
+    let repeated: usize = sink.bodies().values().map(|times| times - 1).sum();
+    assert!(repeated < number, "{repeated} of {number}");
+}
+
+#[test]
 fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     let desk = Desk::new();
     let Some(disk) = SmallDisk::mount(&desk, 2_048) else { return };

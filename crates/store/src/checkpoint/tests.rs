@@ -131,13 +131,14 @@ fn r19_a_soft_checkpoint_counts_and_leaves_the_durable_one_as_it_is() {
         checkpoint.save_softly(&state, records.clone()).unwrap();
         let (next, loaded) = Checkpoint::load(&state).unwrap();
         assert!(loaded == Loaded { entries: records, outcome: Outcome::Whole }, "{round}");
-        assert_eq!(next.generation, round);
+        assert_eq!((next.generation, next.source()), (round, SOFT[usize::from(round % 2 == 1)]));
         assert_eq!(std::fs::read(dir.path().join(CHECKPOINT)).unwrap(), durable);
     }
     // The next process goes on from there.
     let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
     checkpoint.save(&state, [file(1, 8)]).unwrap();
-    assert_eq!(Checkpoint::load(&state).unwrap().1.entries, [file(1, 8)]);
+    let (checkpoint_now, loaded) = Checkpoint::load(&state).unwrap();
+    assert_eq!((checkpoint_now.source(), loaded.entries), (CHECKPOINT, vec![file(1, 8)]));
     checkpoint.save_softly(&state, [file(1, 9)]).unwrap();
     assert_eq!(Checkpoint::load(&state).unwrap().1.entries, [file(1, 9)]);
 }
