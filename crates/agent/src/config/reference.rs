@@ -241,7 +241,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "5",
         "lines of a trace in a second that all pass",
     ),
-    field("sampling.hot_trace.keep_percent", "a share", "10", "how many of the further ones pass"),
+    field(
+        "sampling.hot_trace.keep_percent",
+        "a share",
+        "10",
+        "how many of the further ones pass, as one of a whole number: 50, 33.3, 25, 20, 10 …",
+    ),
     field("sampling.rate", "a map", "never", "thins what has one value of a field"),
     field("sampling.rate.field", "a name", "", "the field"),
     field(
@@ -250,7 +255,12 @@ pub const FIELDS: &[FieldDoc] = &[
         "5",
         "lines with one value in a second that all pass",
     ),
-    field("sampling.rate.keep_percent", "a share", "10", "how many of the further ones pass"),
+    field(
+        "sampling.rate.keep_percent",
+        "a share",
+        "10",
+        "how many of the further ones pass, as one of a whole number: 50, 33.3, 25, 20, 10 …",
+    ),
     field(
         "sampling.keep_percent",
         "a share",

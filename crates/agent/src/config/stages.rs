@@ -141,6 +141,9 @@ pub(crate) fn sampling(root: &Section<'_>) -> Sampling {
     sampling
 }
 
+/// What a share may differ from one of a whole number, in percent of it.
+const KEEP_DEVIATION_MAX: f64 = 5.0;
+
 fn rate(section: Section<'_>) -> KeyRate {
     let rate = rate_of(&section);
     section.finish();
@@ -149,11 +152,21 @@ fn rate(section: Section<'_>) -> KeyRate {
 
 fn rate_of(section: &Section<'_>) -> KeyRate {
     let lines = 1..=RATE_LINES_MAX;
+    let lines_per_second = section.number("lines_per_second", lines, HOT_TRACE_LINES_DEFAULT);
+    let keep_percent = section.percent("keep_percent", HOT_TRACE_KEEP_DEFAULT);
     // One of so many is kept, up to one of a thousand.
-    KeyRate {
-        lines_per_second: section.number("lines_per_second", lines, HOT_TRACE_LINES_DEFAULT),
-        keep_percent: section.percent("keep_percent", HOT_TRACE_KEEP_DEFAULT),
+    let one_in = (100.0 / keep_percent).round();
+    if (one_in * keep_percent - 100.0).abs() > KEEP_DEVIATION_MAX {
+        let share = |one_in: f64| (1000.0 / one_in).round() / 10.0;
+        let message = format!(
+            "`{}` keeps one of so many: {} or {} percent, not {keep_percent}",
+            section.name("keep_percent"),
+            share((100.0 / keep_percent).floor()),
+            share((100.0 / keep_percent).ceil())
+        );
+        section.wrong(section.line_of("keep_percent"), message);
     }
+    KeyRate { lines_per_second, keep_percent }
 }
 
 fn keyed(section: Section<'_>) -> Option<(String, KeyRate)> {

@@ -59,6 +59,19 @@ fn r30_the_name_of_what_has_none_does_not_hang_on_what_is_of_another_type() {
 }
 
 #[test]
+fn r23_a_share_that_one_of_a_whole_number_does_not_come_near_is_refused() {
+    wrong(
+        "sampling:\n  hot_trace: {keep_percent: 70}\n  rate: {field: a, keep_percent: 40}\n",
+        &expect![[r#"
+            agent.yaml:2: `sampling.hot_trace.keep_percent` keeps one of so many: 100 or 50 percent, not 70
+            agent.yaml:3: `sampling.rate.keep_percent` keeps one of so many: 50 or 33.3 percent, not 40"#]],
+    );
+    for share in ["100", "50", "33", "33.3", "25", "15", "0.1"] {
+        parse(&format!("sampling: {{hot_trace: {{keep_percent: {share}}}}}\n")).unwrap();
+    }
+}
+
+#[test]
 fn two_sinks_with_one_file_are_refused() {
     wrong(
         "sinks:\n  - {type: file, path: /x}\n  - {type: stdout}\n  - type: file\n    path: /x\n",

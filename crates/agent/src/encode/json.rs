@@ -2,7 +2,7 @@
 //! `{"time":"…","observed":"…","severity":"…","body":"…","attributes":{…},"resource":{…}}`.
 //!
 //! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
-//! control character, so it is safe to print.
+//! control character of ASCII, but for DEL in nested values.
 
 use super::{Pushed, flags};
 use crate::block::Origin;
