@@ -44,12 +44,45 @@ impl Across {
         found
     }
 
+    /// Where a whole number is: behind its name, as it is written.
+    fn number(&self, line: &str, name: Span, text: &str) -> Option<Span> {
+        let (_, end) = self.place(name)?;
+        let gap = |byte: &u8| matches!(byte, b'"' | b':') || byte.is_ascii_whitespace();
+        let start = end + line.as_bytes().get(end..)?.iter().take_while(|byte| gap(byte)).count();
+        let place = self.line.part(narrow(start), narrow(start + text.len()));
+        stands_alone(line, start, text).then_some(place)
+    }
+
+    /// All of a number whose name is not in the line as it is: when something that is found has to
+    /// do with these digits, wherever they stand.
+    fn reaching(&self, line: &str, text: &str) -> Vec<Found> {
+        let more = text.len().saturating_sub(1);
+        let reaches = |(start, end, _): &&Found| {
+            let from = start.saturating_sub(more);
+            let around = line.as_bytes().get(from..line.len().min(end + more)).unwrap_or_default();
+            let mut places = memchr::memmem::find_iter(around, text);
+            places.any(|at| stands_alone(line, from + at, text))
+        };
+        let found = self.rules.iter().chain(&self.patterns).find(reaches);
+        found.map(|(.., rule)| (0, text.len(), *rule)).into_iter().collect()
+    }
+
     /// Where in the line a part of it is that is not empty.
     fn place(&self, part: Span) -> Option<(usize, usize)> {
         let (line, part) = (self.line.range(), part.range());
         let is_in = line.start <= part.start && part.end <= line.end && !part.is_empty();
         is_in.then(|| (part.start - line.start, part.end - line.start))
     }
+}
+
+/// Whether a number is at this place that is no part of a longer one.
+fn stands_alone(line: &str, at: usize, number: &str) -> bool {
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let (bytes, end) = (line.as_bytes(), at + number.len());
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    bytes.get(at..end) == Some(number.as_bytes())
+        && !before.is_some_and(goes_on)
+        && !bytes.get(end).is_some_and(goes_on)
 }
 
 fn within((start, end, rule): &Found, from: usize, to: usize) -> Found {
@@ -271,13 +304,11 @@ impl Redaction {
             Value::UInt(number) => number.to_string(),
             _ => return value,
         };
-        // A whole number stands behind its name, as it would be written.
-        let line = block.text(across.line).as_bytes();
-        let behind = across.place(name).and_then(|(_, end)| line.get(end..)).unwrap_or_default();
-        let gap = |byte: &&u8| matches!(byte, b'"' | b':') || byte.is_ascii_whitespace();
-        let gap = behind.iter().take_while(gap).count();
-        let start = name.start + name.len + narrow(gap);
-        let found = across.value(name, Span { start, len: narrow(text.len()) });
+        let line = block.text(across.line);
+        let found = match across.number(line, name, &text) {
+            Some(place) => across.value(name, place),
+            None => across.reaching(line, &text),
+        };
         let from = new.text.len();
         if self.write(&text, found, &mut new.text) {
             new.changed = true;

@@ -124,6 +124,37 @@ fn r29_a_pattern_that_begins_with_the_name_of_a_field_means_its_value() {
 }
 
 #[test]
+fn r29_a_whole_number_is_hidden_under_a_repeated_an_escaped_and_an_unwritten_name() {
+    let line = r#"{"msg":"hi","bearer":1,"bearer":1234567890}"#;
+    assert_eq!(redacted("json", all(), line), r#"0 - 0 |hi| bearer="[bearer]""#);
+    let line = r#"{"msg":"hi","a":10,"\u00e9bearer":1234567890,"i":"10.9.8.7"}"#;
+    let wanted = r#"0 - 0 |hi| a=10 ébearer="[bearer]" i="[ipv4]""#;
+    assert_eq!(redacted("json", all(), line), wanted);
+    for (parser, pattern, line, wanted) in [
+        (
+            "json",
+            r#""pin":\s*\d+"#,
+            r#"{"pin":null,"b":"x","pin":1234567890}"#,
+            r#"0 - 0 |{"pin":null,"b":"x",[own]}| pin="[own]" b="x""#,
+        ),
+        (
+            "json",
+            r#""pin":\s*\d+"#,
+            r#"{"msg":"s","pin":1,"pin": 1234567890}"#,
+            r#"0 - 0 |s| pin="[own]""#,
+        ),
+        (
+            "access",
+            r" \d+$",
+            r#"10.9.8.7 - - [06/May/2024:07:08:09 +0000] "GET /51 HTTP/1.0" 200 51"#,
+            r#"0 0 200 |10.9.8.7 - - [06/May/2024:07:08:09 +0000] "GET /51 HTTP/1.0" 200[own]| client.address="10.9.8.7" http.request.method="GET" url.original="/51" network.protocol.version="1.0" http.response.status_code=200 http.response.body.size="[own]""#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{line}");
+    }
+}
+
+#[test]
 fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
     let body = |pattern: &str, line: &str| {
         let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
