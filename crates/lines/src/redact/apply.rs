@@ -9,6 +9,9 @@ use crate::record::{Field, Record, Records, Span, Value, narrow};
 /// The least number with the digits of a card.
 const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
 
+/// The bytes of `\u0041`.
+const ASCII_ESCAPE_BYTES: usize = 6;
+
 /// What is to be replaced: its start and end in a text, and the number of the rule.
 type Found = (usize, usize, usize);
 
@@ -198,12 +201,8 @@ impl Redaction {
         let across = self.across(record.line, &found);
         self.search_parts(block, &across, &mut found);
         let whole = record.body == record.line;
-        let line = if without_ascii_escapes(text).is_some() {
-            self.span(block, record.line, found, &mut new)
-        } else {
-            new.changed |= self.replace(text, found, &mut new.text);
-            new.written(0)
-        };
+        new.changed |= self.replace(text, found, &mut new.text);
+        let line = new.written(0);
         let body = if whole {
             line
         } else {
@@ -245,33 +244,15 @@ impl Redaction {
         if span.start < new.base {
             return span;
         }
-        let text = block.text(span);
-        let plain = without_ascii_escapes(text);
         let from = new.text.len();
-        let changed = match &plain {
-            // Written with escapes it is in the line, without them it is what a reader sees.
-            Some(plain) => self.write(plain, Vec::new(), &mut new.text),
-            None => false,
-        };
-        if !changed {
-            new.text.truncate(from);
-            new.changed |= self.write(text, found, &mut new.text);
-        }
-        new.changed |= changed;
+        new.changed |= self.write(block.text(span), found, &mut new.text);
         new.written(from)
     }
 
     /// JSON stays JSON where that is possible, and becomes text where it is not.
     fn json(&self, text: &str, found: Vec<Found>, new: &mut Rewrite) -> Value {
-        let plain = without_ascii_escapes(text);
         let from = new.text.len();
-        let changed = match &plain {
-            Some(plain) => self.write(plain, Vec::new(), &mut new.text),
-            None => self.write(text, found, &mut new.text),
-        };
-        if !changed {
-            new.text.truncate(from);
-            new.text.push_str(text);
+        if !self.write(text, found, &mut new.text) {
             return Value::Json(new.written(from));
         }
         new.changed = true;
@@ -325,8 +306,21 @@ impl Redaction {
         self.replace(text, found, out)
     }
 
-    /// The same when everything was found already.
-    fn replace(&self, text: &str, found: Vec<Found>, out: &mut String) -> bool {
+    /// The same when everything was found already in the text as it is. Written with escapes it is
+    /// in the line, without them it is what a reader sees: what either has is replaced.
+    fn replace(&self, text: &str, mut found: Vec<Found>, out: &mut String) -> bool {
+        let Some((plain, escapes)) = without_ascii_escapes(text) else {
+            return self.replace_found(text, found, out);
+        };
+        for (start, end, _) in &mut found {
+            (*start, *end) = (in_plain(&escapes, *start).0, in_plain(&escapes, *end).1);
+        }
+        self.search(&plain, &mut found);
+        let text = if found.is_empty() { text } else { &plain };
+        self.replace_found(text, found, out)
+    }
+
+    fn replace_found(&self, text: &str, found: Vec<Found>, out: &mut String) -> bool {
         let mut at = 0;
         for (start, end, rule) in merged(found) {
             out.push_str(text.get(at..start).unwrap_or_default());
@@ -460,10 +454,10 @@ fn with_masked_escapes(text: &str) -> Option<String> {
     found.then_some(out)
 }
 
-/// The text with each `\u00XX` of a printable ASCII character decoded, if there is one: JSON may
-/// write any character so, and no rule would know it.
-fn without_ascii_escapes(text: &str) -> Option<String> {
-    let mut found = false;
+/// The text with each `\u00XX` of a printable ASCII character decoded, and where those begin, if
+/// there is one: JSON may write any character so, and no rule would know it.
+fn without_ascii_escapes(text: &str) -> Option<(String, Vec<usize>)> {
+    let mut escapes = Vec::new();
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
@@ -474,8 +468,8 @@ fn without_ascii_escapes(text: &str) -> Option<String> {
         let taken = match code {
             Some(byte @ (b' ' | b'!' | b'#'..=b'[' | b']'..=b'~')) => {
                 out.push(char::from(byte));
-                found = true;
-                6
+                escapes.push(text.len() - rest.len());
+                ASCII_ESCAPE_BYTES
             }
             // Two bytes of an escape stay together, so that `\\u0040` is not taken for one. The
             // second one may be a longer character outside of JSON.
@@ -488,5 +482,16 @@ fn without_ascii_escapes(text: &str) -> Option<String> {
         rest = rest.get(taken..)?;
     }
     out.push_str(rest);
-    found.then_some(out)
+    (!escapes.is_empty()).then_some((out, escapes))
+}
+
+/// Where a place of a text is when its ASCII escapes are decoded: the last place that is not behind
+/// it, and the first that is not before it.
+fn in_plain(escapes: &[usize], at: usize) -> (usize, usize) {
+    let before = escapes.partition_point(|start| start + ASCII_ESCAPE_BYTES <= at);
+    let less = before * (ASCII_ESCAPE_BYTES - 1);
+    match escapes.get(before) {
+        Some(start) if *start < at => (start - less, start - less + 1),
+        _ => (at - less, at - less),
+    }
 }

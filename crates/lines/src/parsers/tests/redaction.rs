@@ -155,6 +155,27 @@ fn r29_a_whole_number_is_hidden_under_a_repeated_an_escaped_and_an_unwritten_nam
 }
 
 #[test]
+fn r29_an_escaped_letter_lets_nothing_go_that_is_found_by_what_is_around_it() {
+    let builtin = |line: &str| redacted("logfmt", all(), line);
+    assert_eq!(
+        builtin(r"a=1 Bearer=abcdefgh\u0041,x@b.de"),
+        r#"0 - 0 |a=1 Bearer=[bearer],[email]| a="1" Bearer="[bearer],[email]""#
+    );
+    assert_eq!(
+        builtin(r"a=\u00411 auth=Bearer abcd\u0041fgh,x@b.de \u0041"),
+        r#"0 - 0 |a=A1 auth=Bearer [bearer],[email] A| a="\\u00411" auth="Bearer""#
+    );
+    let redaction = all().with_pattern("own", "^sk_[a-z0-9]+$", None).unwrap();
+    let line = r#"{"a":"caf\u0041","n":{"x":"\u00e9"},"user":"a@b.de","key":"sk_abc123"}"#;
+    let wanted = r#"0 - 0 |{"a":"cafA","n":{"x":"\u00e9"},"user":"[email]","key":"[own]"}| a="cafA" n=json {"x":"\u00e9"} user="[email]" key="[own]""#;
+    assert_eq!(redacted("json", redaction, line), wanted);
+    let line =
+        r#"{"msg":"s","Bearer":{"x":"\u0041","y":"a@b.de"},"n":{"x":"\u0041"},"i":"1.2.3.4"}"#;
+    let wanted = r#"0 - 0 |s| Bearer="[own]" n=json {"x":"\u0041"} i="1.2.3.4""#;
+    assert_eq!(redacted("json", own(r#""Bearer":[^}]*\}"#), line), wanted);
+}
+
+#[test]
 fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
     let body = |pattern: &str, line: &str| {
         let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
