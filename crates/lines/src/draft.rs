@@ -7,7 +7,7 @@ use crate::expected::Expected;
 use crate::json::scan::Index;
 use crate::meaning::{self, Severities};
 use crate::options::{Body, Keep, NAMES_MAX, Options, ROLES, Role, Shape};
-use crate::record::{Field, Flags, Record, Records, Span, Value, narrow};
+use crate::record::{Flags, Record, Records, Span, Value, narrow};
 use crate::time::{self, Calendar};
 use crate::window::Clean;
 
@@ -314,12 +314,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds a field whose key may be there already. The key is that of the value: redaction looks
-    /// for one behind the other.
+    /// Adds a field whose key may be there already.
     #[cold]
     fn replace(&mut self, key: Span, value: Value) {
         match self.block.open_field(key) {
-            Some(field) => *field = Field { key, value },
+            Some(field) => field.value = value,
             None => self.block.push_field(key, value),
         }
     }

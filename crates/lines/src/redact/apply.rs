@@ -47,7 +47,7 @@ impl Across {
         found
     }
 
-    /// Where a whole number is: behind its name, as it is written.
+    /// Where a whole number is: behind its name, as it is written. Of equal names it is the first.
     fn number(&self, line: &str, name: Span, text: &str) -> Option<Span> {
         let (_, end) = self.place(name)?;
         let gap = |byte: &u8| matches!(byte, b'"' | b':') || byte.is_ascii_whitespace();
@@ -56,8 +56,8 @@ impl Across {
         stands_alone(line, start, text).then_some(place)
     }
 
-    /// All of a number whose name is not in the line as it is: when something that is found has to
-    /// do with these digits, wherever they stand.
+    /// All of a number that is not behind its name: when something that is found has to do with
+    /// these digits, wherever they stand.
     fn reaching(&self, line: &str, text: &str) -> Vec<Found> {
         let more = text.len().saturating_sub(1);
         let reaches = |(start, end, _): &&Found| {

@@ -111,6 +111,13 @@ fn r29_a_pattern_that_begins_with_the_name_of_a_field_means_its_value() {
             r#"{"msg":"s","pin":1234,"f":1.50,"o":{"x":1},"e":"","n":7}"#,
             r#"0 - 0 |s| pin="[own]" f="[own]" o="[own]" e="" n=7"#,
         ),
+        // Of equal names the last value counts, and the first name does too.
+        (
+            "logfmt",
+            r"password=.*",
+            "password=a b=2 password=hunter2",
+            r#"0 - 0 |[own]| password="[own]" b="2""#,
+        ),
         // What begins in one field means no other one.
         (
             "json",
