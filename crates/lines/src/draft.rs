@@ -94,6 +94,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) clean: Option<&'a Clean<'a>>,
     /// Memory of the scanner of JSON, until it is used.
     pub(crate) index: Option<&'a mut Index>,
+    /// The name of the message, of equal names the first; empty when there is none.
+    pub(crate) message: Span,
     /// For each role the number of the name that filled it.
     filled: [u8; ROLES],
     /// Which keys there were so far: 128 bits for the names that have a meaning, one each, and 128
@@ -113,8 +115,8 @@ impl<'a> Draft<'a> {
         // What a full arena did not take is not there.
         let line = line.get(..record.line.len as usize).unwrap_or_default();
         let clean = clean.filter(|clean| clean.range().len() == line.len());
-        let (filled, seen) = ([0; ROLES], [0; 4]);
-        Self { line, record, options, block, scratch, clean, index, filled, seen }
+        let (message, filled, seen) = (Span::default(), [0; ROLES], [0; 4]);
+        Self { line, record, options, block, scratch, clean, index, message, filled, seen }
     }
 
     /// The arena's span of a part of the line.
@@ -168,7 +170,7 @@ impl<'a> Draft<'a> {
     #[inline]
     pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
         let filled = match raw {
-            Raw::Text(text, at) => self.fill_text(wanted, text.as_bytes(), |block| {
+            Raw::Text(text, at) => self.fill_text(wanted, key, text.as_bytes(), |block| {
                 // A severity is the same word again and again.
                 at.unwrap_or_else(|| match wanted.role {
                     Role::Severity => block.push_name(text),
@@ -203,13 +205,10 @@ impl<'a> Draft<'a> {
     #[cold]
     pub(crate) fn keep_line(&mut self) {
         let message = std::mem::replace(&mut self.record.body, self.record.line);
-        let number = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
-        if message != self.record.line
-            && let Some(name) = self.options.numbered(number)
-        {
-            let key = self.block.push_name(name);
-            let wanted = Wanted { role: Role::Kept, name: number, bit: number.wrapping_sub(1) };
-            self.put(wanted, key, Value::Str(message));
+        if message != self.record.line {
+            let name = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
+            let wanted = Wanted { role: Role::Kept, name, bit: name.wrapping_sub(1) };
+            self.put(wanted, self.message, Value::Str(message));
         }
     }
 
@@ -238,6 +237,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn fill_text(
         &mut self,
         wanted: Wanted,
+        key: Span,
         text: &[u8],
         place: impl FnOnce(&mut Records) -> Span,
     ) -> bool {
@@ -257,6 +257,9 @@ impl<'a> Draft<'a> {
             Role::Message => {
                 if self.options.body == Body::Message {
                     record.body = place(self.block);
+                    if self.message == Span::default() {
+                        self.message = key;
+                    }
                 }
                 true
             }

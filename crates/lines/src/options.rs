@@ -184,12 +184,6 @@ impl Options {
         }
     }
 
-    /// The name with this number.
-    pub(crate) fn numbered(&self, number: u8) -> Option<&str> {
-        let at = usize::from(number).checked_sub(1)?;
-        self.keys.get(at).map(|key| &*key.name)
-    }
-
     /// The role of a name, and a number other than 0 that is the name's own.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]

@@ -122,7 +122,7 @@ impl Members for Fields<'_, '_> {
 /// A text that has a role.
 #[inline(never)]
 fn give_text(draft: &mut Draft<'_>, wanted: Wanted, text: &[u8], key: Span, value: Span) {
-    if !draft.fill_text(wanted, text, |_| value) {
+    if !draft.fill_text(wanted, key, text, |_| value) {
         draft.put(wanted, key, Value::Str(value));
     }
 }

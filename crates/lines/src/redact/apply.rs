@@ -35,10 +35,12 @@ impl Across {
     }
 
     /// The same for the value of a field. A pattern that begins with the name of a field, or with
-    /// the mark before it, means its value and not the name.
-    fn value(&self, key: Span, value: Span) -> Vec<Found> {
+    /// the mark before it, means its value and not the name. A name that the line does not have as
+    /// it is, is the word before the value.
+    fn value(&self, line: &str, key: Span, value: Span) -> Vec<Found> {
         let mut found = self.part(value);
-        if let Some(((name, _), (from, to))) = self.place(key).zip(self.place(value)) {
+        if let Some((from, to)) = self.place(value) {
+            let name = self.place(key).map_or_else(|| word_before(line, from), |(name, _)| name);
             let first = self.patterns.partition_point(|(start, ..)| start + 1 < name);
             let begun = self.patterns.iter().skip(first).take_while(|(start, ..)| *start < to);
             let reaching = begun.filter(|(_, end, _)| *end > from);
@@ -78,6 +80,16 @@ impl Across {
     }
 }
 
+/// Where the word begins that is before a value: what is between quotes, or behind a mark.
+fn word_before(line: &str, value: usize) -> usize {
+    let bytes = line.as_bytes().get(..value).unwrap_or_default();
+    let is_gap = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=:".contains(byte);
+    let end = bytes.iter().rposition(|byte| !is_gap(byte)).map_or(0, |last| last + 1);
+    let marks = if bytes.get(end) == Some(&b'"') { "\"" } else { "\"',{[ \t\r\n" };
+    let name = bytes.get(..end).unwrap_or_default();
+    name.iter().rposition(|byte| marks.as_bytes().contains(byte)).map_or(0, |mark| mark + 1)
+}
+
 /// Whether a number is at this place that is no part of a longer one.
 fn stands_alone(line: &str, at: usize, number: &str) -> bool {
     let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
@@ -101,9 +113,10 @@ struct Rewrite {
 }
 
 impl Redaction {
-    /// Replaces what nobody may see in a record whose texts are the last of the block.
+    /// Replaces what nobody may see in a record whose texts are the last of the block. `message` is
+    /// the name of its message, or empty.
     #[inline]
-    pub(crate) fn apply(&self, block: &mut Records, record: &mut Record) -> bool {
+    pub(crate) fn apply(&self, block: &mut Records, record: &mut Record, message: Span) -> bool {
         let line = block.text(record.line);
         let mut survey = Survey::of(line.as_bytes());
         // Members of JSON have marks around them. Other parsers may cut a row of digits in two.
@@ -114,7 +127,9 @@ impl Redaction {
         let suspicious = self.rules.iter().any(|rule| rule.suspects(&survey, line))
             || self.suspects_ends(line, record, is_whole)
             || self.suspects_decoded(line, block, record);
-        suspicious && self.may_find(line, &survey, block, record) && self.rewrite(block, record)
+        suspicious
+            && self.may_find(line, &survey, block, record)
+            && self.rewrite(block, record, message)
     }
 
     /// Whether a part of the line may match a pattern that asks what is around a match, where the
@@ -193,7 +208,7 @@ impl Redaction {
     }
 
     #[cold]
-    fn rewrite(&self, block: &mut Records, record: &mut Record) -> bool {
+    fn rewrite(&self, block: &mut Records, record: &mut Record, message: Span) -> bool {
         let base = record.line.start;
         let mut new = Rewrite { text: String::new(), base, changed: false };
         let (mut found, text) = (Vec::new(), block.text(record.line));
@@ -206,7 +221,7 @@ impl Redaction {
         let body = if whole {
             line
         } else {
-            self.span(block, record.body, across.part(record.body), &mut new)
+            self.span(block, record.body, across.value(text, message, record.body), &mut new)
         };
         let severity_text = across.part(record.severity_text);
         let severity_text = self.span(block, record.severity_text, severity_text, &mut new);
@@ -216,13 +231,13 @@ impl Redaction {
             let key = self.span(block, name, across.part(name), &mut new);
             let value = match value {
                 Value::Str(span) => {
-                    Value::Str(self.span(block, span, across.value(name, span), &mut new))
+                    Value::Str(self.span(block, span, across.value(text, name, span), &mut new))
                 }
                 Value::Json(span) => {
-                    self.json(block.text(span), across.value(name, span), &mut new)
+                    self.json(block.text(span), across.value(text, name, span), &mut new)
                 }
                 Value::Number(span) => {
-                    self.decimal(block.text(span), across.value(name, span), &mut new)
+                    self.decimal(block.text(span), across.value(text, name, span), &mut new)
                 }
                 Value::Int(_) | Value::UInt(_) => {
                     self.number(block, name, value, &across, &mut new)
@@ -287,7 +302,7 @@ impl Redaction {
         };
         let line = block.text(across.line);
         let found = match across.number(line, name, &text) {
-            Some(place) => across.value(name, place),
+            Some(place) => across.value(line, name, place),
             None => across.reaching(line, &text),
         };
         let from = new.text.len();

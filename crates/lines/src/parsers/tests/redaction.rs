@@ -183,6 +183,46 @@ fn r29_an_escaped_letter_lets_nothing_go_that_is_found_by_what_is_around_it() {
 }
 
 #[test]
+fn r29_a_pattern_that_begins_with_what_names_a_text_hides_it_as_message_and_without_a_name() {
+    let group = Some(r"^user=\w+ password=(?P<id>\S+)".to_owned());
+    let settings =
+        Settings { pattern: group, redaction: Some(own(r"password=\S+")), ..with("regex") };
+    let told = told(&read(settings, "user=bob password=hunter2 b=2"));
+    assert_eq!(told, r#"0 - 0 |user=bob [own] b=2| id="[own]""#);
+    for (parser, pattern, line, wanted) in [
+        ("logfmt", r"msg=\S+", "level=info msg=declined a=1", r#"9 - 0 |[own]| a="1""#),
+        ("logfmt", r"msg=.*", r#"msg=first a=1 msg="de cli""#, r#"0 - 0 |[own]| a="1""#),
+        (
+            "logfmt",
+            r"msg=\S+",
+            "ERROR charge msg=declined order=17",
+            r#"0 - 0 |ERROR charge [own] order=17| order="17" msg="[own]""#,
+        ),
+        ("json", r#""msg":"[^"]*""#, r#"{"msg":"declined","n":7}"#, "0 - 0 |[own]| n=7"),
+        (
+            "json",
+            r#""msg":"[^"]*""#,
+            r#"{"\u00e9":"a","msg":"declined"}"#,
+            r#"0 - 0 |[own]| é="a""#,
+        ),
+        (
+            "json",
+            r#""a my [^"]*":"[^"]*""#,
+            r#"{"msg":"s","a my k\u00e9y":"declined","b":"c"}"#,
+            r#"0 - 0 |s| a my kéy="[own]" b="c""#,
+        ),
+        (
+            "syslog-rfc5424",
+            r#"password="[^"]*""#,
+            r#"<34>1 - h app - - [x@1 user="bob" password="hunter2"] done"#,
+            r#"18 - 0 |done| facility="auth" host.name="h" app="app" x@1.user="bob" x@1.password="[own]""#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{pattern}");
+    }
+}
+
+#[test]
 fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
     let body = |pattern: &str, line: &str| {
         let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
