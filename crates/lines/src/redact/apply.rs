@@ -147,7 +147,7 @@ impl Redaction {
         if has_escapes(line, record) {
             return true;
         }
-        let has_patterns = self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)));
+        let has_patterns = self.has_patterns();
         // A number is of interest to no rule of ours unless it is as long as that of a card.
         let least = if has_patterns { 0 } else { CARD_NUMBER_MIN };
         let finds = |span: Span| {
@@ -200,11 +200,22 @@ impl Redaction {
         let end = record.line.range().end;
         let decoded = |span: Span| span.range().start >= end && self.suspects(block.text(span));
         memchr::memmem::find(line.as_bytes(), b"\\u").is_some()
+            || self.suspects_masked(line)
             || decoded(record.body)
             || block.unfinished_fields().iter().any(|field| {
                 let value = matches!(field.value, Value::Str(span) if decoded(span));
                 value || decoded(field.key)
             })
+    }
+
+    /// Whether a pattern may match the line when its escapes are read. Rules of ours suspect what
+    /// they find then in the line as it is.
+    fn suspects_masked(&self, line: &str) -> bool {
+        self.has_patterns() && with_masked_escapes(line).is_some_and(|text| self.suspects(&text))
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule, Active::Custom(_)))
     }
 
     #[cold]
@@ -386,7 +397,7 @@ impl Redaction {
 
     /// What patterns find in fields, which have other ends than the line that they stand in.
     fn search_parts(&self, block: &Records, across: &Across, found: &mut Vec<Found>) {
-        if !self.rules.iter().any(|rule| matches!(rule, Active::Custom(_))) {
+        if !self.has_patterns() {
             return;
         }
         for field in block.unfinished_fields() {

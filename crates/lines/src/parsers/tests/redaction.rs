@@ -223,6 +223,27 @@ fn r29_a_pattern_that_begins_with_what_names_a_text_hides_it_as_message_and_with
 }
 
 #[test]
+fn r29_a_pattern_reads_escapes_where_nothing_else_is_suspicious() {
+    for (pattern, line, wanted) in [
+        (
+            r"token\s+\w+",
+            r#"{"msg":"x","ctx":{"url":"token\tabcd"}}"#,
+            r#"0 - 0 |x| ctx=json {"url":"[own]"}"#,
+        ),
+        (
+            r"https?://[^:\s]+:[^@]+@",
+            r#"{"msg":"x","ctx":["https:\/\/user:pw@host"]}"#,
+            r#"0 - 0 |x| ctx=json ["[own]host"]"#,
+        ),
+    ] {
+        assert_eq!(redacted("json", own(pattern), line), wanted, "{pattern}");
+    }
+    let settings = Settings { redaction: Some(own(r"token\s+\w+")), ..Settings::default() };
+    let out = read(settings, r"a token\tabcd");
+    assert_eq!(out.body(&out.records()[0]), "a [own]");
+}
+
+#[test]
 fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
     let body = |pattern: &str, line: &str| {
         let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
