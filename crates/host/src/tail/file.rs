@@ -125,9 +125,10 @@ pub(crate) struct File {
     pub(crate) drained: bool,
     /// Whether the caller must be told that it begins anew.
     pub(crate) rewritten: bool,
-    /// NULs after the offset that were looked at, while nothing is known to stand behind them, and
-    /// when the file was written to before that.
+    /// NULs after the offset that were looked at, while nothing is known to stand behind them;
+    /// whether they reached to the end, and when the file was written to before that.
     pub(crate) nuls: u64,
+    pub(crate) nuls_to_end: bool,
     pub(crate) nuls_written: (i64, u64),
     pub(crate) ending: Ending,
     /// The name that it lost last, while nobody else has it.
@@ -170,6 +171,7 @@ impl File {
             drained: false,
             rewritten: false,
             nuls: 0,
+            nuls_to_end: false,
             nuls_written: (0, 0),
             ending: Ending::Open,
             left: None,
@@ -208,6 +210,12 @@ impl File {
     /// ahead, and not written yet.
     fn end(&self) -> u64 {
         self.size.saturating_sub(self.nuls)
+    }
+
+    /// Whether it ended in NULs when it was read last; whatever its size is by now, something may
+    /// stand in their place.
+    pub(crate) fn has_room(&self) -> bool {
+        self.nuls > 0 && self.nuls_to_end
     }
 
     /// Whether the inputs mean one of its names.

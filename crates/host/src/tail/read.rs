@@ -8,7 +8,7 @@
 //! A hole, or as many NULs as fill a chunk, is stepped over when something stands behind it, so
 //! that a writer that goes on at its old offset after a truncation makes no records of NULs. NULs
 //! that reach to the end of a file are not read: there the file ends, and a writer that took room
-//! ahead of itself will write there.
+//! ahead of itself will write there. The first of these NULs may be of its text.
 
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{MARKER_BYTES_MAX, nuls_at_end, read_at};
@@ -93,9 +93,8 @@ impl Tailer {
         let file = self.files.get_mut(key)?;
         let fd = file.fd.as_ref()?;
         let (offset, size) = (file.offset, file.size);
-        // Where NULs reached to the end, something may stand in their place by now.
-        let waits = file.nuls > 0 && file.lag() == 0;
-        let from = if waits { offset } else { offset + file.nuls };
+        let waits = file.has_room() && file.lag() == 0;
+        let from = if file.has_room() { offset } else { offset + file.nuls };
         let (start, most) = extent(fd, stat, from, file);
         let known = if start > offset { 0 } else { file.tail.bytes().len() };
         let room = self.buffer.room(known, most);
@@ -145,41 +144,47 @@ impl Tailer {
         // Where nothing is read, the file ends, whatever its size is.
         let seen = if len == 0 { size.max(start) } else { start + len as u64 };
         let text = self.buffer.chunk(0, len - nuls);
-        let lead =
-            if start > offset { text.iter().take_while(|byte| **byte == 0).count() } else { 0 };
-        let len = text.len() - lead;
-        if start > offset && (len > 0 || seen >= size) && !self.is_still(key, now)? {
+        let lead = text.iter().take_while(|byte| **byte == 0).count();
+        // Fewer where room was belong to the text that fills it.
+        let steps = start > offset || (file.has_room() && lead >= WIDE_NULS);
+        let lead = if steps { lead } else { 0 };
+        let (at, len) = (start + lead as u64, text.len() - lead);
+        if at > offset && (len > 0 || seen >= size) && !self.is_still(key, at - offset, now)? {
             return None;
         }
         let file = self.files.get_mut(key)?;
         if len == 0 {
-            file.nuls = if is_quiet { size } else { seen } - offset;
+            // What was room is not looked through once more because the file is longer.
+            let looked = if file.has_room() && !waits { file.nuls } else { 0 };
+            file.nuls = if is_quiet { size - offset } else { looked.max(seen - offset) };
+            file.nuls_to_end = offset + file.nuls >= size;
             return self.took(key, (offset, offset), 0, 0, now);
         }
-        let at = start + lead as u64;
         if at > offset {
             file.tail = Tail::default();
         }
         file.offset = at + len as u64;
-        let is_end = nuls > 0 && (waits || seen >= size);
-        file.nuls = if is_end { size.max(seen) - file.offset } else { 0 };
+        file.nuls_to_end = nuls > 0 && (waits || seen >= size);
+        file.nuls = if file.nuls_to_end { size.max(seen) - file.offset } else { 0 };
         self.took(key, (offset, at), lead, len, now)
     }
 
-    /// Whether, before NULs are stepped over or taken for the end, what was read is still there and
-    /// nothing came after it; otherwise all is looked at once more.
-    fn is_still(&mut self, key: FileKey, now: Instant) -> Option<bool> {
+    /// Whether, before so many NULs are stepped over or taken for the end, what was read is still
+    /// there and nothing came after it; otherwise all is looked at once more.
+    fn is_still(&mut self, key: FileKey, nuls: u64, now: Instant) -> Option<bool> {
         let file = self.files.get_mut(key)?;
         let known = file.tail.bytes();
-        let mut bytes = [0; MARKER_BYTES_MAX + 1];
-        let room = bytes.get_mut(..=known.len())?;
+        // The first ones may be of the text that came.
+        let nuls = usize::try_from(nuls).map_or(WIDE_NULS, |nuls| nuls.min(WIDE_NULS));
+        let mut bytes = [0; MARKER_BYTES_MAX + WIDE_NULS];
+        let room = bytes.get_mut(..known.len() + nuls)?;
         read_at(file.fd.as_ref()?.as_fd(), room, file.offset - known.len() as u64);
         if !room.starts_with(known) {
             let size = file.size;
             self.start_again(key, size, now);
             return Some(false);
         }
-        let is_still = room.last() == Some(&0);
+        let is_still = room.iter().rev().take(nuls).all(|byte| *byte == 0);
         if !is_still {
             file.nuls = 0;
             self.ready(key);

@@ -226,6 +226,45 @@ fn r5_room_that_is_filled_while_it_is_looked_through_is_not_stepped_over() {
 }
 
 #[test]
+fn r5_r15_nuls_of_the_text_are_no_room_however_the_file_grows_while_it_is_filled() {
+    // What is written with its NUL, UTF-16 and UTF-32.
+    for text in ["one\n\0", "o\0n\0e\0\n\0", "o\0\0\0\n\0\0\0"] {
+        for (room, more) in ROOMS.into_iter().flat_map(|room| [(room, 4 << 10), (room, 1 << 20)]) {
+            let mut desk = Desk::new(&["app.log"]);
+            let mut filler = Filler::new(&desk, room, 4 << 10);
+            filler.write(text);
+            desk.start();
+            let (line, nuls) = text.split_at(text.trim_end_matches('\0').len());
+            reads(&mut desk, line);
+            for round in 1..9 {
+                filler.write(text);
+                filler.take_room(room, (4 << 10) + round * more);
+                reads(&mut desk, &[nuls, line].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn r5_r15_wide_text_that_fills_room_while_it_is_looked_through_is_not_stepped_over() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        let mut filler = Filler::new(&desk, room, 2 << 20);
+        filler.write("1\0\n\0");
+        let (inputs, now) = (desk.inputs.clone(), desk.now);
+        let tailer = Tailer::new(inputs, Limits::default(), Vec::new(), None, now).unwrap();
+        desk.tailer = Some(tailer);
+        // The text, and a piece of the room.
+        desk.turn();
+        desk.turn();
+        filler.write("2\0\n\0");
+        append(&desk.path("app.log"), b"3\n");
+        let text = desk.run().take();
+        assert_eq!(text, "1\0\n\x002\0\n3\n", "{room:?}");
+    }
+}
+
+#[test]
 fn r15_the_last_nul_of_wide_text_is_read_at_once() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
