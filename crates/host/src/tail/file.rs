@@ -239,6 +239,10 @@ impl File {
         if self.state != State::Live {
             self.size = u64::try_from(stat.st_size).unwrap_or(0);
             self.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+            // Room may have been filled while nobody read.
+            if self.has_room() && self.nuls_written != (stat.st_mtime, stat.st_mtime_nsec) {
+                self.nuls = 0;
+            }
         }
         if stat.st_nlink == 0 && self.state == State::Renamed {
             self.state = State::Deleted;

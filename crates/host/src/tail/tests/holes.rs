@@ -265,6 +265,34 @@ fn r5_r15_wide_text_that_fills_room_while_it_is_looked_through_is_not_stepped_ov
 }
 
 #[test]
+fn r5_r8_what_fills_the_room_of_a_file_that_is_rotated_while_nobody_reads_is_not_given_up() {
+    for (room, is_deleted) in ROOMS.into_iter().flat_map(|room| [(room, false), (room, true)]) {
+        let mut desk = Desk::new(&["app.log"]);
+        let mut filler = Filler::new(&desk, room, 64 << 10);
+        filler.write("one\n");
+        desk.start();
+        if is_deleted {
+            std::fs::remove_file(desk.path("app.log")).unwrap();
+        } else {
+            rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        }
+        reads(&mut desk, "one\n");
+        filler.write("late\n");
+        let written = std::time::SystemTime::now() + Duration::from_secs(1);
+        filler.file.set_modified(written).unwrap();
+        for _ in 0..130 {
+            desk.now += TICK;
+            let now = desk.now;
+            desk.tail().tend(now);
+        }
+        assert_eq!(desk.run().take(), "late\n", "{room:?} {is_deleted}");
+        // And when it is quiet, it is let go.
+        desk.pass(Duration::from_secs(61));
+        assert_eq!(desk.ended.len(), 1, "{room:?} {is_deleted}");
+    }
+}
+
+#[test]
 fn r15_the_last_nul_of_wide_text_is_read_at_once() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
