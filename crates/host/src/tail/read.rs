@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 const BACKLOG_TURN: u64 = 8;
 /// Fewer NULs than this may be the end of a character of wide text …
 const WIDE_NULS: usize = 4;
-/// … when there is another one among so many bytes before them.
+/// … when they follow the end of a line, or there is another one among so many bytes before them.
 const WIDE_LOOK_BACK: usize = 256;
 
 impl Tailer {
@@ -115,7 +115,8 @@ impl Tailer {
             return None;
         }
         let len = read - known;
-        let nuls = room_at_end(room).min(len);
+        let fills = file.has_room() && file.nuls >= WIDE_NULS as u64;
+        let nuls = room_at_end(room, known, fills).min(len);
         if !self.unreadable.is_empty() && file.state == State::Live {
             let path = Arc::clone(&file.path);
             self.can_read(&path);
@@ -381,11 +382,14 @@ fn extent(fd: &OwnedFd, stat: &Stat, from: u64, file: &File) -> (u64, usize) {
     (start, usize::try_from(most).unwrap_or(0))
 }
 
-/// How many NULs end what was read, but for those that end a character of wide text.
-fn room_at_end(bytes: &[u8]) -> usize {
+/// How many NULs end what was read after `known` bytes, but for those that end a character of wide
+/// text. Where it fills room, those after a line may be what is left of that.
+fn room_at_end(bytes: &[u8], known: usize, fills: bool) -> usize {
     let nuls = nuls_at_end(bytes);
-    let mut before = bytes.iter().rev().skip(nuls).take(WIDE_LOOK_BACK);
-    let is_wide = (1..WIDE_NULS).contains(&nuls) && before.any(|byte| *byte == 0);
+    let text = bytes.get(..bytes.len() - nuls).unwrap_or_default();
+    let ends_line = !fills && text.len() > known && text.ends_with(b"\n");
+    let mut before = text.iter().rev().take(WIDE_LOOK_BACK);
+    let is_wide = (1..WIDE_NULS).contains(&nuls) && (ends_line || before.any(|byte| *byte == 0));
     if is_wide { 0 } else { nuls }
 }
 

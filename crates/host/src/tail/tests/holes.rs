@@ -293,11 +293,35 @@ fn r5_r8_what_fills_the_room_of_a_file_that_is_rotated_while_nobody_reads_is_not
 }
 
 #[test]
+fn r5_the_last_bytes_of_room_are_not_read_before_they_are_filled() {
+    for (room, left) in ROOMS.into_iter().flat_map(|room| [(room, 1), (room, 3)]) {
+        let mut desk = Desk::new(&["app.log"]);
+        let mut filler = Filler::new(&desk, room, 8 << 10);
+        filler.write("one\n");
+        desk.start();
+        reads(&mut desk, "one\n");
+        let text = lines("a", (8 << 10) - 4 - left);
+        filler.write(&text);
+        reads(&mut desk, &text);
+        filler.take_room(room, 16 << 10);
+        filler.write("more\n");
+        reads(&mut desk, "more\n");
+        // Room that is taken for little more than is there.
+        filler.file.set_len(filler.at + 1).unwrap();
+        reads(&mut desk, "");
+        filler.write("last\n");
+        reads(&mut desk, "last\n");
+    }
+}
+
+#[test]
 fn r15_the_last_nul_of_wide_text_is_read_at_once() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
     let mut all = Vec::new();
-    for line in ["\u{feff}first 1\n", "\u{4f60}\u{597d} 2\r\n", "\n", "open"] {
+    // Of one line no byte is NUL.
+    let han = "\u{6f22}".repeat(200) + "\n";
+    for line in ["\u{feff}first 1\n", &han, "\u{4f60}\u{597d} 2\r\n", "\n", "open"] {
         let wide: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
         desk.write("app.log", &wide);
         all.extend(wide);
