@@ -287,6 +287,8 @@ impl Tailer {
                 }
             }
         }
+        // A base that is another directory by now.
+        self.follow_ways(now);
     }
 
     /// Compares a known directory with the disk, and forgets it when it is another one now.
@@ -297,6 +299,7 @@ impl Tailer {
         if is_same {
             self.scan(index, now);
         } else {
+            self.is_gone_from_way(&path);
             self.drop_directory(index, true);
         }
         self.visit_all(now);

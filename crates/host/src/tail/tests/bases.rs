@@ -90,6 +90,24 @@ fn r4_a_base_that_is_deleted_and_made_anew_is_found_at_once() {
 }
 
 #[test]
+fn r4_r9_a_base_that_is_made_anew_is_found_within_seconds_without_watches() {
+    for is_there in [true, false] {
+        let mut desk = Desk::new(&["logs/*.log"]);
+        desk.limits.watches_max = 0;
+        desk.write("logs/a.log", "1\n");
+        desk.start().take();
+        desk.pass(Duration::from_secs(1));
+        rename(desk.path("logs"), desk.path("old")).unwrap();
+        if !is_there {
+            desk.pass(Duration::from_secs(5));
+        }
+        desk.write("logs/a.log", "2\n");
+        desk.pass(Duration::from_secs(5));
+        assert_eq!(desk.take(), "2\n");
+    }
+}
+
+#[test]
 fn a_base_that_comes_later_is_found_at_once_however_much_of_the_way_is_missing() {
     let mut desk = Desk::new(&["x/y/z/*.log"]);
     desk.start();
