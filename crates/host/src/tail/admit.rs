@@ -185,7 +185,7 @@ fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
 }
 
 /// The end of what was written of a file, without room that its writer took ahead.
-fn end_of_text(fd: &OwnedFd, size: u64) -> u64 {
+pub(super) fn end_of_text(fd: &OwnedFd, size: u64) -> u64 {
     // From the end of the last data on there is only a hole, wherever one looks.
     let (mut from, mut end) = (0, size);
     while from < end {

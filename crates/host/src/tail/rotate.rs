@@ -5,6 +5,7 @@
 //! was not read of it is looked for in the copy beside it and read from there, under the old key;
 //! the new content begins under a new key, after that.
 
+use super::admit::end_of_text;
 use super::config::{is_no_text, stem};
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
@@ -196,8 +197,9 @@ impl Tailer {
         file.state = State::Copy;
         file.hold_until = None;
         if let Some(copy) = copy {
-            let recovered = copy.size - file.offset;
+            let recovered = end_of_text(&copy.fd, copy.size).saturating_sub(file.offset);
             file.size = copy.size;
+            file.nuls = 0;
             file.is_copied = true;
             file.fd = Some(copy.fd);
             self.claim(copy.identity, copy.size);

@@ -315,6 +315,26 @@ fn r5_the_last_bytes_of_room_are_not_read_before_they_are_filled() {
 }
 
 #[test]
+fn r5_room_in_the_copy_of_a_truncated_file_does_not_count_as_what_is_read_from_it() {
+    for room in ROOMS {
+        let mut desk = Desk::new(&["app.log"]);
+        let mut filler = Filler::new(&desk, room, 64 << 10);
+        filler.write("one\n");
+        desk.start();
+        reads(&mut desk, "one\n");
+        filler.write("two\n");
+        std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+        filler.file.set_len(0).unwrap();
+        desk.write("app.log", "3\n");
+        assert_eq!(desk.run().take(), "two\n3\n");
+        let stats = desk.stats();
+        assert_eq!((stats.recovered_bytes, stats.lag_bytes, stats.hole_bytes), (4, 0, 0));
+        let path = desk.path("app.log");
+        assert_eq!(desk.notices(), [Notice::Rewritten { path, recovered: Some(4) }], "{room:?}");
+    }
+}
+
+#[test]
 fn r15_the_last_nul_of_wide_text_is_read_at_once() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
