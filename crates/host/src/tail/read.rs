@@ -11,7 +11,7 @@
 //! ahead of itself will write there. The first of these NULs may be of its text.
 
 use super::file::{Ending, File, FileKey, State, Tail};
-use super::identity::{MARKER_BYTES_MAX, nuls_at_end, read_at};
+use super::identity::{MARKER_BYTES_MAX, nuls_at_end};
 use super::stats::Notice;
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
@@ -172,14 +172,25 @@ impl Tailer {
 
     /// Whether, before so many NULs are stepped over or taken for the end, what was read is still
     /// there and nothing came after it; otherwise all is looked at once more.
-    fn is_still(&mut self, key: FileKey, nuls: u64, now: Instant) -> Option<bool> {
+    pub(super) fn is_still(&mut self, key: FileKey, nuls: u64, now: Instant) -> Option<bool> {
         let file = self.files.get_mut(key)?;
         let known = file.tail.bytes();
         // The first ones may be of the text that came.
         let nuls = usize::try_from(nuls).map_or(WIDE_NULS, |nuls| nuls.min(WIDE_NULS));
         let mut bytes = [0; MARKER_BYTES_MAX + WIDE_NULS];
         let room = bytes.get_mut(..known.len() + nuls)?;
-        read_at(file.fd.as_ref()?.as_fd(), room, file.offset - known.len() as u64);
+        let at = file.offset - known.len() as u64;
+        match rustix::io::pread(file.fd.as_ref()?, &mut *room, at) {
+            Ok(_) => {}
+            Err(Errno::INTR) => {
+                self.ready(key);
+                return None;
+            }
+            Err(errno) => {
+                self.failed(key, errno, now);
+                return None;
+            }
+        }
         if !room.starts_with(known) {
             let size = file.size;
             self.start_again(key, size, now);

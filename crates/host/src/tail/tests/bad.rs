@@ -165,6 +165,21 @@ fn a_file_whose_reads_failed_is_told_to_be_readable_when_they_do_no_more() {
 }
 
 #[test]
+fn r5_a_second_look_that_fails_is_no_rewrite() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    let (key, now) = (desk.keys[0], desk.now);
+    let whole = std::mem::replace(&mut desk.tail().file(key).unwrap().fd, broken());
+    assert_eq!(desk.tail().is_still(key, 1, now), None);
+    desk.tail().file(key).unwrap().fd = whole;
+    let stats = desk.stats();
+    assert_eq!((stats.rewritten, stats.failures, stats.unreadable), (0, 1, 1));
+    desk.write("a.log", "2\n");
+    assert_eq!(desk.run().take(), "2\n");
+}
+
+#[test]
 fn r5_the_rest_of_a_copy_whose_reads_fail_is_told_as_lost() {
     let mut desk = Desk::new(&["a.log"]);
     desk.write("a.log", "1\n");
