@@ -533,6 +533,7 @@ impl Tailer {
         self.visit_bases(now);
         self.before_reload = None;
         self.settle_orphans(now);
+        self.settle(now);
         self.rejudge(now);
         self.settle(now);
     }

@@ -29,6 +29,28 @@ fn r30_an_input_that_is_back_before_the_end_was_told_goes_on_under_its_key() {
 }
 
 #[test]
+fn r30_r8_a_file_that_is_deleted_or_renamed_before_a_reload_that_means_it_is_read_to_its_end() {
+    for pattern in ["a.log", "?.log", "a*"] {
+        for is_deleted in [true, false] {
+            let mut desk = Desk::new(&["a.log"]);
+            desk.write("a.log", "1\n");
+            desk.start().take();
+            desk.write("a.log", "2\n");
+            if is_deleted {
+                std::fs::remove_file(desk.path("a.log")).unwrap();
+            } else {
+                std::fs::rename(desk.path("a.log"), desk.path("other")).unwrap();
+            }
+            // Nobody takes turns meanwhile.
+            reload(&mut desk, &[pattern]);
+            desk.write("a.log", "new\n");
+            assert_eq!(desk.run().take(), "2\nnew\n", "{pattern} {is_deleted}");
+            assert_eq!(desk.stats().possible_losses, 0);
+        }
+    }
+}
+
+#[test]
 fn r30_an_input_that_is_back_before_all_of_it_arrived_is_read_on_and_not_from_its_beginning() {
     for others in ["b.log", "sub/*"] {
         for in_order in [true, false] {
