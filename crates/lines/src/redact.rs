@@ -11,6 +11,7 @@ use ring::hmac;
 
 use crate::error::PlanError;
 
+mod across;
 mod apply;
 mod rules;
 mod survey;

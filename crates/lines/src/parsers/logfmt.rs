@@ -88,7 +88,7 @@ fn end_of_bare(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Where the quote is closed, and whether there is an escape before.
-fn closing(bytes: &[u8], start: usize, quote: u8) -> Option<(usize, bool)> {
+pub(crate) fn closing(bytes: &[u8], start: usize, quote: u8) -> Option<(usize, bool)> {
     let (mut at, mut escaped) = (start, false);
     loop {
         at += memchr::memchr2(quote, b'\\', bytes.get(at..)?)?;

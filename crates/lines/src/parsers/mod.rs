@@ -12,6 +12,8 @@ mod words;
 use crate::draft::Draft;
 use crate::error::PlanError;
 
+pub(crate) use logfmt::closing;
+
 /// A format of lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Parser {

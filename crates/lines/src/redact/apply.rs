@@ -1,5 +1,6 @@
 //! A record with something to hide is written anew, without it.
 
+use super::across::{Across, Found, last_alone, merged};
 use super::survey::Survey;
 use super::{Active, Redaction, Replacement};
 use crate::json::scan::Index;
@@ -11,98 +12,6 @@ const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
 
 /// The bytes of `\u0041`.
 const ASCII_ESCAPE_BYTES: usize = 6;
-
-/// What is to be replaced: its start and end in a text, and the number of the rule.
-type Found = (usize, usize, usize);
-
-/// What is found in a line as a whole, for its parts: a parser may cut a secret in two, or from
-/// what makes it one.
-struct Across {
-    line: Span,
-    /// By rules of ours: a token behind another word, a number with blanks. None overlap.
-    rules: Vec<Found>,
-    /// By patterns, in their order.
-    patterns: Vec<Found>,
-}
-
-impl Across {
-    /// What of it lies in a part of the line.
-    fn part(&self, part: Span) -> Vec<Found> {
-        let Some((from, to)) = self.place(part) else { return Vec::new() };
-        let first = self.rules.partition_point(|(_, end, _)| *end <= from);
-        let begun = self.rules.iter().skip(first).take_while(|(start, ..)| *start < to);
-        begun.map(|found| within(found, from, to)).collect()
-    }
-
-    /// The same for the value of a field. A pattern that begins with the name of a field, or with
-    /// the mark before it, means its value and not the name. A name that the line does not have as
-    /// it is, is the word before the value.
-    fn value(&self, line: &str, key: Span, value: Span) -> Vec<Found> {
-        let mut found = self.part(value);
-        if let Some((from, to)) = self.place(value) {
-            let name = self.place(key).map_or_else(|| word_before(line, from), |(name, _)| name);
-            let first = self.patterns.partition_point(|(start, ..)| start + 1 < name);
-            let begun = self.patterns.iter().skip(first).take_while(|(start, ..)| *start < to);
-            let reaching = begun.filter(|(_, end, _)| *end > from);
-            found.extend(reaching.map(|found| within(found, from, to)));
-        }
-        found
-    }
-
-    /// Where a whole number is: behind its name, as it is written. Of equal names it is the first.
-    fn number(&self, line: &str, name: Span, text: &str) -> Option<Span> {
-        let (_, end) = self.place(name)?;
-        let gap = |byte: &u8| matches!(byte, b'"' | b':') || byte.is_ascii_whitespace();
-        let start = end + line.as_bytes().get(end..)?.iter().take_while(|byte| gap(byte)).count();
-        let place = self.line.part(narrow(start), narrow(start + text.len()));
-        stands_alone(line, start, text).then_some(place)
-    }
-
-    /// All of a number that is not behind its name: when something that is found has to do with
-    /// these digits, wherever they stand.
-    fn reaching(&self, line: &str, text: &str) -> Vec<Found> {
-        let more = text.len().saturating_sub(1);
-        let reaches = |(start, end, _): &&Found| {
-            let from = start.saturating_sub(more);
-            let around = line.as_bytes().get(from..line.len().min(end + more)).unwrap_or_default();
-            let mut places = memchr::memmem::find_iter(around, text);
-            places.any(|at| stands_alone(line, from + at, text))
-        };
-        let found = self.rules.iter().chain(&self.patterns).find(reaches);
-        found.map(|(.., rule)| (0, text.len(), *rule)).into_iter().collect()
-    }
-
-    /// Where in the line a part of it is that is not empty.
-    fn place(&self, part: Span) -> Option<(usize, usize)> {
-        let (line, part) = (self.line.range(), part.range());
-        let is_in = line.start <= part.start && part.end <= line.end && !part.is_empty();
-        is_in.then(|| (part.start - line.start, part.end - line.start))
-    }
-}
-
-/// Where the word begins that is before a value: what is between quotes, or behind a mark.
-fn word_before(line: &str, value: usize) -> usize {
-    let bytes = line.as_bytes().get(..value).unwrap_or_default();
-    let is_gap = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=:".contains(byte);
-    let end = bytes.iter().rposition(|byte| !is_gap(byte)).map_or(0, |last| last + 1);
-    let marks = if bytes.get(end) == Some(&b'"') { "\"" } else { "\"',{[ \t\r\n" };
-    let name = bytes.get(..end).unwrap_or_default();
-    name.iter().rposition(|byte| marks.as_bytes().contains(byte)).map_or(0, |mark| mark + 1)
-}
-
-/// Whether a number is at this place that is no part of a longer one.
-fn stands_alone(line: &str, at: usize, number: &str) -> bool {
-    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    let (bytes, end) = (line.as_bytes(), at + number.len());
-    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-    bytes.get(at..end) == Some(number.as_bytes())
-        && !before.is_some_and(goes_on)
-        && !bytes.get(end).is_some_and(goes_on)
-}
-
-fn within((start, end, rule): &Found, from: usize, to: usize) -> Found {
-    (*start.max(&from) - from, *end.min(&to) - from, *rule)
-}
 
 /// A record's new texts.
 #[derive(Default)]
@@ -232,7 +141,12 @@ impl Redaction {
         let body = if whole {
             line
         } else {
-            self.span(block, record.body, across.value(text, message, record.body), &mut new)
+            self.span(
+                block,
+                record.body,
+                self.around(block, &across, message, record.body),
+                &mut new,
+            )
         };
         let severity_text = across.part(record.severity_text);
         let severity_text = self.span(block, record.severity_text, severity_text, &mut new);
@@ -242,7 +156,8 @@ impl Redaction {
             let key = self.span(block, name, across.part(name), &mut new);
             let value = match value {
                 Value::Str(span) => {
-                    Value::Str(self.span(block, span, across.value(text, name, span), &mut new))
+                    let found = self.around(block, &across, name, span);
+                    Value::Str(self.span(block, span, found, &mut new))
                 }
                 Value::Json(span) => {
                     self.json(block.text(span), across.value(text, name, span), &mut new)
@@ -263,6 +178,32 @@ impl Redaction {
         block.replace_open(base, &new.text, &rewritten);
         (record.line, record.body, record.severity_text) = (line, body, severity_text);
         true
+    }
+
+    /// What is found in the text of a field, or of the message, by what is around it in the line. Of
+    /// a text that the line has only with escapes it is all, when its name makes it a secret.
+    fn around(&self, block: &Records, across: &Across, name: Span, text: Span) -> Vec<Found> {
+        let line = block.text(across.line);
+        if across.place(text).is_some() {
+            return across.value(line, name, text);
+        }
+        for (name, raw, inside) in across.quoted(line, name) {
+            let found = across.value(line, name, raw);
+            if found.is_empty() {
+                continue;
+            }
+            let mut alone = Vec::new();
+            self.search(inside, &mut alone);
+            let alone = merged(alone);
+            let is_alone = |(start, end, _): &Found| {
+                let next = alone.partition_point(|(_, end, _)| end <= start);
+                alone.get(next).is_some_and(|(from, to, _)| from <= start && end <= to)
+            };
+            if let Some((.., rule)) = found.iter().find(|found| !is_alone(found)) {
+                return vec![(0, text.len as usize, *rule)];
+            }
+        }
+        Vec::new()
     }
 
     /// Writes a text without what nobody may see. A text of an earlier record stays where it is.
@@ -306,11 +247,7 @@ impl Redaction {
         across: &Across,
         new: &mut Rewrite,
     ) -> Value {
-        let text = match value {
-            Value::Int(number) => number.to_string(),
-            Value::UInt(number) => number.to_string(),
-            _ => return value,
-        };
+        let Some(text) = digits(value) else { return value };
         let line = block.text(across.line);
         let found = match across.number(line, name, &text) {
             Some(place) => across.value(line, name, place),
@@ -400,31 +337,39 @@ impl Redaction {
         if !self.has_patterns() {
             return;
         }
+        let line = block.text(across.line);
         for field in block.unfinished_fields() {
-            let (Value::Str(span) | Value::Json(span) | Value::Number(span)) = field.value else {
-                continue;
+            let number = digits(field.value);
+            let (text, at) = match (field.value, &number) {
+                (_, Some(number)) => (number.as_str(), None),
+                (Value::Str(span) | Value::Json(span) | Value::Number(span), _) => {
+                    let Some((at, _)) = across.place(span) else { continue };
+                    (block.text(span), Some(at))
+                }
+                _ => continue,
             };
-            if let Some((at, _)) = across.place(span) {
-                let mut inside = Vec::new();
-                self.search(block.text(span), &mut inside);
-                found.extend(inside.iter().map(|(start, end, rule)| (at + start, at + end, *rule)));
+            let mut inside = Vec::new();
+            self.search(text, &mut inside);
+            if inside.is_empty() {
+                continue;
             }
+            let number = || match across.number(line, field.key, text) {
+                Some(place) => across.place(place).map(|(at, _)| at),
+                None => last_alone(line, text),
+            };
+            let Some(at) = at.or_else(number) else { continue };
+            found.extend(inside.iter().map(|(start, end, rule)| (at + start, at + end, *rule)));
         }
     }
 }
 
-/// In the order of the text. What overlaps is hidden as a whole, under the name of what began
-/// first.
-fn merged(mut found: Vec<Found>) -> Vec<Found> {
-    found.sort_unstable_by_key(|(start, end, rule)| (*start, usize::MAX - *end, *rule));
-    found.dedup_by(|next, last| {
-        let overlaps = next.0 < last.1;
-        if overlaps {
-            last.1 = last.1.max(next.1);
-        }
-        overlaps
-    });
-    found
+/// A whole number as it is written.
+fn digits(value: Value) -> Option<String> {
+    match value {
+        Value::Int(number) => Some(number.to_string()),
+        Value::UInt(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 impl Rewrite {

@@ -244,6 +244,46 @@ fn r29_a_pattern_reads_escapes_where_nothing_else_is_suspicious() {
 }
 
 #[test]
+fn r29_a_text_with_escapes_is_hidden_as_a_whole_when_its_name_makes_it_a_secret() {
+    for (parser, line, wanted) in [
+        (
+            "json",
+            r#"{"bearer":"abcdefgh\/ijkl"}"#,
+            r#"0 - 0 |{"bearer":"[bearer]"}| bearer="[bearer]""#,
+        ),
+        (
+            "json",
+            r#"{"bearer":"x","a":"\n1.2.3.4","bearer" : "abcdefgh\/ijkl\n1.2.3.4"}"#,
+            r#"0 - 0 |{"bearer":"x","a":"\n[ipv4]","bearer" : "[bearer]\n[ipv4]"}| bearer="[bearer]" a="\n[ipv4]""#,
+        ),
+        (
+            "logfmt",
+            r#"a=1 Bearer="abcdefgh\"x""#,
+            r#"0 - 0 |a=1 Bearer="[bearer]\"x"| a="1" Bearer="[bearer]""#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, all(), line), wanted, "{line}");
+    }
+    for (parser, pattern, line, wanted) in [
+        (
+            "json",
+            r#""msg":"[^"]*""#,
+            r#"{"msg":"de\/clined","a":"b\tc"}"#,
+            r#"0 - 0 |[own]| a="b\tc""#,
+        ),
+        ("logfmt", r#"msg="[^"]*""#, r#"x=1 msg="de\tclined" a=b"#, r#"0 - 0 |[own]| x="1" a="b""#),
+        (
+            "logfmt",
+            r"pw=\S+",
+            r#"x=1 pw='it\'s' a='\''"#,
+            r#"0 - 0 |x=1 [own] a='\''| x="1" pw="[own]" a="'""#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{pattern}");
+    }
+}
+
+#[test]
 fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_body() {
     let body = |pattern: &str, line: &str| {
         let out = read(Settings { redaction: Some(own(pattern)), ..Settings::default() }, line);
@@ -258,6 +298,12 @@ fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_bod
             r"^\d\d$",
             r#"{"a":"12","f":{"x":"12"}}"#,
             r#"0 - 0 |{"a":"[own]","f":{"x":"12"}}| a="[own]" f=json {"x":"12"}"#,
+        ),
+        (
+            "json",
+            r"^\d{4}$",
+            r#"{"a":1234,"b":"1234","c":1,"c":2345,"d":12345}"#,
+            r#"0 - 0 |{"a":[own],"b":"[own]","c":1,"c":[own],"d":12345}| a="[own]" b="[own]" c="[own]" d=12345"#,
         ),
         ("json", r"^pin \d+$", r#"{"msg":"a\npin 12"}"#, "0 - 0 |a\npin 12|"),
         ("json", r"(?m)^pin \d+$", r#"{"msg":"a\npin 12"}"#, "0 - 0 |a\n[own]|"),
@@ -308,5 +354,33 @@ proptest! {
         let kept = format!("{:?}", read(settings, &line));
         let secret = secret.trim_start_matches("Bearer ");
         prop_assert!(!kept.contains(secret), "{} in {}", line, kept);
+    }
+
+    #[test]
+    fn r29_no_escape_lets_a_value_go_that_its_name_makes_a_secret(
+        is_json in any::<bool>(),
+        name in prop::sample::select(vec!["pw", "msg"]),
+        before in "[a-z é]{0,3}",
+        escape in prop::sample::select(vec![
+            "", r"\n", r"\t", r"\/", r"\\", r#"\""#, r"\u000A", r"\u00e9", r"\u0041", r"\uD83d",
+        ]),
+        other in prop::sample::select(vec!["1", r"\u0041", r"a\n1.2.3.4", "me@b.de", "S3CRET"]),
+    ) {
+        let value = format!("{before}{escape}S3CRET{escape}");
+        let (line, pattern) = match is_json {
+            true => (
+                format!(r#"{{"a":"{before}","{name}":"{before}{escape}","{name}" :"{value}","b":"{before}"}}"#),
+                format!(r#""{name}"\s*:"(\\.|[^"\\])*""#),
+            ),
+            false => (
+                format!(r#"a="{before}" {name}="{before}{escape}" {name}="{value}" b="{before}""#),
+                format!(r#"{name}="(\\.|[^"\\])*""#),
+            ),
+        };
+        let line = line.replace("\"a\":\"", &format!("\"a\":\"{}", other.replace("S3CRET", "")));
+        let redaction = all().with_pattern("own", &pattern, None).unwrap();
+        let parser = if is_json { "json" } else { "logfmt" };
+        let kept = format!("{:?}", read(Settings { redaction: Some(redaction), ..with(parser) }, &line));
+        prop_assert!(!kept.contains("S3CRET"), "{} in {}", line, kept);
     }
 }
