@@ -30,6 +30,8 @@ pub(crate) struct Scratch {
     /// Decoded texts of one field.
     pub(crate) key: String,
     pub(crate) value: String,
+    /// The name of the last record's message, of equal names the first; empty when it has none.
+    pub(crate) message: Span,
     /// A whole line in UTF-8, when its bytes were in another encoding or wrong.
     pub(crate) line: String,
 }
@@ -94,8 +96,6 @@ pub(crate) struct Draft<'a> {
     pub(crate) clean: Option<&'a Clean<'a>>,
     /// Memory of the scanner of JSON, until it is used.
     pub(crate) index: Option<&'a mut Index>,
-    /// The name of the message, of equal names the first; empty when there is none.
-    pub(crate) message: Span,
     /// For each role the number of the name that filled it.
     filled: [u8; ROLES],
     /// Which keys there were so far: 128 bits for the names that have a meaning, one each, and 128
@@ -115,8 +115,9 @@ impl<'a> Draft<'a> {
         // What a full arena did not take is not there.
         let line = line.get(..record.line.len as usize).unwrap_or_default();
         let clean = clean.filter(|clean| clean.range().len() == line.len());
-        let (message, filled, seen) = (Span::default(), [0; ROLES], [0; 4]);
-        Self { line, record, options, block, scratch, clean, index, message, filled, seen }
+        let (filled, seen) = ([0; ROLES], [0; 4]);
+        scratch.message = Span::default();
+        Self { line, record, options, block, scratch, clean, index, filled, seen }
     }
 
     /// The arena's span of a part of the line.
@@ -208,7 +209,7 @@ impl<'a> Draft<'a> {
         if message != self.record.line {
             let name = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
             let wanted = Wanted { role: Role::Kept, name, bit: name.wrapping_sub(1) };
-            self.put(wanted, self.message, Value::Str(message));
+            self.put(wanted, self.scratch.message, Value::Str(message));
         }
     }
 
@@ -257,8 +258,8 @@ impl<'a> Draft<'a> {
             Role::Message => {
                 if self.options.body == Body::Message {
                     record.body = place(self.block);
-                    if self.message == Span::default() {
-                        self.message = key;
+                    if self.scratch.message == Span::default() {
+                        self.scratch.message = key;
                     }
                 }
                 true

@@ -5,7 +5,7 @@ use crate::draft::Draft;
 use crate::multiline::{Multiline, Trace, Verdict};
 use crate::options::Body;
 use crate::plan::Plan;
-use crate::record::{Flags, Record, Records, Span};
+use crate::record::{Flags, Record, Records};
 use crate::state::Group;
 use crate::window::Clean;
 
@@ -170,12 +170,11 @@ impl Intake {
             ..Record::default()
         };
         out.write(record, |out, record| {
-            let mut message = Span::default();
             if !plan.parsers.is_empty() {
-                message = self.parse(plan, (text, line.clean.as_ref()), record, out);
+                self.parse(plan, (text, line.clean.as_ref()), record, out);
             }
             if let Some(redaction) = &plan.redaction
-                && redaction.apply(out, record, message)
+                && redaction.apply(out, record, self.scratch.message)
             {
                 record.flags.set(Flags::REDACTED);
                 // What replaces a secret may be anything.
@@ -191,7 +190,7 @@ impl Intake {
         });
     }
 
-    /// The first parser that fits fills the record; gives the name of its message.
+    /// The first parser that fits fills the record.
     #[inline]
     fn parse(
         &mut self,
@@ -199,24 +198,22 @@ impl Intake {
         text: (&str, Option<&Clean<'_>>),
         record: &mut Record,
         out: &mut Records,
-    ) -> Span {
+    ) {
         let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
             let mut draft =
                 Draft::new(text, record, &plan.options, out, (&mut self.scratch, &mut self.index));
             if (parser.parse)(&mut draft).is_some() {
-                let message = draft.message;
                 if plan.options.body == Body::Line || record.flags.has(Flags::FIELDS_CUT) {
                     record.body = record.line;
                 }
-                return message;
+                return;
             }
             out.rewind(mark);
             record.forget_parsed();
             record.time = time;
         }
         record.flags.set(Flags::UNPARSED);
-        Span::default()
     }
 
     fn count(&mut self, flags: Flags) {
