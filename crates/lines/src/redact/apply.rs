@@ -180,8 +180,8 @@ impl Redaction {
         true
     }
 
-    /// What is found in the text of a field, or of the message, by what is around it in the line. Of
-    /// a text that the line has only with escapes it is all, when its name makes it a secret.
+    /// What is found in the text of a field, or of the message, by what is around it in the line.
+    /// Of a text that the line has only with escapes it is all, when its name makes it a secret.
     fn around(&self, block: &Records, across: &Across, name: Span, text: Span) -> Vec<Found> {
         let line = block.text(across.line);
         if across.place(text).is_some() {
