@@ -52,15 +52,18 @@ impl Across {
     /// All of a number that is not behind its name: when something that is found has to do with
     /// these digits, wherever they stand.
     pub(super) fn reaching(&self, line: &str, text: &str) -> Vec<Found> {
-        let more = text.len().saturating_sub(1);
-        let reaches = |(start, end, _): &&Found| {
-            let from = start.saturating_sub(more);
-            let around = line.as_bytes().get(from..line.len().min(end + more)).unwrap_or_default();
-            let mut places = memchr::memmem::find_iter(around, text);
-            places.any(|at| stands_alone(line, from + at, text))
-        };
-        let found = self.rules.iter().chain(&self.patterns).find(reaches);
-        found.map(|(.., rule)| (0, text.len(), *rule)).into_iter().collect()
+        let rule = [&self.rules, &self.patterns].into_iter().find_map(|found| {
+            // The one that reaches furthest of those that begin before the end of a place.
+            let (mut found, mut furthest) = (found.iter().peekable(), None::<&Found>);
+            let places = memchr::memmem::find_iter(line.as_bytes(), text);
+            places.filter(|at| stands_alone(line, *at, text)).find_map(|at| {
+                while let Some(next) = found.next_if(|(start, ..)| *start < at + text.len()) {
+                    furthest = furthest.filter(|last| last.1 >= next.1).or(Some(next));
+                }
+                furthest.filter(|(_, end, _)| *end > at).map(|(.., rule)| *rule)
+            })
+        });
+        rule.map(|rule| (0, text.len(), rule)).into_iter().collect()
     }
 
     /// The name and the value of a text that the line has with escapes, as it stands between quotes
