@@ -12,8 +12,9 @@ use crate::AgentError;
 use crate::config::Config;
 use crate::numbers::SinkNumbers;
 use crate::options::RunOptions;
+use crate::reader::Control;
 use crate::run::reload::Running;
-use crate::run::{SOCKET, Shared, Spawner};
+use crate::run::{SOCKET, Shared};
 use crate::tap::{Stage, Wish};
 use host::changes::Changes;
 use http::{Method, StatusCode};
@@ -21,7 +22,7 @@ use model::Build;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,7 +48,7 @@ pub(crate) struct Admin {
     shutdown: CancellationToken,
     thread: Option<JoinHandle<()>>,
     ready: Arc<AtomicBool>,
-    spawner: Arc<Mutex<Option<Spawner>>>,
+    running: Arc<Mutex<Running>>,
     closed_output: CancellationToken,
     socket: PathBuf,
 }
@@ -77,12 +78,15 @@ impl Admin {
             started: Instant::now(),
         });
         let shutdown = CancellationToken::new();
-        let spawner = Arc::new(Mutex::new(None));
         let socket = config.state_dir.join(SOCKET);
-        let running = Running { options: options.clone(), config: config.clone(), shared };
+        let (options, config_in_use) = (options.clone(), config.clone());
+        let (path, control) = (options.place.config.clone(), shared.control.clone());
+        let running = Running { options, config: config_in_use, shared, spawner: None };
+        let running = Arc::new(Mutex::new(running));
         let tasks = Tasks {
-            running,
-            spawner: spawner.clone(),
+            running: running.clone(),
+            path,
+            control,
             shutdown: shutdown.clone(),
             closed_output: closed_output.clone(),
         };
@@ -111,7 +115,7 @@ impl Admin {
             })
             .map_err(failed)?;
         let thread = Some(thread);
-        Ok(Self { handle, shutdown, thread, ready, spawner, closed_output, socket })
+        Ok(Self { handle, shutdown, thread, ready, running, closed_output, socket })
     }
 
     /// For watches of pods.
@@ -124,9 +128,9 @@ impl Admin {
         self.closed_output.clone()
     }
 
-    /// From now on a reload can start sinks.
-    pub(crate) fn set_spawner(&self, spawner: Spawner) {
-        *self.spawner.lock().unwrap_or_else(PoisonError::into_inner) = Some(spawner);
+    /// What runs, and how it is changed.
+    pub(crate) fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reading begins.
@@ -146,8 +150,10 @@ impl Admin {
 
 /// Signals and the config file.
 struct Tasks {
-    running: Running,
-    spawner: Arc<Mutex<Option<Spawner>>>,
+    running: Arc<Mutex<Running>>,
+    /// The config file.
+    path: Option<PathBuf>,
+    control: Arc<Control>,
     shutdown: CancellationToken,
     closed_output: CancellationToken,
 }
@@ -156,7 +162,7 @@ impl Tasks {
     fn spawn(self) -> std::io::Result<()> {
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             let mut signals = signal(kind)?;
-            let control = self.running.shared.control.clone();
+            let control = self.control.clone();
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
                     tracing::info!("stopping: what was read is delivered; a second signal ends it");
@@ -164,7 +170,7 @@ impl Tasks {
                 }
             });
         }
-        let (control, closed) = (self.running.shared.control.clone(), self.closed_output.clone());
+        let (control, closed) = (self.control.clone(), self.closed_output.clone());
         tokio::spawn(async move {
             closed.cancelled().await;
             // Nobody reads what we write: a second stop does not wait for it.
@@ -176,8 +182,8 @@ impl Tasks {
         Ok(())
     }
 
-    async fn reload(mut self, mut hangups: Signal) {
-        let path = self.running.options.place.config.clone();
+    async fn reload(self, mut hangups: Signal) {
+        let path = self.path;
         let mut seen = path.as_deref().map(stamp);
         let mut watch = path.as_deref().and_then(watch);
         loop {
@@ -210,9 +216,8 @@ impl Tasks {
                     tracing::info!("the config file has changed");
                 }
             }
-            let spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(spawner) = spawner {
-                self.running.reload(&spawner);
+            while !self.running.lock().unwrap_or_else(PoisonError::into_inner).reload() {
+                tokio::time::sleep(SETTLE).await;
             }
         }
     }

@@ -33,6 +33,7 @@ use host::tail::{Tailer, Woken};
 use pace::Pace;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use store::{Checkpoint, Loaded};
 
 /// How long a block that is not full waits for more records.
 pub(crate) const LINGER: Duration = Duration::from_millis(50);
@@ -53,6 +54,9 @@ const ABANDON_GRACE: Duration = Duration::from_millis(500);
 pub(crate) enum Ended {
     /// Everything that was read is delivered.
     Delivered,
+    /// A reload left no sink that has what an old one did not take: another reader goes on from
+    /// what is written down, as after a restart.
+    Again,
     /// Some of it is not; so many bytes of deleted files are lost.
     Undelivered {
         /// What the next start does not find.
@@ -91,7 +95,10 @@ impl Reader {
                 self.publish();
                 next_publish = now + PUBLISH;
             }
-            if self.core.is_stuck() {
+            if self.core.begins_again(now) {
+                return self.begin_again();
+            }
+            if self.core.is_stuck() || self.core.has_no_heir() {
                 self.wait_for_room(now);
                 continue;
             }
@@ -191,9 +198,12 @@ impl Reader {
         }
     }
 
-    /// The ring is full: reading waits, and only what vanishes is read, to be kept aside.
+    /// The ring is full, or what is in it may have to be read again: reading waits, and only what
+    /// vanishes is read, to be kept aside.
     fn wait_for_room(&mut self, now: Instant) {
-        if self.core.unstick(LOOK) {
+        if self.core.has_no_heir() {
+            self.tailer.pause(LOOK);
+        } else if self.core.unstick(LOOK) {
             return;
         }
         self.core.keep_vanishing(&mut self.tailer, now);
@@ -249,6 +259,16 @@ impl Reader {
             self.tailer.pause(PACE);
         }
         let delivered = handed_on && self.core.sinks_ended();
+        let lost_bytes = self.leave();
+        if delivered && lost_bytes == 0 {
+            Ended::Delivered
+        } else {
+            Ended::Undelivered { lost_bytes }
+        }
+    }
+
+    /// Ends every sink, and writes down what they have taken; how many bytes are lost.
+    fn leave(&mut self) -> u64 {
         self.core.abandon_sinks();
         let grace = Instant::now() + ABANDON_GRACE;
         while !self.core.sinks_ended() && Instant::now() < grace {
@@ -259,10 +279,25 @@ impl Reader {
         self.core.checkpoint(&mut self.tailer, &mut self.journals);
         let lost_bytes = self.tell_lost();
         self.publish();
-        if delivered && lost_bytes == 0 {
-            Ended::Delivered
-        } else {
-            Ended::Undelivered { lost_bytes }
+        lost_bytes
+    }
+
+    /// What a sink that is gone did not take is for those that are there now.
+    fn begin_again(&mut self) -> Ended {
+        let sinks = self.core.books.sinks.iter();
+        for sink in sinks.filter(|sink| sink.retired.is_some() && !sink.is_done()) {
+            let (name, left) = (&sink.sink.name, sink.numbers.in_flight.get());
+            self.say.warn(&format!(
+                "sink `{name}` was removed and did not take {left} records in time: they are read \
+                 again for the sinks that are there now"
+            ));
         }
+        self.leave();
+        Ended::Again
+    }
+
+    /// What is written down of its files, as if it were loaded.
+    pub(crate) fn into_known(mut self) -> (Checkpoint, Loaded) {
+        self.core.into_known(&mut self.tailer, &self.journals)
     }
 }

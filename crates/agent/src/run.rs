@@ -1,5 +1,6 @@
 //! The life of one agent process: read the config, take the state folder, start sinks, journal,
-//! watches and servers, read until it is told to stop, end in good order.
+//! watches and servers, read until it is told to stop, end in good order. One reader may follow
+//! another: see [`Ended::Again`].
 
 pub(crate) mod reload;
 mod sinks;
@@ -23,7 +24,7 @@ use pipeline::ring::{self, Subscriber};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
-use store::{Checkpoint, DeadLetters, Entry, Outcome, Spill, State};
+use store::{Checkpoint, DeadLetters, Entry, Loaded, Outcome, Spill, State};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use sinks::Spawner;
@@ -124,7 +125,7 @@ fn same_watch(one: &Kubernetes, other: &Kubernetes) -> bool {
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentError> {
-    let config = load(options)?;
+    let mut config = load(options)?;
     let numbers = Arc::new(Numbers::default());
     let shared = Shared {
         control: Arc::default(),
@@ -135,22 +136,63 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         watches: Arc::default(),
     };
     let state = Arc::new(State::open(&config.state_dir).map_err(AgentError::State)?);
-    let (checkpoint, loaded) = Checkpoint::load(&state).map_err(AgentError::State)?;
-    tell_checkpoint(loaded.outcome);
+    let mut known = Checkpoint::load(&state).map_err(AgentError::State)?;
+    tell_checkpoint(known.1.outcome);
     let closed_output = CancellationToken::new();
     let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
-    let watches = shared.watches.clone();
-    *watches.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.handle());
-    let mut wanted = intents(&config, &shared.host_name, |input| watches.table(input, &shared))?;
+    *shared.watches.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.handle());
+    let sinks = config.sinks.iter().map(|sink| &*sink.name);
+    let letters = DeadLetters::open(&state, config.dead_letter_bytes, sinks);
+    let letters = letters.map_err(AgentError::State)?;
+    let letterbox = Arc::new(Letterbox { state, letters: Mutex::new(letters) });
+    shared.numbers.reloads.add(1);
+    let ended = loop {
+        let mut reader = reader(&config, &shared, known, &letterbox, &admin)?;
+        admin.set_ready();
+        tracing::info!(
+            version = build.version,
+            inputs = config.inputs.len(),
+            sinks = config.sinks.len(),
+            "started"
+        );
+        let ended = reader.run();
+        if ended != Ended::Again {
+            break ended;
+        }
+        config = admin.running().suspend();
+        known = reader.into_known();
+    };
+    admin.end();
+    tracing::info!("ended");
+    if closed_output.is_cancelled() {
+        return Ok(Exit::Clean);
+    }
+    match ended {
+        Ended::Undelivered { lost_bytes } => Err(AgentError::Undelivered { lost_bytes }),
+        Ended::Delivered | Ended::Again => Ok(Exit::Clean),
+    }
+}
+
+/// A reader that goes on from what is known, and its sinks.
+fn reader(
+    config: &Config,
+    shared: &Shared,
+    (checkpoint, known): (Checkpoint, Loaded),
+    letterbox: &Arc<Letterbox>,
+    admin: &Admin,
+) -> Result<Reader, AgentError> {
+    let watches = &shared.watches;
+    let mut wanted = intents(config, &shared.host_name, |input| watches.table(input, shared))?;
     watches.wait();
-    let (files, cursors) = split(loaded.entries);
-    let written_ns = written_ns(&config, &checkpoint, loaded.outcome);
-    let packed = packed(&config, &wanted, &files, &cursors, written_ns);
-    let tailer = tailer(&config, &mut wanted, files, (loaded.outcome, written_ns))?;
+    let (files, cursors) = split(known.entries);
+    let written_ns = written_ns(config, &checkpoint, known.outcome);
+    let packed = packed(config, &wanted, &files, &cursors, written_ns);
+    let mut tailer = tailer(config, &mut wanted, files, (known.outcome, written_ns))?;
+    tailer.count_on(&shared.numbers.published().1);
     shared.control.set_waker(tailer.waker());
     shared.control.set_shutdown_timeout(config.shutdown_timeout);
-    tell_found(&config, &tailer, &shared);
-    let is_damaged = !matches!(loaded.outcome, Outcome::Whole | Outcome::Absent);
+    tell_found(config, &tailer, shared);
+    let is_damaged = !matches!(known.outcome, Outcome::Whole | Outcome::Absent);
     let place = |name: &str| {
         let name = source_name(name);
         let found = cursors.iter().find(|(known, _)| *known == name);
@@ -159,52 +201,32 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         written.or_else(|| is_damaged.then(|| BEGINNING.to_owned()))
     };
     let waker = tailer.waker();
-    let mut journals = Journals::start(&config, &shared.host_name, place, &waker, &shared.say)?;
+    let mut journals = Journals::start(config, &shared.host_name, place, &waker, &shared.say)?;
     journals.packed = packed;
     let mut reader =
-        assemble(&config, &shared, (state, checkpoint), (tailer, wanted, journals), &admin)?;
+        assemble(config, shared, (letterbox, checkpoint), (tailer, wanted, journals), admin)?;
     // What is there now is written down at once: lines that come while we are away are then
     // read, and not taken for old ones.
     reader.core.checkpoint(&mut reader.tailer, &mut reader.journals);
-    admin.set_ready();
-    tracing::info!(
-        version = build.version,
-        inputs = config.inputs.len(),
-        sinks = config.sinks.len(),
-        "started"
-    );
-    let ended = reader.run();
-    drop(reader);
-    admin.end();
-    tracing::info!("ended");
-    if closed_output.is_cancelled() {
-        return Ok(Exit::Clean);
-    }
-    match ended {
-        Ended::Delivered => Ok(Exit::Clean),
-        Ended::Undelivered { lost_bytes } => Err(AgentError::Undelivered { lost_bytes }),
-    }
+    Ok(reader)
 }
 
 /// Ring, sinks and everything else of the reader.
 fn assemble(
     config: &Config,
     shared: &Shared,
-    (state, checkpoint): (Arc<State>, Checkpoint),
+    (letterbox, checkpoint): (&Arc<Letterbox>, Checkpoint),
     (tailer, wanted, journals): (Tailer, Vec<Intent>, Journals),
     admin: &Admin,
 ) -> Result<Reader, AgentError> {
-    let sinks = config.sinks.iter().map(|sink| &*sink.name);
-    let letters = DeadLetters::open(&state, config.dead_letter_bytes, sinks);
-    let letters = letters.map_err(AgentError::State)?;
+    let state = letterbox.state.clone();
     let spill = Spill::open(&state, config.spill_bytes).map_err(AgentError::State)?;
-    let letterbox = Arc::new(Letterbox { state: state.clone(), letters: Mutex::new(letters) });
     let limits = ring::Limits::for_memory(sinks::ring_bytes(config), RING_BLOCKS);
     let (producer, subscriber) = ring::ring(limits);
-    let spawner = spawner(subscriber, letterbox, shared, admin);
+    let spawner = spawner(subscriber, letterbox.clone(), shared, admin);
     let running = spawner.all(config)?;
     spawner.list(&running);
-    admin.set_spawner(spawner);
+    admin.running().spawner = Some(spawner);
     let books = Books::new(
         running,
         state.clone(),
@@ -222,7 +244,6 @@ fn assemble(
         tap: shared.tap.clone(),
         say: shared.say.clone(),
     });
-    shared.numbers.reloads.add(1);
     Ok(Reader { tailer, core, control: shared.control.clone(), journals, say: shared.say.clone() })
 }
 

@@ -25,7 +25,7 @@ use pipeline::ring::{Consumer, Lease};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use store::{DeadLetters, State};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -95,7 +95,6 @@ pub(crate) fn same_format(one: &SinkKind, other: &SinkKind) -> bool {
 
 /// What a sink's thread is given.
 pub(crate) struct SinkTask {
-    pub(crate) sink: Sink,
     pub(crate) consumer: Consumer<Block>,
     pub(crate) moves: Arc<Moves>,
     pub(crate) numbers: Arc<SinkNumbers>,
@@ -116,32 +115,47 @@ pub(crate) fn check(sink: &Sink) -> Result<(), String> {
     Transport::new(&sink.kind).map(drop)
 }
 
-/// Starts the thread of a sink.
+/// The thread of a sink that waits for its task. Nothing can fail any more when it comes; without
+/// one the thread ends.
+pub(crate) struct Ready {
+    pub(crate) sink: Sink,
+    thread: mpsc::Sender<SinkTask>,
+}
+
+impl Ready {
+    /// Begins.
+    pub(crate) fn start(self, task: SinkTask) {
+        // It waits for nothing else.
+        let _ = self.thread.send(task);
+    }
+}
+
+/// Makes the thread of a sink.
 ///
 /// # Errors
 /// When the sink cannot be used or the thread cannot be started, in words.
-pub(crate) fn start(task: SinkTask) -> Result<(), String> {
-    // Tried here, so that what is wrong is told at once; made again there, where it lives.
-    check(&task.sink)?;
+pub(crate) fn prepare(sink: &Sink) -> Result<Ready, String> {
+    let current = Current::new(sink.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    let (thread, tasks) = mpsc::channel::<SinkTask>();
     std::thread::Builder::new()
-        .name(format!("sink {}", task.sink.name).chars().take(15).collect())
+        .name(format!("sink {}", sink.name).chars().take(15).collect())
         .spawn(move || {
+            let Ok(task) = tasks.recv() else { return };
             let numbers = task.numbers.clone();
-            runtime.block_on(run(task));
+            runtime.block_on(run(current, task));
             numbers.ended.store(true, Ordering::Release);
             // A name that is looked up cannot be told to stop, and nobody waits for it any more.
             runtime.shutdown_background();
         })
-        .map(drop)
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(Ready { sink: sink.clone(), thread })
 }
 
-async fn run(task: SinkTask) {
-    let Some(current) = Current::new(task.sink) else { return };
+async fn run(current: Current, task: SinkTask) {
     let (mut consumer, moves, abandon) = (task.consumer, task.moves, task.abandon);
     let (numbers, letterbox, swap) = (task.numbers, task.letterbox, task.swap);
     let desk = Desk::new(current, numbers, letterbox, swap, task.closed_output, task.say);

@@ -85,12 +85,13 @@ impl Entry {
 
 impl Core {
     /// Lets go sinks that are not wanted any more, when they have delivered what they had or their
-    /// time for that is over. Until then offsets wait for them, so a crash loses nothing.
+    /// time for that is over. Until then offsets wait for them, so a crash loses nothing; and
+    /// offsets go on waiting for one whose records no other sink has ([`Core::begins_again`]).
     pub(crate) fn release_retired(&mut self, now: Instant) {
-        let books = &mut self.books;
-        if !books.sinks.iter().any(|sink| sink.is_over(now)) {
+        if !self.books.sinks.iter().any(|sink| sink.is_over(now)) || self.begins_again(now) {
             return;
         }
+        let books = &mut self.books;
         for sink in books.sinks.iter().filter(|sink| sink.is_over(now)) {
             let name = &sink.sink.name;
             let left = sink.numbers.in_flight.get();

@@ -14,10 +14,11 @@ use crate::sink::{Moves, Swap};
 use host::tail::{Head, Identity, Marker, Resume, Tailer};
 use pipeline::ledger::FileId;
 use pipeline::ring::Retirement;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use store::{Checkpoint, Entry, FileRecord, State};
+use store::{Checkpoint, Entry, FileRecord, Loaded, Outcome, State};
 use tokio_util::sync::CancellationToken;
 
 /// A checkpoint is due, whatever the time, when as many bytes were delivered since the last one:
@@ -40,6 +41,9 @@ pub(crate) struct SinkHandle {
     pub(crate) retirement: Retirement,
     /// It is not wanted any more, and has until then to deliver what it was given.
     pub(crate) retired: Option<Instant>,
+    /// Where each file stood when it was added by a reload: it is not given what is before that.
+    /// Files that are missing were begun after it.
+    pub(crate) begins: HashMap<FileId, u64>,
 }
 
 impl SinkHandle {
@@ -119,6 +123,20 @@ impl Books {
         self.sinks.iter().filter(|sink| sink.retired.is_none())
     }
 
+    /// Whether one of the sinks that are not wanted any more, and are meant, has something left of
+    /// a file that no sink has that is wanted.
+    fn has_no_heir(&self, sources: &Sources, is_meant: impl Fn(&SinkHandle) -> bool) -> bool {
+        let is_missing = |at: usize, slot: u32| {
+            let Some(source) = sources.get(slot) else { return false };
+            let place = source.moved.all().get(at).copied().unwrap_or_else(|| source.begin());
+            let begin = |heir: &SinkHandle| heir.begins.get(&source.id).copied().unwrap_or(0);
+            place < source.begin() && !self.active().any(|heir| begin(heir) <= place)
+        };
+        let gone = self.sinks.iter().enumerate().filter(|(_, sink)| sink.retired.is_some());
+        let mut meant = gone.filter(|(_, sink)| is_meant(sink));
+        meant.any(|(at, _)| self.waiting.iter().any(|slot| is_missing(at, *slot)))
+    }
+
     /// A file was read further.
     pub(crate) fn wait_for(&mut self, source: &mut SourceState) {
         self.news = true;
@@ -143,6 +161,7 @@ impl Books {
             .iter()
             .map(|sink| before.iter().position(|moves| Arc::ptr_eq(moves, &sink.moves)))
             .collect();
+        let is_new = |place: &Option<usize>| place.is_none();
         for source in sources.iter_mut() {
             let begin = source.begin();
             let known = |place: &Option<usize>| {
@@ -154,11 +173,16 @@ impl Books {
         for before in stuck.into_iter().flat_map(|block| &block.sources) {
             let source = sources.get_mut(before.file.slot).filter(|one| one.id == before.file);
             let Some(source) = source else { continue };
-            for (at, _) in places.iter().enumerate().filter(|(_, place)| place.is_none()) {
+            for (at, _) in places.iter().enumerate().filter(|(_, place)| is_new(place)) {
                 if let Some(place) = source.moved.get_mut(at) {
                     *place = (*place).min(before.base);
                 }
             }
+        }
+        let new = self.sinks.iter_mut().zip(&places).enumerate();
+        for (at, (sink, _)) in new.filter(|(_, (_, place))| is_new(place)) {
+            let begin = |source: &SourceState| Some((source.id, *source.moved.all().get(at)?));
+            sink.begins = sources.iter().filter_map(begin).collect();
         }
         self.dirty = true;
     }
@@ -213,11 +237,39 @@ impl Core {
             for sink in &self.books.sinks {
                 sink.numbers.balances().forget(slot);
             }
-            let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
-            if let (Some(table), Some(uid)) = (table, source.pod()) {
-                table.release(uid);
-            }
+            self.release_pod(&source);
         }
+    }
+
+    /// The file does not need what is known of its pod any more.
+    fn release_pod(&self, source: &SourceState) {
+        let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
+        if let (Some(table), Some(uid)) = (table, source.pod()) {
+            table.release(uid);
+        }
+    }
+
+    /// Forgets all files; gives what is written down of them, as if it were loaded.
+    pub(crate) fn into_known(
+        mut self,
+        tailer: &mut Tailer,
+        journals: &Journals,
+    ) -> (Checkpoint, Loaded) {
+        self.take_vanished();
+        self.sources.iter().for_each(|source| self.release_pod(source));
+        let entries = tailer.records().map(record).chain(journals.entries()).collect();
+        (self.books.checkpoint, Loaded { entries, outcome: Outcome::Whole })
+    }
+
+    /// Whether a sink that is not wanted any more is the only one that was given what it did not
+    /// deliver yet.
+    pub(crate) fn has_no_heir(&self) -> bool {
+        self.books.has_no_heir(&self.sources, |old| !old.is_done())
+    }
+
+    /// Whether such a sink is out of time: what it did not deliver has to be read again.
+    pub(crate) fn begins_again(&self, now: Instant) -> bool {
+        self.books.has_no_heir(&self.sources, |old| old.is_over(now) && !old.is_done())
     }
 
     /// Whether sinks have not taken everything yet.

@@ -6,7 +6,7 @@ use host::tail::Waker;
 use pipeline::balance::Balance;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a question to the reader waits for an answer.
@@ -56,7 +56,7 @@ pub(crate) struct Control {
     asked: AtomicU64,
     exchange: Mutex<Exchange>,
     answer: Condvar,
-    waker: OnceLock<Waker>,
+    waker: Mutex<Option<Waker>>,
     shutdown_ms: AtomicU64,
     /// When the reader last answered, and since when a question waits.
     waiting_since: Mutex<Option<Instant>>,
@@ -65,7 +65,7 @@ pub(crate) struct Control {
 impl Control {
     /// How the reader is woken.
     pub(crate) fn set_waker(&self, waker: Waker) {
-        let _ = self.waker.set(waker);
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
     }
 
     pub(crate) fn set_shutdown_timeout(&self, timeout: Duration) {
@@ -78,7 +78,7 @@ impl Control {
     }
 
     fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
+        if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             waker.wake();
         }
     }

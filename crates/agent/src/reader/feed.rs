@@ -108,7 +108,7 @@ impl Core {
             rescued: 0,
             touched: Vec::new(),
             open: Vec::new(),
-            counters: Counters::default(),
+            counters: parts.numbers.published().0,
             numbers: parts.numbers,
             tap: parts.tap,
             say: parts.say,

@@ -5,13 +5,15 @@
 //! sinks that the one in use has. What cannot change while running (state folder, address, memory)
 //! is told and stays as it is.
 
+use super::sinks::prepare;
 use super::{Shared, Spawner, load, seed};
 use crate::AgentError;
 use crate::config::fit::{misfits, within_memory};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Sink};
 use crate::options::RunOptions;
 use crate::reader::inputs::intents;
 use crate::reader::{Order, SinkHandle, Stage};
+use crate::sink::Ready;
 use model::Explain;
 
 /// What runs now, and how it was asked for.
@@ -19,11 +21,27 @@ pub(crate) struct Running {
     pub(crate) options: RunOptions,
     pub(crate) config: Config,
     pub(crate) shared: Shared,
+    /// What starts sinks; none while nobody reads.
+    pub(crate) spawner: Option<Spawner>,
 }
 
 impl Running {
-    /// Loads the config again.
-    pub(crate) fn reload(&mut self, spawner: &Spawner) {
+    /// The config in use, for another reader: what was asked of the old one is in it. There is no
+    /// reload until that reader is there.
+    pub(crate) fn suspend(&mut self) -> Config {
+        self.spawner = None;
+        while self.shared.control.take_order().is_some() {}
+        self.config.clone()
+    }
+
+    /// Loads the config again; false when nobody reads now.
+    pub(crate) fn reload(&mut self) -> bool {
+        let Some(spawner) = self.spawner.clone() else { return false };
+        self.use_fresh(&spawner);
+        true
+    }
+
+    fn use_fresh(&mut self, spawner: &Spawner) {
         let numbers = &self.shared.numbers;
         let fresh = match load(&self.options).and_then(|fresh| self.whole(fresh)) {
             Ok(fresh) => fresh,
@@ -113,9 +131,14 @@ impl Running {
                 crate::sink::check(sink)
                     .map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
             }
+            // What can fail does so here, while the old sinks are all there.
+            let is_new = |sink: &&Sink| !self.config.sinks.iter().any(|old| goes_on(old, sink));
+            let new = fresh.sinks.iter().filter(is_new);
+            let ready = new.map(|sink| prepare(&within_memory(sink, fresh)));
+            let ready = ready.collect::<Result<Vec<_>, _>>()?;
             let (spawner, fresh) = (spawner.clone(), fresh.clone());
             let make = Box::new(move |running: &mut Vec<SinkHandle>| {
-                change(running, &fresh, &spawner);
+                change(running, &fresh, ready, &spawner);
             });
             orders.push(Order::Sinks { make });
         }
@@ -129,18 +152,20 @@ fn journals(config: &Config) -> Vec<&crate::config::Input> {
     config.inputs.iter().filter(is_journal).collect()
 }
 
-/// Ends the sinks that are gone or differ, and starts those that are new.
-fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
+/// Whether a sink is the other one with another server: what is under way is not lost, and not
+/// delivered twice.
+fn goes_on(old: &Sink, new: &Sink) -> bool {
+    old.name == new.name && crate::sink::same_format(&old.kind, &new.kind)
+}
+
+/// Ends the sinks that are gone or differ, and starts those that are new. When none stays that has
+/// all that those were given, reading waits for them, and what they do not take is read again.
+fn change(running: &mut Vec<SinkHandle>, fresh: &Config, ready: Vec<Ready>, spawner: &Spawner) {
     let wanted: Vec<_> = fresh.sinks.iter().map(|sink| within_memory(sink, fresh)).collect();
-    // A sink that keeps its name and format goes on with another server: what is under way is
-    // not lost, and not delivered twice.
     let differs =
         |known: &&mut SinkHandle| known.retired.is_none() && !wanted.contains(&known.sink);
     for known in running.iter_mut().filter(differs) {
-        let heir = wanted.iter().find(|sink| {
-            sink.name == known.sink.name && crate::sink::same_format(&sink.kind, &known.sink.kind)
-        });
-        if let Some(heir) = heir {
+        if let Some(heir) = wanted.iter().find(|sink| goes_on(&known.sink, sink)) {
             known.swap.set(heir.clone());
             known.sink = heir.clone();
         }
@@ -155,14 +180,6 @@ fn change(running: &mut Vec<SinkHandle>, fresh: &Config, spawner: &Spawner) {
         );
     }
     spawner.letterbox.letters().serve(wanted.iter().map(|sink| &*sink.name));
-    for sink in &wanted {
-        if running.iter().any(|known| known.retired.is_none() && known.sink == *sink) {
-            continue;
-        }
-        match spawner.one(sink) {
-            Ok(handle) => running.push(handle),
-            Err(error) => tracing::error!(%error, "a sink cannot be started"),
-        }
-    }
+    running.extend(ready.into_iter().map(|sink| spawner.start(sink)));
     spawner.list(running);
 }

@@ -9,8 +9,9 @@ use crate::config::{Config, Sink};
 use crate::numbers::{Numbers, SinkNumbers};
 use crate::reader::SinkHandle;
 use crate::say::Say;
-use crate::sink::{self, Letterbox, SinkTask, Swap};
+use crate::sink::{self, Letterbox, Ready, SinkTask, Swap};
 use pipeline::ring::{Mode, Subscriber};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -29,27 +30,34 @@ pub(crate) fn ring_bytes(config: &Config) -> u64 {
     config.memory_max_bytes / 2
 }
 
+/// Makes the thread of a sink, which waits until it is started.
+///
+/// # Errors
+/// When the sink cannot be used, or there is no thread or descriptor left for it.
+pub(crate) fn prepare(sink: &Sink) -> Result<Ready, AgentError> {
+    sink::prepare(sink).map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })
+}
+
 impl Spawner {
     /// Starts every sink of the config.
     ///
     /// # Errors
     /// When one cannot be used.
     pub(crate) fn all(&self, config: &Config) -> Result<Vec<SinkHandle>, AgentError> {
-        config.sinks.iter().map(|sink| self.one(&within_memory(sink, config))).collect()
+        let sinks = config.sinks.iter().map(|sink| prepare(&within_memory(sink, config)));
+        let ready: Vec<Ready> = sinks.collect::<Result<_, _>>()?;
+        Ok(ready.into_iter().map(|sink| self.start(sink)).collect())
     }
 
     /// Starts a sink.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub(crate) fn one(&self, sink: &Sink) -> Result<SinkHandle, AgentError> {
+    pub(crate) fn start(&self, ready: Ready) -> SinkHandle {
+        let sink = ready.sink.clone();
         let numbers = Arc::new(SinkNumbers::new(&sink.name));
         let (moves, abandon) = (Arc::default(), CancellationToken::new());
         let swap = Arc::<Swap>::default();
         let consumer = self.subscriber.subscribe(Mode::Lossless);
         let retirement = consumer.retirement();
-        let task = SinkTask {
-            sink: sink.clone(),
+        ready.start(SinkTask {
             consumer,
             moves: Arc::clone(&moves),
             numbers: numbers.clone(),
@@ -58,10 +66,9 @@ impl Spawner {
             abandon: abandon.clone(),
             closed_output: self.closed_output.clone(),
             say: self.say.clone(),
-        };
-        sink::start(task).map_err(|reason| AgentError::Sink { sink: sink.name.clone(), reason })?;
-        let sink = sink.clone();
-        Ok(SinkHandle { sink, moves, numbers, swap, abandon, retirement, retired: None })
+        });
+        let (retired, begins) = (None, HashMap::new());
+        SinkHandle { sink, moves, numbers, swap, abandon, retirement, retired, begins }
     }
 
     /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and

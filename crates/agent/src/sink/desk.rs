@@ -29,9 +29,9 @@ pub(super) struct Current {
 }
 
 impl Current {
-    pub(super) fn new(sink: Sink) -> Option<Self> {
-        Some(Self {
-            transport: Transport::new(&sink.kind).ok()?,
+    pub(super) fn new(sink: Sink) -> Result<Self, String> {
+        Ok(Self {
+            transport: Transport::new(&sink.kind)?,
             compressor: Compressor::new(&sink.kind),
             backoff: BackoffPolicy {
                 first: config::BACKOFF_FIRST,
@@ -96,7 +96,7 @@ impl Desk {
 
     /// Where records go now; a reload may have said otherwise.
     pub(super) fn now(&self) -> Rc<Current> {
-        if let Some(next) = self.swap.take().and_then(Current::new) {
+        if let Some(next) = self.swap.take().and_then(|sink| Current::new(sink).ok()) {
             // Batches alone may be others, because sinks share the memory.
             let is_elsewhere = next.sink.kind != self.current.borrow().sink.kind;
             *self.current.borrow_mut() = Rc::new(next);

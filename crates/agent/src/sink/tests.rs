@@ -16,12 +16,11 @@ fn sink(path: PathBuf, format: Format, wait: Duration) -> Sink {
 }
 
 /// What that sink is given.
-fn task(dir: &Path, sink: Sink) -> (Producer<Block>, SinkTask) {
+fn task(dir: &Path) -> (Producer<Block>, SinkTask) {
     let (mut producer, subscriber) = ring(Limits::for_memory(1 << 24, 8));
     let state = Arc::new(State::open(&dir.join("state")).unwrap());
     let letters = Mutex::new(DeadLetters::open(&state, 1 << 20, ["s"]).unwrap());
     let task = SinkTask {
-        sink,
         consumer: subscriber.subscribe(Mode::Lossless),
         moves: Arc::default(),
         numbers: Arc::new(SinkNumbers::new("s")),
@@ -56,12 +55,12 @@ async fn a_batch_is_not_waited_for_when_nothing_will_join_it_before_it_is_due() 
         (Some(wait), true),
         (Some(2 * wait), true),
     ] {
-        let (mut producer, task) =
-            task(dir.path(), sink(dir.path().join("out"), Format::Text, wait));
+        let (mut producer, task) = task(dir.path());
+        let to = Current::new(sink(dir.path().join("out"), Format::Text, wait)).unwrap();
         let numbers = task.numbers.clone();
         let quiet_until = quiet.map(|quiet| Instant::now() + quiet);
         producer.try_push(block(quiet_until), 100).unwrap();
-        let mut sink = std::pin::pin!(run(task));
+        let mut sink = std::pin::pin!(run(to, task));
         for (time, sent) in [(wait / 2, at_once), (wait, true)] {
             // It ends with its producer only.
             assert!(tokio::time::timeout(time, &mut sink).await.is_err());
@@ -77,9 +76,10 @@ async fn r30_from_a_reload_on_records_are_written_as_the_new_config_says() {
     let said = |path: &str, members| sink(dir.path().join(path), Format::Json(members), wait);
     // A directory: nothing can be written to it, so the first batch waits for another sink.
     std::fs::create_dir(dir.path().join("folder")).unwrap();
-    let (mut producer, task) = task(dir.path(), said("folder", Members::BODY));
+    let (mut producer, task) = task(dir.path());
+    let to = Current::new(said("folder", Members::BODY)).unwrap();
     let swap = task.swap.clone();
-    let mut sink = std::pin::pin!(run(task));
+    let mut sink = std::pin::pin!(run(to, task));
     let lines = || std::fs::read_to_string(dir.path().join("out")).unwrap_or_default();
     let (old, new) = ("{\"body\":\"x\"}\n", "{\"resource\":{}}\n");
     let mut push = || assert!(producer.try_push(block(None), 100).is_ok());

@@ -15,6 +15,7 @@ mod hostile;
 mod journald;
 mod packed;
 mod reload;
+mod replaced;
 mod stopping;
 mod support;
 mod surviving;

@@ -16,7 +16,7 @@ fn config(sink: &Sink, more: &str) -> String {
     )
 }
 
-fn gzip(path: &Path, text: &[u8], written: SystemTime) {
+pub(crate) fn gzip(path: &Path, text: &[u8], written: SystemTime) {
     let file = std::fs::File::create(path).unwrap();
     let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::new(1));
     encoder.write_all(text).unwrap();

@@ -86,6 +86,19 @@ impl Desk {
         file.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Waits until an agent has said this.
+    pub(crate) fn until_said(&self, words: &str) {
+        let end = Instant::now() + WAIT;
+        loop {
+            let said = std::fs::read_to_string(self.path("agent.log")).unwrap();
+            if said.contains(words) {
+                return;
+            }
+            assert!(Instant::now() < end, "the agent does not say `{words}`: {said}");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     /// Starts the agent with the config.
     pub(crate) fn start(&self) -> Agent {
         self.start_by(&[], Stdio::null())

@@ -1,6 +1,7 @@
 //! What a tailer counts, and what it has to say.
 
 use super::file::FileKey;
+use super::tailer::Tailer;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,29 @@ pub struct Stats {
     pub refused: u64,
     /// Notices that nobody took in time.
     pub notices_lost: u64,
+}
+
+impl Tailer {
+    /// Counts on from the sums of a tailer that was there before.
+    pub fn count_on(&mut self, before: &Stats) {
+        let stats = &mut self.stats;
+        stats.read_bytes += before.read_bytes;
+        stats.chunks += before.chunks;
+        stats.rotated += before.rotated;
+        stats.rewritten += before.rewritten;
+        stats.possible_losses += before.possible_losses;
+        stats.possible_loss_bytes += before.possible_loss_bytes;
+        stats.recovered_bytes += before.recovered_bytes;
+        stats.dropped_files += before.dropped_files;
+        stats.dropped_bytes += before.dropped_bytes;
+        stats.hole_bytes += before.hole_bytes;
+        stats.overflows += before.overflows;
+        stats.failures += before.failures;
+        stats.special += before.special;
+        stats.links_refused += before.links_refused;
+        stats.refused += before.refused;
+        self.notices.lost += before.notices_lost;
+    }
 }
 
 /// One file, as it stands.
