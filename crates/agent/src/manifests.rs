@@ -7,6 +7,7 @@
 
 use crate::NAME;
 use crate::config::{PODS_ROOT_DEFAULT, STATE_DIR_DEFAULT};
+use crate::reader::inputs::POD_UID;
 use model::Build;
 use objects::emit::to_yaml_stream;
 use serde_json::{Value, json};
@@ -158,6 +159,11 @@ fn config() -> Value {
     })
 }
 
+/// A variable with something of the pod.
+fn variable(name: &str, field: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": field}}})
+}
+
 fn container(build: &Build) -> Value {
     let probe =
         |path: &str| json!({"httpGet": {"path": path, "port": "http"}, "periodSeconds": 10});
@@ -166,7 +172,7 @@ fn container(build: &Build) -> Value {
         "name": NAME,
         "image": format!("orlop.dev/orlop:{}", build.version),
         "args": [NAME, "run", format!("--config={CONFIG_DIR}/agent.yaml")],
-        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+        "env": [variable("NODE_NAME", "spec.nodeName"), variable(POD_UID, "metadata.uid")],
         "ports": [{"name": "http", "containerPort": PORT}],
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),

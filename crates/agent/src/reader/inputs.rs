@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long the first lines of a pod wait for what is known of it.
 pub(crate) const METADATA_WAIT: Duration = Duration::from_secs(2);
 
+/// The variable with the UID of the agent's own pod.
+pub(crate) const POD_UID: &str = "POD_UID";
+
 /// One input, ready to be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Intent {
@@ -82,6 +85,7 @@ pub(crate) fn intents(
                         .iter()
                         .map(|name| format!("{root}/{name}_*_*/**")),
                 );
+                exclude.extend(own_pod().map(|uid| format!("{root}/*_*_{uid}/**")));
                 let mut tail = globs(&input.name, &paths, &exclude).map_err(failed)?;
                 tail.directory_is_source = true;
                 tail.start_at = start_at(input.reading.start_at);
@@ -91,6 +95,14 @@ pub(crate) fn intents(
         }
     }
     Ok(intents)
+}
+
+/// The UID of the pod that we run in, when our manifest says so. What we write there we must not
+/// read: each line of it would make the next one (R31).
+fn own_pod() -> Option<String> {
+    let uid = std::env::var(POD_UID).ok()?;
+    let is_plain = uid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_plain && !uid.is_empty()).then_some(uid)
 }
 
 fn redaction(config: &Config) -> Result<Option<lines::Redaction>, AgentError> {

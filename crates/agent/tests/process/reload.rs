@@ -409,3 +409,18 @@ fn r30_the_pods_of_a_namespace_that_is_not_wanted_any_more_are_not_read_any_more
     let records = ended(&desk, agent, 3);
     assert_eq!(records[2]["body"], "without b a");
 }
+
+#[test]
+fn r31_the_pod_that_the_agent_runs_in_is_not_read() {
+    let desk = Desk::new();
+    desk.config(&format!(
+        "inputs: [{{type: kubernetes, root: 'DIR/pods', metadata: false}}]\n{TO_FILE}"
+    ));
+    for pod in ["logs_orlop-agent-1_0af3-7", "logs_orlop-agent-2_0af3-8", "web_web-1_0af3-9"] {
+        let line = format!("2026-01-02T03:04:05.000000006Z stdout F of {pod}\n");
+        desk.append(&format!("pods/{pod}/app/0.log"), &line);
+    }
+    let agent = desk.start_by(&["env", "POD_UID=0af3-8"], std::process::Stdio::null());
+    let records = ended(&desk, agent, 2);
+    assert!(!records.iter().any(|record| record["body"] == "of logs_orlop-agent-2_0af3-8"));
+}
