@@ -538,6 +538,18 @@ impl Tailer {
             return;
         }
         self.unreadable.insert(path.to_owned(), Retry { at: now + first, pause: first });
+        self.say_unreadable(path, errno);
+    }
+
+    /// The same of a file that had this path: told once; it is tried again with every look at it.
+    pub(super) fn cannot_read_nameless(&mut self, path: &Path, errno: Errno) {
+        self.stats.failures += 1;
+        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+            self.say_unreadable(path, errno);
+        }
+    }
+
+    fn say_unreadable(&mut self, path: &Path, errno: Errno) {
         let reason = std::io::Error::from(errno).to_string();
         self.notices.say(Notice::Unreadable { path: path.to_owned(), reason });
     }

@@ -17,7 +17,6 @@ use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Of so many turns one is for the backlog, even while live files have something to say.
@@ -117,8 +116,8 @@ impl Tailer {
         let len = read - known;
         let fills = file.has_room() && file.nuls >= WIDE_NULS as u64;
         let nuls = room_at_end(room, known, fills).min(len);
-        if !self.unreadable.is_empty() && file.state == State::Live {
-            let path = Arc::clone(&file.path);
+        if self.unreadable.contains_key(&*file.path) && self.has_its_path(key) {
+            let path = self.path_of(key);
             self.can_read(&path);
         }
         let file = self.files.get_mut(key)?;
@@ -244,8 +243,16 @@ impl Tailer {
         (len > 0 || !end_of_file).then_some(Given { key, start, from, len, flags })
     }
 
+    /// Whether a file is the one at its path. One that was renamed to where nobody looks is not.
+    fn has_its_path(&self, key: FileKey) -> bool {
+        self.files
+            .get(key)
+            .is_some_and(|file| file.state == State::Live || self.key_at(&file.path) == Some(key))
+    }
+
     /// Reading a file failed. Nobody waits for it. It is tried again, but for a copy, which is
-    /// looked for only once: what is unread of one is lost.
+    /// looked for only once: what is unread of one is lost. A path that is not its own any more is
+    /// not to be called unreadable: another file may have it.
     fn failed(&mut self, key: FileKey, errno: Errno, now: Instant) -> Option<Given> {
         let file = self.files.get_mut(key)?;
         if file.state == State::Copy {
@@ -255,7 +262,11 @@ impl Tailer {
             self.lose(key, lost);
         } else {
             let path = self.path_of(key);
-            self.cannot_read(&path, errno, now);
+            if self.has_its_path(key) {
+                self.cannot_read(&path, errno, now);
+            } else {
+                self.cannot_read_nameless(&path, errno);
+            }
         }
         self.at_end(key);
         None

@@ -503,7 +503,7 @@ impl Tailer {
     }
 
     /// The file that is known at a path.
-    fn key_at(&self, path: &Path) -> Option<FileKey> {
+    pub(super) fn key_at(&self, path: &Path) -> Option<FileKey> {
         let dir = self.directory_at(path.parent()?)?;
         let dir = self.dirs.get(dir as usize)?.as_ref()?;
         dir.entries.get(path.file_name()?.as_bytes()).copied()

@@ -165,6 +165,43 @@ fn a_file_whose_reads_failed_is_told_to_be_readable_when_they_do_no_more() {
 }
 
 #[test]
+fn a_renamed_file_whose_reads_failed_is_told_to_be_readable_when_they_do_no_more() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    let key = desk.keys[0];
+    std::fs::rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    desk.write("a.log.1", "2\n");
+    let whole = std::mem::replace(&mut desk.tail().file(key).unwrap().fd, broken());
+    assert_eq!((desk.run().take().as_str(), desk.stats().unreadable), ("", 1));
+    desk.tail().file(key).unwrap().fd = whole;
+    assert_eq!(desk.pass(TICK).take(), "2\n");
+    assert_eq!(desk.stats().unreadable, 0);
+    let path = desk.path("a.log.1");
+    assert_eq!(desk.notices().last(), Some(&Notice::Readable { path }));
+}
+
+#[test]
+fn a_file_without_a_name_whose_reads_fail_is_told_once_and_makes_no_other_file_unreadable() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    let key = desk.keys[0];
+    std::fs::create_dir(desk.path("old")).unwrap();
+    std::fs::rename(desk.path("a.log"), desk.path("old/a.log")).unwrap();
+    desk.write("old/a.log", "2\n");
+    desk.write("a.log", "3\n");
+    let whole = std::mem::replace(&mut desk.tail().file(key).unwrap().fd, broken());
+    assert_eq!(desk.run().take(), "3\n");
+    desk.pass(Duration::from_secs(10));
+    let (stats, notices) = (desk.stats(), desk.notices());
+    assert!(stats.unreadable == 0 && stats.failures > 1, "{stats:?}");
+    assert!(matches!(&notices[..], [Notice::Unreadable { .. }]), "{notices:?}");
+    desk.tail().file(key).unwrap().fd = whole;
+    assert_eq!(desk.pass(TICK).take(), "2\n");
+}
+
+#[test]
 fn r5_a_second_look_that_fails_is_no_rewrite() {
     let mut desk = Desk::new(&["a.log"]);
     desk.write("a.log", "1\n");
