@@ -34,6 +34,12 @@ impl Alone {
         agent
     }
 
+    fn rename(&self, from: &str, to: &str) {
+        let to = self.desk.path(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::rename(self.desk.path(from), to).unwrap();
+    }
+
     fn until_kept(&self, agent: &Agent, bytes: usize) {
         agent.until_status(&self.desk.path("state"), |status| {
             let kept = status.pointer("/files/spilled_bytes");
@@ -149,4 +155,28 @@ fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() 
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
     whole(&sink, &lines(0, written));
+}
+
+#[test]
+fn r19_a_file_that_was_renamed_in_its_folder_survives_a_kill_and_a_stop() {
+    for is_killed in [true, false] {
+        let (alone, written) = (Alone::new("shutdown_timeout: 300ms\n"), 200_000);
+        alone.desk.append("logs/a.log", &lines(0, written));
+        let agent = alone.start(&[]);
+        alone.rename("logs/a.log", "logs/a.log.bak");
+        agent.until_status(&alone.desk.path("state"), |status| {
+            status["files"]["shown"][0]["path"].as_str().is_some_and(|path| path.ends_with(".bak"))
+        });
+        if is_killed {
+            agent.kill();
+        } else {
+            assert_eq!(agent.stop(), 1);
+        }
+        let sink = alone.sink();
+        let agent = alone.desk.start();
+        sink.until(written);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(written);
+        whole(&sink, &lines(0, written));
+    }
 }

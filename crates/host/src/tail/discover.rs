@@ -439,6 +439,7 @@ impl Tailer {
     /// A known file has one more name.
     fn attach(&mut self, key: FileKey, found: &Candidate, now: Instant) {
         self.left_by(found);
+        let is_looked_for = found.wanted || self.rotated_from(found.dir, &found.name).is_some();
         let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) else { return };
         dir.entries.insert(found.name.clone(), key);
         let Some(file) = self.files.get_mut(key) else { return };
@@ -446,7 +447,7 @@ impl Tailer {
         let (directory, name) = (found.dir, found.name.clone());
         file.homes.push(Home { directory, name, wanted: found.wanted });
         if file.homes.len() == 1 || (found.wanted && !was_wanted) {
-            file.path = found.path.as_path().into();
+            file.go_by(found.path.as_path().into(), is_looked_for);
         }
         file.revive(now);
         if !file.is_wanted() {

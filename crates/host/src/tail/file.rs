@@ -101,6 +101,8 @@ pub(crate) struct Home {
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read on its own")]
 pub(crate) struct File {
     pub(crate) path: Arc<Path>,
+    /// Where it was before it was renamed to a path that no start looks for.
+    pub(crate) called: Option<Arc<Path>>,
     pub(crate) input: u32,
     pub(crate) identity: Identity,
     pub(crate) fd: Option<OwnedFd>,
@@ -154,6 +156,7 @@ impl File {
     pub(crate) fn new(path: Arc<Path>, input: u32, identity: Identity, now: Instant) -> Self {
         Self {
             path,
+            called: None,
             input,
             identity,
             fd: None,
@@ -223,8 +226,26 @@ impl File {
         self.homes.iter().any(|home| home.wanted)
     }
 
+    /// It has another path now; `is_looked_for` says whether a start looks for that.
+    pub(crate) fn go_by(&mut self, path: Arc<Path>, is_looked_for: bool) {
+        let before = std::mem::replace(&mut self.path, path);
+        if is_looked_for {
+            self.called = None;
+        } else {
+            self.called.get_or_insert(before);
+        }
+    }
+
+    /// The path that it had last of those that a start looks for.
+    pub(crate) fn called(&self) -> &Arc<Path> {
+        self.called.as_ref().unwrap_or(&self.path)
+    }
+
     /// Reading goes on when the inputs mean a name of it again before its end was told.
     pub(crate) fn revive(&mut self, now: Instant) {
+        if self.is_wanted() {
+            self.called = None;
+        }
         let ends = !matches!(self.state, State::Live | State::Copy);
         if ends && self.ending != Ending::Told && self.is_wanted() {
             self.state = State::Live;
@@ -268,7 +289,7 @@ impl File {
     /// The record of up to where it was read, whatever has arrived of that.
     pub(crate) fn reached(&self) -> Resume {
         Resume {
-            path: Arc::clone(&self.path),
+            path: Arc::clone(self.called()),
             identity: self.identity,
             offset: self.offset,
             head: self.head,

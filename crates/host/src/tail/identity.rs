@@ -182,7 +182,7 @@ pub(crate) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> u
 /// Where reading a file may go on, as a checkpoint holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// Where the file was seen last.
+    /// Where the file was seen last, by a name that is meant or that a rotation gives.
     pub path: Arc<Path>,
     /// Which file it is.
     pub identity: Identity,

@@ -144,6 +144,7 @@ impl Tailer {
         self.stats.rewritten += 1;
         let Some(old) = self.files.get_mut(key) else { return };
         let mut file = File::new(Arc::clone(&old.path), old.input, old.identity, now);
+        file.called = old.called.clone();
         // The marker of what was committed can be taken no more.
         if old.committed == old.offset {
             old.resume();
@@ -393,7 +394,7 @@ impl Tailer {
                 Some((at, (_, identity, stat)))
                     if *at == *record.path
                         && record.identity.same(&identity)
-                        && !(record.offset < stat.stx_size && self.was_meant(&at)) =>
+                        && !(record.offset < stat.stx_size && self.was_meant_by(&at).is_some()) =>
                 {
                     self.keep_dormant(record, now);
                 }
@@ -417,15 +418,22 @@ impl Tailer {
         }
     }
 
-    /// Whether the name without what a rotation appends is one that the inputs mean.
-    fn was_meant(&self, path: &Path) -> bool {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
-        let stem = stem(name.as_encoded_bytes());
-        if stem.len() == name.len() {
-            return false;
-        }
-        let before = parent.join(OsStr::from_bytes(stem));
-        self.inputs.iter().any(|input| input.means(&before))
+    /// The input of a file that a start looks for in the directory of this path.
+    fn looks_for(&self, path: &Path) -> Option<u32> {
+        self.meant_by(path).or_else(|| self.was_meant_by(path))
+    }
+
+    /// The input that means a path.
+    fn meant_by(&self, path: &Path) -> Option<u32> {
+        let at = self.inputs.iter().position(|input| input.means(path))?;
+        u32::try_from(at).ok()
+    }
+
+    /// The input that means the name without what a rotation appends.
+    fn was_meant_by(&self, path: &Path) -> Option<u32> {
+        let (parent, name) = (path.parent()?, path.file_name()?.as_bytes());
+        let stem = Some(stem(name)).filter(|stem| stem.len() < name.len())?;
+        self.meant_by(&parent.join(OsStr::from_bytes(stem)))
     }
 
     /// Keeps a record for a while: what it is of may come back.
@@ -447,9 +455,11 @@ impl Tailer {
         if size <= record.offset || self.known(&identity).is_some() {
             return;
         }
-        let live = self.key_at(&record.path);
-        let mut file = File::new(at.into(), 0, identity, now);
-        file.input = live.and_then(|key| self.files.get(key)).map_or(0, |file| file.input);
+        let Some(input) = self.looks_for(&record.path) else {
+            return self.keep_dormant(record.clone(), now);
+        };
+        let mut file = File::new(Arc::clone(&record.path), input, identity, now);
+        file.go_by(at.into(), *at == *record.path);
         file.state = State::Renamed;
         file.head = record.head;
         file.size = size;

@@ -6,6 +6,7 @@ mod holes;
 mod identity;
 mod idle;
 mod model;
+mod moved;
 mod reload;
 mod rotation;
 
