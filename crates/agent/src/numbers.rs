@@ -161,7 +161,7 @@ pub(crate) struct Numbers {
     pub(crate) spilled_bytes: Count,
     /// Bytes of deleted files that could not be kept aside and wait in memory.
     pub(crate) memory_only_bytes: Count,
-    /// Bytes of deleted files that were lost at the stop.
+    /// Bytes of deleted or moved files that were lost at the stop.
     pub(crate) lost_bytes: Count,
     /// Records of sinks that are not wanted any more and did not take them in time.
     pub(crate) given_up: Count,
@@ -287,7 +287,7 @@ impl Numbers {
         );
         text.counter(
             "orlop_agent_lost_bytes",
-            "Bytes of deleted files that are lost with this stop",
+            "Bytes of deleted or moved files that are lost with this stop",
             self.lost_bytes.get(),
         );
         text.counter(

@@ -2,8 +2,9 @@
 //! and no start will find again is told, file by file.
 //!
 //! Every other file is its own queue: the next start reads on from its offset. Of a deleted file
-//! only what was kept aside is there for the next start. Messages at the end are not limited by
-//! rate; at most [`LOST_TOLD_MAX`] files are named.
+//! only what was kept aside is there for the next start. The same is done with a file that was
+//! moved to where no start looks; should one find it all the same, it goes on after what was kept
+//! aside. Messages at the end are not limited by rate; at most [`LOST_TOLD_MAX`] files are named.
 
 use super::feed::Core;
 use super::{LOOK, Reader, wall_ns};
@@ -18,6 +19,7 @@ pub(crate) const LOST_TOLD_MAX: usize = 20;
 impl Reader {
     /// Deleted files are read to their end while there is room, and kept aside otherwise.
     pub(super) fn read_vanishing(&mut self, deadline: Instant) {
+        self.tailer.prepare_end(Instant::now());
         loop {
             let now = Instant::now();
             if now >= deadline || self.control.hurried() {
@@ -64,9 +66,12 @@ impl Reader {
     /// and what was kept aside and every sink has is let go.
     pub(super) fn keep_the_rest(&mut self) {
         let now = Instant::now();
+        // More may have been written or moved since this was asked first.
+        self.tailer.prepare_end(now);
         self.core.settle_aside();
         self.keep_vanishing(now);
         self.core.keep_gone(&mut self.tailer, now, Duration::ZERO);
+        self.core.commit_kept(&mut self.tailer);
     }
 
     /// Tells what is lost with this process; how many bytes.
@@ -75,14 +80,14 @@ impl Reader {
         lost.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         for (path, bytes) in lost.iter().take(LOST_TOLD_MAX) {
             tracing::warn!(
-                "{bytes} bytes of the deleted file {} reached no sink and could not be kept aside: \
-                 they are lost",
+                "{bytes} bytes of {}, which was deleted or moved to where no start looks, reached \
+                 no sink and could not be kept aside: they are lost",
                 path.display()
             );
         }
         if lost.len() > LOST_TOLD_MAX {
             let more = lost.len() - LOST_TOLD_MAX;
-            tracing::warn!("… and bytes of {more} further deleted files");
+            tracing::warn!("… and bytes of {more} further files that were deleted or moved");
         }
         let bytes = lost.iter().map(|(_, bytes)| bytes).sum();
         self.core.numbers.lost_bytes.add(bytes);
@@ -91,6 +96,16 @@ impl Reader {
 }
 
 impl Core {
+    /// What was kept aside is not read from its file as well, should the next start find that.
+    fn commit_kept(&self, tailer: &mut Tailer) {
+        for source in self.sources.iter().filter(|source| !source.is_made_here()) {
+            let kept = self.aside.kept(source.id);
+            if let Some(kept) = kept.filter(|kept| kept.start <= source.lowest()) {
+                tailer.commit(source.key, kept.end);
+            }
+        }
+    }
+
     /// Deleted files with what of each neither every sink has nor the disk.
     fn lost(&self, tailer: &Tailer) -> Vec<(PathBuf, u64)> {
         // A file that the tailer does not know any more was deleted and read to its end; it keeps

@@ -1,9 +1,9 @@
 //! What vanishes while no sink takes anything: bytes of deleted files are kept aside on the disk
 //! until there is room (R20).
 //!
-//! Only deleted files are kept aside, because every other file is its own queue. Frames are read
-//! back before anything else, so the order within a file stays. What an earlier process left
-//! behind is read back first.
+//! Only deleted files are kept aside, and at a stop those that no start finds, because every other
+//! file is its own queue. Frames are read back before anything else, so the order within a file
+//! stays. What an earlier process left behind is read back first.
 //!
 //! What was read of a deleted file already and no sink has is kept aside, too, before the rest of
 //! it: the next process would not find it after a crash. This process has it in memory, so such a

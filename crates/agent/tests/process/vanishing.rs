@@ -158,6 +158,61 @@ fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() 
 }
 
 #[test]
+fn r19_r20_what_a_stop_has_of_a_file_that_no_start_finds_is_kept_for_the_next_start() {
+    // Moved by itself, and with its folder; once more than memory holds.
+    for (written, from, to) in [
+        (1_000, "logs/a.log", "logs/old/a.log"),
+        (200_000, "logs/a.log", "elsewhere/a.log"),
+        (1_000, "logs", "logs.old"),
+    ] {
+        let alone = Alone::new("shutdown_timeout: 300ms\n");
+        alone.desk.append("logs/a.log", &lines(0, written));
+        let agent = alone.start(&[]);
+        alone.rename(from, to);
+        // Another file has its name.
+        alone.desk.append("logs/a.log", &lines(written, written + 10));
+        assert_eq!(agent.stop(), 1, "{to}");
+        let said = said(&alone.desk);
+        assert!(!said.contains("lost"), "{said}");
+        let sink = alone.sink();
+        let agent = alone.desk.start();
+        sink.until(written + 10);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(written + 10);
+        whole(&sink, &lines(0, written + 10));
+    }
+}
+
+#[test]
+fn r19_what_was_kept_aside_of_a_file_is_not_read_from_it_when_the_next_start_finds_it() {
+    let (alone, written) = (Alone::new("shutdown_timeout: 300ms\n"), 1_000);
+    alone.desk.append("logs/a.log", &lines(0, written));
+    let agent = alone.start(&[]);
+    alone.rename("logs/a.log", "logs/old/a.log");
+    assert_eq!(agent.stop(), 1);
+    alone.desk.append("logs/old/a.log", &lines(written, written + 10));
+    alone.rename("logs/old/a.log", "logs/a.log");
+    let sink = alone.sink();
+    let agent = alone.desk.start();
+    sink.until(written + 10);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written + 10);
+}
+
+#[test]
+fn r20_what_a_stop_cannot_keep_of_a_file_that_no_start_finds_is_told_as_lost() {
+    let alone = Alone::new("shutdown_timeout: 300ms\nspill_bytes: 1Mi\n");
+    alone.desk.append("logs/a.log", &lines(0, 200_000));
+    let agent = alone.start(&[]);
+    alone.rename("logs/a.log", "logs/old/a.log");
+    assert_eq!(agent.stop(), 1);
+    let said = said(&alone.desk);
+    let path = alone.desk.path("logs/a.log");
+    let named = format!("{}, which was deleted or moved to where no start looks", path.display());
+    assert!(said.contains(&named) && said.contains("they are lost"), "{said}");
+}
+
+#[test]
 fn r19_a_file_that_was_renamed_in_its_folder_survives_a_kill_and_a_stop() {
     for is_killed in [true, false] {
         let (alone, written) = (Alone::new("shutdown_timeout: 300ms\n"), 200_000);

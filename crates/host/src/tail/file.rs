@@ -1,9 +1,12 @@
 //! One file that is followed, and the table of all of them.
 
+use super::config::is_no_text;
 use super::discover::Place;
-use super::identity::{Head, Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
+use super::identity::{Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at};
 use super::stats::FileStat;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -146,6 +149,8 @@ pub(crate) struct File {
     /// It may be a copy; until then it is not read.
     pub(crate) hold_until: Option<Instant>,
     pub(crate) used: u64,
+    /// This process ends, and nobody finds it after that: it is read up to here and no further.
+    pub(crate) last_end: Option<u64>,
     /// What it held before it was truncated lies in a copy beside it.
     pub(crate) is_copied: bool,
     pub(crate) read_bytes: u64,
@@ -185,6 +190,7 @@ impl File {
             grown: now,
             hold_until: None,
             used: 0,
+            last_end: None,
             is_copied: false,
             read_bytes: 0,
             possible_loss_bytes: 0,
@@ -199,7 +205,7 @@ impl File {
             offset: self.offset,
             committed: self.committed,
             size: self.end(),
-            deleted: self.state == State::Deleted,
+            deleted: self.state == State::Deleted || self.last_end.is_some(),
             read_bytes: self.read_bytes,
             possible_loss_bytes: self.possible_loss_bytes,
         }
@@ -224,6 +230,20 @@ impl File {
     /// Whether the inputs mean one of its names.
     pub(crate) fn is_wanted(&self) -> bool {
         self.homes.iter().any(|home| home.wanted)
+    }
+
+    /// Whether it is read although nobody will find it again.
+    pub(crate) fn is_vanishing(&self) -> bool {
+        let is_gone = self.state == State::Deleted || self.last_end.is_some();
+        is_gone && self.ending == Ending::Open && self.last_end.is_none_or(|end| self.offset < end)
+    }
+
+    /// Whether it lies in the directory where a start looks for it, by a name that may be text.
+    pub(crate) fn is_beside(&self) -> bool {
+        let is_text = |name: &OsStr| !is_no_text(name.as_bytes());
+        self.path.parent() == self.called().parent()
+            && self.path.file_name().is_some_and(is_text)
+            && look(&self.path, false).is_ok_and(|stat| from_stat(&stat).same(&self.identity))
     }
 
     /// It has another path now; `is_looked_for` says whether a start looks for that.
@@ -251,13 +271,14 @@ impl File {
             self.state = State::Live;
             self.since = now;
             self.ending = Ending::Open;
+            self.last_end = None;
         }
     }
 
     /// How many names an open file has; one that was renamed and has none any more is deleted.
     pub(crate) fn look_at_links(&mut self, now: Instant) -> Option<u64> {
         let stat = rustix::fs::fstat(self.fd.as_ref()?).ok()?;
-        if self.state != State::Live {
+        if self.state != State::Live && self.ending != Ending::Told {
             self.size = u64::try_from(stat.st_size).unwrap_or(0);
             self.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
             // Room may have been filled while nobody read.

@@ -1,8 +1,9 @@
 //! Deleted files that were read to their end although not all of their bytes have arrived: a crash
 //! would lose what is on its way, because nobody finds such a file again. So who keeps bytes
-//! elsewhere can have them before they are closed.
+//! elsewhere can have them before they are closed. When the process ends, the same is true of files
+//! that were renamed to where the next start does not look.
 
-use super::file::{FileKey, State};
+use super::file::{File, FileKey, State};
 use super::identity::read_at;
 use super::tailer::Tailer;
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,13 +30,17 @@ impl Gone {
 }
 
 impl Tailer {
-    /// Closes a file. When it is deleted and not all that was read of it has arrived, it is kept
-    /// for [`Tailer::take_gone`].
+    /// Closes a file, unless not all that was read of it has arrived. When it is deleted then, it
+    /// is kept for [`Tailer::take_gone`]; when it is renamed, it stays open, because it may be
+    /// deleted yet, or be where no start finds it.
     pub(super) fn part_with(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
+        let is_missed = file.committed < file.offset;
+        if is_missed && file.state == State::Renamed {
+            return;
+        }
         let Some(fd) = file.fd.take() else { return };
-        let is_missed = file.state == State::Deleted && file.committed < file.offset;
-        if is_missed && self.gone.len() < GONE_MAX {
+        if is_missed && file.state == State::Deleted && self.gone.len() < GONE_MAX {
             self.gone.push(Gone { key, end: file.offset, file: fd });
         }
     }
@@ -46,13 +51,37 @@ impl Tailer {
         std::mem::take(&mut self.gone)
     }
 
-    /// The files that are still read and have no name any more, each with its offset. Of a renamed
-    /// file no event tells that, so it is looked for here, not only with each tick.
+    /// This process ends soon. Renamed files that the next start would not find are like deleted
+    /// ones from now on, but for their records. Of both, what is written after this is not read any
+    /// more, so that keeping them has an end.
+    pub fn prepare_end(&mut self, now: Instant) {
+        self.tend(now);
+        for key in self.attended.clone() {
+            self.files.get_mut(key).and_then(|file| file.look_at_links(now));
+            let end = self.files.get(key).filter(|file| !self.finds(file)).map(|file| file.size);
+            if let Some(file) = self.files.get_mut(key) {
+                file.last_end = end;
+            }
+        }
+    }
+
+    /// Whether the next start finds a file.
+    fn finds(&self, file: &File) -> bool {
+        match file.state {
+            State::Live | State::Copy | State::Retired => true,
+            State::Renamed => file.is_beside() && self.looks_for(file.called()).is_some(),
+            State::Deleted => false,
+        }
+    }
+
+    /// The files that are still held and have no name any more, or none that a start finds, each
+    /// with its offset. Of a renamed file no event tells that it is deleted, so it is looked for
+    /// here, not only with each tick.
     pub fn deleted(&mut self, now: Instant) -> Vec<(FileKey, u64)> {
         let mut deleted = Vec::new();
         for key in &self.attended {
             if let Some(file) = self.files.get_mut(*key)
-                && file.look_at_links(now) == Some(0)
+                && (file.look_at_links(now) == Some(0) || file.last_end.is_some())
             {
                 deleted.push((*key, file.offset));
             }

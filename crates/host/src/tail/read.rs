@@ -323,11 +323,14 @@ impl Tailer {
 
     /// Whether a file before this one at the same path is not read to its end.
     fn must_wait(&mut self, key: FileKey) -> bool {
-        let Some(after) = self.files.get(key).and_then(|file| file.after) else { return false };
+        let Some(file) = self.files.get(key) else { return false };
+        let Some(after) = file.after else { return false };
+        // At the end only what nobody will find is read, and there is no time for the rest.
+        let is_read = |first: &File| file.last_end.is_none() || first.is_vanishing();
         let waits = self
             .files
             .get(after)
-            .is_some_and(|first| !first.drained && first.ending == Ending::Open);
+            .is_some_and(|first| !first.drained && first.ending == Ending::Open && is_read(first));
         if waits {
             self.ready(after);
         } else if let Some(file) = self.files.get_mut(key) {

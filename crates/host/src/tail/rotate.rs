@@ -299,10 +299,21 @@ impl Tailer {
                 }
                 continue;
             }
-            if file.state == State::Live || file.ending != Ending::Open {
+            // Of one that ends, not all has arrived while it is open.
+            let is_held = file.state == State::Renamed && file.fd.is_some();
+            if file.state == State::Live || (file.ending != Ending::Open && !is_held) {
                 continue;
             }
             file.look_at_links(now);
+            if file.ending != Ending::Open {
+                if file.state == State::Deleted {
+                    self.part_with(key);
+                    self.let_go(key);
+                } else {
+                    kept.push(key);
+                }
+                continue;
+            }
             let quiet = match file.state {
                 State::Deleted => self.limits.deleted_quiet,
                 _ => self.limits.renamed_quiet,
@@ -419,7 +430,7 @@ impl Tailer {
     }
 
     /// The input of a file that a start looks for in the directory of this path.
-    fn looks_for(&self, path: &Path) -> Option<u32> {
+    pub(super) fn looks_for(&self, path: &Path) -> Option<u32> {
         self.meant_by(path).or_else(|| self.was_meant_by(path))
     }
 

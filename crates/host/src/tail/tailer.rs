@@ -340,18 +340,15 @@ impl Tailer {
         Some(self.chunk(&given))
     }
 
-    /// The next bytes of a file that is deleted, and whose bytes nobody will find again. For
-    /// keeping them elsewhere while the way out is blocked.
+    /// The next bytes of a file that is deleted, or that no start finds ([`Tailer::prepare_end`]):
+    /// nobody will find them again. For keeping them elsewhere while the way out is blocked.
     pub fn turn_vanishing(&mut self, now: Instant) -> Option<Chunk<'_>> {
         self.tend(now);
         let vanishing: Vec<FileKey> = self
             .attended
             .iter()
             .copied()
-            .filter(|key| {
-                let file = self.files.get(*key);
-                file.is_some_and(|f| f.state == State::Deleted && f.ending == Ending::Open)
-            })
+            .filter(|key| self.files.get(*key).is_some_and(File::is_vanishing))
             .collect();
         // Nothing is found yet where NULs are looked through.
         let is_told = |given: &Given| given.len > 0 || given.flags.last;
