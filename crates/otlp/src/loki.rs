@@ -210,7 +210,8 @@ impl Push {
         Some(Stream(made))
     }
 
-    /// Adds an entry. A time over the year 2554 does not fit nanoseconds; 0 is the year 1970.
+    /// Adds an entry. A time over the year 2554 does not fit nanoseconds; 0 is the year 1970. Of
+    /// entries of a stream with the same time and line a server keeps one, and tells nobody.
     pub fn entry<'a>(
         &mut self,
         stream: Stream,

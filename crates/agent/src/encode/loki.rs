@@ -1,5 +1,8 @@
 //! Records as Loki's push: few labels, everything else as structured metadata (R27: ids of pods
 //! and traces are never labels).
+//!
+//! Of entries of a stream with the same time and line Loki keeps one, whatever their metadata is,
+//! and says that it took them all. So each record gets a time of its own: see [`own_time`].
 
 use super::{Pushed, attributes, flags, hex, text_of, time};
 use crate::block::Origin;
@@ -46,7 +49,8 @@ impl LokiPush {
         };
         let metadata = metadata(records, record, origin, &self.labels);
         let pairs = metadata.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-        match self.push.entry(stream, time(record), records.body(record), pairs) {
+        let time = own_time(record, origin);
+        match self.push.entry(stream, time, records.body(record), pairs) {
             otlp::loki::Pushed::Added => Pushed::Added,
             otlp::loki::Pushed::Full => Pushed::Full,
             _ => Pushed::TooLarge,
@@ -67,6 +71,26 @@ impl LokiPush {
     fn is_label(&self, name: &str) -> bool {
         self.labels.from.iter().any(|wanted| wanted == name)
     }
+}
+
+/// A time in whole seconds, and one of when a record was read, is made later by less than this, in
+/// nanoseconds. Less than what it does not state: where others of its stream state more, it stays
+/// near to where it was.
+const ROUGH_NS: u64 = 100_000_000;
+
+/// When a record happened, with digits that its time does not state (below the second, the
+/// millisecond, the microsecond; of one without a time, below the tenth of a second) made of where
+/// it begins and in which file. So no two records have the same time, those of a file stay in
+/// order but once in so many bytes of it, and one that is delivered again has the time it had,
+/// unless that is when it was read.
+fn own_time(record: &Record, origin: &Origin) -> u64 {
+    let unstated = match record.time {
+        time if time % 1_000_000_000 == 0 => ROUGH_NS,
+        time if time % 1_000_000 == 0 => 1_000_000,
+        time if time % 1_000 == 0 => 1_000,
+        _ => return record.time,
+    };
+    time(record).saturating_add(record.start.wrapping_add(origin.hash) % unstated)
 }
 
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -111,4 +135,71 @@ fn metadata<'a>(
         }
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A push with these records of files with these paths, all of one stream.
+    fn push(files: &[&str], list: &[Record]) -> LokiPush {
+        let mut records = Records::new();
+        let body = records.push_text("the same text");
+        list.iter().for_each(|record| records.push(&Record { body, ..*record }));
+        let batch = Batch { records: 10_000, ..Batch::default() };
+        let mut push = LokiPush::new(batch, LokiLabels { from: Vec::new(), fixed: Vec::new() });
+        for path in files {
+            let origin = Arc::new(Origin::new([], path, None));
+            for record in records.records() {
+                assert_eq!(push.push(&records, record, &origin), Pushed::Added);
+            }
+        }
+        push
+    }
+
+    /// Entries as Loki takes them in JSON: the time, the line, the metadata.
+    fn entries(push: &LokiPush) -> Vec<serde_json::Value> {
+        let entry = |at| {
+            let mut line = Vec::new();
+            push.push.write_json_line(at, &mut line);
+            let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            value["streams"][0]["values"][0].clone()
+        };
+        (0..push.push.len()).map(entry).collect()
+    }
+
+    fn times(push: &LokiPush) -> Vec<u64> {
+        let time = |entry: &serde_json::Value| entry[0].as_str().unwrap().parse().unwrap();
+        entries(push).iter().map(time).collect()
+    }
+
+    #[test]
+    fn r20_a_time_says_no_more_than_it_stated_and_differs_from_record_to_record() {
+        let now = 1_770_000_000 * SECOND;
+        for (time, unit, count) in [
+            (0, SECOND / 10, 1_000),
+            (now, SECOND / 10, 1_000),
+            (now + SECOND / 10, SECOND / 1_000, 1_000),
+            (now + 1_000, SECOND / 1_000_000, 5),
+            (now + 1, 1, 1),
+        ] {
+            let read = |observed| {
+                let record =
+                    |at: u64| Record { time, observed, start: at * 90, ..Record::default() };
+                let list: Vec<Record> = (0..count).map(record).collect();
+                times(&push(&["/a.log", "/b.log"], &list))
+            };
+            let (first, again) = (read(now + 7), read(now + 9 * SECOND + 7));
+            let stated = if time == 0 { now + 7 } else { time };
+            assert!(first.iter().all(|one| (stated..stated + unit).contains(one)), "{time}");
+            let different: BTreeSet<u64> = first.iter().copied().collect();
+            let wanted = if unit == 1 { 1 } else { first.len() };
+            assert_eq!(different.len(), wanted, "of {time}");
+            // What is delivered a second time Loki takes for what it is.
+            assert_eq!(first == again, time != 0, "{time}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Every protocol, with TLS and with secrets from files.
 
 use super::support::{Desk, Sink, ask, lines, sink};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use testkit::certificates::{Authority, Identity};
@@ -180,6 +181,40 @@ fn loki_gets_every_line_once_with_labels_and_with_trace_ids_in_its_metadata() {
         (&"7".into(), &"17".into())
     );
     assert_eq!(one.headers["content-type"], "application/x-protobuf");
+}
+
+#[test]
+fn r20_loki_is_given_no_two_entries_that_it_takes_for_one() {
+    let (desk, sink) = (Desk::new(), keeping(false, Way::Plain));
+    let to = config("loki", &format!("http://{}", sink.address()), "");
+    desk.config(&to.replace("start_at: beginning", "start_at: beginning, body: message"));
+    let second = "2026-01-02T03:04:05";
+    let lines = (0..3_000).fold(String::new(), |mut lines, number: usize| {
+        // Without a time, with one in whole seconds, and with one that is the same ten times.
+        let _ = match number % 3 {
+            0 => writeln!(lines, "retrying"),
+            1 => writeln!(lines, "time={second}Z msg=retrying"),
+            _ => writeln!(
+                lines,
+                "{{\"time\":\"{second}.{:03}Z\",\"msg\":\"retrying\"}}",
+                number / 30
+            ),
+        };
+        lines
+    });
+    desk.append("logs/a.log", &lines);
+    desk.append("logs/b.log", &lines);
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 6_000);
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    let entry = |one: &Received| {
+        let time: u64 = one.record["timeUnixNano"].as_str().unwrap().parse().unwrap();
+        (format!("{:?}", one.resource), time, one.body.clone())
+    };
+    let kept: BTreeSet<_> = records.iter().map(entry).collect();
+    assert_eq!((records.len(), kept.len()), (6_000, 6_000));
+    assert!(records.iter().all(|one| one.body == "retrying"), "the lines were not alike");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub struct Received {
     pub resource: BTreeMap<String, Value>,
     /// Its attributes, or its structured metadata.
     pub attributes: BTreeMap<String, Value>,
-    /// The whole record as OTLP writes it in JSON; null for Loki.
+    /// The whole record as OTLP writes it in JSON; of Loki's its time only.
     pub record: Value,
     /// Headers of its request.
     pub headers: BTreeMap<String, String>,
@@ -102,11 +102,13 @@ fn loki(body: &[u8]) -> Option<Vec<Received>> {
             for pair in parts(entry, 3)? {
                 metadata.insert(text(pair, 1)?, Value::from(text(pair, 2)?));
             }
+            let time = parts(entry, 1)?.first().copied().unwrap_or_default();
+            let time = number(time, 1)? * 1_000_000_000 + number(time, 2)?;
             all.push(Received {
                 body: text(entry, 2)?,
                 resource: labels_of(&labels)?,
                 attributes: metadata,
-                record: json!(null),
+                record: json!({"timeUnixNano": time.to_string()}),
                 headers: BTreeMap::new(),
             });
         }
@@ -131,6 +133,17 @@ fn labels_of(labels: &str) -> Option<BTreeMap<String, Value>> {
 
 fn text(message: &[u8], number: u64) -> Option<String> {
     String::from_utf8(parts(message, number)?.first()?.to_vec()).ok()
+}
+
+/// The number in a protobuf message that has only numbers; 0 when it is not there.
+fn number(mut message: &[u8], wanted: u64) -> Option<u64> {
+    while !message.is_empty() {
+        let (key, value) = (varint(&mut message)?, varint(&mut message)?);
+        if key >> 3 == wanted {
+            return Some(value);
+        }
+    }
+    Some(0)
 }
 
 /// Every part of a protobuf message with this number and a length.
