@@ -3,13 +3,14 @@
 //! What could not be written whole is taken back, so that the next try begins at a line's start.
 //! A file is on the disk before its lines count as delivered (unless told otherwise) and is begun
 //! anew at a size, or when somebody renamed or removed it, which is looked for before each batch.
+//! A pipe or a device is written to as it is.
 //! Input: whole lines. Errors: those of the disk; the caller tries again.
 
 use crate::config::FileSink;
 use rustix::fs::FallocateFlags;
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -40,6 +41,8 @@ enum State {
         open: Option<Open>,
         /// The last rotation failed, which was told.
         stuck: bool,
+        /// Its file system knows no fsync, which was told.
+        unsynced: bool,
     },
 }
 
@@ -51,7 +54,7 @@ impl Appender {
 
     /// To a file.
     pub(crate) fn file(config: FileSink) -> Self {
-        Self(RefCell::new(State::File { config, open: None, stuck: false }))
+        Self(RefCell::new(State::File { config, open: None, stuck: false, unsynced: false }))
     }
 
     /// Appends whole lines, which come in pieces; gives how many bytes they are.
@@ -66,7 +69,7 @@ impl Appender {
                 stdout.flush()?;
                 Ok(length)
             }
-            State::File { config, open, stuck } => {
+            State::File { config, open, stuck, unsynced } => {
                 let _turn = Turn::take(&config.path)?;
                 let known = open.take().filter(|known| known.is_at(&config.path));
                 let mut file = match known {
@@ -74,7 +77,8 @@ impl Appender {
                     None => Open::new(config)?,
                 };
                 let before = file.length;
-                if let Err(error) = file.write(lines, config) {
+                let written = file.write(lines, config).and_then(|()| file.sync(config, unsynced));
+                if let Err(error) = written {
                     let _ = file.file.set_len(before);
                     return Err(error);
                 }
@@ -129,6 +133,8 @@ struct Open {
     /// Device and inode.
     id: (u64, u64),
     length: u64,
+    /// It is a regular file.
+    is_file: bool,
     /// Up to where it has room on the disk; none when it gets none ahead.
     room: Option<u64>,
 }
@@ -144,7 +150,7 @@ impl Open {
             let _ = folder.map(|folder| folder.and_then(|folder| folder.sync_all()));
         }
         let id = (meta.dev(), meta.ino());
-        Ok(Self { file, id, length, room: is_file.then_some(length) })
+        Ok(Self { file, id, length, is_file, room: is_file.then_some(length) })
     }
 
     /// Whether the path still leads to this file, and nobody cut or grew it.
@@ -170,7 +176,27 @@ impl Open {
                 (lines, most) = (rest, PIECE_BYTES);
             }
         }
-        if config.fsync { self.file.sync_data() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Brings what was written to the disk. A pipe or a device has none, and not every file system
+    /// knows how: then there is nothing to wait for.
+    fn sync(&self, config: &FileSink, unsynced: &mut bool) -> io::Result<()> {
+        if !config.fsync || !self.is_file {
+            return Ok(());
+        }
+        match self.file.sync_data() {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
+            {
+                if !std::mem::replace(unsynced, true) {
+                    let path = config.path.display();
+                    tracing::warn!(%path, %error, "its file system knows no fsync");
+                }
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Takes room on the disk ahead when the file grows to this length: blocks that are taken one
@@ -454,6 +480,21 @@ mod tests {
         std::fs::write(&path, "{\"half\":").unwrap();
         Appender::file(sink(path.clone(), 0, 0)).append([b"{}\n".as_slice()].into_iter()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"half\":\n{}\n");
+    }
+
+    #[test]
+    fn r20_what_cannot_be_brought_to_a_disk_takes_its_lines_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+        // The last one is a regular file that knows no fsync, as some of FUSE are.
+        for path in [Path::new("/dev/null"), &pipe, Path::new("/proc/thread-self/comm")] {
+            let appender = Appender::file(sink(path.to_owned(), 0, 0));
+            for _ in 0..2 {
+                assert_eq!(appender.append([b"{}\n".as_slice()].into_iter()).unwrap(), 3);
+            }
+        }
     }
 
     #[test]
