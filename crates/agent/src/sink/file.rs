@@ -3,14 +3,17 @@
 //! What could not be written whole is taken back, so that the next try begins at a line's start.
 //! A file is on the disk before its lines count as delivered (unless told otherwise) and is begun
 //! anew at a size, or when somebody renamed or removed it, which is looked for before each batch.
-//! A pipe or a device is written to as it is.
+//! A pipe or a device is written to as it is, and waited for when it has no room.
 //! Input: whole lines. Errors: those of the disk; the caller tries again.
 
 use crate::config::FileSink;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -61,12 +64,12 @@ impl Appender {
     pub(crate) fn append<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<u64> {
         match &mut *self.0.borrow_mut() {
             State::Stdout => {
-                let (mut stdout, mut length) = (io::stdout().lock(), 0);
+                let (stdout, mut length) = (io::stdout().lock(), 0);
+                // Past its buffer, which does not say how much was written when that fails.
                 for piece in lines {
-                    stdout.write_all(piece)?;
+                    write_all(&stdout, piece)?;
                     length += piece.len() as u64;
                 }
-                stdout.flush()?;
                 Ok(length)
             }
             State::File { config, open, stuck, unsynced } => {
@@ -171,7 +174,7 @@ impl Open {
             let mut most = PIECE_BYTES - (self.length % PIECE_BYTES as u64) as usize;
             while !lines.is_empty() {
                 let (piece, rest) = lines.split_at_checked(most).unwrap_or((lines, &[]));
-                self.file.write_all(piece)?;
+                write_all(&self.file, piece)?;
                 self.length += piece.len() as u64;
                 (lines, most) = (rest, PIECE_BYTES);
             }
@@ -213,6 +216,24 @@ impl Open {
             self.room = taken.ok().map(|()| room + wanted);
         }
     }
+}
+
+/// Writes all of it. What does not block when it has no room (a pipe, when anybody who has it wants
+/// it so) is waited for as if it did: what it took already must not be written again.
+fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&to, bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&to, PollFlags::OUT)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// How much room a file of this length takes ahead on a disk with so many bytes free.

@@ -3,7 +3,9 @@
 use super::support::{Desk, Sink, ask, lines, sink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::BufRead;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use testkit::certificates::{Authority, Identity};
 use testkit::log_sink::{Keep, LogSinkOptions, Received, Reply, Way};
@@ -215,6 +217,32 @@ fn r20_loki_is_given_no_two_entries_that_it_takes_for_one() {
     let kept: BTreeSet<_> = records.iter().map(entry).collect();
     assert_eq!((records.len(), kept.len()), (6_000, 6_000));
     assert!(records.iter().all(|one| one.body == "retrying"), "the lines were not alike");
+}
+
+#[test]
+fn r20_standard_output_that_does_not_block_gets_every_line_whole_and_once() {
+    let (desk, number) = (Desk::new(), 20_000);
+    desk.config(
+        "inputs: [{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}]\n\
+         sinks: [{type: stdout}]\n",
+    );
+    desk.append("logs/a.log", &lines(0, number));
+    let (reader, writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    let agent = desk.start_by(&[], Stdio::from(writer));
+    let mut bodies = BTreeSet::new();
+    for line in std::io::BufReader::new(reader).lines() {
+        let line = line.unwrap();
+        // What the program that plays the agent says itself comes before.
+        let Some(record) = line.find('{').and_then(|start| line.get(start..)) else { continue };
+        let record: serde_json::Value = serde_json::from_str(record).unwrap();
+        assert!(bodies.insert(record["body"].as_str().unwrap().to_owned()), "twice: {line}");
+        if bodies.len() == number {
+            break;
+        }
+    }
+    assert_eq!(bodies.len(), number);
+    assert_eq!(agent.stop(), 0);
 }
 
 #[test]
