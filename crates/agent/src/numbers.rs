@@ -8,6 +8,7 @@ use crate::reader::FileLine;
 use lines::Counters;
 use pipeline::balance::{Balance, Balances};
 use pipeline::sampling::{RULES, Rule};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -382,12 +383,16 @@ impl Numbers {
             "gauge",
             "Records of the files with most to do, by what became of them",
         );
+        // A deleted file that is not delivered yet and the one that has its name now are one.
+        let mut sums: BTreeMap<(&str, &str), Balance> = BTreeMap::new();
         for file in files {
             for (sink, balance) in &file.balances {
-                for (state, number) in states(balance) {
-                    let labels = [("file", &*file.path), ("sink", sink), ("state", state)];
-                    text.line(family, &labels, number);
-                }
+                sums.entry((file.path.as_str(), sink.as_str())).or_default().add(balance);
+            }
+        }
+        for (&(file, sink), balance) in &sums {
+            for (state, number) in states(balance) {
+                text.line(family, &[("file", file), ("sink", sink), ("state", state)], number);
             }
         }
     }
@@ -540,6 +545,29 @@ mod tests {
         types.sort_unstable();
         types.dedup();
         assert_eq!(types.len(), all);
+    }
+
+    #[test]
+    fn r25_a_deleted_file_and_the_one_that_has_its_name_are_one_series() {
+        let file = |path: &str, read| {
+            let mut balance = Balance::default();
+            balance.kept(read);
+            let balances = ["s", "t"].map(|sink| (sink.to_owned(), balance)).to_vec();
+            FileLine { path: path.to_owned(), balances, ..FileLine::default() }
+        };
+        let files = [file("/a.log", 3), file("/b.log", 7), file("/a.log", 20)];
+        let text = Numbers::default().render("1", "c", &files);
+        let series = |line: &str| line.rsplit_once(' ').unwrap().0.to_owned();
+        let shown = text.lines().filter(|line| line.starts_with("orlop_agent_file_records{"));
+        let mut shown: Vec<String> = shown.map(series).collect();
+        assert_eq!(shown.len(), 2 * 2 * 6);
+        shown.sort_unstable();
+        shown.dedup();
+        assert_eq!(shown.len(), 2 * 2 * 6);
+        for (path, read) in [("/a.log", 23), ("/b.log", 7)] {
+            let labels = format!("{{file=\"{path}\",sink=\"t\",state=\"read\"}}");
+            assert!(text.contains(&format!("orlop_agent_file_records{labels} {read}\n")));
+        }
     }
 
     #[test]
