@@ -1,13 +1,13 @@
 //! How a batch reaches its sink, and what the answer means.
 //!
 //! Nothing is repeated here: an answer becomes a [`Class`] and words about it, and the caller
-//! decides. An answer of 2xx that is no answer of the protocol still is a yes; anything that
-//! cannot be understood is never one.
+//! decides. An answer of 2xx that is no answer of the protocol still is a yes, unless it is a page
+//! for people (of a login, of another port); anything that cannot be understood is never one.
 
 use crate::config::{Compression, HeaderValue, Remote, SinkKind};
 use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue as Value, Method};
+use http::{HeaderMap, HeaderName, HeaderValue as Value, Method};
 use pipeline::batch::{Class, classify_grpc, classify_http};
 use std::io::Write;
 use std::ops::Range;
@@ -150,7 +150,11 @@ async fn http(
         Ok(received) => received,
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },
     };
-    let class = classify_http(received.status, received.retry_after(SystemTime::now()));
+    let mut class = classify_http(received.status, received.retry_after(SystemTime::now()));
+    let is_page = class == Class::Accepted && is_html(&received.headers);
+    if is_page {
+        class = Class::Misdirected;
+    }
     let mut answer = Answer { wire_bytes, ..Answer::of(class, String::new()) };
     if class == Class::Accepted {
         if !loki && let Ok(partial) = otlp::response::PartialSuccess::read(&received.body) {
@@ -159,6 +163,9 @@ async fn http(
         }
     } else {
         answer.words = format!("{} answered {}", channel.shown(), received.status);
+        if is_page {
+            answer.words.push_str(" with a page of HTML");
+        }
         let said = if loki { told(&received.body) } else { status_text(&received.body) };
         if !said.is_empty() {
             answer.words.push_str(": ");
@@ -166,6 +173,12 @@ async fn http(
         }
     }
     answer
+}
+
+/// Whether a body is HTML, which no server of a protocol for logs answers with.
+fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().first_chunk::<9>());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
 }
 
 /// The words of a `google.rpc.Status`, or of whatever text it is.

@@ -246,6 +246,30 @@ fn r20_standard_output_that_does_not_block_gets_every_line_whole_and_once() {
 }
 
 #[test]
+fn r20_a_page_for_people_is_no_yes_whatever_its_status_is() {
+    let page = |number: usize, _: &[String]| match number {
+        0 => Reply::Raw(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\n\
+              content-length: 19\r\n\r\n<html>Sign in</html>",
+        ),
+        1 => Reply::Raw(b"HTTP/1.1 202 OK\r\nContent-Type: Text/HTML\r\ncontent-length: 0\r\n\r\n"),
+        _ => Reply::Take,
+    };
+    for kind in ["otlp_http", "loki"] {
+        let (desk, sink) = (Desk::new(), sink(page));
+        let endpoint = format!("http://{}", sink.address());
+        desk.config(&config(kind, &endpoint, "    in_flight: 1\n"));
+        desk.append("logs/a.log", &lines(0, 100));
+        let agent = desk.start();
+        agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 100);
+        desk.until_said("answered 200 with a page of HTML");
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(100);
+        assert_eq!(sink.requests(), 3);
+    }
+}
+
+#[test]
 fn a_loki_that_refuses_a_line_costs_that_line_only() {
     let answers = |_: usize, bodies: &[String]| {
         let poisoned = bodies.iter().any(|body| body.contains("POISON"));
