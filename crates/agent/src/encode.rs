@@ -176,6 +176,18 @@ pub(crate) fn flags(record: &Record) -> impl Iterator<Item = (&'static str, bool
     NAMES.into_iter().filter(move |(flag, _)| set.has(*flag)).map(|(_, name)| (name, true))
 }
 
+/// Sampled records say how many they stand for.
+const ADJUSTED: &str = "sampling.adjusted_count";
+/// And their threshold.
+const THRESHOLD: &str = "sampling.threshold";
+
+/// The sampling threshold as OpenTelemetry writes it: its 56 bits as 14 digits, without the zeros
+/// at their end.
+fn threshold(record: &Record) -> String {
+    let digits = hex(&record.threshold.to_be_bytes());
+    digits.get(2..).unwrap_or_default().trim_end_matches('0').to_owned()
+}
+
 /// When a record happened, or was read when it does not say.
 pub(crate) fn time(record: &Record) -> u64 {
     if record.time == 0 { record.observed } else { record.time }

@@ -4,7 +4,7 @@
 //! Of entries of a stream with the same time and line Loki keeps one, whatever their metadata is,
 //! and says that it took them all. So each record gets a time of its own: see [`own_time`].
 
-use super::{Pushed, attributes, flags, hex, text_of, time};
+use super::{ADJUSTED, Pushed, THRESHOLD, attributes, flags, hex, text_of, threshold, time};
 use crate::block::Origin;
 use crate::config::{Batch, LokiLabels};
 use lines::{Flags, Record, Records};
@@ -123,8 +123,14 @@ fn metadata<'a>(
         pairs.push(("log.iostream".into(), "stderr".into()));
     }
     pairs.extend(flags(record).map(|(name, _)| (name.into(), "true".into())));
+    if record.flags.has(Flags::TRUNCATED) {
+        pairs.push(("log.original_length".into(), record.original_len.to_string().into()));
+    }
     if record.adjusted != 1.0 {
-        pairs.push(("sampling.adjusted_count".into(), record.adjusted.to_string().into()));
+        pairs.push((ADJUSTED.into(), record.adjusted.to_string().into()));
+    }
+    if record.threshold != 0 {
+        pairs.push((THRESHOLD.into(), threshold(record).into()));
     }
     // Names that Loki does not know are made valid here; it refuses the whole push otherwise.
     for (name, _) in &mut pairs {
@@ -201,5 +207,24 @@ mod tests {
             // What is delivered a second time Loki takes for what it is.
             assert_eq!(first == again, time != 0, "{time}");
         }
+    }
+
+    #[test]
+    fn what_was_cut_and_what_was_sampled_is_in_the_metadata_as_in_otlp() {
+        let mut flags = Flags::default();
+        flags.set(Flags::TRUNCATED);
+        let (original_len, adjusted, threshold) = (7_000_000, 2.0, 0x80_0000_0000_0000);
+        let record = Record { flags, original_len, adjusted, threshold, ..Record::default() };
+        let metadata = &entries(&push(&["/a.log"], &[record]))[0][2];
+        for (name, wanted) in [
+            ("log_truncated", "true"),
+            ("log_original_length", "7000000"),
+            ("sampling_adjusted_count", "2"),
+            ("sampling_threshold", "8"),
+        ] {
+            assert_eq!(metadata[name], wanted, "{name} of {metadata}");
+        }
+        let whole = &entries(&push(&["/a.log"], &[Record::default()]))[0][2];
+        assert_eq!(*whole, serde_json::json!({}));
     }
 }

@@ -1,16 +1,11 @@
 //! Records as OTLP.
 
-use super::Pushed;
+use super::{ADJUSTED, Pushed, THRESHOLD};
 use crate::block::Origin;
 use crate::config::Batch;
 use lines::{Flags, Record, Records, Value};
 use otlp::{Fields, RecordHead, Request, RequestLimits};
 use std::sync::Arc;
-
-/// Sampled records say how many they stand for.
-const ADJUSTED: &str = "sampling.adjusted_count";
-/// The threshold as OpenTelemetry writes it.
-const THRESHOLD: &str = "sampling.threshold";
 
 /// A request that grows.
 #[derive(Debug)]
@@ -86,10 +81,7 @@ fn marks<'r>(mut fields: Fields<'r>, record: &Record) -> Option<Fields<'r>> {
         fields = mark(fields, ADJUSTED, Double(record.adjusted))?;
     }
     if record.threshold != 0 {
-        let digits = lines::hex::digits(record.threshold.to_be_bytes());
-        // 56 bits have 14 digits.
-        let text = std::str::from_utf8(digits.get(2..).unwrap_or_default()).unwrap_or_default();
-        fields = mark(fields, THRESHOLD, Str(text.trim_end_matches('0')))?;
+        fields = mark(fields, THRESHOLD, Str(&super::threshold(record)))?;
     }
     Some(fields)
 }
