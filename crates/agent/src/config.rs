@@ -127,7 +127,7 @@ fn listed(path: &Path, mistakes: &[Mistake]) -> String {
 impl Explain for ConfigError {
     fn hint(&self) -> Option<Hint> {
         Some(match self {
-            Self::Read { .. } => Hint::new("check the path after --config"),
+            Self::Read { .. } => Hint::new("check its path, and who may read it"),
             Self::Wrong { .. } => Hint::new("`orlop agent config-reference` lists every field"),
         })
     }

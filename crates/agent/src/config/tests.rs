@@ -203,6 +203,9 @@ fn a_file_over_the_limit_and_one_that_is_not_text_are_refused() {
     assert!(matches!(load(&path), Err(ConfigError::Read { .. })));
     std::fs::write(&path, b"a: \xff").unwrap();
     assert!(matches!(load(&path), Err(ConfigError::Read { .. })));
+    // Which the words `check-config FILE` name as well as an option does.
+    let hint = load(&dir.path().join("none")).unwrap_err().hint().unwrap();
+    assert!(!hint.as_str().contains("--config"), "{hint:?}");
 }
 
 proptest! {
