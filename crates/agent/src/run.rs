@@ -7,7 +7,7 @@ mod sinks;
 
 use crate::AgentError;
 use crate::admin::Admin;
-use crate::config::{self, Config, InputKind, Kubernetes};
+use crate::config::{self, Config, Input, InputKind, Kubernetes};
 use crate::journal::{BEGINNING, Journals, source_name};
 use crate::numbers::Numbers;
 use crate::options::{Place, RunOptions};
@@ -397,7 +397,8 @@ fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
     if more > 0 {
         tracing::info!(more, "and further files");
     }
-    if stats.files == 0 {
+    let reads_files = |input: &Input| !matches!(input.kind, InputKind::Journald(_));
+    if stats.files == 0 && config.inputs.iter().any(reads_files) {
         shared.say.warn("no file matches the inputs now; new ones are read when they come");
     }
     for sink in &config.sinks {

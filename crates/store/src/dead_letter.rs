@@ -142,6 +142,11 @@ impl DeadLetters {
         if bytes_most > half {
             return Err(StoreError::Full { what: "a dead letter", limit: half, unit: "bytes" });
         }
+        if !state.is_at(NAME, &self.file) {
+            // Somebody has taken the letters away, or the last rotation ended half way.
+            self.begin(state)?;
+            self.runs.iter_mut().for_each(|run| run.files &= !HERE);
+        }
         if self.bytes + bytes_most > half {
             self.rotate(state)?;
         }
@@ -161,23 +166,26 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Begins a new file. Without the one there is now, somebody took it away, or the last rotation
-    /// ended there.
+    /// Begins a new file, and keeps the one there is now as the older one.
     fn rotate(&mut self, state: &State) -> Result<(), StoreError> {
-        if state.has(NAME) {
-            if let Some(run) = self.runs.iter().find(|run| run.files & BEFORE != 0)
-                && state.has(ROTATED)
-            {
-                let (what, sink) = ("the dead letters", run.sink.clone());
-                return Err(StoreError::Kept { what, limit: self.bytes_max, sink });
-            }
-            state.rename(NAME, ROTATED).map_err(|errno| state.cannot_write(ROTATED, errno))?;
-            self.pass_on();
-            self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
+        if let Some(run) = self.runs.iter().find(|run| run.files & BEFORE != 0)
+            && state.has(ROTATED)
+        {
+            let (what, sink) = ("the dead letters", run.sink.clone());
+            return Err(StoreError::Kept { what, limit: self.bytes_max, sink });
         }
+        state.rename(NAME, ROTATED).map_err(|errno| state.cannot_write(ROTATED, errno))?;
+        self.pass_on();
+        self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
+        self.begin(state)
+    }
+
+    /// Goes on with the file that has the name, or a new one.
+    fn begin(&mut self, state: &State) -> Result<(), StoreError> {
         self.file = open(state)?;
         state.sync().map_err(|errno| state.cannot_write(NAME, errno))?;
-        (self.bytes, self.lines) = (0, 0);
+        self.bytes = whole_lines(state).map_err(|error| state.cannot_write(NAME, error))?;
+        self.lines = 0;
         Ok(())
     }
 

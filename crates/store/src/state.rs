@@ -2,8 +2,8 @@
 
 use crate::StoreError;
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, ftruncate, open, openat,
-    renameat, renameat_with, statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync, ftruncate, open,
+    openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::io;
@@ -72,6 +72,16 @@ impl State {
     pub(crate) fn has(&self, name: &str) -> bool {
         let stat = statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
         !matches!(stat, Err(Errno::NOENT))
+    }
+
+    /// Whether the name still is that of an open file, as far as can be told.
+    pub(crate) fn is_at(&self, name: &str, file: &OwnedFd) -> bool {
+        let there = statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        match (there, fstat(file)) {
+            (Ok(there), Ok(open)) => (there.st_dev, there.st_ino) == (open.st_dev, open.st_ino),
+            (Err(Errno::NOENT), _) => false,
+            _ => true,
+        }
     }
 
     pub(crate) fn remove(&self, name: &str) -> rustix::io::Result<()> {

@@ -277,10 +277,13 @@ fn patterns(section: &Section<'_>, key: &'static str) -> Vec<String> {
         let message = format!("`{}` has more than {PATTERNS_MAX} entries", section.name(key));
         section.wrong(section.line_of(key), message);
     }
-    for placed in texts.iter().filter(|placed| !placed.value.starts_with('/')) {
-        let message =
-            format!("`{}` must begin with `/`, not as `{}`", section.name(key), placed.value);
-        section.wrong(placed.line, message);
+    for placed in &texts {
+        let (name, text) = (section.name(key), &placed.value);
+        if !text.starts_with('/') {
+            section.wrong(placed.line, format!("`{name}` must begin with `/`, not as `{text}`"));
+        } else if let Err(error) = host::tail::Pattern::parse(text) {
+            section.wrong(placed.line, format!("`{name}`: {error}"));
+        }
     }
     texts.into_iter().take(PATTERNS_MAX).map(|placed| placed.value).collect()
 }

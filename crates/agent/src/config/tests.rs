@@ -181,6 +181,17 @@ fn what_becomes_the_body_and_a_line_of_a_file_can_be_said() {
 }
 
 #[test]
+fn a_pattern_that_cannot_be_used_is_told_with_its_line() {
+    for (paths, exclude) in [("/a[b", "/b"), ("/a/../b", "/b"), ("/a", "/"), ("/a", "/a[b")] {
+        let text =
+            format!("inputs:\n- type: files\n  paths: ['{paths}']\n  exclude: ['{exclude}']\n");
+        let line = if paths == "/a" { 4 } else { 3 };
+        let mistakes = parse(&text).unwrap_err();
+        assert!(mistakes.iter().any(|one| one.line == line), "{text}: {mistakes:?}");
+    }
+}
+
+#[test]
 fn bounds_hold_at_their_bound() {
     assert!(parse("memory_max_bytes: 8Mi").is_ok() && parse("memory_max_bytes: 8388607").is_err());
     assert!(parse("shutdown_timeout: 10m").is_ok() && parse("shutdown_timeout: 601s").is_err());

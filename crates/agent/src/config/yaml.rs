@@ -3,8 +3,9 @@
 //! Maps, lists and scalars, nothing else: tags and aliases have no use here, and an alias is how
 //! a small file becomes a large one. Bounds: [`CONFIG_BYTES_MAX`], [`DEPTH_MAX`], [`NODES_MAX`].
 
-use super::Mistake;
+use super::{MISTAKES_MAX, Mistake};
 use saphyr_parser::{Event, Parser, ScalarStyle};
+use std::collections::HashMap;
 
 /// Bytes of a config file.
 pub const CONFIG_BYTES_MAX: usize = 1024 * 1024;
@@ -65,6 +66,8 @@ struct Open {
     line: usize,
     content: Content,
     key: Option<(String, usize)>,
+    /// The lines of a map's keys.
+    keys: HashMap<String, usize>,
 }
 
 /// Reads a text. An empty one is an empty map.
@@ -97,7 +100,9 @@ struct Reader {
 
 impl Reader {
     fn wrong(&mut self, line: usize, message: &str) {
-        self.mistakes.push(Mistake { line, message: message.to_owned(), near: None });
+        if self.mistakes.len() < MISTAKES_MAX {
+            self.mistakes.push(Mistake { line, message: message.to_owned(), near: None });
+        }
     }
 
     /// Takes an event; false when reading cannot go on.
@@ -138,7 +143,7 @@ impl Reader {
             self.wrong(line, "a key must be text, this is a map or a list");
             return false;
         }
-        self.open.push(Open { line, content, key: None });
+        self.open.push(Open { line, content, key: None, keys: HashMap::new() });
         true
     }
 
@@ -161,10 +166,11 @@ impl Reader {
                 }
             }
             (Content::Map(entries), Some((key, key_line))) => {
-                if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                    let message = format!("`{key}` is given twice, first on line {}", first.line);
-                    self.mistakes.push(Mistake { line: key_line, message, near: None });
+                if let Some(first) = open.keys.get(&key) {
+                    let message = format!("`{key}` is given twice, first on line {first}");
+                    self.wrong(key_line, &message);
                 } else {
+                    open.keys.insert(key.clone(), key_line);
                     entries.push(Entry { key, line: key_line, value: node });
                 }
             }
@@ -203,5 +209,6 @@ mod tests {
         }
         let twice = parse("a: 1\na: 2\n").unwrap_err();
         assert_eq!((twice[0].line, twice.len()), (2, 1));
+        assert_eq!(parse(&"a: 1\n".repeat(1_000)).unwrap_err().len(), MISTAKES_MAX);
     }
 }

@@ -140,6 +140,28 @@ fn r20_half_a_letter_that_a_crash_left_is_cut_off_however_long_it_is() {
 }
 
 #[test]
+fn r20_letters_go_on_in_a_file_of_their_own_name_when_somebody_took_theirs_away() {
+    let desk = Desk::new(3);
+    let (path, away) = (desk.dir.path().join(NAME), desk.dir.path().join("away"));
+    let mut letters = desk.open();
+    for take_away in
+        [&|| std::fs::remove_file(&path).unwrap() as (), &|| std::fs::rename(&path, &away).unwrap()]
+            as [&dyn Fn(); 2]
+    {
+        letters.write(&desk.state, &from("a")).unwrap();
+        letters.write(&desk.state, &from("b")).unwrap();
+        take_away();
+        letters.write(&desk.state, &from("b")).unwrap();
+        assert_eq!((desk.count("a"), desk.count("b")), ([0, 0], [0, 1]));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(letters.bytes(), text.len() as u64);
+        // Those of the run of `a` are in somebody's hands.
+        assert!(!text.contains("\"a\":"), "{text}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn r20_letters_that_somebody_moved_away_or_of_sinks_that_are_gone_hold_nobody_up() {
     let desk = Desk::new(3);
     let mut letters = desk.open();
