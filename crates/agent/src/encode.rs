@@ -161,6 +161,14 @@ impl AsRef<[u8]> for Whole {
     }
 }
 
+/// Whether a record has no attributes beside its fields. Two of its flags are never written.
+#[inline]
+pub(crate) fn is_usual(record: &Record) -> bool {
+    let mut written = record.flags;
+    written.clear(Flags::MULTILINE | Flags::JOINED);
+    written == Flags::default() && record.adjusted == 1.0
+}
+
 /// What a record says beside its fields: its flags as attributes.
 pub(crate) fn flags(record: &Record) -> impl Iterator<Item = (&'static str, bool)> {
     const NAMES: [(Flags, &str); 7] = [

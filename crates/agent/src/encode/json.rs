@@ -4,7 +4,7 @@
 //! Times are RFC 3339 in UTC with nanoseconds. A line of JSON is always valid and holds no
 //! control character of ASCII, but for DEL in nested values.
 
-use super::{Pushed, flags};
+use super::{Pushed, flags, is_usual};
 use crate::block::Origin;
 use crate::config::{Batch, Members};
 use lines::{Field, Flags, Record, Records, Span, Value};
@@ -199,7 +199,7 @@ fn attributes<'b>(
     before: &mut u8,
 ) -> Option<Room<'b>> {
     let fields = records.fields(record);
-    let is_usual = record.flags == Flags::default() && record.adjusted == 1.0;
+    let is_usual = is_usual(record);
     if fields.is_empty() && is_usual {
         return Some(room);
     }

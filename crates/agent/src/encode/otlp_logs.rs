@@ -1,6 +1,6 @@
 //! Records as OTLP.
 
-use super::{ADJUSTED, Pushed, THRESHOLD};
+use super::{ADJUSTED, Pushed, THRESHOLD, is_usual};
 use crate::block::Origin;
 use crate::config::Batch;
 use lines::{Flags, Record, Records, Value};
@@ -53,8 +53,7 @@ impl OtlpLogs {
                 let value = value(records, field.value);
                 fields = fields.attribute(records.text(field.key), &value)?;
             }
-            let is_usual = record.flags == Flags::default() && record.adjusted == 1.0;
-            if is_usual { Some(fields) } else { marks(fields, record) }
+            if is_usual(record) { Some(fields) } else { marks(fields, record) }
         });
         match pushed {
             otlp::Pushed::Added => Pushed::Added,

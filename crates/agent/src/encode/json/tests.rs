@@ -82,6 +82,74 @@ fn a_line_has_the_wanted_members_in_one_order_and_is_an_object_with_none_of_them
     assert_eq!(line(&bare, Members::TRACE.and(Members::SEVERITY)), "{}\n");
 }
 
+/// All choices of members but for none.
+fn choices() -> impl Iterator<Item = Members> {
+    let each = [
+        Members::TIME,
+        Members::SEVERITY,
+        Members::BODY,
+        Members::TRACE,
+        Members::ATTRIBUTES,
+        Members::RESOURCE,
+    ];
+    (1..64_u32).filter_map(move |subset| {
+        let chosen = each.iter().enumerate().filter(|(at, _)| subset & (1 << at) != 0);
+        chosen.map(|(_, members)| *members).reduce(Members::and)
+    })
+}
+
+#[test]
+fn a_line_is_json_whatever_is_special_about_its_record() {
+    let each = [
+        Flags::STDERR,
+        Flags::PARTIAL,
+        Flags::TRUNCATED,
+        Flags::UNPARSED,
+        Flags::MULTILINE,
+        Flags::MALFORMED,
+        Flags::REPAIRED,
+        Flags::FIELDS_CUT,
+        Flags::REDACTED,
+        Flags::JOINED,
+    ];
+    // Each alone is the pair of it and itself.
+    let pairs = each.iter().flat_map(|one| each.iter().map(|other| *one | *other));
+    let origin = Origin::new([("a".to_owned(), "b".to_owned())], "/p", None);
+    let mut all: Vec<Lines> =
+        choices().map(|members| Lines::new(limits(10, 10_000), members)).collect();
+    for flags in std::iter::once(Flags::default()).chain(pairs) {
+        for parts in 0..16_u8 {
+            let has = |bit: u8| parts & bit != 0;
+            let mut records = Records::new();
+            let body = if has(1) { records.push_text("a text") } else { Span::default() };
+            if has(2) {
+                let key = records.push_name("key");
+                records.push_field(key, Value::Bool(true));
+            }
+            let trace_id = if has(4) { [1; 16] } else { [0; 16] };
+            let adjusted = if has(8) { 4.0 } else { 1.0 };
+            records.push(&Record { body, trace_id, adjusted, flags, ..Record::default() });
+            for lines in &mut all {
+                lines.clear();
+                let members = lines.members;
+                assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
+                let line = std::str::from_utf8(lines.lines(0..1)).unwrap();
+                let read = serde_json::from_str::<serde_json::Value>(line);
+                let read = read.unwrap_or_else(|error| panic!("{flags:?}: {error}: {line}"));
+                assert_eq!(read.get("trace_id").is_some(), has(4) && members.has(Members::TRACE));
+                let attributes = read.get("attributes").map(|all| all.as_object().unwrap());
+                assert!(attributes.is_none_or(|all| !all.is_empty()), "{line}");
+                let wanted = |yes: bool| (yes && members.has(Members::ATTRIBUTES)).then_some(true);
+                let found = |name| Some(attributes?.contains_key(name)).filter(|found| *found);
+                assert_eq!(found("key"), wanted(has(2)), "{line}");
+                assert_eq!(found("sampling.adjusted_count"), wanted(has(8)), "{line}");
+                assert_eq!(found("log.iostream"), wanted(flags.has(Flags::STDERR)), "{line}");
+                assert_eq!(found("log.partial"), wanted(flags.has(Flags::PARTIAL)), "{line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
     let records = records(&["a", "b", "c"]);
