@@ -215,7 +215,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// A value as text.
 pub(crate) fn text_of(records: &Records, value: Value) -> std::borrow::Cow<'_, str> {
     match value {
-        Value::Str(span) | Value::Number(span) | Value::Json(span) => records.text(span).into(),
+        Value::Str(span) | Value::Number(span) => records.text(span).into(),
+        Value::Json(span) => records.json(span),
         Value::Int(number) => number.to_string().into(),
         Value::UInt(number) => number.to_string().into(),
         Value::Bool(truth) => if truth { "true" } else { "false" }.into(),

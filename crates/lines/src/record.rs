@@ -5,6 +5,8 @@
 //! Times are nanoseconds since the Unix epoch (0 is "none"), offsets are bytes of the file.
 //! Texts are valid UTF-8. No accessor fails: a span that is not one of the block is empty text.
 
+use std::borrow::Cow;
+
 /// A block is full at this many records; a consumer is handed that many at once.
 pub const BLOCK_RECORDS: usize = 1_000;
 /// A block is full at this many bytes of text. One more line may still be written beyond it, or
@@ -66,7 +68,7 @@ pub enum Value {
     /// JSON's null.
     Null,
     /// The raw text of a JSON object or array, or of a whole number beyond 64 bits. It is valid
-    /// JSON.
+    /// JSON; [`Records::json`] mends what readers of it may refuse.
     Json(Span),
 }
 
@@ -334,6 +336,12 @@ impl Records {
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
         self.arena.get(span.range()).unwrap_or_default()
+    }
+
+    /// The text of nested JSON. A surrogate without its partner is U+FFFD in it, as in other texts.
+    #[must_use]
+    pub fn json(&self, span: Span) -> Cow<'_, str> {
+        crate::json::text::mended(self.text(span))
     }
 
     /// The body of a record.

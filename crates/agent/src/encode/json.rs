@@ -267,7 +267,7 @@ fn marks<'b>(mut room: Room<'b>, record: &Record, mut before: u8) -> Option<Room
 fn value<'b>(room: Room<'b>, records: &Records, value: Value, plain: bool) -> Option<Room<'b>> {
     match value {
         Value::Str(span) => text(room, records, span, plain),
-        Value::Json(span) => nested(room, records.text(span)),
+        Value::Json(span) => nested(room, &records.json(span)),
         Value::Int(number) if number < 0 => decimal(room.array(b"-")?, number.unsigned_abs()),
         Value::Int(number) => decimal(room, number.unsigned_abs()),
         Value::UInt(number) => decimal(room, number),

@@ -5,6 +5,7 @@ use crate::block::Origin;
 use crate::config::Batch;
 use lines::{Flags, Record, Records, Value};
 use otlp::{Fields, RecordHead, Request, RequestLimits};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A request that grows.
@@ -50,7 +51,8 @@ impl OtlpLogs {
             let mut fields = fields.severity_text(records.text(record.severity_text))?;
             fields = fields.body(&otlp::Value::Str(records.body(record)))?;
             for field in records.fields(record) {
-                let value = value(records, field.value);
+                let mut nested = Cow::Borrowed("");
+                let value = value(records, field.value, &mut nested);
                 fields = fields.attribute(records.text(field.key), &value)?;
             }
             if is_usual(record) { Some(fields) } else { marks(fields, record) }
@@ -91,9 +93,17 @@ fn mark<'r>(fields: Fields<'r>, name: &str, value: otlp::Value<'_>) -> Option<Fi
 }
 
 #[inline]
-fn value(records: &Records, value: Value) -> otlp::Value<'_> {
+fn value<'v, 'r: 'v>(
+    records: &'r Records,
+    value: Value,
+    nested: &'v mut Cow<'r, str>,
+) -> otlp::Value<'v> {
     match value {
-        Value::Str(span) | Value::Json(span) => otlp::Value::Str(records.text(span)),
+        Value::Str(span) => otlp::Value::Str(records.text(span)),
+        Value::Json(span) => {
+            *nested = records.json(span);
+            otlp::Value::Str(nested)
+        }
         Value::Int(number) => otlp::Value::Int(number),
         Value::UInt(number) => otlp::Value::UInt(number),
         Value::Number(span) => {
@@ -122,8 +132,20 @@ mod tests {
             ("1e400", otlp::Value::Str("1e400")),
         ] {
             let span = records.push_text(text);
-            assert_eq!(value(&records, Value::Number(span)), wanted, "{text}");
+            let mut nested = Cow::default();
+            assert_eq!(value(&records, Value::Number(span), &mut nested), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn r17_a_surrogate_without_its_partner_is_mended_in_nested_values_as_text() {
+        let mut records = Records::new();
+        let span = records.push_text(r#"["cut \ud83d"]"#);
+        let mut nested = Cow::default();
+        let wanted = r#"["cut \ufffd"]"#;
+        let json = Value::Json(span);
+        assert_eq!(value(&records, json, &mut nested), otlp::Value::Str(wanted));
+        assert_eq!(crate::encode::text_of(&records, json), wanted, "for Loki and `tap`");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The escapes of JSON strings.
 
+use std::borrow::Cow;
+
 /// Appends a string's inside with its escapes decoded. A surrogate without its partner becomes
 /// U+FFFD. Gives `None` at an escape that JSON does not know.
 pub(crate) fn unescape(text: &str, out: &mut String) -> Option<()> {
@@ -21,6 +23,30 @@ pub(crate) fn unescape(text: &str, out: &mut String) -> Option<()> {
     }
     out.push_str(rest);
     Some(())
+}
+
+/// JSON in which each surrogate without its partner is the escape of U+FFFD, which is as long.
+pub(crate) fn mended(json: &str) -> Cow<'_, str> {
+    let mut mended = Cow::Borrowed(json);
+    let rest = |at: usize| json.as_bytes().get(at..).unwrap_or_default();
+    let unit = |at| {
+        let escape = Some(rest(at)).filter(|rest| rest.starts_with(b"\\u")).and_then(escape);
+        escape.map(|(unit, _)| unit)
+    };
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'\\', rest(at)) {
+        at += next;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => {
+                mended.to_mut().replace_range(at..at + 6, "\\ufffd");
+                6
+            }
+            // No backslash is among the digits of an escape.
+            _ => 2,
+        };
+    }
+    mended
 }
 
 /// The escape at the start of `text`: its UTF-16 unit and how many bytes it takes.
@@ -48,6 +74,23 @@ pub(crate) fn escape(text: &[u8]) -> Option<(u16, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r17_json_keeps_all_but_surrogates_without_their_partner() {
+        for (json, wanted) in [
+            (r#"{"a":"\\ud83d \n \u00e9","\ud83d\uDE00":[1]}"#, None),
+            (r#"["\ud83d"]"#, Some(r#"["\ufffd"]"#)),
+            (r#"["\ud83dude00"]"#, Some(r#"["\ufffdude00"]"#)),
+            (r#"["\ud83d\n\uDE00"]"#, Some(r#"["\ufffd\n\ufffd"]"#)),
+            (r#"{"\uD83D\ud83d\ude00\ude00":0}"#, Some(r#"{"\ufffd\ud83d\ude00\ufffd":0}"#)),
+            (r#"["\\\ud83d\\"]"#, Some(r#"["\\\ufffd\\"]"#)),
+        ] {
+            let mended = mended(json);
+            assert_eq!(&mended, wanted.unwrap_or(json));
+            assert_eq!(matches!(mended, Cow::Owned(_)), wanted.is_some(), "{json}");
+            assert!(serde_json::from_str::<serde_json::Value>(&mended).is_ok(), "{json}");
+        }
+    }
 
     fn plain(text: &str) -> Option<String> {
         let mut out = String::new();

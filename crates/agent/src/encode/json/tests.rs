@@ -151,6 +151,25 @@ fn a_line_is_json_whatever_is_special_about_its_record() {
 }
 
 #[test]
+fn r17_a_surrogate_without_its_partner_is_mended_in_nested_values_too() {
+    let mut records = Records::new();
+    let text = r#"{"\ud800":["cut \ud83d","\uD83D\uDE00 \\ud83d"],"\udE00":1}"#;
+    let (key, span) = (records.push_name("req"), records.push_text(text));
+    records.push_field(key, Value::Json(span));
+    records.push(&Record::default());
+    let mut lines = Lines::new(limits(10, 10_000), Members::ATTRIBUTES);
+    let origin = Origin::new([], "/p", None);
+    assert_eq!(lines.push(&records, &records.records()[0], &origin), Pushed::Added);
+    assert_eq!(
+        std::str::from_utf8(lines.lines(0..1)).unwrap(),
+        concat!(
+            r#"{"attributes":{"req":{"\ufffd":["cut \ufffd","\uD83D\uDE00 \\ud83d"],"\ufffd":1}}}"#,
+            "\n"
+        ),
+    );
+}
+
+#[test]
 fn a_batch_is_full_at_its_bounds_and_any_range_can_be_taken_out() {
     let records = records(&["a", "b", "c"]);
     let origin = Origin::new([], "/p", None);
