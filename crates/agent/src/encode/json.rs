@@ -268,8 +268,7 @@ fn value<'b>(room: Room<'b>, records: &Records, value: Value, plain: bool) -> Op
     match value {
         Value::Str(span) => text(room, records, span, plain),
         Value::Json(span) => nested(room, &records.json(span)),
-        Value::Int(number) if number < 0 => decimal(room.array(b"-")?, number.unsigned_abs()),
-        Value::Int(number) => decimal(room, number.unsigned_abs()),
+        Value::Int(number) => integer(room, number),
         Value::UInt(number) => decimal(room, number),
         Value::Number(span) => copy(room, records, span),
         Value::Bool(true) => room.array(b"true"),
@@ -409,6 +408,26 @@ fn hex<'b>(mut room: Room<'b>, bytes: &[u8]) -> Option<Room<'b>> {
         room = room.array(&lines::hex::digits(*eight))?;
     }
     Some(room)
+}
+
+/// Bytes that a whole number takes, with room to write eight digits where few are left.
+pub(crate) const DIGITS: usize = 32;
+
+/// The digits of a whole number, when the value is one.
+pub(crate) fn digits(value: Value, out: &mut [u8; DIGITS]) -> Option<&[u8]> {
+    let room = Room::new(out);
+    let left = match value {
+        Value::Int(number) => integer(room, number)?.left(),
+        Value::UInt(number) => decimal(room, number)?.left(),
+        _ => return None,
+    };
+    out.get(..DIGITS - left)
+}
+
+#[inline]
+fn integer(room: Room<'_>, number: i64) -> Option<Room<'_>> {
+    let room = if number < 0 { room.array(b"-")? } else { room };
+    decimal(room, number.unsigned_abs())
 }
 
 /// A number.

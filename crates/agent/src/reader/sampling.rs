@@ -6,6 +6,7 @@
 
 use crate::block::Block;
 use crate::config::Sampling;
+use crate::encode::json::{DIGITS, digits};
 use crate::numbers::Numbers;
 use lines::{Record, Value};
 use pipeline::deferred::{Deferred, Place};
@@ -129,16 +130,15 @@ impl Stage {
             return Some((1.0, 0));
         }
         let key = self.key.as_deref().and_then(|key| block.records.field(record, key));
-        let number;
+        let mut number = [0; DIGITS];
         let key: &[u8] = match key {
             Some(Value::Str(span) | Value::Number(span) | Value::Json(span)) => {
                 block.records.text(span).as_bytes()
             }
-            Some(Value::Int(value)) => {
-                number = value.to_le_bytes();
-                &number
-            }
-            _ => &[],
+            Some(Value::Bool(true)) => b"true",
+            Some(Value::Bool(false)) => b"false",
+            Some(value) => digits(value, &mut number).unwrap_or_default(),
+            None => &[],
         };
         let mut subject = Subject {
             now_ns,
@@ -210,4 +210,54 @@ fn rule(rate: &crate::config::KeyRate) -> Option<RateRule> {
     let one_in = (100.0 / rate.keep_percent).round();
     let most = f64::from(pipeline::sampling::rate::RULE_MAX);
     RateRule::new(burst, one_in.clamp(1.0, most) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::KeyRate;
+    use lines::Records;
+
+    /// A stage that leaves out nearly all but the first line with one value of the field `n`.
+    fn stage() -> Stage {
+        let rate = KeyRate { lines_per_second: 1, keep_percent: 0.1 };
+        let rescue = Some(std::time::Duration::from_secs(30));
+        let rate = Some(("n".to_owned(), rate));
+        Stage::new(&Sampling { rate, rescue, ..Sampling::default() }, 7)
+    }
+
+    /// Equal records, all of one trace.
+    fn block(number: usize, value: impl Fn(&mut Records) -> Value, record: Record) -> Block {
+        let mut block = Block::default();
+        for _ in 0..number {
+            let (key, value) = (block.records.push_name("n"), value(&mut block.records));
+            block.records.push_field(key, value);
+            block.records.push(&record);
+        }
+        block
+    }
+
+    #[test]
+    fn r25_the_key_of_a_number_is_its_digits() {
+        type Make = fn(&mut Records) -> Value;
+        let values: [(Make, &str); 8] = [
+            (|_| Value::Int(0), "0"),
+            (|_| Value::Int(200), "200"),
+            (|_| Value::Int(i64::MIN), "-9223372036854775808"),
+            (|_| Value::UInt(u64::MAX), "18446744073709551615"),
+            (|records| Value::Number(records.push_text("1.50")), "1.50"),
+            (|records| Value::Str(records.push_text("200")), "200"),
+            (|_| Value::Bool(true), "true"),
+            (|_| Value::Bool(false), "false"),
+        ];
+        for (value, wanted) in values {
+            let mut stage = stage();
+            let mut block = block(10, value, Record::default());
+            stage.thin(&mut block, 0, 1, &Numbers::default());
+            assert_eq!(block.records.len(), 1, "{wanted}");
+            let summary = stage.last_summary(2).unwrap();
+            let rule = summary.rules.iter().find(|rule| rule.rule == Rule::HotKey).unwrap();
+            assert_eq!(String::from_utf8_lossy(&rule.top[0].key), wanted);
+        }
+    }
 }
