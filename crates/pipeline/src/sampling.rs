@@ -226,6 +226,7 @@ impl Sampler {
                 decision.keep = false;
                 return decision;
             };
+            self.counters.pass(Rule::HotTrace);
             decision.adjusted_count *= f64::from(count);
         }
         if let (false, Some(table)) = (subject.key.is_empty(), &mut self.hot_key) {
@@ -235,6 +236,7 @@ impl Sampler {
                 decision.keep = false;
                 return decision;
             };
+            self.counters.pass(Rule::HotKey);
             decision.adjusted_count *= f64::from(count);
         }
         decision.rule = Rule::Ratio;

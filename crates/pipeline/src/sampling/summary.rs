@@ -31,7 +31,7 @@ pub struct Summary {
 pub struct RuleSummary {
     /// The rule.
     pub rule: Rule,
-    /// Records that it kept.
+    /// Records that it let pass; a rule that comes later may have dropped some of them.
     pub kept: u64,
     /// Records that it dropped.
     pub dropped: u64,
@@ -170,6 +170,14 @@ impl Counters {
             dropped: [0; RULES],
             traces: Sketch::default(),
             keys: Sketch::default(),
+        }
+    }
+
+    /// A rule lets a record pass to those that come later.
+    #[inline]
+    pub(super) fn pass(&mut self, rule: Rule) {
+        if let Some(count) = self.kept.get_mut(rule.index()) {
+            *count += 1;
         }
     }
 

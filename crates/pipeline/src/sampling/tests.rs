@@ -211,10 +211,11 @@ fn r25_a_summary_has_exact_sums_and_names_what_was_dropped_most() {
     assert_eq!(sampler.summary(10 * SECOND - 1), None);
     let summary = sampler.summary(10 * SECOND).unwrap();
     assert_eq!((summary.from_ns, summary.to_ns), (0, 10 * SECOND));
-    let counted: u64 = summary.rules.iter().map(|rule| rule.dropped).sum();
-    let kept: u64 = summary.rules.iter().map(|rule| rule.kept).sum();
-    assert_eq!((counted, kept + counted), (dropped, 10_000));
-    let top = &summary.rules.iter().find(|rule| rule.rule == Rule::HotKey).unwrap().top;
+    let rule = |wanted| summary.rules.iter().find(|rule| rule.rule == wanted).unwrap();
+    let (key, ratio) = (rule(Rule::HotKey), rule(Rule::Ratio));
+    assert_eq!((key.kept, key.dropped), (10_000 - dropped, dropped));
+    assert_eq!((ratio.kept, ratio.dropped), (10_000 - dropped, 0), "what the rate let pass");
+    let top = &key.top;
     assert!(top.len() <= summary::TOP_KEYS);
     assert_eq!(top[0].key, b"loud");
     // 500 a second, of which 1 and a tenth of the rest are kept, ten times.
