@@ -64,10 +64,19 @@ impl Tailer {
     pub(super) fn read(&mut self, key: FileKey, now: Instant) -> Option<Given> {
         let file = self.files.get_mut(key)?;
         file.queued = false;
+        if file.ending == Ending::Open && self.must_wait(key) {
+            return None;
+        }
+        self.read_now(key, now)
+    }
+
+    /// As [`Self::read`], whatever has to be read before.
+    pub(super) fn read_now(&mut self, key: FileKey, now: Instant) -> Option<Given> {
+        let file = self.files.get_mut(key)?;
         if let Ending::Pending { dropped } = file.ending {
             return Some(self.tell_end(key, dropped));
         }
-        if file.ending == Ending::Told || file.hold_until.is_some() || self.must_wait(key) {
+        if file.ending == Ending::Told || file.hold_until.is_some() {
             return None;
         }
         self.ensure_open(key, now)?;

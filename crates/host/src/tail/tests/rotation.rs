@@ -461,6 +461,39 @@ fn r8_a_renamed_file_that_was_deleted_just_now_is_seen_to_be_without_a_tick() {
 }
 
 #[test]
+fn r8_a_deleted_file_can_be_kept_although_who_had_its_name_before_is_unread() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.write("a.log", "1\n");
+    desk.start().take();
+    desk.write("a.log", "2\n");
+    let now = desk.now;
+    rename(desk.path("a.log"), desk.path("a.log.1")).unwrap();
+    desk.write("a.log", "3\n");
+    desk.tail().tend(now);
+    remove_file(desk.path("a.log")).unwrap();
+    let mut vanishing =
+        || desk.tail().turn_vanishing(now).map(|chunk| (chunk.start, chunk.bytes.to_vec()));
+    assert_eq!((vanishing(), vanishing()), (Some((0, b"3\n".to_vec())), None));
+    assert_eq!(desk.run().take(), "2\n");
+}
+
+#[test]
+fn r8_of_deleted_files_that_are_to_be_kept_the_older_comes_first() {
+    let mut desk = Desk::new(&["a.log"]);
+    desk.start();
+    let now = desk.now;
+    for text in ["1\n", "2\n"] {
+        desk.write("a.log", text);
+        desk.tail().tend(now);
+        remove_file(desk.path("a.log")).unwrap();
+        desk.tail().tend(now);
+    }
+    let mut vanishing = || desk.tail().turn_vanishing(now).map(|chunk| chunk.bytes.to_vec());
+    assert_eq!(vanishing(), Some(b"1\n".to_vec()));
+    assert_eq!((vanishing(), vanishing()), (Some(b"2\n".to_vec()), None));
+}
+
+#[test]
 fn r8_what_of_a_deleted_file_has_not_arrived_can_be_had_once_more_after_its_end() {
     for arrived in [true, false] {
         let mut desk = Desk::new(&["a.log"]);
