@@ -7,6 +7,7 @@
 mod admit;
 mod bases;
 mod config;
+mod copies;
 mod discover;
 mod events;
 mod file;

@@ -36,6 +36,7 @@ impl Tailer {
         file.group = group;
         file.head = Head::of(beginning);
         file.size = stat.stx_size;
+        file.written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
         file.homes =
             vec![Home { directory: found.dir, name: found.name.clone(), wanted: found.wanted }];
         let was_there = self.first_scan || self.was_before_its_input(&file);

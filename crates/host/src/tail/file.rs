@@ -2,7 +2,9 @@
 
 use super::config::is_no_text;
 use super::discover::Place;
-use super::identity::{Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at};
+use super::identity::{
+    HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at,
+};
 use super::stats::FileStat;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -130,11 +132,12 @@ pub(crate) struct File {
     pub(crate) drained: bool,
     /// Whether the caller must be told that it begins anew.
     pub(crate) rewritten: bool,
-    /// NULs after the offset that were looked at, while nothing is known to stand behind them;
-    /// whether they reached to the end, and when the file was written to before that.
+    /// NULs after the offset that were looked at, while nothing is known to stand behind them, and
+    /// whether they reached to the end.
     pub(crate) nuls: u64,
     pub(crate) nuls_to_end: bool,
-    pub(crate) nuls_written: (i64, u64),
+    /// When it was written to, as it said when it was read last.
+    pub(crate) written: (i64, u64),
     pub(crate) ending: Ending,
     /// The name that it lost last, while nobody else has it.
     pub(crate) left: Option<Box<Place>>,
@@ -180,7 +183,7 @@ impl File {
             rewritten: false,
             nuls: 0,
             nuls_to_end: false,
-            nuls_written: (0, 0),
+            written: (0, 0),
             ending: Ending::Open,
             left: None,
             after: None,
@@ -225,6 +228,12 @@ impl File {
     /// stand in their place.
     pub(crate) fn has_room(&self) -> bool {
         self.nuls > 0 && self.nuls_to_end
+    }
+
+    /// What was made after this, in nanoseconds since 1970, may hold what was never read of it.
+    pub(crate) fn unread_since(&self) -> u64 {
+        let (seconds, nanos) = self.written;
+        u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000) + nanos + 1
     }
 
     /// Whether the inputs mean one of its names.
@@ -282,7 +291,7 @@ impl File {
             self.size = u64::try_from(stat.st_size).unwrap_or(0);
             self.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
             // Room may have been filled while nobody read.
-            if self.has_room() && self.nuls_written != (stat.st_mtime, stat.st_mtime_nsec) {
+            if self.has_room() && self.written != (stat.st_mtime, stat.st_mtime_nsec) {
                 self.nuls = 0;
             }
         }
@@ -296,6 +305,16 @@ impl File {
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
         self.state == State::Copy && self.fd.is_none() && !self.is_copied
+    }
+
+    /// Before it is read, its beginning tells one content from another.
+    pub(crate) fn meet(&mut self) {
+        let Some(fd) = &self.fd else { return };
+        let stat = rustix::fs::fstat(fd);
+        self.written = stat.map_or(self.written, |stat| (stat.st_mtime, stat.st_mtime_nsec));
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(fd.as_fd(), &mut beginning, 0);
+        self.head = Head::of(beginning.get(..read).unwrap_or_default());
     }
 
     /// Reading begins at this offset of the open file.

@@ -131,9 +131,9 @@ impl Tailer {
         }
         let file = self.files.get_mut(key)?;
         let written = (stat.st_mtime, stat.st_mtime_nsec);
-        let is_quiet = waits && file.nuls_written == written;
+        let is_quiet = waits && file.written == written;
         if from == offset {
-            file.nuls_written = written;
+            file.written = written;
         }
         self.take(key, start, (len, nuls), (waits, is_quiet), now)
     }

@@ -5,12 +5,12 @@
 //! was not read of it is looked for in the copy beside it and read from there, under the old key;
 //! the new content begins under a new key, after that.
 
-use super::admit::end_of_text;
 use super::config::{is_no_text, stem};
+use super::copies::Wanted;
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, look, read_at};
-use super::open::{peek, peek_in};
+use super::identity::{HEAD_BYTES_MAX, Identity, Marker, Resume, look, read_at};
+use super::open::peek;
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
 use rustix::fs::Statx;
@@ -21,16 +21,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// How many names of a directory are compared in the search of a copy.
-const COPY_LOOKS_MAX: usize = 10_000;
-
-/// A copy that holds what was truncated away.
-struct Copied {
-    fd: OwnedFd,
-    identity: Identity,
-    size: u64,
-}
 
 impl Tailer {
     /// `new` is read after `old` was read to its end.
@@ -150,6 +140,8 @@ impl Tailer {
             old.resume();
         }
         file.fd = old.fd.take();
+        file.meet();
+        let since = (old.state == State::Live).then(|| old.unread_since());
         file.homes = std::mem::take(&mut old.homes);
         file.group = old.group;
         file.state = old.state;
@@ -185,80 +177,13 @@ impl Tailer {
         if let Some(next) = next {
             self.queue_after(new, next);
         }
+        if let Some(since) = since {
+            self.read_copies_after(key, &path, since, now);
+        }
         if self.files.get(new).is_some_and(|file| file.state != State::Live) {
             self.attended.push(new);
         }
         self.ready(new);
-    }
-
-    /// What a file held before it was truncated is read from its copy, or is at its end; the
-    /// number of bytes that the copy has.
-    fn become_copy(&mut self, key: FileKey, copy: Option<Copied>, lost: u64) -> Option<u64> {
-        let file = self.files.get_mut(key)?;
-        file.state = State::Copy;
-        file.hold_until = None;
-        if let Some(copy) = copy {
-            let recovered = end_of_text(&copy.fd, copy.size).saturating_sub(file.offset);
-            file.size = copy.size;
-            file.nuls = 0;
-            file.is_copied = true;
-            file.fd = Some(copy.fd);
-            self.claim(copy.identity, copy.size);
-            self.ready(key);
-            return Some(recovered);
-        }
-        file.ending = Ending::Pending { dropped: 0 };
-        file.size = file.offset;
-        self.lose(key, lost);
-        self.ready(key);
-        None
-    }
-
-    /// A copy is read as the file that it was made of, not once more as a file of its own.
-    fn claim(&mut self, identity: Identity, size: u64) {
-        if let Some(file) = self.known(&identity).and_then(|key| self.files.get_mut(key)) {
-            file.begin_at(size);
-            file.hold_until = None;
-        } else {
-            self.claimed.insert(identity.place(), (identity, size));
-        }
-    }
-
-    /// Looks beside a file for a copy of what it held.
-    fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
-        // A file that was never read is known by its beginning alone.
-        if wanted.head.len == 0 || (wanted.marker.len == 0 && wanted.offset > 0) {
-            return None;
-        }
-        let mut best: Option<(i64, u32, Copied)> = None;
-        let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
-        if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
-            return None;
-        }
-        let dir = self.open_dir(number).ok()?;
-        let entries = std::fs::read_dir(parent).ok()?.flatten();
-        for entry in entries.take(COPY_LOOKS_MAX) {
-            let name = entry.file_name();
-            if is_no_text(name.as_bytes()) || Some(&*name) == path.file_name() {
-                continue;
-            }
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if !is_file || !entry.metadata().is_ok_and(|meta| meta.len() >= wanted.offset) {
-                continue;
-            }
-            let opened = peek_in(dir.as_fd(), name.as_bytes());
-            let Some((fd, identity, stat)) = opened else { continue };
-            let known = self.known(&identity).and_then(|key| self.files.get(key));
-            let is_read = known.is_some_and(|file| file.offset > 0);
-            if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
-                continue;
-            }
-            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
-            if best.as_ref().is_none_or(|(s, n, _)| (*s, *n) < written) {
-                best = Some((written.0, written.1, Copied { fd, identity, size: stat.stx_size }));
-            }
-        }
-        best.map(|(_, _, copy)| copy)
     }
 
     /// Whether a file of the group begins in this way.
@@ -494,35 +419,6 @@ impl Tailer {
         Some(group(dir, if by_directory { b"" } else { name.as_bytes() }))
     }
 
-    /// What a record meant was truncated away while we were not there.
-    fn look_for_copy(&mut self, record: &Resume, now: Instant) {
-        let wanted = Wanted {
-            head: record.head,
-            marker: record.marker,
-            offset: record.offset,
-            not: record.identity,
-        };
-        let live = self.key_at(&record.path);
-        let copy = self.find_copy(&record.path, &wanted);
-        let mut file = File::new(Arc::clone(&record.path), 0, record.identity, now);
-        file.input = live.and_then(|key| self.files.get(key)).map_or(0, |file| file.input);
-        file.state = State::Copy;
-        file.head = record.head;
-        file.offset = record.offset;
-        file.committed = record.offset;
-        file.saved = (record.offset, record.marker);
-        file.size = record.offset;
-        let key = self.files.insert(file);
-        if let (Some(copy), Some(file)) = (&copy, self.files.get_mut(key)) {
-            file.tail = super::file::Tail::load(&copy.fd, record.offset);
-            file.backlog_end = copy.size;
-        }
-        let recovered = self.become_copy(key, copy, 0);
-        let path = record.path.to_path_buf();
-        self.notices.say(Notice::Rewritten { path, recovered });
-        self.put_before(key, live);
-    }
-
     /// The file that is known at a path.
     pub(super) fn key_at(&self, path: &Path) -> Option<FileKey> {
         let dir = self.directory_at(path.parent()?)?;
@@ -531,7 +427,7 @@ impl Tailer {
     }
 
     /// `key` is read before the file that has its name now, and before what that waits for.
-    fn put_before(&mut self, key: FileKey, live: Option<FileKey>) {
+    pub(super) fn put_before(&mut self, key: FileKey, live: Option<FileKey>) {
         self.ready(key);
         let Some(live) = live else { return };
         let earlier = self.files.get(live).and_then(|file| file.after);
@@ -559,24 +455,6 @@ fn begins_with(file: &File, beginning: &[u8]) -> bool {
         return false;
     };
     read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
-}
-
-/// What a copy must look like.
-struct Wanted {
-    head: Head,
-    marker: Marker,
-    offset: u64,
-    /// The file itself is no copy of itself.
-    not: Identity,
-}
-
-impl Wanted {
-    fn fits(&self, file: BorrowedFd<'_>, size: u64) -> bool {
-        let mut beginning = [0; HEAD_BYTES_MAX];
-        let read = read_at(file, &mut beginning, 0);
-        let beginning = beginning.get(..read).unwrap_or_default();
-        size >= self.offset && self.head.fits(beginning) && self.marker.fits(file, self.offset)
-    }
 }
 
 /// The regular files of a directory by inode number.

@@ -340,33 +340,7 @@ impl Tailer {
         Some(self.chunk(&given))
     }
 
-    /// The next bytes of a file that is deleted, or that no start finds ([`Tailer::prepare_end`]):
-    /// nobody will find them again. For keeping them elsewhere while the way out is blocked: files
-    /// that are still there, and whose turn it would be before, are not waited for.
-    pub fn turn_vanishing(&mut self, now: Instant) -> Option<Chunk<'_>> {
-        self.tend(now);
-        let vanishing: Vec<FileKey> = self
-            .attended
-            .iter()
-            .copied()
-            .filter(|key| self.files.get(*key).is_some_and(File::is_vanishing))
-            .collect();
-        // Nothing is found yet where NULs are looked through.
-        let is_told = |given: &Given| given.len > 0 || given.flags.last;
-        let mut given = vanishing
-            .iter()
-            .find_map(|key| std::iter::from_fn(|| self.read(*key, now)).find(is_told));
-        if given.is_none() {
-            // What is left waits for files that are there later, too.
-            given = vanishing
-                .iter()
-                .find_map(|key| std::iter::from_fn(|| self.read_now(*key, now)).find(is_told));
-        }
-        let given = given?;
-        Some(self.chunk(&given))
-    }
-
-    fn chunk(&self, given: &Given) -> Chunk<'_> {
+    pub(super) fn chunk(&self, given: &Given) -> Chunk<'_> {
         let file = self.files.get(given.key);
         Chunk {
             key: given.key,

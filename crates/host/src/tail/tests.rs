@@ -2,6 +2,7 @@
 
 mod bad;
 mod bases;
+mod copies;
 mod holes;
 mod identity;
 mod idle;

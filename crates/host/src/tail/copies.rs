@@ -1,0 +1,184 @@
+//! Copies of files that are truncated: which one holds what was not read, and who reads it.
+
+use super::admit::end_of_text;
+use super::config::{is_no_text, stem};
+use super::file::{Ending, File, FileKey, State, Tail};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
+use super::open::peek_in;
+use super::stats::Notice;
+use super::tailer::Tailer;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How many names of a directory are compared in the search of a copy.
+const COPY_LOOKS_MAX: usize = 10_000;
+
+/// What a copy must look like.
+pub(super) struct Wanted {
+    pub(super) head: Head,
+    pub(super) marker: Marker,
+    pub(super) offset: u64,
+    /// The file itself is no copy of itself.
+    pub(super) not: Identity,
+}
+
+/// A copy that holds what was truncated away.
+pub(super) struct Copied {
+    fd: OwnedFd,
+    identity: Identity,
+    size: u64,
+}
+
+impl Tailer {
+    /// Copies beside a file that were made since a time, and that nobody knows, hold what it held
+    /// between two truncations: they are read after `old`.
+    pub(super) fn read_copies_after(
+        &mut self,
+        old: FileKey,
+        path: &Path,
+        since: u64,
+        now: Instant,
+    ) {
+        let (Some(parent), Some(live)) = (path.parent(), path.file_name()) else { return };
+        let Some(dir) = self.directory_at(parent) else { return };
+        let Ok(entries) = std::fs::read_dir(parent) else { return };
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let is_copy = |name: &OsString| name != live && stem(name.as_bytes()) == live.as_bytes();
+        let mut copies = Vec::new();
+        self.unseen_since = Some(since);
+        for name in names.take(COPY_LOOKS_MAX).filter(is_copy) {
+            self.refresh(dir, name.as_bytes(), None, now);
+            let entry = self.dirs.get(dir as usize).and_then(Option::as_ref);
+            let key = entry.and_then(|known| known.entries.get(name.as_bytes()).copied());
+            let Some(file) = key.and_then(|key| self.files.get_mut(key)) else { continue };
+            if file.offset == 0 && file.identity.birth_ns >= since {
+                file.before = None;
+                copies.push((file.identity.birth_ns, key));
+            }
+        }
+        self.unseen_since = None;
+        // What comes first is put there last.
+        copies.sort_unstable();
+        for copy in copies.into_iter().rev().filter_map(|(_, copy)| copy) {
+            self.queue_after(old, copy);
+        }
+        self.settle(now);
+    }
+
+    /// What a file held before it was truncated is read from its copy, or is at its end; the
+    /// number of bytes that the copy has.
+    pub(super) fn become_copy(
+        &mut self,
+        key: FileKey,
+        copy: Option<Copied>,
+        lost: u64,
+    ) -> Option<u64> {
+        let file = self.files.get_mut(key)?;
+        file.state = State::Copy;
+        file.hold_until = None;
+        if let Some(copy) = copy {
+            let recovered = end_of_text(&copy.fd, copy.size).saturating_sub(file.offset);
+            file.size = copy.size;
+            file.nuls = 0;
+            file.is_copied = true;
+            file.fd = Some(copy.fd);
+            self.claim(copy.identity, copy.size);
+            self.ready(key);
+            return Some(recovered);
+        }
+        file.ending = Ending::Pending { dropped: 0 };
+        file.size = file.offset;
+        self.lose(key, lost);
+        self.ready(key);
+        None
+    }
+
+    /// A copy is read as the file that it was made of, not once more as a file of its own.
+    fn claim(&mut self, identity: Identity, size: u64) {
+        if let Some(file) = self.known(&identity).and_then(|key| self.files.get_mut(key)) {
+            file.begin_at(size);
+            file.hold_until = None;
+        } else {
+            self.claimed.insert(identity.place(), (identity, size));
+        }
+    }
+
+    /// Looks beside a file for a copy of what it held.
+    pub(super) fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
+        // A file that was never read is known by its beginning alone.
+        if wanted.head.len == 0 || (wanted.marker.len == 0 && wanted.offset > 0) {
+            return None;
+        }
+        let mut best: Option<(i64, u32, Copied)> = None;
+        let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
+        if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
+            return None;
+        }
+        let dir = self.open_dir(number).ok()?;
+        let entries = std::fs::read_dir(parent).ok()?.flatten();
+        for entry in entries.take(COPY_LOOKS_MAX) {
+            let name = entry.file_name();
+            if is_no_text(name.as_bytes()) || Some(&*name) == path.file_name() {
+                continue;
+            }
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if !is_file || !entry.metadata().is_ok_and(|meta| meta.len() >= wanted.offset) {
+                continue;
+            }
+            let opened = peek_in(dir.as_fd(), name.as_bytes());
+            let Some((fd, identity, stat)) = opened else { continue };
+            let known = self.known(&identity).and_then(|key| self.files.get(key));
+            let is_read = known.is_some_and(|file| file.offset > 0);
+            if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
+                continue;
+            }
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+            if best.as_ref().is_none_or(|(s, n, _)| (*s, *n) < written) {
+                best = Some((written.0, written.1, Copied { fd, identity, size: stat.stx_size }));
+            }
+        }
+        best.map(|(_, _, copy)| copy)
+    }
+
+    /// What a record meant was truncated away while we were not there.
+    pub(super) fn look_for_copy(&mut self, record: &Resume, now: Instant) {
+        let wanted = Wanted {
+            head: record.head,
+            marker: record.marker,
+            offset: record.offset,
+            not: record.identity,
+        };
+        let live = self.key_at(&record.path);
+        let copy = self.find_copy(&record.path, &wanted);
+        let mut file = File::new(Arc::clone(&record.path), 0, record.identity, now);
+        file.input = live.and_then(|key| self.files.get(key)).map_or(0, |file| file.input);
+        file.state = State::Copy;
+        file.head = record.head;
+        file.offset = record.offset;
+        file.committed = record.offset;
+        file.saved = (record.offset, record.marker);
+        file.size = record.offset;
+        let key = self.files.insert(file);
+        if let (Some(copy), Some(file)) = (&copy, self.files.get_mut(key)) {
+            file.tail = Tail::load(&copy.fd, record.offset);
+            file.backlog_end = copy.size;
+        }
+        let recovered = self.become_copy(key, copy, 0);
+        let path = record.path.to_path_buf();
+        self.notices.say(Notice::Rewritten { path, recovered });
+        self.put_before(key, live);
+    }
+}
+
+impl Wanted {
+    fn fits(&self, file: BorrowedFd<'_>, size: u64) -> bool {
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(file, &mut beginning, 0);
+        let beginning = beginning.get(..read).unwrap_or_default();
+        size >= self.offset && self.head.fits(beginning) && self.marker.fits(file, self.offset)
+    }
+}

@@ -1,0 +1,68 @@
+//! R5: copies of files that are truncated.
+
+use super::*;
+use std::fs::{File, rename};
+
+#[test]
+fn r5_several_truncations_while_nobody_reads_are_followed_into_their_copies_in_order() {
+    for pattern in ["app.log", "app.log*"] {
+        let mut desk = Desk::new(&[pattern]);
+        desk.limits.renamed_quiet = Duration::ZERO;
+        desk.write("app.log", "1\n");
+        desk.start().take();
+        for round in 0..3 {
+            desk.later();
+            let lines = ["a", "b", "c", "d"].map(|line| format!("{line}{round}\n"));
+            for line in &lines[..3] {
+                desk.write("app.log", line);
+                copy_and_truncate(&desk);
+                // Nobody reads, and time goes by.
+                let now = desk.now;
+                desk.tail().tend(now);
+                desk.later();
+            }
+            desk.write("app.log", &lines[3]);
+            desk.run();
+            desk.pass(Duration::from_secs(3));
+            assert_eq!(desk.take(), lines.concat(), "{pattern}");
+        }
+        assert_eq!(desk.stats().possible_losses, 0);
+        // They are known, whatever was forgotten of them.
+        desk.pass(Duration::from_secs(130));
+        copy_and_truncate(&desk);
+        desk.write("app.log", "the last one\n");
+        assert_eq!(desk.run().take(), "the last one\n", "{pattern}");
+        let records = desk.leave();
+        assert_eq!(desk.restart_with(records).take(), "", "{pattern}");
+    }
+}
+
+/// As logrotate does it with `copytruncate`.
+fn copy_and_truncate(desk: &Desk) {
+    for number in (1..20).rev() {
+        let name = |number: u32| desk.path(&format!("app.log.{number}"));
+        if name(number).exists() {
+            rename(name(number), name(number + 1)).unwrap();
+        }
+    }
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    File::create(desk.path("app.log")).unwrap();
+}
+
+#[test]
+fn r5_the_copies_of_another_file_are_not_looked_for() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("app.log", "1\n");
+    desk.write("other.log", "a\n");
+    desk.start().take();
+    desk.later();
+    // The other one is rotated and read meanwhile, and its copy forgotten.
+    std::fs::copy(desk.path("other.log"), desk.path("other.log.1")).unwrap();
+    File::create(desk.path("other.log")).unwrap();
+    desk.write("other.log", "b is longer\n");
+    assert_eq!(desk.run().take(), "b is longer\n");
+    desk.pass(Duration::from_secs(130));
+    copy_and_truncate(&desk);
+    desk.write("app.log", "2 is longer\n");
+    assert_eq!(desk.run().take(), "2 is longer\n");
+}
