@@ -91,8 +91,8 @@ impl Tailer {
             return offset;
         }
         let claimed = self.claimed.remove(&file.identity.place());
-        if let Some((_, offset)) = claimed.filter(|(of, _)| of.same(&file.identity)) {
-            return offset.min(file.size);
+        if let Some(copy) = claimed.filter(|copy| copy.identity.same(&file.identity)) {
+            return copy.end.min(file.size);
         }
         let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
         let is_old = was_there && !file.rewritten && !self.is_unseen(&file.identity);

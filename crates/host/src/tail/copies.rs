@@ -33,6 +33,14 @@ pub(super) struct Copied {
     size: u64,
 }
 
+/// A copy that was read for the file that it is a copy of.
+pub(super) struct Claimed {
+    pub(super) identity: Identity,
+    pub(super) end: u64,
+    /// Whether everything was compared with the disk since; the copy may be found after that.
+    pub(super) is_old: bool,
+}
+
 impl Tailer {
     /// Copies beside a file that were made since a time, and that nobody knows, hold what it held
     /// between two truncations: they are read after `old`.
@@ -103,7 +111,8 @@ impl Tailer {
             file.begin_at(size);
             file.hold_until = None;
         } else {
-            self.claimed.insert(identity.place(), (identity, size));
+            let claimed = Claimed { identity, end: size, is_old: false };
+            self.claimed.insert(identity.place(), claimed);
         }
     }
 

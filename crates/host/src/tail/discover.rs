@@ -43,8 +43,8 @@ pub(crate) struct Dir {
     pub(crate) writes: Writes,
     /// The pause between two looks, and when the next one is due.
     pub(crate) poll: Option<(Duration, Instant)>,
-    /// When it was looked into last, in nanoseconds since 1970.
-    pub(crate) seen_ns: u64,
+    /// When it was looked into the last two times, in nanoseconds since 1970.
+    pub(crate) seen_ns: (u64, u64),
     pub(crate) reach: Vec<Reach>,
     /// Names of files that are followed.
     pub(crate) entries: HashMap<Arc<[u8]>, FileKey>,
@@ -158,7 +158,7 @@ impl Tailer {
                 watch,
                 writes: Writes::default(),
                 poll,
-                seen_ns: self.synced_ns,
+                seen_ns: (self.synced_ns, self.synced_ns),
                 reach: reach.to_vec(),
                 entries: HashMap::new(),
                 by_link,

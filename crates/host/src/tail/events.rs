@@ -275,12 +275,13 @@ impl Tailer {
             let before = (self.live.len(), self.backlog.len(), self.files.len());
             let seen = wall_ns();
             let known = self.dirs.get(index as usize).and_then(Option::as_ref);
-            self.unseen_since = known.map(|dir| dir.seen_ns);
+            // A file that was renamed during a look may have been missed by it.
+            self.unseen_since = known.map(|dir| dir.seen_ns.0);
             self.rescan(index, now);
             self.unseen_since = None;
             let quiet = before == (self.live.len(), self.backlog.len(), self.files.len());
             if let Some(Some(dir)) = self.dirs.get_mut(index as usize) {
-                dir.seen_ns = seen;
+                dir.seen_ns = (dir.seen_ns.1, seen);
                 if let Some((pause, at)) = &mut dir.poll {
                     *pause = if quiet { (*pause * 2).min(longest) } else { shortest };
                     *at = now + *pause;
@@ -309,14 +310,15 @@ impl Tailer {
     pub(super) fn reconcile(&mut self, now: Instant) {
         self.next_reconcile = now + self.limits.reconcile_every;
         self.unseen_since = Some(self.synced_ns);
-        let synced = wall_ns();
+        let begun = wall_ns();
         for index in 0..u32::try_from(self.dirs.len()).unwrap_or(u32::MAX) {
             self.rescan(index, now);
         }
         self.visit_bases(now);
         self.unseen_since = None;
-        self.synced_ns = synced;
-        self.claimed.clear();
+        // A file that was renamed meanwhile may have been missed: the next comparison finds it.
+        self.synced_ns = std::mem::replace(&mut self.compared_ns, begun).max(self.synced_ns);
+        self.claimed.retain(|_, copy| !std::mem::replace(&mut copy.is_old, true));
         self.forget_links();
         let all = self.files.keys();
         for key in all {

@@ -7,6 +7,7 @@
 
 use super::bases::Ways;
 use super::config::{Input, Limits};
+use super::copies::Claimed;
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::gone::Gone;
@@ -188,7 +189,7 @@ pub struct Tailer {
     /// Files that are read on under another key, with the keys of before.
     pub(super) resumed: HashMap<FileKey, Vec<FileKey>>,
     /// Copies that were read for the file that they are a copy of, and up to where.
-    pub(super) claimed: HashMap<(u64, u64), (Identity, u64)>,
+    pub(super) claimed: HashMap<(u64, u64), Claimed>,
     pub(super) fresh: Vec<Found>,
     pub(super) first_scan: bool,
     /// During a reload: the inputs before it, and when it was, in nanoseconds since 1970.
@@ -205,6 +206,8 @@ pub struct Tailer {
     /// Files born after this, in nanoseconds since 1970, may have been missed.
     pub(super) unseen_since: Option<u64>,
     pub(super) synced_ns: u64,
+    /// When the last comparison with the disk began, in nanoseconds since 1970.
+    pub(super) compared_ns: u64,
     /// Directories that are polled.
     pub(super) polled: usize,
     pub(super) polling_told: bool,
@@ -292,6 +295,7 @@ impl Tailer {
             events_wait: false,
             unseen_since,
             synced_ns: super::discover::wall_ns(),
+            compared_ns: 0,
             polled: 0,
             polling_told: false,
             ways: Ways::default(),

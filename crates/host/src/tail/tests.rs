@@ -10,6 +10,7 @@ mod model;
 mod moved;
 mod reload;
 mod rotation;
+mod unseen;
 
 use super::*;
 use std::collections::HashMap;
