@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// How many odd names are remembered, so that each is told once.
 const ODD_MAX: usize = 1024;
+/// File systems say of a file that it was made up to so much earlier, in nanoseconds.
+const BIRTH_LATE_NS: u64 = 10_000_000;
 /// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
 const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
 
@@ -89,13 +91,19 @@ pub(crate) fn group(dir: u32, name: &[u8]) -> u64 {
 }
 
 impl Tailer {
-    /// Enters the directories that were found.
+    /// Enters the directories that were found. Their first files may have been renamed before that.
     pub(super) fn visit_all(&mut self, now: Instant) {
+        let unseen_since = self.unseen_since;
+        if !self.first_scan && self.before_reload.is_none() {
+            let synced = self.synced_ns.saturating_sub(BIRTH_LATE_NS);
+            self.unseen_since = unseen_since.or(Some(synced));
+        }
         while let Some((path, reach, via)) = self.to_visit.pop() {
             if let Some(dir) = self.enter(&path, &reach, via, false, now) {
                 self.scan(dir, now);
             }
         }
+        self.unseen_since = unseen_since;
     }
 
     /// Knows a directory from now on; its number when there is something new to look for in it.

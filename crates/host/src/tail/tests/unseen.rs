@@ -30,3 +30,26 @@ fn r4_a_file_that_a_look_missed_because_it_was_renamed_meanwhile_is_found_with_t
         assert_eq!(desk.take(), "", "{is_polled}");
     }
 }
+
+#[test]
+fn r4_the_first_file_of_a_new_directory_is_read_although_it_was_renamed_before_we_looked() {
+    let mut desk = Desk::new(&["*/app.log"]);
+    desk.start();
+    desk.later();
+    desk.write("new/app.log", "1\n");
+    rename(desk.path("new/app.log"), desk.path("new/app.log.1")).unwrap();
+    desk.write("new/app.log", "2\n");
+    let text = desk.run().take();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1", "2"]);
+    // What was there before the last look is old, wherever it comes from.
+    desk.write("deep/er/app.log.1", "old\n");
+    let made = desk.later();
+    while desk.later() < made + 20_000_000 {}
+    desk.run();
+    desk.later();
+    rename(desk.path("deep/er"), desk.path("moved")).unwrap();
+    desk.write("moved/app.log", "3\n");
+    assert_eq!(desk.run().take(), "3\n");
+}
