@@ -275,6 +275,7 @@ impl Reader {
             self.tailer.pause(PACE);
         }
         self.core.collect(&mut self.tailer, &mut self.journals);
+        self.tailer.look_at_polled(Instant::now());
         self.keep_the_rest();
         self.core.checkpoint(&mut self.tailer, &mut self.journals);
         let lost_bytes = self.tell_lost();

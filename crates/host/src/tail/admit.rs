@@ -95,11 +95,21 @@ impl Tailer {
             return copy.end.min(file.size);
         }
         let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
-        let is_old = was_there && !file.rewritten && !self.is_unseen(&file.identity);
+        let is_old = was_there && !file.rewritten && !self.may_be_unseen(file);
         if is_old && start == Some(StartAt::End) {
             return after_last_line(fd, file.size);
         }
         0
+    }
+
+    /// Whether a file was made while nobody watched. Where directories are polled, what was made
+    /// just before that may be missing in a checkpoint, too.
+    fn may_be_unseen(&self, file: &File) -> bool {
+        let directory = file.homes.first().map_or(0, |home| home.directory as usize);
+        let known = self.dirs.get(directory).and_then(Option::as_ref);
+        let poll = known.and_then(|known| known.poll).map(|_| self.limits.poll_every.1);
+        let late = u64::try_from(poll.unwrap_or_default().as_nanos()).unwrap_or(0);
+        self.unseen_since.is_some_and(|since| file.identity.birth_ns.saturating_add(late) >= since)
     }
 
     /// Whether a file was made before a reload that made the inputs mean it.

@@ -260,6 +260,15 @@ impl Tailer {
         self.dir_by_place.get(&place).copied()
     }
 
+    /// Looks into all directories that are polled, before a last checkpoint says that all was seen.
+    pub fn look_at_polled(&mut self, now: Instant) {
+        for dir in self.dirs.iter_mut().flatten() {
+            dir.poll = dir.poll.map(|(pause, _)| (pause, now));
+        }
+        self.poll_directories(now);
+        self.settle(now);
+    }
+
     fn poll_directories(&mut self, now: Instant) {
         let due: Vec<u32> = self
             .dirs

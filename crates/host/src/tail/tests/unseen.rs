@@ -53,3 +53,32 @@ fn r4_the_first_file_of_a_new_directory_is_read_although_it_was_renamed_before_w
     desk.write("moved/app.log", "3\n");
     assert_eq!(desk.run().take(), "3\n");
 }
+
+#[test]
+fn r4_r19_what_is_made_between_the_last_poll_and_the_end_is_read_by_the_next_start() {
+    let desk = || {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.inputs[0].start_at = StartAt::End;
+        desk.limits.watches_max = 0;
+        desk.write("app.log", "0\n");
+        desk.start();
+        desk.later();
+        rename(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+        desk.write("app.log", "1\n");
+        desk
+    };
+    let mut one = desk();
+    rename(one.path("app.log"), one.path("app.log.1")).unwrap();
+    one.write("app.log", "2\n");
+    let now = one.now;
+    one.tail().look_at_polled(now);
+    let records = one.leave();
+    assert_eq!(one.restart_with(records).take(), "1\n2\n");
+    // After a crash, what has its name still.
+    let mut one = desk();
+    let records = one.leave();
+    assert_eq!(one.restart_with(records.clone()).take(), "1\n");
+    // It was there before that.
+    one.left_ns = one.left_ns.map(|left| left + 3_600_000_000_000);
+    assert_eq!(one.restart_with(records).take(), "");
+}
