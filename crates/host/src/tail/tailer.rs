@@ -228,6 +228,15 @@ impl std::fmt::Debug for Tailer {
     }
 }
 
+/// The records of a checkpoint, by the number of their inode.
+fn by_inode(resumes: Vec<Resume>) -> HashMap<u64, Vec<Resume>> {
+    let mut by_inode: HashMap<u64, Vec<Resume>> = HashMap::new();
+    for resume in resumes {
+        by_inode.entry(resume.identity.inode).or_default().push(resume);
+    }
+    by_inode
+}
+
 impl Tailer {
     /// Looks for the files of the inputs and begins where `resumes` say. What was made since
     /// `unseen_since` (nanoseconds since 1970: when the resumes were written down) was made while
@@ -246,10 +255,6 @@ impl Tailer {
     ) -> Result<Self, TailError> {
         let (watch, refused) = Watch::new(limits.watches_max > 0)
             .map_err(|errno| TailError::EventDescriptor(errno.into()))?;
-        let mut by_inode: HashMap<u64, Vec<Resume>> = HashMap::new();
-        for resume in resumes {
-            by_inode.entry(resume.identity.inode).or_default().push(resume);
-        }
         let next_reconcile = now + limits.reconcile_every;
         let mut tailer = Self {
             inputs,
@@ -278,7 +283,7 @@ impl Tailer {
             told: Vec::new(),
             gone: Vec::new(),
             attended: Vec::new(),
-            resumes: by_inode,
+            resumes: by_inode(resumes),
             orphans: Vec::new(),
             dormant: Vec::new(),
             resumed: HashMap::new(),
