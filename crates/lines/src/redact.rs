@@ -13,9 +13,11 @@ use crate::error::PlanError;
 
 mod across;
 mod apply;
+mod readings;
 mod rules;
 mod survey;
 
+use readings::readings;
 pub use rules::{RULES, Rule};
 use survey::Survey;
 
@@ -209,6 +211,9 @@ impl Replacement {
                 out.push('[');
                 out.push_str(rule);
                 out.push(':');
+                // However it is escaped, it is the same secret.
+                let readings = readings(secret);
+                let secret = readings.last().map_or(secret, |reading| &reading.text);
                 let tag = hmac::sign(key, secret.as_bytes());
                 for byte in tag.as_ref().iter().take(SHOWN_BYTES) {
                     for nibble in [byte >> 4, byte & 15] {

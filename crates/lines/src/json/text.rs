@@ -8,17 +8,8 @@ pub(crate) fn unescape(text: &str, out: &mut String) -> Option<()> {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         out.push_str(rest.get(..at)?);
-        let (unit, mut taken) = escape(rest.as_bytes().get(at..)?)?;
-        let mut code = u32::from(unit);
-        if (0xd800..0xdc00).contains(&code) {
-            let next = rest.as_bytes().get(at + taken..).filter(|next| next.starts_with(b"\\u"));
-            let low = next.and_then(escape).filter(|(low, _)| (0xdc00..0xe000).contains(low));
-            if let Some((low, more)) = low {
-                code = 0x1_0000 + ((code - 0xd800) << 10) + (u32::from(low) - 0xdc00);
-                taken += more;
-            }
-        }
-        out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        let (one, taken) = character(rest.as_bytes().get(at..)?)?;
+        out.push(one);
         rest = rest.get(at + taken..)?;
     }
     out.push_str(rest);
@@ -47,6 +38,21 @@ pub(crate) fn mended(json: &str) -> Cow<'_, str> {
         };
     }
     mended
+}
+
+/// The character that is escaped at the start of `text`, and how many bytes it takes.
+pub(crate) fn character(text: &[u8]) -> Option<(char, usize)> {
+    let (unit, mut taken) = escape(text)?;
+    let mut code = u32::from(unit);
+    if (0xd800..0xdc00).contains(&code) {
+        let next = text.get(taken..).filter(|next| next.starts_with(b"\\u"));
+        let low = next.and_then(escape).filter(|(low, _)| (0xdc00..0xe000).contains(low));
+        if let Some((low, more)) = low {
+            code = 0x1_0000 + ((code - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+            taken += more;
+        }
+    }
+    Some((char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), taken))
 }
 
 /// The escape at the start of `text`: its UTF-16 unit and how many bytes it takes.

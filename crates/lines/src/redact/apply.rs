@@ -1,17 +1,15 @@
 //! A record with something to hide is written anew, without it.
 
 use super::across::{Across, Found, last_alone, merged};
+use super::readings::{in_text, readings};
 use super::survey::Survey;
 use super::{Active, Redaction, Replacement};
 use crate::json::scan::Index;
-use crate::json::{text, walk};
+use crate::json::walk;
 use crate::record::{Field, Record, Records, Span, Value, narrow};
 
 /// The least number with the digits of a card.
 const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
-
-/// The bytes of `\u0041`.
-const ASCII_ESCAPE_BYTES: usize = 6;
 
 /// A record's new texts.
 #[derive(Default)]
@@ -108,19 +106,15 @@ impl Redaction {
         }
         let end = record.line.range().end;
         let decoded = |span: Span| span.range().start >= end && self.suspects(block.text(span));
-        memchr::memmem::find(line.as_bytes(), b"\\u").is_some()
-            || self.suspects_masked(line)
+        // But for letters that are escaped, rules of ours suspect what they find then in the line
+        // as it is.
+        let reads = self.has_patterns() || memchr::memmem::find(line.as_bytes(), b"\\u").is_some();
+        reads && readings(line).iter().any(|reading| self.suspects(&reading.text))
             || decoded(record.body)
             || block.unfinished_fields().iter().any(|field| {
                 let value = matches!(field.value, Value::Str(span) if decoded(span));
                 value || decoded(field.key)
             })
-    }
-
-    /// Whether a pattern may match the line when its escapes are read. Rules of ours suspect what
-    /// they find then in the line as it is.
-    fn suspects_masked(&self, line: &str) -> bool {
-        self.has_patterns() && with_masked_escapes(line).is_some_and(|text| self.suspects(&text))
     }
 
     fn has_patterns(&self) -> bool {
@@ -269,21 +263,8 @@ impl Redaction {
         self.replace(text, found, out)
     }
 
-    /// The same when everything was found already in the text as it is. Written with escapes it is
-    /// in the line, without them it is what a reader sees: what either has is replaced.
-    fn replace(&self, text: &str, mut found: Vec<Found>, out: &mut String) -> bool {
-        let Some((plain, escapes)) = without_ascii_escapes(text) else {
-            return self.replace_found(text, found, out);
-        };
-        for (start, end, _) in &mut found {
-            (*start, *end) = (in_plain(&escapes, *start).0, in_plain(&escapes, *end).1);
-        }
-        self.search(&plain, &mut found);
-        let text = if found.is_empty() { text } else { &plain };
-        self.replace_found(text, found, out)
-    }
-
-    fn replace_found(&self, text: &str, found: Vec<Found>, out: &mut String) -> bool {
+    /// The same when everything was found already.
+    fn replace(&self, text: &str, found: Vec<Found>, out: &mut String) -> bool {
         let mut at = 0;
         for (start, end, rule) in merged(found) {
             out.push_str(text.get(at..start).unwrap_or_default());
@@ -296,24 +277,30 @@ impl Redaction {
         at > 0
     }
 
-    /// What the rules find in a text.
+    /// What the rules find in a text. Written with escapes it is in a line, without them it is what
+    /// a reader sees; nobody knows whether a backslash is one, so it is one and none.
     fn search(&self, text: &str, found: &mut Vec<Found>) {
-        let mut search = |text: &str| {
-            let survey = Survey::of(text.as_bytes());
-            for (number, rule) in self.rules.iter().enumerate() {
-                if rule.suspects(&survey, text) {
-                    rule.find(&survey, text, &mut |start, end| {
-                        if start < end {
-                            found.push((start, end, number));
-                        }
-                    });
-                }
+        self.search_as_is(text, found);
+        let readings = readings(text);
+        for (number, reading) in readings.iter().enumerate() {
+            let (from, read) = (found.len(), readings.get(..=number).unwrap_or_default());
+            self.search_as_is(&reading.text, found);
+            for (start, end, _) in found.iter_mut().skip(from) {
+                (*start, *end) = (in_text(read, *start), in_text(read, *end));
             }
-        };
-        search(text);
-        // Nobody knows whether a backslash in a line is an escape, so it is one and none.
-        if let Some(masked) = with_masked_escapes(text) {
-            search(&masked);
+        }
+    }
+
+    fn search_as_is(&self, text: &str, found: &mut Vec<Found>) {
+        let survey = Survey::of(text.as_bytes());
+        for (number, rule) in self.rules.iter().enumerate() {
+            if rule.suspects(&survey, text) {
+                rule.find(&survey, text, &mut |start, end| {
+                    if start < end {
+                        found.push((start, end, number));
+                    }
+                });
+            }
         }
     }
 
@@ -392,77 +379,4 @@ fn is_quoted(line: &str, at: Span, part: Span) -> bool {
     let (start, bytes) = (start as usize, line.as_bytes());
     let before = start.checked_sub(1).and_then(|before| bytes.get(before));
     before == Some(&b'"') && bytes.get(start + part.len as usize) == Some(&b'"')
-}
-
-/// The text, if it has escapes of JSON, with what each of them stands for in all of its bytes, so
-/// that places stay the same: a blank for control characters, `/` for `\/`, a letter for what is
-/// not ASCII. What is escaped again, with more backslashes, is masked as a whole.
-fn with_masked_escapes(text: &str) -> Option<String> {
-    let mut found = false;
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        let more = rest.bytes().skip(at + 1).take_while(|byte| *byte == b'\\').count();
-        let (plain, last) = (rest.get(..at)?, at + more);
-        let escape = text::escape(rest.as_bytes().get(last..)?);
-        let taken = more + escape.map_or(1, |(_, length)| length);
-        out.push_str(plain);
-        if let Some((unit, _)) = escape {
-            let mask = match u8::try_from(unit) {
-                Ok(byte @ b'!'..=b'~') => char::from(byte),
-                Ok(..=b' ' | 0x7f) => ' ',
-                _ => 'é',
-            };
-            out.extend(std::iter::repeat_n('\\', taken % mask.len_utf8()));
-            out.extend(std::iter::repeat_n(mask, taken / mask.len_utf8()));
-            found = true;
-        } else {
-            out.push_str(rest.get(at..at + taken)?);
-        }
-        rest = rest.get(at + taken..)?;
-    }
-    out.push_str(rest);
-    found.then_some(out)
-}
-
-/// The text with each `\u00XX` of a printable ASCII character decoded, and where those begin, if
-/// there is one: JSON may write any character so, and no rule would know it.
-fn without_ascii_escapes(text: &str) -> Option<(String, Vec<usize>)> {
-    let mut escapes = Vec::new();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(rest.get(..at)?);
-        rest = rest.get(at..)?;
-        let code = rest.strip_prefix("\\u00").and_then(|hex| hex.get(..2));
-        let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let taken = match code {
-            Some(byte @ (b' ' | b'!' | b'#'..=b'[' | b']'..=b'~')) => {
-                out.push(char::from(byte));
-                escapes.push(text.len() - rest.len());
-                ASCII_ESCAPE_BYTES
-            }
-            // Two bytes of an escape stay together, so that `\\u0040` is not taken for one. The
-            // second one may be a longer character outside of JSON.
-            _ => {
-                let taken = 1 + rest.chars().nth(1).map_or(0, char::len_utf8);
-                out.push_str(rest.get(..taken)?);
-                taken
-            }
-        };
-        rest = rest.get(taken..)?;
-    }
-    out.push_str(rest);
-    (!escapes.is_empty()).then_some((out, escapes))
-}
-
-/// Where a place of a text is when its ASCII escapes are decoded: the last place that is not behind
-/// it, and the first that is not before it.
-fn in_plain(escapes: &[usize], at: usize) -> (usize, usize) {
-    let before = escapes.partition_point(|start| start + ASCII_ESCAPE_BYTES <= at);
-    let less = before * (ASCII_ESCAPE_BYTES - 1);
-    match escapes.get(before) {
-        Some(start) if *start < at => (start - less, start - less + 1),
-        _ => (at - less, at - less),
-    }
 }

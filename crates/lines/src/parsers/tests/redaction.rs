@@ -170,11 +170,11 @@ fn r29_an_escaped_letter_lets_nothing_go_that_is_found_by_what_is_around_it() {
     );
     assert_eq!(
         builtin(r"a=\u00411 auth=Bearer abcd\u0041fgh,x@b.de \u0041"),
-        r#"0 - 0 |a=A1 auth=Bearer [bearer],[email] A| a="\\u00411" auth="Bearer""#
+        r#"0 - 0 |a=\u00411 auth=Bearer [bearer],[email] \u0041| a="\\u00411" auth="Bearer""#
     );
     let redaction = all().with_pattern("own", "^sk_[a-z0-9]+$", None).unwrap();
     let line = r#"{"a":"caf\u0041","n":{"x":"\u00e9"},"user":"a@b.de","key":"sk_abc123"}"#;
-    let wanted = r#"0 - 0 |{"a":"cafA","n":{"x":"\u00e9"},"user":"[email]","key":"[own]"}| a="cafA" n=json {"x":"\u00e9"} user="[email]" key="[own]""#;
+    let wanted = r#"0 - 0 |{"a":"caf\u0041","n":{"x":"\u00e9"},"user":"[email]","key":"[own]"}| a="cafA" n=json {"x":"\u00e9"} user="[email]" key="[own]""#;
     assert_eq!(redacted("json", redaction, line), wanted);
     let line =
         r#"{"msg":"s","Bearer":{"x":"\u0041","y":"a@b.de"},"n":{"x":"\u0041"},"i":"1.2.3.4"}"#;
@@ -241,6 +241,54 @@ fn r29_a_pattern_reads_escapes_where_nothing_else_is_suspicious() {
     let settings = Settings { redaction: Some(own(r"token\s+\w+")), ..Settings::default() };
     let out = read(settings, r"a token\tabcd");
     assert_eq!(out.body(&out.records()[0]), "a [own]");
+}
+
+#[test]
+fn r29_a_pattern_finds_quotes_slashes_and_tabs_that_are_escaped_however_often() {
+    let pattern = r#""password":"[^"]*"|<pw>[^<]*</pw>|pw:\t\w+"#;
+    for (parser, line, wanted) in [
+        (
+            "json",
+            r#"{"msg":"login","req":{"body":"{\"user\":\"a\",\"password\":\"CANARY\"}"}}"#,
+            r#"0 - 0 |login| req=json {"body":"{\"user\":\"a\",[own]}"}"#,
+        ),
+        (
+            "json",
+            r#"{"auth":"{\"password\":\"CANARY\"}"}"#,
+            r#"0 - 0 |{"auth":"{[own]}"}| auth="{[own]}""#,
+        ),
+        (
+            "json",
+            r#"{"n":["<pw>CANARY<\/pw>","\u003Cpw\u003ECANARY\u003C/pw\u003E","pw:\tCANARY"]}"#,
+            r#"0 - 0 |{"n":["[own]","[own]","[own]"]}| n=json ["[own]","[own]","[own]"]"#,
+        ),
+        (
+            "logfmt",
+            r#"level=info body="{\"password\":\"CANARY\"}""#,
+            r#"9 - 0 |level=info body="{[own]}"| body="{[own]}""#,
+        ),
+        // A text of JSON within one of three others.
+        (
+            "json",
+            r#"{"a":"{\"b\":\"{\\\"c\\\":\\\"{\\\\\\\"password\\\\\\\":\\\\\\\"CANARY\\\\\\\"}\\\"}\"}"}"#,
+            r#"0 - 0 |{"a":"{\"b\":\"{\\\"c\\\":\\\"{[own]}\\\"}\"}"}| a="{\"b\":\"{\\\"c\\\":\\\"{[own]}\\\"}\"}""#,
+        ),
+    ] {
+        assert_eq!(redacted(parser, own(pattern), line), wanted, "{line}");
+    }
+    let plain = Settings { redaction: Some(own(pattern)), ..Settings::default() };
+    let out = read(plain, r#"INFO posting "{\"password\":\"CANARY\"}""#);
+    assert_eq!(out.body(&out.records()[0]), r#"INFO posting "{[own]}""#);
+}
+
+#[test]
+fn r29_a_secret_has_the_same_hash_however_it_is_escaped() {
+    let keyed = all().with_key(&[7; 16]).unwrap();
+    let line = r#"{"a":"Bearer abcd/efgh","b":{"c":"Bearer abcd\/\u0065fgh"}}"#;
+    let told = redacted("json", keyed, line);
+    let hashes: Vec<&str> = told.split("[bearer:").skip(1).map(|rest| &rest[..16]).collect();
+    assert_eq!(hashes.len(), 4, "{told}");
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{told}");
 }
 
 #[test]
