@@ -218,6 +218,7 @@ fn read(root: Section<'_>) -> Config {
         for misfit in fit::misfits(&config) {
             root.wrong(root.line_of(place), misfit.reason);
         }
+        sinks::not_read(&root, &config.sinks, &config.inputs);
     }
     root.finish();
     config

@@ -489,6 +489,7 @@ fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
             "Times that a file could not be opened or read",
             tail.failures,
         ),
+        ("orlop_agent_own_files", "Files and folders not read because we write them", tail.own),
     ];
     for (name, help, number) in counters {
         text.counter(name, help, number);

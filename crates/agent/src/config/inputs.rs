@@ -3,8 +3,9 @@
 use super::defaults::*;
 use super::section::{Section, name_of};
 use super::{path, plain_pairs};
+use host::tail;
 use lines::{Body, Framing, Options, Plan, PlanError, Settings};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One input.
@@ -103,6 +104,16 @@ pub struct Reading {
     pub line_max_bytes: u64,
     /// How long a line without its end waits for the rest.
     pub partial_timeout: Duration,
+}
+
+impl Input {
+    /// Whether its patterns mean a file at this path. What is no pattern is told elsewhere.
+    pub(crate) fn reads(&self, path: &Path) -> bool {
+        let InputKind::Files { paths, exclude, .. } = &self.kind else { return false };
+        let [include, exclude] =
+            [paths, exclude].map(|all| all.iter().map(String::as_str).collect::<Vec<_>>());
+        tail::Input::globs(&self.name, &include, &exclude).is_ok_and(|input| input.reads(path))
+    }
 }
 
 impl Default for Reading {

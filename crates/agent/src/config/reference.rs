@@ -412,7 +412,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "loki: attributes that become labels; everything else is structured metadata",
     ),
     field("sinks[].labels", "a map of texts", "none", "loki: fixed labels"),
-    field("sinks[].path", "a path", "", "file: where to write"),
+    field("sinks[].path", "a path", "", "file: where to write, which no input reads"),
     field(
         "sinks[].format",
         "json or text",

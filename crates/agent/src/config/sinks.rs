@@ -1,6 +1,7 @@
 //! Where records go.
 
 use super::defaults::*;
+use super::inputs::Input;
 use super::members::Members;
 use super::path;
 use super::section::{Placed, Section, name_of};
@@ -36,7 +37,7 @@ pub enum SinkKind {
 
 impl SinkKind {
     /// The file that it writes to.
-    fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) => Some(&file.path),
             Self::OtlpHttp(_) | Self::OtlpGrpc(_) | Self::Loki(..) | Self::Stdout(_) => None,
@@ -186,6 +187,32 @@ pub(crate) fn read(root: &Section<'_>) -> Vec<Sink> {
         sinks.push(sink);
     }
     sinks
+}
+
+/// What a sink writes must not be read again (R31), as far as paths tell: no input reads its file,
+/// or what a rotation makes of it.
+pub(crate) fn not_read(root: &Section<'_>, sinks: &[Sink], inputs: &[Input]) {
+    for (section, sink) in root.sections("sinks").iter().zip(sinks) {
+        let SinkKind::File(file) = &sink.kind else { continue };
+        let mut written = vec![file.path.clone()];
+        if file.rotate_bytes > 0 && file.rotate_keep > 0 {
+            written.push(PathBuf::from(format!("{}.1", file.path.display())));
+        }
+        for (number, input) in inputs.iter().enumerate() {
+            let Some(path) = written.iter().find(|path| input.reads(path)) else { continue };
+            let reader = match root.has("inputs") {
+                true => format!("`inputs[{number}]`"),
+                false => "the default of `inputs`".to_owned(),
+            };
+            let message = format!(
+                "`{}`: {reader} would read `{}`, and what comes of it be written again: exclude it \
+                 there, or write elsewhere",
+                section.name("path"),
+                path.display(),
+            );
+            section.wrong(section.line_of("path"), message);
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

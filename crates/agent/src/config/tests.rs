@@ -80,6 +80,40 @@ fn two_sinks_with_one_file_are_refused() {
 }
 
 #[test]
+fn r31_a_file_sink_whose_file_an_input_reads_is_refused() {
+    wrong(
+        "inputs:\n  - {type: journald}\n  - type: files\n    paths: [/x/**/*.log, /y/*]\nsinks:\n  - type: file\n    path: /x/deep/out.log\n  - {type: file, path: /y/out}\n",
+        &expect![[r#"
+            agent.yaml:7: `sinks[0].path`: `inputs[1]` would read `/x/deep/out.log`, and what comes of it be written again: exclude it there, or write elsewhere
+            agent.yaml:8: `sinks[1].path`: `inputs[1]` would read `/y/out`, and what comes of it be written again: exclude it there, or write elsewhere"#]],
+    );
+    wrong(
+        "sinks: [{type: file, path: /var/log/records.log}]\n",
+        &expect![
+            "agent.yaml:1: `sinks[0].path`: the default of `inputs` would read `/var/log/records.log`, and what comes of it be written again: exclude it there, or write elsewhere"
+        ],
+    );
+    let refused = |input: &str, sink: &str| {
+        let text = format!(
+            "inputs: [{{type: files, {input}}}]\nsinks: [{{type: file, path: /x/out.log{sink}}}]\n"
+        );
+        parse(&text).err().map(|mistakes| mistakes[0].message.clone())
+    };
+    // Only with a rotation there is another file.
+    let rotated = "paths: ['/x/*.log.*']";
+    let reason = refused(rotated, ", rotate_bytes: 1Mi").unwrap();
+    assert!(reason.contains("would read `/x/out.log.1`"), "{reason}");
+    assert_eq!(refused(rotated, ""), None);
+    assert_eq!(refused(rotated, ", rotate_bytes: 1Mi, rotate_keep: 0"), None);
+    // Nothing else is refused: what is excluded, elsewhere, or never read as text.
+    let excluded = "paths: ['/x/*.log*'], exclude: ['/x/out.log*']";
+    assert_eq!(refused(excluded, ", rotate_bytes: 1Mi"), None);
+    assert!(refused(&excluded.replace("out.log*", "out.log"), ", rotate_bytes: 1Mi").is_some());
+    assert_eq!(refused("paths: ['/x/*/*.log', '/y/*']", ""), None);
+    assert_eq!(refused("paths: ['/x/*']", ".gz"), None);
+}
+
+#[test]
 fn no_file_at_all_reads_the_standard_logs_of_a_host_and_writes_to_stdout() {
     let config = parse("").unwrap();
     assert_eq!(
@@ -120,7 +154,7 @@ fn the_example_of_the_page_is_valid() {
 
 #[test]
 fn every_field_that_is_read_stands_in_the_reference_and_the_other_way_round() {
-    let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {patterns: [{name: a, pattern: b}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {presets: [go]}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /a}\n";
+    let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {patterns: [{name: a, pattern: b}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {presets: [go]}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /out}\n";
     let (config, asked) = parse_asked(every);
     config.unwrap();
     let documented: BTreeSet<String> = FIELDS.iter().map(|field| field.path.to_owned()).collect();
@@ -156,7 +190,7 @@ fn the_defaults_of_the_reference_are_those_of_the_code() {
 
 #[test]
 fn what_becomes_the_body_and_a_line_of_a_file_can_be_said() {
-    let text = "inputs:\n  - {type: files, paths: [/a], fields: [b]}\n  - {type: files, paths: [/c], fields: [b], body: message}\nsinks:\n  - {type: file, path: /a, format: text}\n";
+    let text = "inputs:\n  - {type: files, paths: [/a], fields: [b]}\n  - {type: files, paths: [/c], fields: [b], body: message}\nsinks:\n  - {type: file, path: /out, format: text}\n";
     let config = parse(text).unwrap();
     let bodies: Vec<_> = config.inputs.iter().map(|input| input.reading.body).collect();
     assert_eq!(bodies, [None, Some(lines::Body::Message)]);

@@ -39,19 +39,20 @@ pub(crate) fn intents(
     table: impl Fn(&Kubernetes) -> Option<Arc<Table>>,
 ) -> Result<Vec<Intent>, AgentError> {
     let redaction = redaction(config)?;
+    let own = Arc::new(own(config));
     let mut intents = Vec::new();
     for input in &config.inputs {
         let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
         let plan = input.reading.plan(redaction.clone());
         let plan = Arc::new(plan.map_err(|error| failed(chain(&error)))?);
         let attributes = attributes(config, input, host_name);
-        let base = |tail, pods, kubernetes| Intent {
+        let base = |tail: tail::Input, pods, kubernetes| Intent {
             name: input.name.clone(),
             plan: plan.clone(),
             attributes: attributes.clone(),
             pods,
             kubernetes,
-            tail,
+            tail: tail::Input { own: own.clone(), ..tail },
             compressed: false,
         };
         match &input.kind {
@@ -103,6 +104,18 @@ fn own_pod() -> Option<String> {
     let uid = std::env::var(POD_UID).ok()?;
     let is_plain = uid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (is_plain && !uid.is_empty()).then_some(uid)
+}
+
+/// What this process writes: what comes of a line must not be read as another one (R31).
+fn own(config: &Config) -> tail::Own {
+    let mut own = tail::Own::default();
+    own.add_open(&std::io::stdout());
+    own.add_open(&std::io::stderr());
+    own.add_folder(&config.state_dir);
+    for path in config.sinks.iter().filter_map(|sink| sink.kind.file()) {
+        own.add_file(path);
+    }
+    own
 }
 
 fn redaction(config: &Config) -> Result<Option<lines::Redaction>, AgentError> {

@@ -25,6 +25,11 @@ impl Tailer {
         }
         let (fd, identity, stat) =
             self.open_regular(&found.path, Some(found.dir), found.link, now)?;
+        let at = (found.dir, &*found.name);
+        if self.is_own(found.input, at, found.link.is_some(), &identity) {
+            self.unreadable.remove(&found.path);
+            return None;
+        }
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(fd.as_fd(), &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();

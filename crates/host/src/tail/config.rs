@@ -1,7 +1,9 @@
 //! What is tailed, and within which bounds.
 
 use super::glob::{GlobError, Pattern};
+use super::own::Own;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a file begins that was there before us, or before the reload that made an input mean it,
@@ -35,6 +37,8 @@ pub struct Input {
     pub include: Vec<Pattern>,
     /// Files that are left out all the same.
     pub exclude: Vec<Pattern>,
+    /// What is left out because this process writes it.
+    pub own: Arc<Own>,
     /// Where to begin in files that were there before us.
     pub start_at: StartAt,
     /// Which links are followed.
@@ -58,6 +62,7 @@ impl Input {
             name: name.to_owned(),
             include: parse(include)?,
             exclude: parse(exclude)?,
+            own: Arc::default(),
             start_at: StartAt::Beginning,
             symlinks: Symlinks::Owned,
             directory_is_source: false,
@@ -85,6 +90,13 @@ impl Input {
     pub fn means(&self, path: &Path) -> bool {
         self.include.iter().any(|pattern| pattern.matches(path))
             && !self.exclude.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// Whether a file at this path is read.
+    #[must_use]
+    pub fn reads(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        self.means(path) && !is_no_text(name.as_encoded_bytes())
     }
 }
 

@@ -347,7 +347,12 @@ impl Tailer {
             let names: Vec<(Arc<[u8]>, FileKey)> =
                 dir.entries.iter().map(|(name, key)| (name.clone(), *key)).collect();
             for (name, key) in names {
+                let Some(identity) = self.files.get(key).map(|file| file.identity) else {
+                    continue;
+                };
                 let input = self.wanted(index, &name);
+                let input =
+                    input.filter(|input| !self.is_own(*input, (index, &name), false, &identity));
                 let Some(file) = self.files.get_mut(key) else { continue };
                 for home in &mut file.homes {
                     if home.directory == index && home.name == name {

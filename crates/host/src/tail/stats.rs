@@ -58,6 +58,8 @@ pub struct Stats {
     pub special: u64,
     /// Links that were not followed because of their owner.
     pub links_refused: u64,
+    /// Files and directories that were passed over because this process writes them.
+    pub own: u64,
     /// Files and directories that were not followed because of a bound.
     pub refused: u64,
     /// Notices that nobody took in time.
@@ -82,6 +84,7 @@ impl Tailer {
         stats.failures += before.failures;
         stats.special += before.special;
         stats.links_refused += before.links_refused;
+        stats.own += before.own;
         stats.refused += before.refused;
         self.notices.lost += before.notices_lost;
     }
@@ -145,6 +148,11 @@ pub enum Notice {
         /// The link.
         path: PathBuf,
     },
+    /// This process writes it.
+    Own {
+        /// The file, or the directory of all such files in it.
+        path: PathBuf,
+    },
     /// It was truncated or written anew; reading begins at 0.
     Rewritten {
         /// The file.
@@ -193,6 +201,12 @@ impl fmt::Display for Notice {
             Self::LinkRefused { path } => write!(
                 f,
                 "{} is a link of somebody who does not own what it points to, and is not followed",
+                path.display()
+            ),
+            Self::Own { path } => write!(
+                f,
+                "{} is not read, because this process writes it: exclude it from what is read, or \
+                 write elsewhere",
                 path.display()
             ),
             Self::Rewritten { path, recovered: Some(bytes) } => write!(

@@ -196,6 +196,7 @@ pub struct Tailer {
     pub(super) before_reload: Option<(Vec<Input>, u64)>,
     pub(super) unreadable: HashMap<PathBuf, Retry>,
     pub(super) odd: HashSet<PathBuf>,
+    pub(super) passed: super::own::Passed,
     pub(super) moves: Moves,
     pub(super) earlier_moves: Moves,
     pub(super) overflow: bool,
@@ -255,8 +256,8 @@ impl Tailer {
     ) -> Result<Self, TailError> {
         let (watch, refused) = Watch::new(limits.watches_max > 0)
             .map_err(|errno| TailError::EventDescriptor(errno.into()))?;
-        let next_reconcile = now + limits.reconcile_every;
         let mut tailer = Self {
+            next_reconcile: now + limits.reconcile_every,
             inputs,
             limits,
             watch,
@@ -293,6 +294,7 @@ impl Tailer {
             before_reload: None,
             unreadable: HashMap::new(),
             odd: HashSet::new(),
+            passed: super::own::Passed::default(),
             moves: Moves::default(),
             earlier_moves: Moves::default(),
             overflow: false,
@@ -306,7 +308,6 @@ impl Tailer {
             ways: Ways::default(),
             next_tend: now,
             next_tick: now + TICK,
-            next_reconcile,
             next_base: now,
             stats: Stats::default(),
             notices: Notices::default(),
@@ -578,8 +579,7 @@ impl Tailer {
     }
 
     pub(super) fn path_of(&self, key: FileKey) -> Arc<Path> {
-        let file = self.files.get(key);
-        Arc::clone(file.map_or(&self.nowhere, |file| &file.path))
+        Arc::clone(self.files.get(key).map_or(&self.nowhere, |file| &file.path))
     }
 
     pub(super) fn file(&mut self, key: FileKey) -> Option<&mut File> {

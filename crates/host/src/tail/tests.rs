@@ -8,6 +8,7 @@ mod identity;
 mod idle;
 mod model;
 mod moved;
+mod own;
 mod reload;
 mod rotation;
 mod unseen;
