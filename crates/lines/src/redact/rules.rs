@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr3, memmem, memrchr};
 
 use super::survey::{CARD_BYTES_MIN, Survey};
 
@@ -167,7 +167,7 @@ fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
 fn domain(names: &[u8]) -> Option<usize> {
     let mut end = names.len();
     loop {
-        let dot = memchr::memrchr(b'.', names.get(..end)?)?;
+        let dot = memrchr(b'.', names.get(..end)?)?;
         let top = part(names, dot + 1, end);
         let is_coded = top.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
         let in_top = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
@@ -341,24 +341,32 @@ fn v6(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
             at.and_then(|at| text.get(at))
                 .is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
         };
-        if run.len() > V6_BYTES_MAX + 1 || !bounded(start.checked_sub(1)) || !bounded(Some(from)) {
+        if !bounded(Some(from)) {
             continue;
         }
-        // A colon after an address belongs to the sentence.
-        let shorter = run.strip_suffix(b":").filter(|shorter| !shorter.ends_with(b":"));
-        for run in [Some(run), shorter].into_iter().flatten() {
-            let address =
-                std::str::from_utf8(run).ok().and_then(|run| run.parse::<Ipv6Addr>().ok());
-            if address.is_some() && run.iter().any(u8::is_ascii_hexdigit) {
-                each(start, start + run.len());
-                break;
-            }
+        // The first group may be the end of a word, the last one a port. A colon after an address
+        // belongs to the sentence.
+        let skipped = if bounded(start.checked_sub(1)) {
+            0
+        } else {
+            memchr(b':', run).map_or(run.len(), |colon| colon + 1)
+        };
+        let run = part(run, skipped, run.len());
+        let shorter = memrchr(b':', run).map(|colon| part(run, 0, colon));
+        let shorter = shorter.filter(|shorter| !shorter.ends_with(b":"));
+        if let Some(run) = [Some(run), shorter].into_iter().flatten().find(|run| is_v6(run)) {
+            each(start + skipped, start + skipped + run.len());
         }
     }
 }
 
+fn is_v6(run: &[u8]) -> bool {
+    let text = if run.len() <= V6_BYTES_MAX { std::str::from_utf8(run).ok() } else { None };
+    let address = text.and_then(|text| text.parse::<Ipv6Addr>().ok());
+    address.is_some() && run.iter().any(u8::is_ascii_hexdigit)
+}
+
 fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte);
     let mut at = 0;
     while let Some(found) =
         text.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'B' | b'b')))
@@ -369,22 +377,49 @@ fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         if !word.eq_ignore_ascii_case(b"bearer") {
             continue;
         }
-        let gap = |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':' | b'=' | b'"');
+        let gap = |byte| b" \t\n\r:=\"'".contains(&byte);
         let begin = start + 6 + leading(text, start + 6, gap);
         // Without a gap a row of these words would be looked at from each of them to its end.
         if begin == start + 6 {
             continue;
         }
-        let length = leading(text, begin, token);
-        if length >= TOKEN_BYTES_MIN {
-            each(begin, begin + length);
-            at = begin + length;
+        // A quote right behind the word ends what it stands in.
+        let is_quoted = begin > start + 7 && matches!(text.get(begin - 1), Some(b'"' | b'\''));
+        let end = bearer_end(text, begin, is_quoted);
+        if end - begin >= TOKEN_BYTES_MIN {
+            each(begin, end);
+            at = end;
         }
+    }
+}
+
+/// Where the token that begins here ends: at a blank or a mark, without the brackets around it; or
+/// where the quotes that it begins with are closed.
+fn bearer_end(text: &[u8], begin: usize, is_quoted: bool) -> usize {
+    let token = |byte: u8| byte.is_ascii_graphic() && !b"\"'`,;\\".contains(&byte);
+    let bare = part(text, begin, begin + leading(text, begin, token));
+    let bare = bare.trim_suffix_of(b")]}>");
+    let closed = if is_quoted && !bare.is_empty() { closing(text, begin) } else { None };
+    closed.unwrap_or(begin + bare.len())
+}
+
+/// Where the next quote is that is not escaped.
+fn closing(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr3(b'"', b'\'', b'\\', text.get(at..)?)?;
+        if text.get(at) != Some(&b'\\') {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 
 fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
     let class = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    // Where the part ends that is behind the dot here.
+    let after_dot = |dot: usize| {
+        (text.get(dot) == Some(&b'.')).then(|| dot + 1 + leading(text, dot + 1, class))
+    };
     let mut from = 0;
     for start in memmem::find_iter(text, b"eyJ") {
         let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
@@ -392,14 +427,17 @@ fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
             continue;
         }
         let dot = start + leading(text, start, class);
-        let payload = leading(text, dot + 1, class);
-        if text.get(dot) != Some(&b'.') || payload < TOKEN_BYTES_MIN {
+        let Some(second) = after_dot(dot) else { continue };
+        // The key of an encrypted token may be empty.
+        let is_keyless = second == dot + 1;
+        let third = after_dot(second).unwrap_or(second);
+        let known = if is_keyless { third - second } else { second - dot };
+        if known <= TOKEN_BYTES_MIN {
             continue;
         }
-        let mut end = dot + 1 + payload;
-        if text.get(end) == Some(&b'.') {
-            end += 1 + leading(text, end + 1, class);
-        }
+        // Such a token has two more parts.
+        let more = |end| after_dot(end).filter(|next| *next > end + 1).unwrap_or(end);
+        let end = more(more(third));
         each(start, end);
         from = end;
     }

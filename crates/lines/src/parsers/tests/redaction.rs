@@ -286,7 +286,8 @@ fn r29_a_secret_has_the_same_hash_however_it_is_escaped() {
     let keyed = all().with_key(&[7; 16]).unwrap();
     let line = r#"{"a":"Bearer abcd/efgh","b":{"c":"Bearer abcd\/\u0065fgh"}}"#;
     let told = redacted("json", keyed, line);
-    let hashes: Vec<&str> = told.split("[bearer:").skip(1).map(|rest| &rest[..16]).collect();
+    let hashes: Vec<&str> =
+        told.split("[bearer:").skip(1).filter_map(|rest| rest.get(..16)).collect();
     assert_eq!(hashes.len(), 4, "{told}");
     assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{told}");
 }
@@ -302,7 +303,7 @@ fn r29_a_text_with_escapes_is_hidden_as_a_whole_when_its_name_makes_it_a_secret(
         (
             "json",
             r#"{"bearer":"x","a":"\n1.2.3.4","bearer" : "abcdefgh\/ijkl\n1.2.3.4"}"#,
-            r#"0 - 0 |{"bearer":"x","a":"\n[ipv4]","bearer" : "[bearer]\n[ipv4]"}| bearer="[bearer]" a="\n[ipv4]""#,
+            r#"0 - 0 |{"bearer":"x","a":"\n[ipv4]","bearer" : "[bearer]"}| bearer="[bearer]" a="\n[ipv4]""#,
         ),
         (
             "logfmt",
