@@ -1,7 +1,7 @@
 //! What is found in a line as a whole, and what of it goes for the parts that a parser cut it in.
 
 use crate::parsers::closing;
-use crate::record::{Span, narrow};
+use crate::record::{Field, Span, Value, narrow};
 
 /// What is to be replaced: its start and end in a text, and the number of the rule.
 pub(super) type Found = (usize, usize, usize);
@@ -14,6 +14,18 @@ pub(super) struct Across {
     pub(super) rules: Vec<Found>,
     /// By patterns, in their order.
     pub(super) patterns: Vec<Found>,
+    /// What the line says of whole numbers that are not behind their names, by their digits.
+    pub(super) loose: Vec<Loose>,
+}
+
+/// A whole number that is not behind its name in the line.
+#[derive(Debug)]
+pub(super) struct Loose {
+    digits: String,
+    /// The last place where it stands and is no part of a longer one.
+    pub(super) last: Option<usize>,
+    /// The rule of the first finding that has to do with these digits, wherever they stand.
+    pub(super) rule: Option<usize>,
 }
 
 impl Across {
@@ -49,21 +61,20 @@ impl Across {
         stands_alone(line, start, text).then_some(place)
     }
 
-    /// All of a number that is not behind its name: when something that is found has to do with
-    /// these digits, wherever they stand.
-    pub(super) fn reaching(&self, line: &str, text: &str) -> Vec<Found> {
-        let rule = [&self.rules, &self.patterns].into_iter().find_map(|found| {
-            // The one that reaches furthest of those that begin before the end of a place.
-            let (mut found, mut furthest) = (found.iter().peekable(), None::<&Found>);
-            let places = memchr::memmem::find_iter(line.as_bytes(), text);
-            places.filter(|at| stands_alone(line, *at, text)).find_map(|at| {
-                while let Some(next) = found.next_if(|(start, ..)| *start < at + text.len()) {
-                    furthest = furthest.filter(|last| last.1 >= next.1).or(Some(next));
-                }
-                furthest.filter(|(_, end, _)| *end > at).map(|(.., rule)| *rule)
-            })
+    /// Looks for the numbers among these fields that are not behind their names.
+    pub(super) fn find_loose(&mut self, line: &str, fields: &[Field]) {
+        let loose = fields.iter().filter_map(|field| {
+            let digits = digits(field.value)?;
+            self.number(line, field.key, &digits).is_none().then_some(digits)
         });
-        rule.map(|rule| (0, text.len(), rule)).into_iter().collect()
+        let found = self.rules.iter().chain(&self.patterns).copied().collect();
+        self.loose = Loose::all(loose.collect(), merged(found), words(line));
+    }
+
+    /// What the line says of a number that is not behind its name.
+    pub(super) fn loose(&self, digits: &str) -> Option<&Loose> {
+        let at = self.loose.binary_search_by(|one| one.digits.as_str().cmp(digits));
+        self.loose.get(at.ok()?)
     }
 
     /// The name and the value of a text that the line has with escapes, as it stands between quotes
@@ -107,12 +118,11 @@ fn word_before(line: &str, value: usize) -> usize {
 
 /// Whether a number is at this place that is no part of a longer one.
 fn stands_alone(line: &str, at: usize, number: &str) -> bool {
-    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     let (bytes, end) = (line.as_bytes(), at + number.len());
     let before = at.checked_sub(1).and_then(|before| bytes.get(before));
     bytes.get(at..end) == Some(number.as_bytes())
-        && !before.is_some_and(goes_on)
-        && !bytes.get(end).is_some_and(goes_on)
+        && !before.is_some_and(|byte| goes_on(*byte))
+        && !bytes.get(end).is_some_and(|byte| goes_on(*byte))
 }
 
 fn within((start, end, rule): &Found, from: usize, to: usize) -> Found {
@@ -130,10 +140,59 @@ fn quoted_behind(line: &str, end: usize) -> Option<(usize, usize)> {
     Some((start, closing(bytes, start, *quote)?.0))
 }
 
-/// The last place where a number stands that is no part of a longer one.
-pub(super) fn last_alone(line: &str, number: &str) -> Option<usize> {
-    let mut places = memchr::memmem::rfind_iter(line.as_bytes(), number);
-    places.find(|at| stands_alone(line, *at, number))
+/// A whole number as it is written.
+pub(super) fn digits(value: Value) -> Option<String> {
+    match value {
+        Value::Int(number) => Some(number.to_string()),
+        Value::UInt(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+impl Loose {
+    /// What the words of a line say of these numbers, each looked at once. The findings are in
+    /// their order, and none overlap.
+    fn all<'l>(
+        mut numbers: Vec<String>,
+        found: Vec<Found>,
+        words: impl Iterator<Item = (usize, &'l str)>,
+    ) -> Vec<Self> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        let loose = numbers.into_iter().map(|digits| Self { digits, last: None, rule: None });
+        let mut loose: Vec<Self> = loose.collect();
+        if loose.is_empty() {
+            return loose;
+        }
+        let mut found = found.into_iter().peekable();
+        for (at, word) in words {
+            let number = loose.binary_search_by(|one| one.digits.as_str().cmp(word));
+            let Some(number) = number.ok().and_then(|number| loose.get_mut(number)) else {
+                continue;
+            };
+            while found.next_if(|(_, end, _)| *end <= at).is_some() {}
+            let reaching = found.peek().filter(|(start, ..)| *start < at + word.len());
+            number.rule = number.rule.or(reaching.map(|(.., rule)| *rule));
+            number.last = Some(at);
+        }
+        loose
+    }
+}
+
+/// What a number goes on with.
+fn goes_on(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+}
+
+/// What may be whole numbers, and what stands in their place, with where they begin.
+fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
+    let ends = |one: char| !u8::try_from(one).is_ok_and(goes_on);
+    let mut next = 0;
+    line.split_inclusive(ends).map(move |word| {
+        let at = next;
+        next += word.len();
+        (at, word.trim_end_matches(ends))
+    })
 }
 
 /// In the order of the text. What overlaps is hidden as a whole, under the name of what began
@@ -148,4 +207,30 @@ pub(super) fn merged(mut found: Vec<Found>) -> Vec<Found> {
         overlaps
     });
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r29_a_line_is_passed_over_once_whatever_numbers_are_looked_for_in_it() {
+        let numbers = || (0..256).map(|number: u32| number.to_string()).collect::<Vec<String>>();
+        let line = "7,-1 300 é3. x12=12 12 1e5 ".repeat(1_000);
+        let found = vec![(2, 4, 5), (line.len() - 9, line.len() - 3, 6)];
+        let mut looked = 0;
+        let loose = Loose::all(numbers(), found, words(&line).inspect(|_| looked += 1));
+        assert_eq!(looked, 9_000);
+        let last = line.len() - 28;
+        for one in &loose {
+            let wanted = match one.digits.as_str() {
+                "7" => (Some(last), None),
+                "12" => (Some(last + 21), Some(6)),
+                _ => (None, None),
+            };
+            assert_eq!((one.last, one.rule), wanted, "{}", one.digits);
+        }
+        let none = Loose::all(Vec::new(), Vec::new(), words(&line).inspect(|_| looked += 1));
+        assert_eq!((none.len(), looked), (0, 9_000), "a line without such numbers is not read");
+    }
 }

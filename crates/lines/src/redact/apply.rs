@@ -1,6 +1,6 @@
 //! A record with something to hide is written anew, without it.
 
-use super::across::{Across, Found, last_alone, merged};
+use super::across::{Across, Found, digits, merged};
 use super::readings::{in_text, readings};
 use super::survey::Survey;
 use super::{Active, Redaction, Replacement};
@@ -127,7 +127,8 @@ impl Redaction {
         let mut new = Rewrite { text: String::new(), base, changed: false };
         let (mut found, text) = (Vec::new(), block.text(record.line));
         self.search(text, &mut found);
-        let across = self.across(record.line, &found);
+        let mut across = self.across(record.line, &found);
+        across.find_loose(text, block.unfinished_fields());
         self.search_parts(block, &across, &mut found);
         let whole = record.body == record.line;
         new.changed |= self.replace(text, found, &mut new.text);
@@ -245,7 +246,10 @@ impl Redaction {
         let line = block.text(across.line);
         let found = match across.number(line, name, &text) {
             Some(place) => across.value(line, name, place),
-            None => across.reaching(line, &text),
+            None => {
+                let rule = across.loose(&text).and_then(|loose| loose.rule);
+                rule.map(|rule| (0, text.len(), rule)).into_iter().collect()
+            }
         };
         let from = new.text.len();
         if self.write(&text, found, &mut new.text) {
@@ -316,7 +320,7 @@ impl Redaction {
             }
         }
         patterns.sort_unstable();
-        Across { line, rules: merged(rules), patterns }
+        Across { line, rules: merged(rules), patterns, loose: Vec::new() }
     }
 
     /// What patterns find in fields, which have other ends than the line that they stand in.
@@ -342,20 +346,11 @@ impl Redaction {
             }
             let number = || match across.number(line, field.key, text) {
                 Some(place) => across.place(place).map(|(at, _)| at),
-                None => last_alone(line, text),
+                None => across.loose(text).and_then(|loose| loose.last),
             };
             let Some(at) = at.or_else(number) else { continue };
             found.extend(inside.iter().map(|(start, end, rule)| (at + start, at + end, *rule)));
         }
-    }
-}
-
-/// A whole number as it is written.
-fn digits(value: Value) -> Option<String> {
-    match value {
-        Value::Int(number) => Some(number.to_string()),
-        Value::UInt(number) => Some(number.to_string()),
-        _ => None,
     }
 }
 
