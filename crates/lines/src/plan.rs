@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use crate::encoding::Encoding;
 use crate::error::PlanError;
 use crate::multiline::Multiline;
-use crate::options::Options;
+use crate::options::{Body, Keep, Options};
 use crate::parsers::{self, Parser};
 use crate::redact::Redaction;
 
@@ -76,6 +76,9 @@ pub struct Plan {
     pub(crate) multiline: Option<Multiline>,
     pub(crate) parsers: Vec<Parser>,
     pub(crate) options: Options,
+    /// The same with all fields and the message, when some are given up of which a rule asks for
+    /// the ends.
+    pub(crate) all: Option<Options>,
     pub(crate) redaction: Option<Redaction>,
 }
 
@@ -108,6 +111,13 @@ impl Plan {
             }
             options.pattern = Some(compiled);
         }
+        let asks_ends = settings.redaction.as_ref().is_some_and(|redaction| redaction.asks_ends);
+        let gives_up = options.keep == Keep::Named || options.body == Body::Line;
+        let all = (asks_ends && gives_up).then(|| {
+            let mut all = options.clone();
+            (all.keep, all.body) = (Keep::All, Body::Message);
+            all
+        });
         let encoding = settings.encoding.as_deref().map(Encoding::named).transpose()?;
         let named = settings.parsers.iter().map(|name| parsers::named(name));
         Ok(Self {
@@ -120,6 +130,7 @@ impl Plan {
             multiline: settings.multiline,
             parsers: named.collect::<Result<_, _>>()?,
             options,
+            all,
             redaction: settings.redaction,
         })
     }

@@ -54,7 +54,9 @@ impl std::fmt::Debug for Replacement {
 pub struct Redaction {
     rules: Vec<Active>,
     replacement: Replacement,
-    /// Whether a pattern without a needle asks for the start or the end of a text.
+    /// Whether a pattern asks for the start or the end of a text.
+    pub(crate) asks_ends: bool,
+    /// Whether one without a needle does.
     has_anchors: bool,
     /// The same for the start or the end of a word.
     has_word_ends: bool,
@@ -107,8 +109,9 @@ impl Redaction {
         pattern: &str,
         needle: Option<&str>,
     ) -> Result<Self, PlanError> {
+        let (anchors, word_ends) = looks_around(pattern);
+        self.asks_ends |= anchors;
         if needle.is_none_or(str::is_empty) {
-            let (anchors, word_ends) = looks_around(pattern);
             self.has_anchors |= anchors;
             self.has_word_ends |= word_ends;
         }

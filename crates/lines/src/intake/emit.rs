@@ -3,9 +3,9 @@
 use super::{Intake, Line};
 use crate::draft::Draft;
 use crate::multiline::{Multiline, Trace, Verdict};
-use crate::options::Body;
+use crate::options::{Body, Options};
 use crate::plan::Plan;
-use crate::record::{Flags, Record, Records};
+use crate::record::{Field, Flags, Record, Records, Value};
 use crate::state::Group;
 use crate::window::Clean;
 
@@ -170,11 +170,15 @@ impl Intake {
             ..Record::default()
         };
         out.write(record, |out, record| {
+            let given_up = match &plan.all {
+                Some(all) => self.given_up(plan, all, (text, line.clean.as_ref()), record, out),
+                None => Vec::new(),
+            };
             if !plan.parsers.is_empty() {
-                self.parse(plan, (text, line.clean.as_ref()), record, out);
+                self.parse(plan, &plan.options, (text, line.clean.as_ref()), record, out);
             }
             if let Some(redaction) = &plan.redaction
-                && redaction.apply(out, record, self.scratch.message)
+                && redaction.apply(out, record, self.scratch.message, &given_up)
             {
                 record.flags.set(Flags::REDACTED);
                 // What replaces a secret may be anything.
@@ -190,11 +194,36 @@ impl Intake {
         });
     }
 
+    /// All fields of a line and its message, as far as they lie in it: what its record will not
+    /// have lies in a body that is the line.
+    #[cold]
+    fn given_up(
+        &mut self,
+        plan: &Plan,
+        all: &Options,
+        text: (&str, Option<&Clean<'_>>),
+        record: &Record,
+        out: &mut Records,
+    ) -> Vec<Field> {
+        let (mark, mut whole) = (out.mark(), *record);
+        // What names are for under these options is true for them alone.
+        self.scratch.expected.follow(0);
+        self.parse(plan, all, text, &mut whole, out);
+        self.scratch.expected.follow(plan.number);
+        let mut fields = out.unfinished_fields().to_vec();
+        if whole.body != whole.line {
+            fields.push(Field { key: self.scratch.message, value: Value::Str(whole.body) });
+        }
+        out.rewind(mark);
+        fields
+    }
+
     /// The first parser that fits fills the record.
     #[inline]
     fn parse(
         &mut self,
         plan: &Plan,
+        options: &Options,
         text: (&str, Option<&Clean<'_>>),
         record: &mut Record,
         out: &mut Records,
@@ -202,9 +231,9 @@ impl Intake {
         let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
             let mut draft =
-                Draft::new(text, record, &plan.options, out, (&mut self.scratch, &mut self.index));
+                Draft::new(text, record, options, out, (&mut self.scratch, &mut self.index));
             if (parser.parse)(&mut draft).is_some() {
-                if plan.options.body == Body::Line || record.flags.has(Flags::FIELDS_CUT) {
+                if options.body == Body::Line || record.flags.has(Flags::FIELDS_CUT) {
                     record.body = record.line;
                 }
                 return;

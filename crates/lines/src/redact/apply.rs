@@ -21,13 +21,21 @@ struct Rewrite {
 
 impl Redaction {
     /// Replaces what nobody may see in a record whose texts are the last of the block. `message` is
-    /// the name of its message, or empty.
+    /// the name of its message, or empty. `given_up` are the fields of the line that the record
+    /// does not have, and its message.
     #[inline]
-    pub(crate) fn apply(&self, block: &mut Records, record: &mut Record, message: Span) -> bool {
+    pub(crate) fn apply(
+        &self,
+        block: &mut Records,
+        record: &mut Record,
+        message: Span,
+        given_up: &[Field],
+    ) -> bool {
         let line = block.text(record.line);
         let mut survey = Survey::of(line.as_bytes());
         // Members of JSON have marks around them. Other parsers may cut a row of digits in two.
-        let is_whole = record.body == record.line && block.unfinished_fields().is_empty();
+        let no_fields = block.unfinished_fields().is_empty() && given_up.is_empty();
+        let is_whole = record.body == record.line && no_fields;
         if !record.plain && !is_whole {
             survey.cards = survey.rows;
         }
@@ -35,8 +43,8 @@ impl Redaction {
             || self.suspects_ends(line, record, is_whole)
             || self.suspects_decoded(line, block, record);
         suspicious
-            && self.may_find(line, &survey, block, record)
-            && self.rewrite(block, record, message)
+            && self.may_find(line, &survey, block, record, given_up)
+            && self.rewrite(block, record, message, given_up)
     }
 
     /// Whether a part of the line may match a pattern that asks what is around a match, where the
@@ -50,7 +58,14 @@ impl Redaction {
     /// Whether a suspicion is worth to write the record anew. Long numbers are suspicious and
     /// common: a look at each text finds out that there is nothing, and copies none of them. What
     /// stands in the line between quotes was looked at with it.
-    fn may_find(&self, line: &str, survey: &Survey, block: &Records, record: &Record) -> bool {
+    fn may_find(
+        &self,
+        line: &str,
+        survey: &Survey,
+        block: &Records,
+        record: &Record,
+        given_up: &[Field],
+    ) -> bool {
         if has_escapes(line, record) {
             return true;
         }
@@ -63,7 +78,7 @@ impl Redaction {
         self.finds_in(line, survey)
             || (record.body != record.line && finds(record.body))
             || finds(record.severity_text)
-            || block.unfinished_fields().iter().any(|field| {
+            || block.unfinished_fields().iter().chain(given_up).any(|field| {
                 finds(field.key)
                     || match field.value {
                         Value::Str(span) | Value::Json(span) => finds(span),
@@ -122,14 +137,22 @@ impl Redaction {
     }
 
     #[cold]
-    fn rewrite(&self, block: &mut Records, record: &mut Record, message: Span) -> bool {
+    fn rewrite(
+        &self,
+        block: &mut Records,
+        record: &mut Record,
+        message: Span,
+        given_up: &[Field],
+    ) -> bool {
         let base = record.line.start;
         let mut new = Rewrite { text: String::new(), base, changed: false };
         let (mut found, text) = (Vec::new(), block.text(record.line));
         self.search(text, &mut found);
         let mut across = self.across(record.line, &found);
-        across.find_loose(text, block.unfinished_fields());
-        self.search_parts(block, &across, &mut found);
+        let mut parts: Vec<Field> = block.unfinished_fields().to_vec();
+        parts.extend_from_slice(given_up);
+        across.find_loose(text, &parts);
+        self.search_parts(block, &parts, &across, &mut found);
         let whole = record.body == record.line;
         new.changed |= self.replace(text, found, &mut new.text);
         let line = new.written(0);
@@ -324,12 +347,18 @@ impl Redaction {
     }
 
     /// What patterns find in fields, which have other ends than the line that they stand in.
-    fn search_parts(&self, block: &Records, across: &Across, found: &mut Vec<Found>) {
+    fn search_parts(
+        &self,
+        block: &Records,
+        parts: &[Field],
+        across: &Across,
+        found: &mut Vec<Found>,
+    ) {
         if !self.has_patterns() {
             return;
         }
         let line = block.text(across.line);
-        for field in block.unfinished_fields() {
+        for field in parts {
             let number = digits(field.value);
             let (text, at) = match (field.value, &number) {
                 (_, Some(number)) => (number.as_str(), None),

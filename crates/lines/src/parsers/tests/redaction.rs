@@ -362,6 +362,37 @@ fn r29_anchors_are_the_ends_of_the_body_and_those_of_a_field_also_within_the_bod
 }
 
 #[test]
+fn r29_anchors_are_the_ends_of_a_message_and_of_fields_that_a_body_has_and_the_record_not() {
+    let line_body = || {
+        let mut options = Options::default();
+        options.body = Body::Line;
+        options
+    };
+    let picked = || Options::pick(["a"]).unwrap();
+    for needle in [None, Some("secret")] {
+        let redaction = Redaction::default().with_pattern("own", r"^secret\w*$", needle).unwrap();
+        for (parser, options, line, wanted) in [
+            ("json", line_body(), r#"{"msg":"secretA"}"#, r#"0 - 0 |{"msg":"[own]"}|"#),
+            (
+                "json",
+                picked(),
+                r#"{"time":"2024-05-06T07:08:09Z","msg":"secretA","b":"secretB","c":"a secretC","a":1}"#,
+                r#"0 0 0 |{"time":"2024-05-06T07:08:09Z","msg":"[own]","b":"[own]","c":"a secretC","a":1}| a=1"#,
+            ),
+            ("logfmt", picked(), "msg=secretA b=secretB z", "0 - 0 |msg=[own] b=[own] z|"),
+            ("logfmt", line_body(), "msg=secretA z", r#"0 - 0 |msg=[own] z| z=true"#),
+            ("klog", line_body(), "no klog secretA", "unparsed"),
+        ] {
+            let settings = Settings { redaction: Some(redaction.clone()), options, ..with(parser) };
+            assert_eq!(told(&read(settings, line)), wanted, "{line}");
+        }
+    }
+    let settings = Settings { redaction: Some(own(r"^\d{4}$")), options: picked(), ..with("json") };
+    let told = told(&read(settings, r#"{"a":12345,"pin":1234,"x":{"y":1234}}"#));
+    assert_eq!(told, r#"0 - 0 |{"a":12345,"pin":[own],"x":{"y":1234}}| a=12345"#);
+}
+
+#[test]
 fn r29_a_pattern_with_anchors_finds_a_field_and_a_number() {
     let line = r#"{"msg":"s","ssn":"123-45-6789","n":-55,"f":5.50,"k":{"x":"a\n77"}}"#;
     for (pattern, wanted) in [
