@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How many odd names are remembered, so that each is told once.
-const ODD_MAX: usize = 1024;
+pub(super) const ODD_MAX: usize = 1024;
 /// File systems say of a file that it was made up to so much earlier, in nanoseconds.
 const BIRTH_LATE_NS: u64 = 10_000_000;
 /// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
@@ -532,48 +532,6 @@ impl Tailer {
             }
         }
         reach
-    }
-
-    /// A file or directory could not be read: told once, tried again with growing pauses.
-    pub(super) fn cannot_read(&mut self, path: &Path, errno: Errno, now: Instant) {
-        self.stats.failures += 1;
-        let (first, longest) = self.limits.retry_every;
-        if let Some(retry) = self.unreadable.get_mut(path) {
-            retry.pause = (retry.pause * 2).min(longest);
-            retry.at = now + retry.pause;
-            return;
-        }
-        if self.unreadable.len() >= self.limits.files_max {
-            return;
-        }
-        self.unreadable.insert(path.to_owned(), Retry { at: now + first, pause: first });
-        self.say_unreadable(path, errno);
-    }
-
-    /// The same of a file that had this path: told once; it is tried again with every look at it.
-    pub(super) fn cannot_read_nameless(&mut self, path: &Path, errno: Errno) {
-        self.stats.failures += 1;
-        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
-            self.say_unreadable(path, errno);
-        }
-    }
-
-    fn say_unreadable(&mut self, path: &Path, errno: Errno) {
-        let reason = std::io::Error::from(errno).to_string();
-        self.notices.say(Notice::Unreadable { path: path.to_owned(), reason });
-    }
-
-    pub(super) fn can_read(&mut self, path: &Path) {
-        if !self.unreadable.is_empty() && self.unreadable.remove(path).is_some() {
-            self.notices.say(Notice::Readable { path: path.to_owned() });
-        }
-    }
-
-    pub(super) fn too_many(&mut self, path: &Path) {
-        self.stats.refused += 1;
-        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
-            self.notices.say(Notice::TooMany { path: path.to_owned() });
-        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! What a tailer counts, and what it has to say.
 
+use super::discover::ODD_MAX;
 use super::file::FileKey;
-use super::tailer::Tailer;
+use super::tailer::{Retry, Tailer};
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Notices that are kept for the caller; further ones are counted.
 pub const NOTICES_MAX: usize = 256;
@@ -87,6 +90,48 @@ impl Tailer {
         stats.own += before.own;
         stats.refused += before.refused;
         self.notices.lost += before.notices_lost;
+    }
+
+    /// A file or directory could not be read: told once, tried again with growing pauses.
+    pub(super) fn cannot_read(&mut self, path: &Path, errno: Errno, now: Instant) {
+        self.stats.failures += 1;
+        let (first, longest) = self.limits.retry_every;
+        if let Some(retry) = self.unreadable.get_mut(path) {
+            retry.pause = (retry.pause * 2).min(longest);
+            retry.at = now + retry.pause;
+            return;
+        }
+        if self.unreadable.len() >= self.limits.files_max {
+            return;
+        }
+        self.unreadable.insert(path.to_owned(), Retry { at: now + first, pause: first });
+        self.say_unreadable(path, errno);
+    }
+
+    /// The same of a file that had this path: told once; it is tried again with every look at it.
+    pub(super) fn cannot_read_nameless(&mut self, path: &Path, errno: Errno) {
+        self.stats.failures += 1;
+        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+            self.say_unreadable(path, errno);
+        }
+    }
+
+    fn say_unreadable(&mut self, path: &Path, errno: Errno) {
+        let reason = std::io::Error::from(errno).to_string();
+        self.notices.say(Notice::Unreadable { path: path.to_owned(), reason });
+    }
+
+    pub(super) fn can_read(&mut self, path: &Path) {
+        if !self.unreadable.is_empty() && self.unreadable.remove(path).is_some() {
+            self.notices.say(Notice::Readable { path: path.to_owned() });
+        }
+    }
+
+    pub(super) fn too_many(&mut self, path: &Path) {
+        self.stats.refused += 1;
+        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+            self.notices.say(Notice::TooMany { path: path.to_owned() });
+        }
     }
 }
 
