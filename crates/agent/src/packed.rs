@@ -72,7 +72,7 @@ pub(crate) struct Packed {
 pub(crate) struct Before<'a> {
     pub(crate) files: &'a [Resume],
     pub(crate) cursors: &'a [(String, Vec<u8>)],
-    /// When the last checkpoint was written, in nanoseconds since 1970; none at the first start.
+    /// When the checkpoint that is used was written, in nanoseconds since 1970; none when none is.
     pub(crate) written_ns: Option<u64>,
 }
 

@@ -186,7 +186,9 @@ fn reader(
     watches.wait();
     let (files, cursors) = split(known.entries);
     let written_ns = written_ns(config, &checkpoint, known.outcome);
-    let packed = packed(config, &wanted, &files, &cursors, written_ns);
+    // When nothing of it can be used, nobody knows what was read before.
+    let used_ns = written_ns.filter(|_| known.outcome != Outcome::Lost);
+    let packed = packed(config, &wanted, &files, &cursors, used_ns);
     let mut tailer = tailer(config, &mut wanted, files, (known.outcome, written_ns))?;
     tailer.count_on(&shared.numbers.published().1);
     shared.control.set_waker(tailer.waker());
@@ -380,6 +382,10 @@ fn tell_checkpoint(outcome: Outcome) {
     match outcome {
         Outcome::Whole => {}
         Outcome::Absent => tracing::info!("no checkpoint: this is the first start here"),
+        Outcome::Lost => tracing::warn!(
+            "the checkpoint is damaged and there is no older one: everything is read from its \
+             beginning, and delivered twice"
+        ),
         other => tracing::warn!(
             outcome = ?other,
             "the checkpoint is damaged: an older one is used, and some lines are delivered twice"

@@ -100,3 +100,34 @@ fn r7_a_damaged_archive_and_one_that_never_ends_harm_nobody() {
     let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
     assert!(said.contains("cannot unpack") && said.contains("a.log.2.gz"), "{said}");
 }
+
+#[test]
+fn r7_after_a_lost_checkpoint_compressed_files_are_read_again_like_all_others() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", &lines(500, 600));
+    gzip(&desk.path("logs/a.log.1.gz"), lines(0, 500).as_bytes(), hours_ago(1));
+    let agent = desk.start();
+    sink.until(600);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(600);
+    for entry in std::fs::read_dir(desk.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with(store::CHECKPOINT) {
+            std::fs::write(path, "damaged").unwrap();
+        }
+    }
+    // What came while there was none to write it down.
+    gzip(&desk.path("logs/a.log.2.gz"), lines(600, 900).as_bytes(), hours_ago(2));
+    let agent = desk.start();
+    desk.until_said("there is no older one: everything is read from its beginning");
+    sink.until(900);
+    desk.append("logs/a.log", &lines(900, 901));
+    sink.until(901);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    for number in 0..600 {
+        assert_eq!(bodies[lines(number, number + 1).trim_end()], 2);
+    }
+}
