@@ -7,17 +7,17 @@
 //! as text while it grew. Live files come first, and `backfill_bytes_per_second` holds.
 //!
 //! Memory is constant whatever a file becomes when it is unpacked; a text beyond
-//! [`TEXT_BYTES_MAX`] is not read further. A damaged file gives what can be unpacked of it. Both
-//! are told, once.
+//! [`TEXT_BYTES_MAX`] is not read further. A damaged file gives what can be unpacked of it, also
+//! behind a part whose checksum alone is wrong, and is told when it ends.
 
 use crate::reader::sources::{Joined, NewSource};
 use crate::reader::{Core, Piece, wall_ns};
 use crate::say::Say;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use host::tail::{FileKey, HEAD_BYTES_MAX, Input, MARKER_BYTES_MAX, PackedFile, Resume, packed};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ struct Progress {
 /// The file that is read now.
 struct Open {
     number: usize,
-    text: MultiGzDecoder<File>,
+    text: Text,
     slot: Option<u32>,
     offset: u64,
 }
@@ -136,10 +136,10 @@ impl Packed {
         let Some(open) = &mut self.open else { return false };
         let mut bytes = Vec::new();
         let read = (&mut open.text).take(PIECE_BYTES as u64).read_to_end(&mut bytes);
-        // After an error there may be bytes that came before it; then the same error comes again.
         let ended = bytes.is_empty() || open.offset >= TEXT_BYTES_MAX;
-        if let (Err(error), true) = (&read, ended) {
-            tell(&core.say, self.files.get(open.number), error);
+        let damage = read.err().or_else(|| open.text.damage.take_if(|_| ended));
+        if let Some(error) = damage {
+            tell(&core.say, self.files.get(open.number), &error);
         }
         let Some(progress) = self.files.get_mut(open.number) else { return false };
         let slot = open.slot.or_else(|| begin(core, progress, open.number, open.offset));
@@ -224,7 +224,7 @@ impl Packed {
 fn tell(say: &Say, progress: Option<&Progress>, error: &io::Error) {
     let path = progress.map(|progress| progress.file.path.display().to_string());
     let path = path.unwrap_or_default();
-    say.warn(&format!("cannot unpack {path} further: {error}; what came before is delivered"));
+    say.warn(&format!("cannot unpack all of {path}: {error}; what can be unpacked is delivered"));
 }
 
 fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Option<u32> {
@@ -246,11 +246,52 @@ fn begin(core: &mut Core, progress: &Progress, number: usize, offset: u64) -> Op
     Some(slot)
 }
 
-type Started = (MultiGzDecoder<File>, u64);
+type Started = (Text, u64);
+
+/// The text of a file, which has one member or several behind each other.
+struct Text {
+    member: Option<GzDecoder<BufReader<File>>>,
+    /// What was wrong first. It is no error to read on.
+    damage: Option<io::Error>,
+}
+
+impl Text {
+    fn open(file: &PackedFile) -> io::Result<Self> {
+        let member = Some(GzDecoder::new(BufReader::new(file.open()?)));
+        Ok(Self { member, damage: None })
+    }
+}
+
+impl Read for Text {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            match member.read(room) {
+                Ok(0) if room.is_empty() => return Ok(0),
+                Ok(0) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    self.damage.get_or_insert(error);
+                    // Only behind a wrong checksum a member is at its end.
+                    if member.header().is_none() || !matches!(member.read(room), Ok(0)) {
+                        self.member = None;
+                    }
+                }
+                read => return read,
+            }
+            let file = self.member.take().map(GzDecoder::into_inner);
+            if let Some(mut file) = file
+                && !file.fill_buf()?.is_empty()
+            {
+                self.member = Some(GzDecoder::new(file));
+            }
+        }
+        Ok(0)
+    }
+}
 
 /// Opens a file where reading goes on; none when all of it was read as text.
 fn start(progress: &Progress, known: &[Resume]) -> io::Result<Option<Started>> {
-    let open = || Ok::<_, io::Error>(MultiGzDecoder::new(progress.file.open()?));
+    let open = || Text::open(&progress.file);
     if !known.is_empty() {
         let mut beginning = Vec::new();
         // What is damaged fits no file that was read.
@@ -273,14 +314,14 @@ fn start(progress: &Progress, known: &[Resume]) -> io::Result<Option<Started>> {
 }
 
 /// Passes over so many bytes of text; gives the last of them, none when there are fewer.
-fn skip(text: &mut impl Read, bytes: u64) -> io::Result<Option<Vec<u8>>> {
+fn skip(text: &mut Text, bytes: u64) -> io::Result<Option<Vec<u8>>> {
     let (mut left, mut buffer, mut last) = (bytes, vec![0; PIECE_BYTES], Vec::new());
     while left > 0 {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         let Some(room) = buffer.get_mut(..wanted) else { return Ok(None) };
         let read = text.read(room)?;
         if read == 0 {
-            return Ok(None);
+            return text.damage.take().map_or(Ok(None), Err);
         }
         last.extend_from_slice(room.get(..read).unwrap_or_default());
         let over = last.len().saturating_sub(MARKER_BYTES_MAX);

@@ -131,3 +131,25 @@ fn r7_after_a_lost_checkpoint_compressed_files_are_read_again_like_all_others() 
         assert_eq!(bodies[lines(number, number + 1).trim_end()], 2);
     }
 }
+
+#[test]
+fn r7_a_wrong_checksum_is_told_and_hides_nothing_behind_it() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", &lines(1_200, 1_210));
+    let (path, more) = (desk.path("logs/a.log.1.gz"), desk.path("more.gz"));
+    gzip(&path, lines(0, 1_000).as_bytes(), hours_ago(2));
+    gzip(&more, lines(1_000, 1_200).as_bytes(), hours_ago(2));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 6;
+    bytes[at] ^= 1;
+    bytes.extend(std::fs::read(&more).unwrap());
+    std::fs::write(&path, bytes).unwrap();
+    let agent = desk.start();
+    sink.until(1_210);
+    desk.until_said("checksum");
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(1_210);
+    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(said.contains("a.log.1.gz"), "{said}");
+}
