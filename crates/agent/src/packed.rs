@@ -14,11 +14,16 @@ use crate::reader::sources::{Joined, NewSource};
 use crate::reader::{Core, Piece, wall_ns};
 use crate::say::Say;
 use flate2::bufread::GzDecoder;
-use host::tail::{FileKey, HEAD_BYTES_MAX, Input, MARKER_BYTES_MAX, PackedFile, Resume, packed};
+use host::tail::{
+    FileKey, HEAD_BYTES_MAX, Head, Identity, Input, MARKER_BYTES_MAX, Marker, PackedFile, Resume,
+    packed,
+};
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Entry;
@@ -31,6 +36,8 @@ pub(crate) const TEXT_BYTES_MAX: u64 = 1 << 40;
 const OWN_SLOT: u32 = u32::MAX - 3;
 /// What names of their offsets in a checkpoint begin with.
 const NAME: &str = "gzip:";
+/// Files of the checkpoint that one may have been.
+const KNOWN_MAX: usize = 32;
 /// The value of one that is done with.
 const DONE: &[u8] = b"done";
 
@@ -44,8 +51,10 @@ struct Progress {
     /// The length of its text, once that is known.
     end: Option<u64>,
     done: bool,
-    /// Whether it may be a file of the checkpoint that was compressed meanwhile.
-    was_text: bool,
+    /// Where files of the checkpoint stood that begin as it does: it may be one of them that was
+    /// compressed meanwhile. Which one is seen when its turn comes, and written down is until then
+    /// what is needed to see it.
+    known: Vec<Resume>,
 }
 
 /// The file that is read now.
@@ -61,8 +70,6 @@ struct Open {
 pub(crate) struct Packed {
     files: Vec<Progress>,
     waiting: VecDeque<usize>,
-    /// Files of the checkpoint, by directory.
-    before: HashMap<PathBuf, Vec<Resume>>,
     open: Option<Open>,
     rate: Option<u64>,
     next: Option<Instant>,
@@ -89,9 +96,10 @@ impl Packed {
         rate: Option<u64>,
     ) -> Self {
         let mut all = Self { rate, ..Self::default() };
+        let mut records: HashMap<&Path, Vec<&Resume>> = HashMap::new();
         for record in before.files {
-            let directory = record.path.parent().unwrap_or(&record.path).to_owned();
-            all.before.entry(directory).or_default().push(record.clone());
+            let directory = record.path.parent().unwrap_or(&record.path);
+            records.entry(directory).or_default().push(record);
         }
         let cursors: HashMap<&str, &[u8]> =
             before.cursors.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
@@ -100,18 +108,21 @@ impl Packed {
             let input = inputs.iter().find(|(number, _)| *number == file.input);
             let input = input.map(|(_, input)| input.name.clone()).unwrap_or_default();
             let value = cursors.get(name(&file).as_str()).copied();
-            let offset = value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-            let has_neighbours =
-                file.path.parent().is_some_and(|parent| all.before.contains_key(parent));
-            let was_text = value.is_none() && before.written_ns.is_some() && has_neighbours;
             let is_unseen = before.written_ns.is_none_or(|then| file.written_ns >= then);
-            // Whether it was one of the known files is seen when it is opened.
-            let done = value == Some(DONE) || (value.is_none() && !is_unseen && !was_text);
+            let beside = file.path.parent().and_then(|parent| records.get(parent));
+            let (delivered, known) = match value {
+                Some(value) => written(value, &file.path).unwrap_or((u64::MAX, Vec::new())),
+                None => {
+                    let beside = beside.filter(|_| before.written_ns.is_some());
+                    let known = beside.map(|beside| alike(&file, beside)).unwrap_or_default();
+                    (if is_unseen { 0 } else { u64::MAX }, known)
+                }
+            };
+            let done = delivered == u64::MAX && known.is_empty();
             if !done {
                 all.waiting.push_back(all.files.len());
             }
-            let delivered = offset.unwrap_or(if is_unseen { 0 } else { u64::MAX });
-            all.files.push(Progress { file, input, delivered, end: None, done, was_text });
+            all.files.push(Progress { file, input, delivered, end: None, done, known });
         }
         all
     }
@@ -174,13 +185,8 @@ impl Packed {
     fn open_next(&mut self, say: &Say) {
         let Some(number) = self.waiting.pop_front() else { return };
         let Some(progress) = self.files.get_mut(number) else { return };
-        let parent = progress.file.path.parent().filter(|_| progress.was_text);
-        let known =
-            parent.and_then(|parent| self.before.get(parent)).map_or(&[][..], Vec::as_slice);
-        let started = start(progress, known);
-        if self.waiting.is_empty() {
-            self.before.clear();
-        }
+        let started = start(progress);
+        progress.known.clear();
         match started {
             Ok(Some((text, offset))) => {
                 progress.delivered = offset;
@@ -208,17 +214,58 @@ impl Packed {
 
     /// What is written down.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.files.iter().filter(|progress| progress.done || progress.delivered != u64::MAX).map(
-            |progress| {
-                let value = if progress.done {
-                    DONE.to_vec()
-                } else {
-                    progress.delivered.to_string().into_bytes()
-                };
-                Entry::Cursor { name: name(&progress.file), value }
-            },
-        )
+        self.files.iter().map(|progress| {
+            let value = if progress.done { DONE.to_vec() } else { value(progress).into_bytes() };
+            Entry::Cursor { name: name(&progress.file), value }
+        })
     }
+}
+
+/// Up to where a file is delivered, and behind it, with five numbers each, where those stood that
+/// it may have been.
+fn value(progress: &Progress) -> String {
+    let mut value = progress.delivered.to_string();
+    for Resume { offset, head, marker, .. } in &progress.known {
+        let (head_len, head, marker_len, marker) = (head.len, head.hash, marker.len, marker.hash);
+        let _ = write!(value, " {offset} {head_len} {head} {marker_len} {marker}");
+    }
+    value
+}
+
+/// What [`value`] wrote; none when it is done with.
+fn written(value: &[u8], path: &Path) -> Option<(u64, Vec<Resume>)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let numbers: Option<Vec<u64>> = text.split(' ').map(|number| number.parse().ok()).collect();
+    let numbers = numbers?;
+    let (delivered, known) = numbers.split_first()?;
+    let known = known.chunks_exact(5).filter_map(|numbers| {
+        let [offset, head_len, head, marker_len, marker] = *numbers else { return None };
+        Some(Resume {
+            path: path.into(),
+            identity: Identity::default(),
+            offset,
+            head: Head { len: head_len.try_into().ok()?, hash: head },
+            marker: Marker { len: marker_len.try_into().ok()?, hash: marker },
+        })
+    });
+    Some((*delivered, known.collect()))
+}
+
+/// The files of the checkpoint that began as the text of this one does. Those whose name it has,
+/// with something behind, come first.
+fn alike(file: &PackedFile, beside: &[&Resume]) -> Vec<Resume> {
+    let mut beginning = Vec::new();
+    // What is damaged fits no file that was read.
+    let text = Text::open(file);
+    let _ = text.map(|text| text.take(HEAD_BYTES_MAX as u64).read_to_end(&mut beginning));
+    let is_alike = |one: &&&Resume| one.may_be_text(&file.path, &beginning);
+    let mut known: Vec<Resume> = beside.iter().filter(is_alike).map(|one| (*one).clone()).collect();
+    let own = file.path.file_name().unwrap_or_default().as_bytes();
+    known.sort_by_key(|one| {
+        !one.path.file_name().is_some_and(|name| own.starts_with(name.as_bytes()))
+    });
+    known.truncate(KNOWN_MAX);
+    known
 }
 
 fn tell(say: &Say, progress: Option<&Progress>, error: &io::Error) {
@@ -290,25 +337,18 @@ impl Read for Text {
 }
 
 /// Opens a file where reading goes on; none when all of it was read as text.
-fn start(progress: &Progress, known: &[Resume]) -> io::Result<Option<Started>> {
-    let open = || Text::open(&progress.file);
-    if !known.is_empty() {
-        let mut beginning = Vec::new();
-        // What is damaged fits no file that was read.
-        let _ = open()?.take(HEAD_BYTES_MAX as u64).read_to_end(&mut beginning);
-        let path = &progress.file.path;
-        for record in known.iter().filter(|one| one.may_be_text(path, &beginning)) {
-            let mut text = open()?;
-            let last = skip(&mut text, record.offset)?;
-            if last.is_some_and(|last| record.stands_before(&last)) {
-                return Ok(Some((text, record.offset)));
-            }
+fn start(progress: &Progress) -> io::Result<Option<Started>> {
+    for record in &progress.known {
+        let mut text = Text::open(&progress.file)?;
+        let last = skip(&mut text, record.offset)?;
+        if last.is_some_and(|last| record.stands_before(&last)) {
+            return Ok(Some((text, record.offset)));
         }
     }
     if progress.delivered == u64::MAX {
         return Ok(None);
     }
-    let mut text = open()?;
+    let mut text = Text::open(&progress.file)?;
     let whole = skip(&mut text, progress.delivered)?.is_some();
     Ok(whole.then_some((text, progress.delivered)))
 }

@@ -153,3 +153,45 @@ fn r7_a_wrong_checksum_is_told_and_hides_nothing_behind_it() {
     let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
     assert!(said.contains("a.log.1.gz"), "{said}");
 }
+
+#[test]
+fn r7_a_known_file_that_was_compressed_goes_on_where_it_stood_whenever_its_turn_comes() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink, ""));
+    // The first one holds up the others: one that seems to be written before the checkpoint, and
+    // one after it.
+    let names = ["a", "b", "c"];
+    let from = [0, 10_000, 11_000];
+    for (name, from) in names.iter().zip(from) {
+        desk.append(&format!("logs/{name}.log"), &lines(from, from + 500));
+    }
+    let agent = desk.start();
+    sink.until(1_500);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(agent.stop(), 0);
+    let now = SystemTime::now();
+    let written = [hours_ago(3), hours_ago(2), now];
+    for ((name, from), (count, written)) in
+        names.iter().zip(from).zip([10_000, 1_000, 1_000].into_iter().zip(written))
+    {
+        let text = lines(from, from + count);
+        gzip(&desk.path(&format!("logs/{name}.log.1.gz")), text.as_bytes(), written);
+        std::fs::remove_file(desk.path(&format!("logs/{name}.log"))).unwrap();
+        desk.append(&format!("logs/{name}.log"), "");
+    }
+    desk.config(&config(&sink, "backfill_bytes_per_second: 1\n"));
+    for _ in 0..2 {
+        assert_eq!(desk.start().stop(), 0);
+    }
+    desk.start().kill();
+    desk.config(&config(&sink, ""));
+    let agent = desk.start();
+    sink.until(12_000);
+    agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert!((0..12_000).all(|number| bodies.contains_key(lines(number, number + 1).trim_end())));
+    // What a kill repeats is of the one that was being read.
+    let is_once = |number| bodies[lines(number, number + 1).trim_end()] == 1;
+    assert!((0..500).chain(10_000..12_000).all(is_once), "what was delivered came again");
+}
