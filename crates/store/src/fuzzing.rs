@@ -34,8 +34,9 @@ fn read_checkpoint(bytes: &[u8]) {
 /// # Panics
 /// When the promise is broken.
 pub fn spill_segment(bytes: &[u8]) {
-    let (frames, whole) = spill::decode(bytes);
-    assert!(whole <= bytes.len());
-    let held: usize = frames.iter().map(|frame| frame.bytes.len()).sum();
+    let frames = spill::decode(bytes);
+    assert!(frames.iter().all(|(_, end)| *end <= bytes.len()));
+    assert!(frames.is_sorted_by(|(_, one), (_, other)| one < other));
+    let held: usize = frames.iter().map(|(frame, _)| frame.bytes.len()).sum();
     assert!(held <= bytes.len());
 }

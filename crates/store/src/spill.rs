@@ -196,13 +196,15 @@ impl Spill {
     }
 
     fn begin_segment(&mut self, state: &State) -> Result<(), StoreError> {
-        let name = name_of(self.next_number);
+        // One whose name could be made, and not be made durable, is not tried again.
+        let number = self.next_number;
+        self.next_number += 1;
+        let name = name_of(number);
         let file = state
             .open_file(&name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
             .and_then(|file| state.sync().map(|()| file))
             .map_err(|errno| state.cannot_write(&name, errno))?;
-        self.segments.push_back(Segment { number: self.next_number, bytes: 0 });
-        self.next_number += 1;
+        self.segments.push_back(Segment { number, bytes: 0 });
         self.writing = Some(file);
         Ok(())
     }
@@ -238,16 +240,24 @@ impl Spill {
             let from = if number == self.read.segment { self.read.end } else { 0 };
             let bytes = state.read(&name_of(number), SEGMENT_READ_MAX)?.unwrap_or_default();
             let rest = usize::try_from(from).ok().and_then(|from| bytes.get(from..));
-            let (frames, whole) = decode(rest.unwrap_or_default());
-            let mut end = from;
-            for frame in frames {
-                end += frame.size();
+            let frames = decode(rest.unwrap_or_default());
+            let used: u64 = frames.iter().map(|(frame, _)| frame.size()).sum();
+            self.stats.damaged_bytes += size.saturating_sub(from + used);
+            for (frame, end) in frames {
+                let end = from + end as u64;
                 self.reading.push_back((frame, Token { segment: number, end }));
             }
-            if self.reading.is_empty() {
-                // Nothing of the rest can be used; the next segment may be whole.
-                self.stats.damaged_bytes += size - from.min(size) - whole as u64;
-                self.read = Token { segment: number, end: size };
+            // What is damaged at the end goes with the frame before it.
+            let end = Token { segment: number, end: size };
+            if let Some((_, last)) = self.reading.back_mut() {
+                *last = end.max(*last);
+                continue;
+            }
+            // Nothing of the rest can be used; the next segment may be whole.
+            let is_first = self.read == self.acked;
+            self.read = end;
+            if is_first {
+                self.acknowledge(state, end)?;
             }
         }
     }
@@ -335,19 +345,21 @@ fn encode(name: &[u8], start: u64, flags: u8, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The frames at the beginning of these bytes that are whole, and how many bytes they take. Pure.
+/// The frames of these bytes that are whole, and where each ends. The lengths of one that is not
+/// lead to the next, unless it is they that are damaged. Pure.
 #[must_use]
-pub fn decode(bytes: &[u8]) -> (Vec<Frame>, usize) {
+pub fn decode(bytes: &[u8]) -> Vec<(Frame, usize)> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some((frame, size)) = bytes.get(at..).and_then(first) {
-        frames.push(frame);
         at += size;
+        frames.extend(frame.map(|frame| (frame, at)));
     }
-    (frames, at)
+    frames
 }
 
-fn first(bytes: &[u8]) -> Option<(Frame, usize)> {
+/// The first frame, none when it is damaged, and its size.
+fn first(bytes: &[u8]) -> Option<(Option<Frame>, usize)> {
     let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
     let number = |at: usize, len: usize| {
         let field = header.get(at..at + len)?;
@@ -362,7 +374,7 @@ fn first(bytes: &[u8]) -> Option<(Frame, usize)> {
     let data = rest.get(..len)?;
     let size = HEADER_BYTES + name_len + len;
     if u64::from(crc32fast::hash(bytes.get(4..size)?)) != number(0, 4)? {
-        return None;
+        return Some((None, size));
     }
     let zero = name.iter().position(|byte| *byte == 0);
     let numbered = zero.and_then(|at| {
@@ -377,7 +389,7 @@ fn first(bytes: &[u8]) -> Option<(Frame, usize)> {
         flags: *header.get(6)?,
         bytes: data.to_vec(),
     };
-    Some((frame, size))
+    Some((Some(frame), size))
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ impl Core {
     pub(crate) fn publish(&mut self, tailer: &Tailer, control: &Control) {
         let new = self.intake.take_counters();
         add(&mut self.counters, &new);
-        self.numbers.publish(self.counters, tailer.stats());
+        let mut stats = tailer.stats();
+        self.aside.add_damage(&mut stats);
+        self.numbers.publish(self.counters, stats);
         if let Some(producer) = &self.producer {
             let stage = self.stage.memory() as u64;
             self.numbers.block_bytes.set(producer.bytes() + stage);

@@ -81,6 +81,9 @@ pub(crate) struct Aside {
     /// Tells numbers of files of this process from those of others.
     seed: u64,
     waiting: bool,
+    /// How often something of it was damaged, and how many bytes.
+    damages: u64,
+    damaged_bytes: u64,
 }
 
 impl Aside {
@@ -99,6 +102,8 @@ impl Aside {
             own_keys: 0,
             seed: super::wall_ns(),
             waiting,
+            damages: 0,
+            damaged_bytes: 0,
         }
     }
 
@@ -159,6 +164,7 @@ impl Aside {
             return None;
         }
         let next = self.spill.as_mut().map(|spill| spill.next(&self.state));
+        self.tell_damage(say);
         match next {
             Some(Ok(Some(found))) => return Some(found),
             Some(Err(error)) => say.warn(&format!("cannot read what was kept aside: {error}")),
@@ -166,6 +172,34 @@ impl Aside {
         }
         self.waiting = false;
         None
+    }
+
+    /// What is known of a frame of this process. Those before it that did not come were damaged.
+    fn take_kept(&mut self, frame: &Frame) -> Option<Kept> {
+        let at = self.pushed.iter().position(|kept| kept.is_of(frame))?;
+        self.pushed.drain(..at);
+        self.pushed.pop_front()
+    }
+
+    /// What is damaged cannot be read again: it is lost.
+    fn tell_damage(&mut self, say: &Say) {
+        let damaged = self.spill.as_ref().map_or(0, |spill| spill.stats().damaged_bytes);
+        let more = damaged - self.damaged_bytes.min(damaged);
+        if more > 0 {
+            self.damages += 1;
+            self.damaged_bytes = damaged;
+            say.warn(&format!(
+                "{more} bytes of what was kept aside of deleted files in {} are damaged: their \
+                 lines are lost",
+                self.state.path("").display()
+            ));
+        }
+    }
+
+    /// Counts among what may be lost what was damaged.
+    pub(super) fn add_damage(&self, stats: &mut host::tail::Stats) {
+        stats.possible_losses += self.damages;
+        stats.possible_loss_bytes += self.damaged_bytes;
     }
 
     /// Lets go what every sink has.
@@ -194,7 +228,7 @@ impl Aside {
         {
             let Some((frame, token)) = self.next(say) else { return };
             // What an earlier process left behind comes first: it is for the next one.
-            let Some(kept) = self.pushed.pop_front_if(|kept| kept.is_of(&frame)) else { return };
+            let Some(kept) = self.take_kept(&frame) else { return };
             self.read.push_back((kept.file, kept.range, token));
             self.acknowledge(sources, say);
         }
@@ -361,7 +395,7 @@ impl Core {
     pub(crate) fn feed_spilled(&mut self) -> bool {
         let Some((mut frame, token)) = self.aside.next(&self.say) else { return false };
         let end = frame.start + frame.bytes.len() as u64;
-        let kept = self.aside.pushed.pop_front_if(|kept| kept.is_of(&frame));
+        let kept = self.aside.take_kept(&frame);
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_read) {
             self.aside.read.push_back((kept.file, frame.start..end, token));
             return true;

@@ -1,7 +1,7 @@
 //! Files that are deleted while no sink takes anything, and what becomes of them over a restart.
 
 use crate::full_disk::{config, said};
-use crate::support::{Agent, Desk, Sink, lines, sink_at};
+use crate::support::{Agent, Desk, Sink, lines, metric, sink_at};
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
@@ -85,6 +85,35 @@ fn r20_a_stop_keeps_what_it_has_of_deleted_files_for_the_next_start() {
         assert_eq!(agent.stop(), 0);
         sink.each_once(written + 10);
     }
+}
+
+#[test]
+fn r20_what_was_kept_aside_and_is_damaged_is_told_counted_and_hides_nothing_behind_it() {
+    let (alone, each) = (Alone::new(""), 1_000);
+    let names = ["logs/0.log", "logs/1.log", "logs/2.log"];
+    for (number, name) in names.iter().enumerate() {
+        alone.desk.append(name, &lines(number * each, (number + 1) * each));
+    }
+    let agent = alone.start(&names);
+    alone.until_kept(&agent, lines(0, 3 * each).len());
+    agent.kill();
+    let segment = alone.desk.path("state/spill-0000000000000001");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let sink = alone.sink();
+    let agent = alone.desk.start();
+    sink.until(2 * each);
+    let state = alone.desk.path("state");
+    agent.until_status(&state, |status| status["files"]["possible_loss_bytes"] != 0);
+    let lost = metric(&state, "orlop_agent_possible_loss_bytes_total");
+    assert!((lines(0, each).len()..bytes.len() / 2).contains(&usize::try_from(lost).unwrap()));
+    assert_eq!(metric(&state, "orlop_agent_possible_losses_total"), 1);
+    assert_eq!(agent.stop(), 0);
+    assert_eq!(sink.bodies().len(), 2 * each);
+    let said = said(&alone.desk);
+    assert!(said.contains(&format!("{lost} bytes of what was kept aside")), "{said}");
 }
 
 #[test]
