@@ -12,7 +12,7 @@ use super::identity::{Identity, from_stat, look};
 use super::mute::Writes;
 use super::open::Via;
 use super::stats::Notice;
-use super::tailer::{Retry, Tailer};
+use super::tailer::Tailer;
 use super::watch::Watches;
 use crate::hash::Fnv;
 use rustix::fs::{FileType, Statx};
