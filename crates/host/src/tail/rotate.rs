@@ -326,11 +326,11 @@ impl Tailer {
             let opened = found.and_then(|at| peek(&at).map(|opened| (at, opened)));
             match opened {
                 // It is where it was, so it is no longer meant; unless a rotation gave it this name
-                // before an earlier start, which then had no time to read it to its end.
-                Some((at, (_, identity, stat)))
+                // a while ago.
+                Some((at, (_, identity, _)))
                     if *at == *record.path
                         && record.identity.same(&identity)
-                        && !(record.offset < stat.stx_size && self.was_meant_by(&at).is_some()) =>
+                        && self.was_meant_by(&at).is_none() =>
                 {
                     self.keep_dormant(record, now);
                 }
@@ -379,7 +379,8 @@ impl Tailer {
         }
     }
 
-    /// A file that was renamed while we were away is read on.
+    /// A file that was renamed is read on, and until it was quiet for a while: its writer may not
+    /// know.
     fn adopt(
         &mut self,
         record: &Resume,
@@ -388,7 +389,7 @@ impl Tailer {
         now: Instant,
     ) {
         let size = stat.stx_size;
-        if size <= record.offset || self.known(&identity).is_some() {
+        if self.known(&identity).is_some() {
             return;
         }
         let Some(input) = self.looks_for(&record.path) else {

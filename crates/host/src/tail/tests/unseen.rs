@@ -82,3 +82,35 @@ fn r4_r19_what_is_made_between_the_last_poll_and_the_end_is_read_by_the_next_sta
     one.left_ns = one.left_ns.map(|left| left + 3_600_000_000_000);
     assert_eq!(one.restart_with(records).take(), "");
 }
+
+#[test]
+fn r4_r19_a_renamed_file_that_was_read_to_its_end_is_followed_after_a_start_until_it_is_quiet() {
+    for renamed_before in [true, false] {
+        let mut desk = Desk::new(&["app.log"]);
+        desk.write("app.log", "1\n");
+        desk.start().take();
+        let rotate = |desk: &Desk| {
+            rename(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+            desk.write("app.log", "2\n");
+        };
+        if renamed_before {
+            rotate(&desk);
+            assert_eq!(desk.run().take(), "2\n");
+        }
+        let records = desk.leave();
+        if !renamed_before {
+            rotate(&desk);
+        }
+        desk.restart_with(records).take();
+        desk.pass(Duration::from_secs(50));
+        append(&desk.path("app.log.1"), b"3\n");
+        desk.pass(Duration::from_secs(1));
+        assert_eq!(desk.take(), "3\n", "{renamed_before}");
+        append(&desk.path("app.log.1"), b"4\n");
+        std::fs::remove_file(desk.path("app.log.1")).unwrap();
+        desk.pass(Duration::from_secs(61));
+        assert_eq!((desk.take().as_str(), desk.stats().files), ("4\n", 1), "{renamed_before}");
+        // Nobody knows it any more.
+        assert_eq!(desk.restart().stats().files, 1, "{renamed_before}");
+    }
+}
