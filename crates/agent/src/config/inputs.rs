@@ -292,7 +292,7 @@ fn patterns(section: &Section<'_>, key: &'static str) -> Vec<String> {
         let (name, text) = (section.name(key), &placed.value);
         if !text.starts_with('/') {
             section.wrong(placed.line, format!("`{name}` must begin with `/`, not as `{text}`"));
-        } else if let Err(error) = host::tail::Pattern::parse(text) {
+        } else if let Err(error) = tail::Pattern::parse(text) {
             section.wrong(placed.line, format!("`{name}`: {error}"));
         }
     }

@@ -128,7 +128,8 @@ mod tests {
                 prop_assert_eq!(&reading.text, &whole);
                 let (start, end) = (before.len(), before.len() + secret.len());
                 let (from, to) = (in_text(&all[..times], start), in_text(&all[..times], end));
-                prop_assert_eq!((from, text.get(from..to).unwrap()), (escaped(&before).len(), &*escaped(&secret)));
+                let found = (from, text.get(from..to).unwrap());
+                prop_assert_eq!(found, (escaped(&before).len(), &*escaped(&secret)));
             }
             // No place of any reading is within a character.
             for count in 1..=all.len() {
