@@ -15,6 +15,7 @@ mod late;
 mod pace;
 mod publish;
 mod replan;
+mod rescue;
 mod sampling;
 pub(crate) mod sources;
 mod spill;

@@ -248,7 +248,13 @@ pub const FIELDS: &[FieldDoc] = &[
         "how many of the further ones pass, as one of a whole number: 50, 33.3, 25, 20, 10 …",
     ),
     field("sampling.rate", "a map", "never", "thins what has one value of a field"),
-    field("sampling.rate.field", "a name", "", "the field"),
+    field(
+        "sampling.rate.field",
+        "a name",
+        "",
+        "the field, one that records have as an attribute: not what became their body, severity, \
+         time or trace",
+    ),
     field(
         "sampling.rate.lines_per_second",
         "a number",

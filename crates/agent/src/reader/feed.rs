@@ -13,8 +13,8 @@ use crate::block::{Block, End, Origin};
 use crate::numbers::Numbers;
 use crate::say::Say;
 use crate::tap::{self, Tap};
-use host::tail::{Chunk, FileKey, PodLog, Tailer};
-use lines::{Counters, Intake, Streams};
+use host::tail::{Chunk, FileKey, PodLog};
+use lines::{Counters, Intake};
 use pipeline::ring::{Producer, Refused};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) struct Core {
     pub(super) intake: Intake,
     pub(super) stage: Box<Stage>,
     pub(super) producer: Option<Producer<Block>>,
-    block: Block,
+    pub(super) block: Block,
     since: Option<Instant>,
     /// A finished block that found no room.
     stuck: Option<(Block, u64)>,
@@ -39,7 +39,7 @@ pub(crate) struct Core {
     /// A piece of a deleted file that could not be kept aside: it comes after all that was.
     pub(super) vanished: Option<Vanished>,
     /// How many records at the start of the block were left out before and are back.
-    rescued: usize,
+    pub(super) rescued: usize,
     touched: Vec<u32>,
     /// Files with unfinished pieces.
     open: Vec<u32>,
@@ -222,7 +222,7 @@ impl Core {
     }
 
     /// Remembers that the sinks must be told how far this file was read.
-    fn touch(&mut self, slot: u32) {
+    pub(super) fn touch(&mut self, slot: u32) {
         if let Some(source) = self.sources.get_mut(slot)
             && !std::mem::replace(&mut source.touched, true)
         {
@@ -458,50 +458,6 @@ impl Core {
         !self.stage.recalled.is_empty()
     }
 
-    /// Reads lines of traces with an error again, into a block that begins with them (R26).
-    pub(crate) fn rescue(&mut self, tailer: &mut Tailer, now: Instant) {
-        self.flush(None);
-        if !self.may_read() {
-            return;
-        }
-        let wall = super::wall_ns();
-        let mut places = std::mem::take(&mut self.stage.recalled).into_iter();
-        while !self.block.records.is_full()
-            && let Some(place) = places.next()
-        {
-            let known = self
-                .sources
-                .by_serial(place.file)
-                .map(|source| (source.key, source.id.slot, source.plan.clone()));
-            let mut bytes = vec![0; place.length as usize];
-            let read = known
-                .as_ref()
-                .map_or(0, |(key, _, _)| tailer.read_again(*key, place.offset, &mut bytes, now));
-            let Some((_, slot, plan)) = known.filter(|_| read == bytes.len()) else {
-                self.numbers.rescue_missed.add(1);
-                continue;
-            };
-            let (mut file, mut streams) = (lines::File::default(), Streams::default());
-            let chunk = lines::Chunk {
-                source: slot,
-                bytes: &bytes,
-                offset: place.offset,
-                now: wall,
-                last: true,
-                after_hole: false,
-                caught_up: None,
-            };
-            let mut intake = Intake::new();
-            intake.feed(&plan, &mut file, &mut streams, &chunk, &mut self.block.records);
-            intake.close(&plan, &mut streams, wall, &mut self.block.records);
-            self.touch(slot);
-        }
-        // What finds no room is for the next block.
-        self.stage.recalled.extend(places);
-        self.rescued = self.block.records.len();
-        self.numbers.rescued.add(self.rescued as u64);
-    }
-
     /// Everything that could be read was read.
     pub(crate) fn caught_up(&mut self, now: u64) {
         self.caught_up = now;
@@ -540,7 +496,7 @@ impl Core {
     }
 
     /// Whether reading may go on.
-    fn may_read(&self) -> bool {
+    pub(super) fn may_read(&self) -> bool {
         self.stuck.is_none() && self.rest.is_empty()
     }
 

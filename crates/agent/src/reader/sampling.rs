@@ -8,7 +8,7 @@ use crate::block::Block;
 use crate::config::Sampling;
 use crate::encode::json::{DIGITS, digits};
 use crate::numbers::Numbers;
-use lines::{Record, Value};
+use lines::{Flags, Record, Value};
 use pipeline::deferred::{Deferred, Place};
 use pipeline::sampling::{
     NeverSample, RULES, RateRule, Ratio, Rule, Rules, Sampler, Subject, Summary,
@@ -18,6 +18,24 @@ use pipeline::sampling::{
 const WANTED: u64 = 1;
 /// Adjusted count and threshold of a record that was left out before.
 const RESCUED: (f64, u64) = (0.0, 0);
+
+/// A record that was left out and is wanted after all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recalled {
+    /// Where it stands, maybe with lines of another stream between its parts.
+    pub(crate) place: Place,
+    trace_id: [u8; 16],
+}
+
+impl Recalled {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, record: &Record) -> bool {
+        let length = record.end.saturating_sub(record.start);
+        record.trace_id == self.trace_id
+            && record.start == self.place.offset
+            && length == u64::from(self.place.length)
+    }
+}
 
 /// Records of one file that were dropped, by rule.
 pub(crate) type Dropped = (u32, [u64; RULES]);
@@ -34,8 +52,10 @@ pub(crate) struct Stage {
     pub(crate) dropped: Vec<Dropped>,
     /// The slot of our own records, which are never left out.
     pub(crate) own: Option<u32>,
-    /// Places to read again.
-    pub(crate) recalled: Vec<Place>,
+    /// What is to be read again.
+    pub(crate) recalled: Vec<Recalled>,
+    /// How many of them could not be read.
+    pub(crate) unread: u64,
 }
 
 impl Stage {
@@ -62,6 +82,7 @@ impl Stage {
             dropped: Vec::new(),
             own: None,
             recalled: Vec::new(),
+            unread: 0,
         }
     }
 
@@ -121,7 +142,7 @@ impl Stage {
         });
         if let Some(deferred) = &self.deferred {
             let misses = deferred.misses();
-            numbers.rescue_missed.set(misses.lines + misses.traces + misses.unfit);
+            numbers.rescue_missed.set(misses.lines + misses.traces + misses.unfit + self.unread);
         }
     }
 
@@ -162,12 +183,17 @@ impl Stage {
             if let (Rule::Never, true, 0, Some(deferred)) =
                 (decision.rule, record.has_trace(), subject.marks, &mut self.deferred)
             {
-                deferred.recall(&record.trace_id, now_ns, &mut self.recalled);
+                let (trace_id, mut places) = (record.trace_id, Vec::new());
+                deferred.recall(&trace_id, now_ns, &mut places);
+                let recalled = places.into_iter().map(|place| Recalled { place, trace_id });
+                self.recalled.extend(recalled);
             }
             return Some((decision.adjusted_count, decision.threshold.value().unwrap_or(0)));
         }
         if let (true, Some(deferred)) = (record.has_trace(), &mut self.deferred) {
-            let length = u32::try_from(record.end.saturating_sub(record.start));
+            // Of one with parts in earlier files the last would be read alone: it does not fit.
+            let length = record.end.saturating_sub(record.start);
+            let length = u32::try_from(length).ok().filter(|_| !record.flags.has(Flags::JOINED));
             let place = Place {
                 file: block.source(record.source)?.serial,
                 offset: record.start,
@@ -258,6 +284,24 @@ mod tests {
             let summary = stage.last_summary(2).unwrap();
             let rule = summary.rules.iter().find(|rule| rule.rule == Rule::HotKey).unwrap();
             assert_eq!(String::from_utf8_lossy(&rule.top[0].key), wanted);
+        }
+    }
+
+    #[test]
+    fn r26_a_record_with_parts_in_earlier_files_is_not_remembered_and_counts_as_missed() {
+        for (flags, recalled, missed) in [(Flags::default(), 8, 0), (Flags::JOINED, 0, 8)] {
+            let (mut stage, numbers) = (stage(), Numbers::default());
+            let record = Record { trace_id: [1; 16], end: 9, flags, ..Record::default() };
+            let mut block = block(10, |_| Value::Int(1), record);
+            let file = pipeline::ledger::FileId { slot: 0, generation: 0 };
+            let origin = std::sync::Arc::default();
+            block.sources.push(crate::block::Source { file, serial: 3, origin, base: 0 });
+            // The last one is an error.
+            block.records.records_mut()[9].severity = 17;
+            stage.thin(&mut block, 0, 1, &numbers);
+            assert_eq!(block.records.len(), 2);
+            assert_eq!((stage.recalled.len(), numbers.rescue_missed.get()), (recalled, missed));
+            assert!(stage.recalled.iter().all(|one| one.is(&record)));
         }
     }
 }

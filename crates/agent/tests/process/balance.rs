@@ -169,6 +169,64 @@ fn r25_adjusted_counts_of_a_trace_with_an_error_add_up_to_its_records() {
 }
 
 #[test]
+fn r26_only_lines_of_the_trace_are_given_back_whatever_stands_between_their_parts() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4700";
+    let entry = |stream: &str, text: &str| format!("2024-05-06T07:08:09.1Z {stream} {text}\n");
+    let line = |level: &str, at: u32| format!("2024 level={level} trace_id={trace} msg={at}");
+    let chain = |at: u32| {
+        let line = line("info", at);
+        let (start, rest) = line.split_at(20);
+        [entry("stdout", &format!("P {start}")), entry("stdout", &format!("F {rest}"))]
+    };
+    let group = |at: u32| {
+        let (line, more) = (line("info", at), format!("F   and {at}"));
+        [entry("stdout", &format!("F {line}")), entry("stdout", &more)]
+    };
+    let all = 30;
+    for groups in [false, true] {
+        let (desk, sink) = (Desk::new(), Sink::of_records());
+        let multiline = if groups { ", multiline: {first_line: '^2024'}" } else { "" };
+        desk.config(&format!(
+            "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+             framing: cri, parsers: [logfmt]{multiline}}}]\n\
+             sampling: {{rescue: {{window: 10m}}, \
+             hot_trace: {{lines_per_second: 1, keep_percent: 0.1}}}}\n\
+             sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+            sink.address()
+        ));
+        for at in 0..all {
+            let [start, end] = if groups { group(at) } else { chain(at) };
+            let between = entry("stderr", &format!("F 2024 of the other stream {at}"));
+            desk.append("logs/a.log", &(start + &between + &end));
+        }
+        let (state, agent) = (desk.path("state"), desk.start());
+        // The last group of each stream is open until another one begins.
+        let (read, open) = if groups { (58, "F 2024 the end") } else { (60, "F the end") };
+        agent.until_status(&state, |status| status["records"]["read"].as_u64() >= Some(read));
+        desk.append("logs/a.log", &entry("stderr", open));
+        desk.append("logs/a.log", &entry("stdout", &format!("F {}", line("error", 30))));
+        desk.append("logs/a.log", &entry("stdout", open));
+        let status = agent.until_status(&state, |status| {
+            let records = &status["sinks"][0]["records"];
+            number(records, "sent") >= 62 && number(records, "in_flight") == 0
+        });
+        assert!(adds_up(&status["sinks"][0]["records"]), "{status}");
+        assert_eq!(agent.stop(), 0);
+        let records = sink.0.records();
+        let theirs = records.iter().filter(|one| one.resource["log.file.path"] != "orlop:sampling");
+        let mut bodies: Vec<_> = theirs.map(|one| one.body.as_str()).collect();
+        bodies.sort_unstable();
+        let is_last = |body: &&str| body.ends_with("the end");
+        assert_eq!(bodies.iter().copied().filter(|body| !is_last(body)).count(), 61, "{bodies:?}");
+        bodies.retain(|body| !is_last(body));
+        bodies.dedup();
+        assert_eq!(bodies.len(), 61, "a line was delivered twice: {bodies:?}");
+        let back = records.iter().filter(|one| one.attributes.get(COUNT) == Some(&0.0.into()));
+        assert_eq!(back.count() as u64, number(&status["records"], "rescued"));
+    }
+}
+
+#[test]
 fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
     let desk = Desk::new();
     let sink = Sink::of_records();
