@@ -150,15 +150,9 @@ impl Stage {
         if self.own == Some(record.source) {
             return Some((1.0, 0));
         }
-        let key = self.key.as_deref().and_then(|key| block.records.field(record, key));
         let mut number = [0; DIGITS];
-        let key: &[u8] = match key {
-            Some(Value::Str(span) | Value::Number(span) | Value::Json(span)) => {
-                block.records.text(span).as_bytes()
-            }
-            Some(Value::Bool(true)) => b"true",
-            Some(Value::Bool(false)) => b"false",
-            Some(value) => digits(value, &mut number).unwrap_or_default(),
+        let key = match &self.key {
+            Some(name) => key(block, record, name, &mut number),
             None => &[],
         };
         let mut subject = Subject {
@@ -229,6 +223,25 @@ fn hash(block: &Block, record: &Record) -> u64 {
 
 fn nanoseconds(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The value of a record that a rate limits; nothing when it has none.
+#[inline(never)]
+fn key<'b>(
+    block: &'b Block,
+    record: &Record,
+    name: &str,
+    number: &'b mut [u8; DIGITS],
+) -> &'b [u8] {
+    match block.records.field(record, name) {
+        Some(Value::Str(span) | Value::Number(span) | Value::Json(span)) => {
+            block.records.text(span).as_bytes()
+        }
+        Some(Value::Bool(true)) => b"true",
+        Some(Value::Bool(false)) => b"false",
+        Some(value) => digits(value, number).unwrap_or_default(),
+        None => &[],
+    }
 }
 
 fn rule(rate: &crate::config::KeyRate) -> Option<RateRule> {
