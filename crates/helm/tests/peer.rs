@@ -5,7 +5,6 @@
 use helm::{Bounds, Helm, HelmError, Network, Request};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,8 +93,11 @@ fn an_error_of_a_template_has_its_file_and_line() {
 /// A program that stands for helm.
 fn stand_in(folder: &std::path::Path, script: &str) -> Helm {
     let path = folder.join("helm");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // A child writes it: while this process had it open for writing, a child of another test could
+    // have that descriptor, too, and nobody can run such a file ("text file busy").
+    let mut write = std::process::Command::new("sh");
+    write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+    assert!(write.arg(&path).arg(script).status().unwrap().success());
     Helm::find(Some(&path)).unwrap()
 }
 

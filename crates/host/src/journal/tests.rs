@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::os::unix::fs::PermissionsExt as _;
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -131,8 +130,11 @@ proptest! {
 /// A program that behaves as the script says.
 fn program(dir: &tempfile::TempDir, script: &str) -> Source {
     let path = dir.path().join("journalctl");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // A child writes it: while this process had it open for writing, a child of another test could
+    // have that descriptor, too, and nobody can run such a file ("text file busy").
+    let mut write = Command::new("sh");
+    write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+    assert!(write.arg(&path).arg(script).status().unwrap().success());
     Source { program: Some(path), directory: None, units: Vec::new(), from: From::Beginning }
 }
 

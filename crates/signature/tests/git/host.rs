@@ -83,10 +83,13 @@ impl Host {
     /// A `gpg` whose clock stands at a date, for Git's `gpg.program`.
     pub(crate) fn gpg_at(&self, date: &str, more: &str) -> String {
         let path = self.path(&format!("gpg-{date}"));
-        let text = format!("#!/bin/sh\nexec gpg --faked-system-time {date}T000000 {more} \"$@\"\n");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path.to_str().unwrap().to_owned()
+        let path = path.to_str().unwrap().to_owned();
+        let text = format!("#!/bin/sh\nexec gpg --faked-system-time {date}T000000 {more} \"$@\"");
+        // A child writes it: while this process had it open for writing, a child of another test
+        // could have that descriptor, too, and nobody can run such a file ("text file busy").
+        let write = "printf '%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        self.run("sh", &["-c", write, &path, &text]);
+        path
     }
 
     /// Makes a commit on an empty tree with these `-c` settings; gives its id.
