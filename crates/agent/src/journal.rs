@@ -16,6 +16,7 @@ use crate::reader::Core;
 use crate::reader::sources::{Joined, NewSource};
 use crate::reader::{Piece, wall_ns};
 use crate::say::Say;
+use crate::service;
 use host::journal::{From, JournalError, Source};
 use host::tail::{FileKey, Waker};
 use lines::Plan;
@@ -229,6 +230,7 @@ fn start(
         line_bytes_max: usize::try_from(input.reading.line_max_bytes).unwrap_or(usize::MAX),
         is_first,
         place: place.clone(),
+        own_group: service::own_group(),
         sender,
         waker: waker.clone(),
         stop: stop.clone(),
@@ -260,6 +262,8 @@ struct Follower {
     /// Nothing was read yet, and nothing that is there is to be read.
     is_first: bool,
     place: From,
+    /// The control group of this service; what it wrote itself is passed over (R31).
+    own_group: Option<String>,
     sender: SyncSender<Lines>,
     waker: Waker,
     stop: Arc<AtomicBool>,
@@ -341,6 +345,9 @@ impl Follower {
             let Some(cursor) = entry.cursor() else { continue };
             self.place = From::After(cursor.to_owned());
             *any = true;
+            if self.own_group.as_deref().is_some_and(|group| service::wrote(group, &entry)) {
+                continue;
+            }
             let lost = line(&entry, self.line_bytes_max, &mut bytes);
             cut.lines += u64::from(lost > 0);
             cut.bytes += lost;

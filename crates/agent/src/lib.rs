@@ -24,6 +24,7 @@ pub mod pods;
 mod reader;
 mod run;
 mod say;
+mod service;
 mod sink;
 pub mod tap;
 mod tracker;

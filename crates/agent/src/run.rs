@@ -275,6 +275,7 @@ pub(crate) fn load(options: &RunOptions) -> Result<Config, AgentError> {
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
+    crate::service::refuse_loop(&config)?;
     Ok(config)
 }
 

@@ -32,7 +32,7 @@ pub use encoding::Encoding;
 pub use error::PlanError;
 pub use intake::{Chunk, Counters, Intake};
 pub use multiline::Multiline;
-pub use options::{Body, Keep, NAME_BYTES_MAX, NAMES_MAX, Options, Role, USUAL_NAMES};
+pub use options::{Body, Keep, NAME_BYTES_MAX, NAMES_MAX, Options, Role, USUAL_NAMES, role};
 pub use plan::{
     CHAIN_PAUSE, Framing, LINE_BYTES, LINE_BYTES_MAX, LINE_BYTES_MIN, PAUSE_MAX, Plan, Settings,
 };

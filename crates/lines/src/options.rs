@@ -118,6 +118,12 @@ pub const USUAL_NAMES: [(&str, Role); 38] = [
     ("http.response.status_code", Role::Status),
 ];
 
+/// What a field of this name means unless other names are given.
+#[must_use]
+pub fn role(name: &str) -> Option<Role> {
+    USUAL_NAMES.iter().find(|(usual, _)| *usual == name).map(|(_, role)| *role)
+}
+
 impl Default for Options {
     fn default() -> Self {
         let mut options = Self {

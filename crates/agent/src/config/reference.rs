@@ -252,8 +252,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "sampling.rate.field",
         "a name",
         "",
-        "the field, one that records have as an attribute: not what became their body, severity, \
-         time or trace",
+        "the field: an attribute, or a usual name of the message (`msg`) or the severity (`level`)",
     ),
     field(
         "sampling.rate.lines_per_second",

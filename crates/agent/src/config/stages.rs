@@ -4,7 +4,7 @@ use super::defaults::*;
 use super::inputs::with_hint;
 use super::path;
 use super::section::Section;
-use lines::PlanError;
+use lines::{PlanError, Role};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -171,6 +171,18 @@ fn rate_of(section: &Section<'_>) -> KeyRate {
 
 fn keyed(section: Section<'_>) -> Option<(String, KeyRate)> {
     let field = section.required("field", "the name of a field");
+    if let Some(field) = &field
+        && let Some(Role::Time | Role::TraceId | Role::SpanId | Role::Traceparent) =
+            lines::role(&field.value)
+    {
+        let message = format!(
+            "`{}`: `{}` becomes the time or the trace of its record, which no rate limits: name \
+             another field (`sampling.hot_trace` limits traces)",
+            section.name("field"),
+            field.value
+        );
+        section.wrong(field.line, message);
+    }
     let rate = rate_of(&section);
     section.finish();
     Some((field?.value, rate))

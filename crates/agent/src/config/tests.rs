@@ -72,6 +72,19 @@ fn r23_a_share_that_one_of_a_whole_number_does_not_come_near_is_refused() {
 }
 
 #[test]
+fn a_rate_of_what_no_record_has_as_a_value_is_refused() {
+    wrong(
+        "sampling:\n  rate:\n    field: trace_id\n",
+        &expect![
+            "agent.yaml:3: `sampling.rate.field`: `trace_id` becomes the time or the trace of its record, which no rate limits: name another field (`sampling.hot_trace` limits traces)"
+        ],
+    );
+    for field in ["msg", "level", "status", "url.path"] {
+        parse(&format!("sampling: {{rate: {{field: {field}}}}}\n")).unwrap();
+    }
+}
+
+#[test]
 fn two_sinks_with_one_file_are_refused() {
     wrong(
         "sinks:\n  - {type: file, path: /x}\n  - {type: stdout}\n  - type: file\n    path: /x\n",

@@ -8,7 +8,7 @@ use crate::block::Block;
 use crate::config::Sampling;
 use crate::encode::json::{DIGITS, digits};
 use crate::numbers::Numbers;
-use lines::{Flags, Record, Value};
+use lines::{Flags, Record, Role, Value};
 use pipeline::deferred::{Deferred, Place};
 use pipeline::sampling::{
     NeverSample, RULES, RateRule, Ratio, Rule, Rules, Sampler, Subject, Summary,
@@ -45,7 +45,7 @@ pub(crate) type Dropped = (u32, [u64; RULES]);
 pub(crate) struct Stage {
     sampler: Sampler,
     deferred: Option<Deferred>,
-    key: Option<String>,
+    key: Option<(String, Option<Role>)>,
     keeps_all: bool,
     decisions: Vec<Option<(f64, u64)>>,
     /// What was dropped of the last block, by file.
@@ -76,7 +76,7 @@ impl Stage {
         Self {
             sampler: Sampler::new(&rules, seed, nanoseconds(sampling.summary)),
             deferred,
-            key: sampling.rate.as_ref().map(|(field, _)| field.clone()),
+            key: sampling.rate.as_ref().map(|(field, _)| (field.clone(), lines::role(field))),
             keeps_all: sampling.keeps_all(),
             decisions: Vec::new(),
             dropped: Vec::new(),
@@ -152,7 +152,7 @@ impl Stage {
         }
         let mut number = [0; DIGITS];
         let key = match &self.key {
-            Some(name) => key(block, record, name, &mut number),
+            Some((name, role)) => key(block, record, (name, *role), &mut number),
             None => &[],
         };
         let mut subject = Subject {
@@ -225,12 +225,13 @@ fn nanoseconds(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The value of a record that a rate limits; nothing when it has none.
+/// The value of a record that a rate limits; nothing when it has none. What became the body or the
+/// severity is there under its usual names.
 #[inline(never)]
 fn key<'b>(
     block: &'b Block,
     record: &Record,
-    name: &str,
+    (name, role): (&str, Option<Role>),
     number: &'b mut [u8; DIGITS],
 ) -> &'b [u8] {
     match block.records.field(record, name) {
@@ -240,7 +241,11 @@ fn key<'b>(
         Some(Value::Bool(true)) => b"true",
         Some(Value::Bool(false)) => b"false",
         Some(value) => digits(value, number).unwrap_or_default(),
-        None => &[],
+        None => match role {
+            Some(Role::Message) => block.records.body(record).as_bytes(),
+            Some(Role::Severity) => block.records.text(record.severity_text).as_bytes(),
+            _ => &[],
+        },
     }
 }
 
@@ -297,6 +302,32 @@ mod tests {
             let summary = stage.last_summary(2).unwrap();
             let rule = summary.rules.iter().find(|rule| rule.rule == Rule::HotKey).unwrap();
             assert_eq!(String::from_utf8_lossy(&rule.top[0].key), wanted);
+        }
+    }
+
+    #[test]
+    fn the_message_and_the_severity_have_a_rate_under_their_usual_names() {
+        for (field, wanted) in [("msg", "equal"), ("level", "info"), ("n", "")] {
+            let rate = KeyRate { lines_per_second: 1, keep_percent: 0.1 };
+            let rate = Some((field.to_owned(), rate));
+            let mut stage = Stage::new(&Sampling { rate, ..Sampling::default() }, 7);
+            let mut block = Block::default();
+            for number in 0..10 {
+                let body = block.records.push_text("equal");
+                let severity_text = block.records.push_text("info");
+                block.records.push(&Record {
+                    body,
+                    severity_text,
+                    start: number,
+                    ..Record::default()
+                });
+            }
+            stage.thin(&mut block, 0, 1, &Numbers::default());
+            assert_eq!(block.records.len(), if wanted.is_empty() { 10 } else { 1 }, "{field}");
+            let summary = stage.last_summary(2).unwrap();
+            let rule = summary.rules.iter().find(|rule| rule.rule == Rule::HotKey);
+            let key = rule.map_or(Default::default(), |rule| rule.top[0].key.clone());
+            assert_eq!(String::from_utf8_lossy(&key), wanted);
         }
     }
 
