@@ -230,7 +230,7 @@ fn start(
         line_bytes_max: usize::try_from(input.reading.line_max_bytes).unwrap_or(usize::MAX),
         is_first,
         place: place.clone(),
-        own_group: service::own_group(),
+        own: service::Own::find(),
         sender,
         waker: waker.clone(),
         stop: stop.clone(),
@@ -262,8 +262,8 @@ struct Follower {
     /// Nothing was read yet, and nothing that is there is to be read.
     is_first: bool,
     place: From,
-    /// The control group of this service; what it wrote itself is passed over (R31).
-    own_group: Option<String>,
+    /// What this process wrote itself is passed over (R31).
+    own: Option<service::Own>,
     sender: SyncSender<Lines>,
     waker: Waker,
     stop: Arc<AtomicBool>,
@@ -345,7 +345,7 @@ impl Follower {
             let Some(cursor) = entry.cursor() else { continue };
             self.place = From::After(cursor.to_owned());
             *any = true;
-            if self.own_group.as_deref().is_some_and(|group| service::wrote(group, &entry)) {
+            if self.own.as_ref().is_some_and(|own| own.wrote(&entry)) {
                 continue;
             }
             let lost = line(&entry, self.line_bytes_max, &mut bytes);

@@ -1,37 +1,63 @@
-//! What this process is to systemd: what it writes to the journal must not come back (R31).
+//! What the journal of systemd has of this process: it must not come back (R31).
 //!
-//! systemd tells a service that its output goes to the journal (`JOURNAL_STREAM`, systemd.exec(5)):
-//! device and inode of the socket, which is ours only as long as nobody has put something else in
-//! its place. journald writes to each entry the control group of who wrote it.
+//! Output goes to the journal over a socket of journald, as that of every service does
+//! (systemd-journald.service(8)). journald writes to each entry who connected it: the process and
+//! its control group.
 
 use crate::AgentError;
 use crate::config::{Config, SinkKind};
-use std::os::unix::fs::MetadataExt;
+use crate::reader::wall_ns;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// Where syslog daemons repeat what the journal has.
 const SYSLOG_FILES: [&str; 4] =
     ["/var/log/syslog", "/var/log/messages", "/var/log/daemon.log", "/var/log/user.log"];
 
-/// A standard descriptor.
-#[derive(Clone, Copy)]
-enum Descriptor {
-    Output = 1,
-    Error = 2,
+/// Whether what is written here goes to a journal, that of the machine or of a namespace.
+fn is_journal(output: &impl AsFd) -> bool {
+    let socket = output.as_fd().try_clone_to_owned().map(UnixStream::from);
+    let peer = socket.and_then(|socket| socket.peer_addr());
+    peer.is_ok_and(|peer| peer.as_pathname().is_some_and(is_socket_of_journald))
 }
 
-/// Whether it leads to the journal.
-fn is_journal(descriptor: Descriptor) -> bool {
-    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    let path = format!("/proc/self/fd/{}", descriptor as u8);
-    std::fs::metadata(path).is_ok_and(|at| format!("{}:{}", at.dev(), at.ino()) == stream)
+fn is_socket_of_journald(path: &Path) -> bool {
+    let folder = path.strip_prefix("/run/systemd").ok().and_then(Path::to_str);
+    folder.is_some_and(|path| path.starts_with("journal") && path.ends_with("/stdout"))
 }
 
-/// The control group of the service that this process is, when what it says goes to the journal.
-pub(crate) fn own_group() -> Option<String> {
-    let is_told = is_journal(Descriptor::Output) || is_journal(Descriptor::Error);
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok().filter(|_| is_told)?;
-    service_of(&groups).map(str::to_owned)
+/// This process as its entries name it.
+#[derive(Debug)]
+pub(crate) struct Own {
+    process: String,
+    /// Microseconds since 1970; before, another process may have had its number.
+    start_us: u64,
+    /// The control group when it is that of a service: earlier processes of it are ours, too.
+    group: Option<String>,
+}
+
+impl Own {
+    /// When what this process says goes to the journal.
+    pub(crate) fn find() -> Option<Self> {
+        if !is_journal(&std::io::stdout()) && !is_journal(&std::io::stderr()) {
+            return None;
+        }
+        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Some(Self {
+            process: std::process::id().to_string(),
+            start_us: wall_ns() / 1000,
+            group: service_of(&groups).map(str::to_owned),
+        })
+    }
+
+    /// Whether an entry of the journal is what it wrote to its output.
+    pub(crate) fn wrote(&self, entry: &host::journal::Entry<'_>) -> bool {
+        let is = |field, value: &str| entry.get(field) == Some(value.as_bytes());
+        is("_TRANSPORT", "stdout")
+            && (self.group.as_deref().is_some_and(|group| is("_SYSTEMD_CGROUP", group))
+                || (is("_PID", &self.process) && entry.realtime_us() >= self.start_us))
+    }
 }
 
 /// The group of systemd among those of a process (cgroups(7)) when it is that of a service: other
@@ -45,18 +71,12 @@ fn service_of(groups: &str) -> Option<&str> {
     paths.into_iter().find(|path| path.ends_with(".service"))
 }
 
-/// Whether an entry of the journal is what a service of this group wrote to its output.
-pub(crate) fn wrote(group: &str, entry: &host::journal::Entry<'_>) -> bool {
-    entry.get("_TRANSPORT") == Some(b"stdout")
-        && entry.get("_SYSTEMD_CGROUP") == Some(group.as_bytes())
-}
-
 /// Refuses to write records to the journal when a file that is read repeats it.
 ///
 /// # Errors
 /// [`AgentError::Sink`] names the file and its input.
 pub(crate) fn refuse_loop(config: &Config) -> Result<(), AgentError> {
-    match is_journal(Descriptor::Output) {
+    match is_journal(&std::io::stdout()) {
         true => refuse_among(config, |path| path.exists()),
         false => Ok(()),
     }
@@ -105,20 +125,46 @@ mod tests {
     }
 
     #[test]
-    fn r31_what_the_journal_has_of_our_own_output_is_known_by_its_group() {
+    fn r31_what_the_journal_has_of_our_own_output_is_known_by_its_group_or_its_process() {
         let group = "/system.slice/orlop-agent.service";
-        for (transport, of, expected) in [
-            ("stdout", group, true),
+        let mut own = Own { process: "7".to_owned(), start_us: 50, group: Some(group.to_owned()) };
+        for (transport, of, process, time, expected, alone) in [
+            ("stdout", group, 7, 50, true, true),
+            // An earlier process of the service.
+            ("stdout", group, 6, 40, true, false),
             // What systemd itself says of the service, and what others write, is read.
-            ("journal", group, false),
-            ("stdout", "/system.slice/other.service", false),
-            ("stdout", "/init.scope", false),
+            ("journal", group, 7, 50, false, false),
+            ("stdout", "/user.slice/session-1.scope", 7, 60, true, true),
+            ("stdout", "/user.slice/session-1.scope", 8, 60, false, false),
+            // Another process that had the number before.
+            ("stdout", "/system.slice/other.service", 7, 49, false, false),
         ] {
             let mut export = host::journal::Export::default();
-            let text = format!("_TRANSPORT={transport}\n_SYSTEMD_CGROUP={of}\nMESSAGE=a\n\n");
+            let text = format!(
+                "__REALTIME_TIMESTAMP={time}\n_TRANSPORT={transport}\n_SYSTEMD_CGROUP={of}\n\
+                 _PID={process}\nMESSAGE=a\n\n"
+            );
             assert!(export.feed(text.as_bytes()).complete);
-            assert_eq!(wrote(group, &export.entry()), expected, "{transport} {of}");
+            own.group = Some(group.to_owned());
+            assert_eq!(own.wrote(&export.entry()), expected, "{text}");
+            own.group = None;
+            assert_eq!(own.wrote(&export.entry()), alone, "{text}");
         }
+    }
+
+    #[test]
+    fn only_a_socket_of_journald_is_the_journal() {
+        for (path, expected) in [
+            ("/run/systemd/journal/stdout", true),
+            ("/run/systemd/journal.name/stdout", true),
+            ("/run/systemd/journal/socket", false),
+            ("/run/systemd/private", false),
+            ("/tmp/journal/stdout", false),
+        ] {
+            assert_eq!(is_socket_of_journald(Path::new(path)), expected, "{path}");
+        }
+        assert!(!is_journal(&UnixStream::pair().unwrap().0));
+        assert!(!is_journal(&std::fs::File::open("/dev/null").unwrap()));
     }
 
     #[test]

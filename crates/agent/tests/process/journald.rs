@@ -11,9 +11,9 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -100,13 +100,27 @@ impl Journald {
     /// Writes an entry of a unit, and waits until it is there.
     fn entry_of(&self, unit: &str, message: &str) {
         self.entry_with(message, &format!("OBJECT_SYSTEMD_UNIT={unit}"));
+        self.until_line(|line| line == message);
+    }
+
+    /// Waits until it has such a line.
+    fn until_line(&self, is_it: impl Fn(&str) -> bool) {
         let mut program = Command::new("/usr/bin/journalctl");
         program.arg("--directory").arg(self.directory()).args(["--output=cat", "--quiet"]);
         let found = testbed::wait::until(WAIT, || {
             let printed = String::from_utf8(program.output().unwrap().stdout).unwrap();
-            Ok::<_, Infallible>(printed.lines().any(|line| line == message).then_some(()))
+            Ok::<_, Infallible>(printed.lines().any(&is_it).then_some(()))
         });
-        assert!(found.unwrap().is_some(), "`{message}` is not written");
+        assert!(found.unwrap().is_some(), "a line is not written");
+    }
+
+    /// What a service has as its standard output.
+    fn output(&self) -> OwnedFd {
+        let path = self.run.join(format!("systemd/journal.{NAME}/stdout"));
+        let mut stream = UnixStream::connect(path).unwrap();
+        // A name, no unit, a priority, and that nothing is meant for others.
+        stream.write_all(b"agent\n\n6\n0\n0\n0\n0\n").unwrap();
+        stream.into()
     }
 
     /// The folder with its files, once it has made some.
@@ -181,6 +195,26 @@ fn r19_entries_of_a_real_journal_arrive_and_a_restart_goes_on_after_the_last_one
     let one = records.iter().find(|record| record.body == message(500)).unwrap();
     assert_eq!((&one.record["severityNumber"]), &17);
     assert_eq!(one.attributes["syslog.identifier"], "teapot");
+}
+
+#[test]
+fn r31_records_that_are_written_to_the_journal_are_not_read_from_it() {
+    let desk = Desk::new();
+    let Some(journald) = Journald::start(&desk) else { return };
+    let sink = Sink::of_records();
+    let directory = journald.directory();
+    let input = format!("directory: '{}'", directory.display());
+    desk.config(&config_of(&input, &sink).replace("sinks: [", "sinks: [{type: stdout}, "));
+    let agent = desk.start_by(&[], journald.output().into());
+    for message in ["one", "two", "three"] {
+        journald.entry_of("a.service", message);
+        // What it wrote of it is there before the next one.
+        journald.until_line(|line| line.starts_with('{') && line.contains(message));
+    }
+    assert_eq!(agent.stop(), 0);
+    let bodies = sink.bodies();
+    assert!(["one", "two", "three"].iter().all(|body| bodies.contains_key(*body)), "{bodies:?}");
+    assert!(!bodies.keys().any(|body| body.starts_with('{')), "{bodies:?}");
 }
 
 /// A sink that refuses everything until it is told otherwise.
