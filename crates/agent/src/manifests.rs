@@ -43,6 +43,7 @@ ExecStart=/usr/local/bin/orlop agent run --config /etc/orlop/agent.yaml
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
+KillMode=mixed
 TimeoutStopSec=20
 LimitNOFILE=65536
 StateDirectory=orlop/agent

@@ -41,7 +41,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "ORLOP_LOG",
         help: "What is logged to stderr, as `LEVEL` or `TARGET=LEVEL,...`: error, warn, info, \
-               debug or trace. Default: warn, and info for the controller.",
+               debug or trace. Default: warn, and info for the controller and the agent.",
     },
     Variable {
         name: "KUBECONFIG",

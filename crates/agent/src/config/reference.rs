@@ -32,7 +32,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "/var/lib/orlop/agent",
         "offsets, spilled bytes, refused records, the socket of `status` and `tap`; one agent for each",
     ),
-    field("listen", "HOST:PORT or off", "127.0.0.1:9464", "`/metrics`, `/healthz`, `/readyz`"),
+    field("listen", "IP:PORT or off", "127.0.0.1:9464", "`/metrics`, `/healthz`, `/readyz`"),
     field(
         "memory_max_bytes",
         "a size, 8Mi to 16Gi",
@@ -43,7 +43,9 @@ pub const FIELDS: &[FieldDoc] = &[
         "shutdown_timeout",
         "a duration, 100ms to 10m",
         "10s",
-        "how long a stop delivers what was read; the rest is read again by the next start",
+        "how long a stop delivers what was read; the rest is read again by the next start. What \
+         starts the agent must wait longer: `TimeoutStopSec` of the unit and \
+         `terminationGracePeriodSeconds` of the pod are 20 s as deployed",
     ),
     field(
         "checkpoint_interval",
@@ -77,7 +79,8 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].name",
         "a text",
         "type and number",
-        "in metrics; must be unique; the number counts inputs of the type that have no name",
+        "in messages and checkpoints; must be unique; the number counts inputs of the type that have \
+         no name",
     ),
     field("inputs[].resource", "a map of texts", "none", "attributes of its records' resource"),
     field(
