@@ -71,10 +71,34 @@ pub(crate) struct Journals {
     pub(crate) packed: Packed,
 }
 
-struct Journal {
+/// What the lines of a journal mean; a reload changes it.
+pub(crate) struct Meaning {
+    /// The name of the input.
     name: String,
     plan: Arc<Plan>,
     origin: Arc<Origin>,
+}
+
+impl Meaning {
+    fn new(config: &Config, input: &Input, host_name: &str) -> Result<Self, AgentError> {
+        let attributes = crate::reader::inputs::attributes(config, input, host_name);
+        let origin = Origin::new(attributes, &source_name(&input.name), None);
+        let plan = crate::reader::inputs::journal_plan(config, input)?;
+        Ok(Self { name: input.name.clone(), plan, origin: Arc::new(origin) })
+    }
+
+    /// That of every journal of the config.
+    ///
+    /// # Errors
+    /// When the lines cannot be read as configured.
+    pub(crate) fn all(config: &Config, host_name: &str) -> Result<Vec<Self>, AgentError> {
+        let journals = config.inputs.iter().filter(|input| input.kind.is_journal());
+        journals.map(|input| Self::new(config, input, host_name)).collect()
+    }
+}
+
+struct Journal {
+    meaning: Meaning,
     lines: Receiver<Lines>,
     slot: Option<u32>,
     number: u32,
@@ -114,6 +138,21 @@ impl Journals {
         Ok(Self { list, packed: Packed::default() })
     }
 
+    /// From now on the lines mean this, also those of a journal that has no source yet.
+    pub(crate) fn replan(&mut self, meanings: Vec<Meaning>, core: &mut Core) {
+        for meaning in meanings {
+            let is_it = |journal: &&mut Journal| journal.meaning.name == meaning.name;
+            let Some(journal) = self.list.iter_mut().find(is_it) else { continue };
+            if let Some(slot) = journal.slot {
+                if let Some(source) = core.sources.get_mut(slot) {
+                    source.plan = meaning.plan.clone();
+                }
+                core.sources.set_origin(slot, &meaning.origin);
+            }
+            journal.meaning = meaning;
+        }
+    }
+
     /// Gives the reader what has come; false when nothing has.
     pub(crate) fn feed(&mut self, core: &mut Core) -> bool {
         for journal in &mut self.list {
@@ -126,13 +165,14 @@ impl Journals {
             let slot = match journal.slot {
                 Some(slot) => slot,
                 None => {
-                    let path = PathBuf::from(format!("journald:{}", journal.name));
+                    let meaning = &journal.meaning;
+                    let path = PathBuf::from(source_name(&meaning.name));
                     let slot = core.sources.add(NewSource {
                         key: FileKey { slot: OWN_SLOT, generation: journal.number },
                         input: usize::MAX,
                         path: path.as_path().into(),
-                        plan: journal.plan.clone(),
-                        origin: Some(journal.origin.clone()),
+                        plan: meaning.plan.clone(),
+                        origin: Some(meaning.origin.clone()),
                         holds_pod: false,
                         base: 0,
                         sinks: core.books.sinks.len(),
@@ -174,7 +214,7 @@ impl Journals {
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         let journals = self.list.iter().filter_map(|journal| {
             let value = text_of(&journal.committed)?.into_bytes();
-            Some(Entry::Cursor { name: source_name(&journal.name), value })
+            Some(Entry::Cursor { name: source_name(&journal.meaning.name), value })
         });
         journals.chain(self.packed.entries())
     }
@@ -212,10 +252,7 @@ fn start(
     waker: &Waker,
     say: &Say,
 ) -> Result<Journal, AgentError> {
-    let plan = crate::reader::inputs::journal_plan(config, input)?;
-    let attributes = crate::reader::inputs::attributes(config, input, host_name);
-    let path = source_name(&input.name);
-    let origin = Arc::new(Origin::new(attributes, &path, None));
+    let meaning = Meaning::new(config, input, host_name)?;
     let (sender, lines) = sync_channel(PIECES_MAX);
     let stop = Arc::new(AtomicBool::new(false));
     let is_first = written.is_none() && input.reading.start_at == StartAt::End;
@@ -242,9 +279,7 @@ fn start(
         .spawn(move || run.run())
         .map_err(|source| AgentError::Start { what: "the journal's thread", source })?;
     Ok(Journal {
-        name: input.name.clone(),
-        plan,
-        origin,
+        meaning,
         lines,
         slot: None,
         number,

@@ -186,11 +186,12 @@ impl Reader {
 
     fn obey(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Inputs { intents, stage } => {
+            Order::Inputs { intents, journals, stage } => {
                 self.core.flush(None);
                 let tail = intents.iter().map(|intent| intent.tail.clone()).collect();
                 self.tailer.reconfigure(tail, now);
                 self.core.replan(intents, stage, &self.tailer);
+                self.journals.replan(journals, &mut self.core);
             }
             Order::Sinks { make } => {
                 self.core.flush(None);

@@ -106,6 +106,13 @@ pub struct Reading {
     pub partial_timeout: Duration,
 }
 
+impl InputKind {
+    /// Whether it is a journal.
+    pub(crate) fn is_journal(&self) -> bool {
+        matches!(self, Self::Journald(_))
+    }
+}
+
 impl Input {
     /// Whether its patterns mean a file at this path. What is no pattern is told elsewhere.
     pub(crate) fn reads(&self, path: &Path) -> bool {

@@ -2,6 +2,7 @@
 
 use super::inputs::Intent;
 use super::{SinkHandle, Stage};
+use crate::journal::Meaning;
 use host::tail::Waker;
 use pipeline::balance::Balance;
 use std::collections::VecDeque;
@@ -19,8 +20,8 @@ pub(crate) type MakeSinks = Box<dyn FnOnce(&mut Vec<SinkHandle>) + Send>;
 
 /// A change.
 pub(crate) enum Order {
-    /// Other inputs, and how what is read is thinned.
-    Inputs { intents: Vec<Intent>, stage: Option<Box<Stage>> },
+    /// Other inputs, what lines of journals mean, and how what is read is thinned.
+    Inputs { intents: Vec<Intent>, journals: Vec<Meaning>, stage: Option<Box<Stage>> },
     /// Other sinks.
     Sinks { make: MakeSinks },
 }

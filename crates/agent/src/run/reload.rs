@@ -2,14 +2,15 @@
 //!
 //! What is the same goes on untouched: files keep descriptor and offset, sinks keep what is under
 //! way. A config that is wrong changes nothing and is told, and so does one without the inputs or
-//! sinks that the one in use has. What cannot change while running (state folder, address, memory)
-//! is told and stays as it is.
+//! sinks that the one in use has. What cannot change while running (state folder, address, memory,
+//! of a journal all but redaction and resource) is told and stays as it is.
 
 use super::sinks::prepare;
 use super::{Shared, Spawner, load, seed};
 use crate::AgentError;
 use crate::config::fit::{misfits, within_memory};
-use crate::config::{Config, ConfigError, Sink};
+use crate::config::{Config, ConfigError, Input, Sink};
+use crate::journal::Meaning;
 use crate::options::RunOptions;
 use crate::reader::inputs::intents;
 use crate::reader::{Order, SinkHandle, Stage};
@@ -59,10 +60,10 @@ impl Running {
         }
         match self.orders(&kept, spawner) {
             Ok(orders) => {
-                numbers.reloads.add(1);
                 self.shared.control.set_shutdown_timeout(kept.shutdown_timeout);
                 self.shared.watches.keep(&kept);
                 self.shared.control.order(orders);
+                numbers.reloads.add(1);
                 self.config = kept;
                 tracing::info!("the new config is in use");
             }
@@ -87,6 +88,7 @@ impl Running {
     fn keep_what_cannot_change(&self, fresh: &Config) -> Config {
         let old = &self.config;
         let mut kept = fresh.clone();
+        kept.inputs = with_running_journals(&fresh.inputs, &old.inputs);
         let pairs = [
             ("state_dir", fresh.state_dir != old.state_dir),
             ("listen", fresh.listen != old.listen),
@@ -98,7 +100,7 @@ impl Running {
                 "backfill_bytes_per_second",
                 fresh.backfill_bytes_per_second != old.backfill_bytes_per_second,
             ),
-            ("the journald inputs", journals(fresh) != journals(old)),
+            ("the journald inputs, but for `resource`,", kept.inputs != fresh.inputs),
         ];
         for (field, _) in pairs.iter().filter(|(_, differs)| *differs) {
             tracing::warn!("{field} cannot change while the agent runs: start it again");
@@ -125,7 +127,8 @@ impl Running {
             intents(fresh, &shared.host_name, |input| shared.watches.table(input, shared))?;
         let stage = (fresh.sampling != self.config.sampling)
             .then(|| Box::new(Stage::new(&fresh.sampling, seed(&shared.host_name))));
-        let mut orders = vec![Order::Inputs { intents: wanted, stage }];
+        let journals = Meaning::all(fresh, &shared.host_name)?;
+        let mut orders = vec![Order::Inputs { intents: wanted, journals, stage }];
         if fresh.sinks != self.config.sinks {
             for sink in &fresh.sinks {
                 crate::sink::check(sink)
@@ -146,10 +149,21 @@ impl Running {
     }
 }
 
-fn journals(config: &Config) -> Vec<&crate::config::Input> {
-    let is_journal =
-        |input: &&crate::config::Input| matches!(input.kind, crate::config::InputKind::Journald(_));
-    config.inputs.iter().filter(is_journal).collect()
+/// The inputs of a fresh config, with the journals that are read now in the place of its own: of
+/// those, only the resource changes.
+fn with_running_journals(fresh: &[Input], running: &[Input]) -> Vec<Input> {
+    let of = |inputs: &[Input], name: &str| {
+        inputs.iter().find(|input| input.kind.is_journal() && input.name == name).cloned()
+    };
+    let known = |input: &Input| {
+        let resource = input.resource.clone();
+        of(running, &input.name).map(|running| Input { resource, ..running })
+    };
+    let kept = fresh.iter().filter_map(|input| {
+        if input.kind.is_journal() { known(input) } else { Some(input.clone()) }
+    });
+    let is_missing = |input: &&Input| input.kind.is_journal() && of(fresh, &input.name).is_none();
+    kept.chain(running.iter().filter(is_missing).cloned()).collect()
 }
 
 /// Whether a sink is the other one with another server: what is under way is not lost, and not

@@ -3,8 +3,11 @@
 //! in its place that fails.
 
 use super::support::{Desk, Sink, WAIT, ask, metric, sink};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{
+    CWD, FileType, MemfdFlags, Mode, SealFlags, fcntl_add_seals, memfd_create, mknodat,
+};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -414,4 +417,63 @@ fn r14_a_message_that_is_longer_than_a_line_is_cut_and_its_time_and_severity_are
     let all: usize = lengths.iter().map(|length| length / 5 * 5).sum();
     assert_eq!(metric(&state, "orlop_agent_truncated_bytes_total"), (all - kept) as u64);
     assert_eq!(agent.stop(), 0);
+}
+
+#[test]
+fn r30_redaction_and_resource_of_a_reload_hold_for_journals_also_before_their_first_entry() {
+    let (desk, sink) = (Desk::new(), Sink::of_records());
+    let journals = ["before", "after"];
+    // Each journal is what is written to its pipe.
+    for name in journals {
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(CWD, desk.path(name), FileType::Fifo, mode, 0).unwrap();
+    }
+    program(&desk, "case \"$*\" in *=DIR/a*) exec cat DIR/after ;; esac\nexec cat DIR/before");
+    let config = |more: &str| {
+        let input = |name: &str| {
+            format!(
+                "  - {{type: journald, name: {name}, program: DIR/journalctl, \
+                 directory: DIR/{name}, start_at: beginning{more}}}\n"
+            )
+        };
+        format!(
+            "inputs:\n{}sinks: [{{type: otlp_http, endpoint: 'http://{}'}}]\n",
+            journals.map(input).concat(),
+            sink.address()
+        )
+    };
+    desk.config(&config(""));
+    let agent = desk.start();
+    let mut pipes = journals.map(|name| File::options().write(true).open(desk.path(name)).unwrap());
+    let mut write = |at: usize, number: usize| {
+        let entry = format!("__CURSOR=s={number}\nMESSAGE=number-{number} of {at}\n\n");
+        pipes[at].write_all(entry.as_bytes()).unwrap();
+    };
+    write(0, 1);
+    sink.until(1);
+    let redaction = "redaction: {patterns: [{name: number, pattern: 'number-[0-9]+'}]}\n";
+    // What else differs of them waits for a restart.
+    let other = ", resource: {team: new}, units: [other]";
+    desk.config(&format!("{redaction}{}", config(other)));
+    agent.signal(Signal::HUP);
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["reloads"]["done"] == 2);
+    // The reader has what it was sent before it answers again.
+    agent.until_status(&state, |_| true);
+    write(0, 2);
+    write(1, 3);
+    sink.until(3);
+    assert_eq!(agent.stop(), 0);
+    let mut records = sink.0.records();
+    records.sort_by_key(|one| one.resource.contains_key("team"));
+    assert_eq!(records[0].body, "number-1 of 0");
+    for record in &records[1..] {
+        assert!(!record.body.contains("number-"), "{}", record.body);
+        assert_eq!(record.resource["team"], "new");
+    }
+    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(said.contains("the journald inputs, but for `resource`, cannot change"), "{said}");
+    assert!(!called(&desk, "--directory", 2).is_empty());
+    let calls = std::fs::read_to_string(desk.path("calls")).unwrap();
+    assert!(!calls.contains("--unit"), "{calls}");
 }
