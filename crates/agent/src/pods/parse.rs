@@ -23,7 +23,18 @@ pub(crate) struct Pod {
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) image: String,
-    pub(crate) id: String,
+    /// How often it was started again.
+    restarts: i64,
+    /// That of the instance that is there now, and of the one before.
+    ids: [String; 2],
+}
+
+impl Container {
+    /// The id of the instance with this number, while it is known.
+    pub(crate) fn id(&self, restart: u32) -> Option<&str> {
+        let age = usize::try_from(self.restarts.saturating_sub(i64::from(restart))).ok()?;
+        self.ids.get(age).map(String::as_str).filter(|id| !id.is_empty())
+    }
 }
 
 /// Which labels and annotations are kept.
@@ -133,6 +144,31 @@ struct ContainerStatus {
     name: String,
     #[serde(rename = "containerID")]
     container_id: String,
+    restart_count: i64,
+    last_state: Option<LastState>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LastState {
+    terminated: Option<Terminated>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Terminated {
+    #[serde(rename = "containerID")]
+    container_id: String,
+}
+
+impl ContainerStatus {
+    /// The ids of the instance that is there now, and of the one before.
+    fn ids(&self) -> [String; 2] {
+        let last = self.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        // While it waits to be started again, both are the one that ended.
+        let before = last.map(|last| &last.container_id).filter(|id| **id != self.container_id);
+        [bare_id(&self.container_id), before.map(|id| bare_id(id)).unwrap_or_default()]
+    }
 }
 
 impl PodBody {
@@ -145,17 +181,20 @@ impl PodBody {
         // The kubelet names the folder of a static pod by the hash of its file, not by its UID.
         let mirror = meta.annotations.as_mut().and_then(|all| all.remove(CONFIG_HASH));
         let status = self.status.0;
-        let ids = status.container_statuses.into_iter().chain(status.init_container_statuses);
-        let mut ids: BTreeMap<String, String> =
-            ids.flatten().map(|status| (status.name, status.container_id)).collect();
+        let known = status.container_statuses.into_iter().chain(status.init_container_statuses);
+        let known: Vec<ContainerStatus> = known.flatten().collect();
         let declared = self.spec.containers.into_iter().chain(self.spec.init_containers);
         let containers = declared
             .flatten()
             .take(CONTAINERS_MAX)
-            .map(|one| Container {
-                id: bare_id(&ids.remove(&one.name).unwrap_or_default()),
-                name: cut(one.name),
-                image: cut(one.image),
+            .map(|one| {
+                let status = known.iter().find(|status| status.name == one.name);
+                Container {
+                    restarts: status.map_or(0, |status| status.restart_count),
+                    ids: status.map(ContainerStatus::ids).unwrap_or_default(),
+                    name: cut(one.name),
+                    image: cut(one.image),
+                }
             })
             .collect();
         let labels = meta.labels.take().unwrap_or_default();
@@ -252,9 +291,29 @@ mod tests {
         assert_eq!(kept.owner, Some(("k8s.deployment.name", "web".to_owned())));
         assert_eq!(kept.annotations, [("team".to_owned(), "a".to_owned())]);
         assert_eq!(kept.labels.len(), 2);
-        let container = Container { name: "app".into(), image: "web:1".into(), id: "abc".into() };
-        assert_eq!(kept.containers, [container]);
+        let [container] = kept.containers.as_slice() else { panic!("{kept:?}") };
+        assert_eq!((&*container.name, &*container.image), ("app", "web:1"));
+        assert_eq!((container.id(0), container.id(1)), (Some("abc"), None));
         assert!(!format!("{kept:?}").contains("CANARY"));
+    }
+
+    #[test]
+    fn r27_the_id_of_a_container_is_that_of_the_instance_whose_number_its_log_has() {
+        let ids = |status: serde_json::Value| {
+            let mut value = pod();
+            value["status"]["containerStatuses"] = json!([status]);
+            let kept = read(&value, &Wanted::default()).unwrap();
+            [0, 1, 2, 3].map(|restart| kept.containers[0].id(restart).unwrap_or("-").to_owned())
+        };
+        let last = |id: &str| json!({"terminated": {"containerID": format!("containerd://{id}")}});
+        assert_eq!(ids(json!({"name": "app", "restartCount": 0})), ["-", "-", "-", "-"]);
+        let running = json!({"name": "app", "restartCount": 2, "containerID": "containerd://c",
+            "lastState": last("b")});
+        assert_eq!(ids(running), ["-", "b", "c", "-"]);
+        // Between two tries there is only the one that ended, and it is told twice.
+        let waiting = json!({"name": "app", "restartCount": 1, "containerID": "containerd://b",
+            "lastState": last("b")});
+        assert_eq!(ids(waiting), ["-", "b", "-", "-"]);
     }
 
     #[test]

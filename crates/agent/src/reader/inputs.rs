@@ -215,7 +215,9 @@ impl Intent {
             let container = pod.containers.iter().find(|one| one.name == log.container);
             if let Some(container) = container {
                 put("container.image.name", &container.image);
-                put("container.id", &container.id);
+                if let Some(id) = container.id(log.restart) {
+                    put("container.id", id);
+                }
             }
         }
         if !all.iter().any(|(name, _)| name == "service.name") {
