@@ -11,6 +11,8 @@ mod table;
 mod watch;
 
 pub(crate) use parse::Pod;
+#[cfg(test)]
+pub(crate) use parse::{Wanted, tests::read};
 pub(crate) use table::Table;
 pub(crate) use watch::{WatchOptions, run};
 

@@ -13,6 +13,8 @@ pub(crate) struct Pod {
     pub(crate) namespace: String,
     /// `(k8s.deployment.name, web)` and the like.
     pub(crate) owner: Option<(&'static str, String)>,
+    /// The label that names the application, whichever labels are kept.
+    pub(crate) app: Option<String>,
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) annotations: Vec<(String, String)>,
     pub(crate) containers: Vec<Container>,
@@ -199,11 +201,13 @@ impl PodBody {
             .collect();
         let labels = meta.labels.take().unwrap_or_default();
         let owner = owner(meta.owner_references.unwrap_or_default(), &labels);
+        let app = labels.get(APP).cloned().map(cut);
         Some(Pod {
             uid: mirror.unwrap_or(meta.uid),
             name: meta.name,
             namespace: meta.namespace,
             owner,
+            app,
             labels: chosen(labels, &wanted.labels),
             annotations: chosen(meta.annotations.unwrap_or_default(), &wanted.annotations),
             containers,
@@ -213,6 +217,9 @@ impl PodBody {
 
 /// Written by the kubelet onto the API's picture of a static pod.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+
+/// The label with the name of the application.
+const APP: &str = "app.kubernetes.io/name";
 
 fn chosen(all: BTreeMap<String, String>, wanted: &[String]) -> Vec<(String, String)> {
     let every = wanted.iter().any(|name| name == "*");
@@ -263,11 +270,11 @@ fn cut(mut text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: &serde_json::Value, wanted: &Wanted) -> Option<Pod> {
+    pub(crate) fn read(value: &serde_json::Value, wanted: &Wanted) -> Option<Pod> {
         serde_json::from_value::<PodBody>(value.clone()).unwrap().kept(wanted)
     }
 

@@ -208,9 +208,8 @@ impl Intent {
                 put(key, name);
                 service.clone_from(name);
             }
-            let label = pod.labels.iter().find(|(name, _)| name == "app.kubernetes.io/name");
-            if let Some((_, name)) = label {
-                service.clone_from(name);
+            if let Some(app) = &pod.app {
+                service.clone_from(app);
             }
             let container = pod.containers.iter().find(|one| one.name == log.container);
             if let Some(container) = container {
@@ -225,5 +224,34 @@ impl Intent {
         }
         let name = format!("{}/{}", log.namespace, log.pod);
         Origin::new(all, &shown, Some(name)).of(pod)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::pods::{Wanted, read};
+    use serde_json::json;
+
+    #[test]
+    fn r27_the_name_of_a_service_does_not_hang_on_the_labels_that_are_kept() {
+        let config = parse("inputs: [{type: kubernetes}]").unwrap();
+        let intent = intents(&config, "", |_| None).unwrap().remove(0);
+        let pod = json!({
+            "metadata": {
+                "name": "cart-x", "namespace": "shop", "uid": "u",
+                "labels": {"app.kubernetes.io/name": "cart", "team": "a"},
+                "ownerReferences": [{"kind": "DaemonSet", "name": "carts", "controller": true}],
+            },
+        });
+        for labels in [&["*"][..], &["team"], &[]] {
+            let labels = labels.iter().map(|&name| name.to_owned()).collect();
+            let pod = read(&pod, &Wanted { labels, ..Wanted::default() }).map(Arc::new);
+            let path = Path::new("/var/log/pods/shop_cart-x_u/app/0.log");
+            let origin = intent.origin(path, pod.as_ref());
+            let service = origin.attributes.iter().find(|(name, _)| name == "service.name");
+            assert_eq!(service.unwrap().1, "cart");
+        }
     }
 }
