@@ -1,8 +1,9 @@
 //! The pods of this node: one list and one watch of `/api/v1/pods` for this node alone, and a table
 //! from which records get their metadata.
 //!
-//! Input: the API server's answers. Output: for a pod's UID its name, owner, labels and
-//! containers. A pod stays in the table after its deletion until its files are drained. Bounds:
+//! Input: the API server's answers. Output: for the folder of a pod's logs its owner, labels and
+//! containers. The folder has the namespace and the name of the pod, so whatever stands in a pod,
+//! it says nothing about logs of another one. A pod stays in the table after its deletion until its files are drained. Bounds:
 //! [`PODS_MAX`] pods, [`LIST_BYTES_MAX`] of a list, [`EVENT_BYTES_MAX`] of an event,
 //! [`ATTRIBUTES_PER_POD_MAX`]; whatever goes wrong is tried again after a growing pause.
 
@@ -15,6 +16,15 @@ pub(crate) use parse::Pod;
 pub(crate) use parse::{Wanted, tests::read};
 pub(crate) use table::Table;
 pub(crate) use watch::{WatchOptions, run};
+
+use host::tail::PodLog;
+use std::path::Path;
+
+/// The name of the folder with a pod's logs, by which a pod is found; `path` is one of them.
+pub(crate) fn folder(path: &Path) -> Option<&str> {
+    PodLog::parse(path)?;
+    path.parent()?.parent()?.file_name()?.to_str()
+}
 
 /// Pods in the table, those that are gone included.
 pub const PODS_MAX: usize = 4_096;

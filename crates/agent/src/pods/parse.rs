@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 /// What records say about their pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pod {
-    pub(crate) uid: String,
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    /// The name of the folder with its logs.
+    pub(crate) folder: String,
     /// `(k8s.deployment.name, web)` and the like.
     pub(crate) owner: Option<(&'static str, String)>,
     /// The label that names the application, whichever labels are kept.
@@ -176,12 +175,16 @@ impl ContainerStatus {
 impl PodBody {
     /// What is kept; nothing when it is no pod.
     pub(super) fn kept(self, wanted: &Wanted) -> Option<Pod> {
-        let mut meta = self.metadata;
+        let meta = self.metadata;
         if meta.uid.is_empty() || meta.name.is_empty() {
             return None;
         }
+        let owners = meta.owner_references.unwrap_or_default();
+        let mut annotations = meta.annotations.unwrap_or_default();
         // The kubelet names the folder of a static pod by the hash of its file, not by its UID.
-        let mirror = meta.annotations.as_mut().and_then(|all| all.remove(CONFIG_HASH));
+        let is_mirror = annotations.contains_key(CONFIG_MIRROR)
+            && owners.iter().any(|owner| owner.kind == "Node");
+        let uid = is_mirror.then(|| annotations.remove(CONFIG_HASH)).flatten().unwrap_or(meta.uid);
         let status = self.status.0;
         let known = status.container_statuses.into_iter().chain(status.init_container_statuses);
         let known: Vec<ContainerStatus> = known.flatten().collect();
@@ -199,24 +202,23 @@ impl PodBody {
                 }
             })
             .collect();
-        let labels = meta.labels.take().unwrap_or_default();
-        let owner = owner(meta.owner_references.unwrap_or_default(), &labels);
+        let labels = meta.labels.unwrap_or_default();
+        let owner = owner(owners, &labels);
         let app = labels.get(APP).cloned().map(cut);
         Some(Pod {
-            uid: mirror.unwrap_or(meta.uid),
-            name: meta.name,
-            namespace: meta.namespace,
+            folder: cut(format!("{}_{}_{uid}", meta.namespace, meta.name)),
             owner,
             app,
             labels: chosen(labels, &wanted.labels),
-            annotations: chosen(meta.annotations.unwrap_or_default(), &wanted.annotations),
+            annotations: chosen(annotations, &wanted.annotations),
             containers,
         })
     }
 }
 
-/// Written by the kubelet onto the API's picture of a static pod.
+/// Written by the kubelet onto the API's picture of a static pod, which its node owns.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// The label with the name of the application.
 const APP: &str = "app.kubernetes.io/name";
@@ -323,11 +325,47 @@ pub(crate) mod tests {
         assert_eq!(ids(waiting), ["-", "b", "-", "-"]);
     }
 
+    /// A pod as it is when its annotations say that it is the picture of a static one.
+    fn mirror(name: &str, hash: &str) -> serde_json::Value {
+        let mut value = pod();
+        value["metadata"]["name"] = json!(name);
+        value["metadata"]["annotations"] = json!({CONFIG_HASH: hash, CONFIG_MIRROR: hash});
+        value["metadata"]["ownerReferences"] =
+            json!([{"kind": "Node", "name": "n1", "controller": true}]);
+        value
+    }
+
     #[test]
     fn r27_a_static_pod_is_found_by_the_hash_that_names_its_folder() {
-        let mut value = pod();
-        value["metadata"]["annotations"] = json!({CONFIG_HASH: "h1"});
-        assert_eq!(read(&value, &Wanted::default()).unwrap().uid, "h1");
+        let folder = |value| read(&value, &Wanted::default()).unwrap().folder;
+        assert_eq!(folder(mirror("etcd", "h1")), "shop_etcd_h1");
+        // A copy of one that somebody made has a folder like any other pod.
+        let mut copy = mirror("etcd", "h1");
+        copy["metadata"]["ownerReferences"] = json!([]);
+        assert_eq!(folder(copy), "shop_etcd_u1");
+        let mut copy = mirror("etcd", "h1");
+        copy["metadata"]["annotations"] = json!({CONFIG_HASH: "h1"});
+        assert_eq!(folder(copy), "shop_etcd_u1");
+    }
+
+    #[test]
+    fn r27_no_pod_says_anything_about_the_logs_of_another_one() {
+        let log = std::path::Path::new("/var/log/pods/shop_web-5d4f-x_u1/app/0.log");
+        let folder = crate::pods::folder(log).unwrap();
+        let (table, wanted) = (crate::pods::Table::default(), Wanted::default());
+        let victim = read(&pod(), &wanted).unwrap();
+        table.put(victim.clone());
+        for name in ["evil", "evil_web-5d4f-x", ""] {
+            for namespace in ["shop", "other"] {
+                let mut evil = mirror(name, "u1");
+                evil["metadata"]["namespace"] = json!(namespace);
+                if let Some(evil) = read(&evil, &wanted) {
+                    table.put(evil.clone());
+                    table.delete(&evil.folder);
+                }
+            }
+        }
+        assert_eq!(table.get(folder).as_deref(), Some(&victim));
     }
 
     #[test]

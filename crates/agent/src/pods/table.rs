@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Pods by their UID; shared by the watch and the reader.
+/// Pods by the folder of their logs; shared by the watch and the reader.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Mutex<HashMap<String, Entry>>,
@@ -61,11 +61,11 @@ impl Table {
     /// A pod exists, or changed.
     pub(crate) fn put(&self, pod: Pod) {
         let mut entries = self.lock();
-        if !entries.contains_key(&pod.uid) && entries.len() >= PODS_MAX {
+        if !entries.contains_key(&pod.folder) && entries.len() >= PODS_MAX {
             self.numbers.refused.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let entry = entries.entry(pod.uid.clone()).or_default();
+        let entry = entries.entry(pod.folder.clone()).or_default();
         entry.gone = false;
         if entry.pod.as_deref() != Some(&pod) {
             entry.pod = Some(Arc::new(pod));
@@ -75,12 +75,12 @@ impl Table {
     }
 
     /// A pod is deleted: it goes when its files are drained.
-    pub(crate) fn delete(&self, uid: &str) {
+    pub(crate) fn delete(&self, folder: &str) {
         let mut entries = self.lock();
-        if let Some(entry) = entries.get_mut(uid) {
+        if let Some(entry) = entries.get_mut(folder) {
             entry.gone = true;
             if entry.holders == 0 {
-                entries.remove(uid);
+                entries.remove(folder);
             }
         }
     }
@@ -99,27 +99,27 @@ impl Table {
     }
 
     /// Somebody begins to read a file of the pod.
-    pub(crate) fn hold(&self, uid: &str) {
+    pub(crate) fn hold(&self, folder: &str) {
         let mut entries = self.lock();
-        if entries.contains_key(uid) || entries.len() < PODS_MAX {
-            entries.entry(uid.to_owned()).or_default().holders += 1;
+        if entries.contains_key(folder) || entries.len() < PODS_MAX {
+            entries.entry(folder.to_owned()).or_default().holders += 1;
         }
     }
 
     /// A file of the pod is drained.
-    pub(crate) fn release(&self, uid: &str) {
+    pub(crate) fn release(&self, folder: &str) {
         let mut entries = self.lock();
-        if let Some(entry) = entries.get_mut(uid) {
+        if let Some(entry) = entries.get_mut(folder) {
             entry.holders = entry.holders.saturating_sub(1);
             if entry.holders == 0 && (entry.gone || entry.pod.is_none()) {
-                entries.remove(uid);
+                entries.remove(folder);
             }
         }
     }
 
     /// What is known of a pod now.
-    pub(crate) fn get(&self, uid: &str) -> Option<Arc<Pod>> {
-        self.lock().get(uid)?.pod.clone()
+    pub(crate) fn get(&self, folder: &str) -> Option<Arc<Pod>> {
+        self.lock().get(folder)?.pod.clone()
     }
 
     /// Waits for the first list, for a while.
@@ -137,8 +137,8 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn pod(uid: &str) -> Pod {
-        Pod { uid: uid.to_owned(), name: format!("pod-{uid}"), ..Pod::default() }
+    fn pod(folder: &str) -> Pod {
+        Pod { folder: folder.to_owned(), ..Pod::default() }
     }
 
     #[test]
@@ -159,8 +159,8 @@ mod tests {
     #[test]
     fn r27_a_new_list_forgets_what_is_gone_and_keeps_what_is_read() {
         let table = Table::default();
-        for uid in ["a", "b", "c"] {
-            table.put(pod(uid));
+        for folder in ["a", "b", "c"] {
+            table.put(pod(folder));
         }
         table.hold("b");
         table.replace(vec![pod("c")]);

@@ -240,7 +240,7 @@ fn event(
     }
     match (event.kind.as_str(), event.object.kept(&options.wanted)) {
         ("ADDED" | "MODIFIED", Some(pod)) => table.put(pod),
-        ("DELETED", Some(pod)) => table.delete(&pod.uid),
+        ("DELETED", Some(pod)) => table.delete(&pod.folder),
         _ => {}
     }
     Ok(true)

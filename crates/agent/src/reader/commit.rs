@@ -244,8 +244,8 @@ impl Core {
     /// The file does not need what is known of its pod any more.
     fn release_pod(&self, source: &SourceState) {
         let table = self.intents.get(source.input).and_then(|intent| intent.pods.as_ref());
-        if let (Some(table), Some(uid)) = (table, source.pod()) {
-            table.release(uid);
+        if let (Some(table), Some(folder)) = (table, source.pod()) {
+            table.release(folder);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::block::{Block, End, Origin};
 use crate::numbers::Numbers;
 use crate::say::Say;
 use crate::tap::{self, Tap};
-use host::tail::{Chunk, FileKey, PodLog};
+use host::tail::{Chunk, FileKey};
 use lines::{Counters, Intake};
 use pipeline::ring::{Producer, Refused};
 use std::collections::VecDeque;
@@ -277,11 +277,11 @@ impl Core {
             return Some(slot);
         }
         let intent = self.intents.get(input)?;
-        let log = PodLog::parse(path).filter(|_| intent.kubernetes);
-        let pod = intent.pods.as_ref().zip(log.map(|log| log.uid));
-        let is_late = pod.is_some_and(|(table, uid)| {
-            table.hold(uid);
-            table.get(uid).is_none()
+        let folder = crate::pods::folder(path).filter(|_| intent.kubernetes);
+        let pod = intent.pods.as_ref().zip(folder);
+        let is_late = pod.is_some_and(|(table, folder)| {
+            table.hold(folder);
+            table.get(folder).is_none()
         });
         let slot = self.sources.add(NewSource {
             key,

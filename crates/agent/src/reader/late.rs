@@ -89,10 +89,10 @@ impl Core {
             Some((table, source.pod()?.to_owned()))
         };
         // What is not watched for any more is not waited for.
-        let known = |slot| table_of(slot).is_none_or(|(table, uid)| table.get(&uid).is_some());
+        let known = |slot| table_of(slot).is_none_or(|(table, pod)| table.get(&pod).is_some());
         let Some(file) = self.waiting.next(known, now, all) else { return false };
-        if let Some((table, uid)) = table_of(file.slot)
-            && table.get(&uid).is_none()
+        if let Some((table, pod)) = table_of(file.slot)
+            && table.get(&pod).is_none()
         {
             table.numbers().late.fetch_add(1, Ordering::Relaxed);
         }

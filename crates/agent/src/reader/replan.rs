@@ -5,7 +5,7 @@ use super::inputs::{self, Intent};
 use super::sampling::Stage;
 use super::sources::SourceState;
 use super::spill;
-use host::tail::{PodLog, Tailer};
+use host::tail::Tailer;
 use std::sync::Arc;
 
 impl Core {
@@ -69,17 +69,17 @@ fn hold_pod(source: &mut SourceState, before: Option<&Intent>, intent: &Intent) 
     if source.is_made_here() || old.map(Arc::as_ptr) == new.map(Arc::as_ptr) {
         return;
     }
-    if let (Some(table), Some(uid)) = (old, source.pod()) {
-        table.release(uid);
+    if let (Some(table), Some(folder)) = (old, source.pod()) {
+        table.release(folder);
     }
-    let held = new.zip(PodLog::parse(&source.path));
-    if let Some((table, log)) = &held {
-        table.hold(log.uid);
+    let held = new.zip(crate::pods::folder(&source.path));
+    if let Some((table, folder)) = held {
+        table.hold(folder);
     }
     source.holds_pod = held.is_some();
 }
 
 fn render(source: &SourceState, intent: &Intent) -> Arc<crate::block::Origin> {
-    let pod = intent.pods.as_ref().zip(source.pod()).and_then(|(table, uid)| table.get(uid));
+    let pod = intent.pods.as_ref().zip(source.pod()).and_then(|(table, folder)| table.get(folder));
     Arc::new(intent.origin(&source.path, pod.as_ref()))
 }

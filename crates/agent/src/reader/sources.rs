@@ -10,7 +10,7 @@
 //! needed again.
 
 use crate::block::{Origin, Source};
-use host::tail::{FileKey, PodLog};
+use host::tail::FileKey;
 use lines::{File, Plan, Streams};
 use pipeline::ledger::FileId;
 use std::borrow::Cow;
@@ -127,9 +127,9 @@ impl SourceState {
         self.moved.all().iter().copied().min().unwrap_or(self.base)
     }
 
-    /// The UID of the pod that it holds in a table.
+    /// The folder of the pod that it holds in a table.
     pub(crate) fn pod(&self) -> Option<&str> {
-        if self.holds_pod { PodLog::parse(&self.path).map(|log| log.uid) } else { None }
+        if self.holds_pod { crate::pods::folder(&self.path) } else { None }
     }
 
     /// What its records have in common, when anybody still has it.

@@ -109,8 +109,8 @@ async fn r27_a_watch_goes_on_where_it_stood_and_an_expired_one_lists_again() {
     assert!(asked[2].contains("resourceVersion=9"), "{}", asked[2]);
     assert!(!asked[3].contains("resourceVersion") && !asked[3].contains("watch"), "{}", asked[3]);
     assert!(asked[5].contains("resourceVersion=21"));
-    assert!(table.get("uid-c").is_some() && table.get("uid-d").is_some());
-    assert!(table.get("uid-a").is_none() && table.get("uid-b").is_none());
+    assert!(table.get("n_c_uid-c").is_some() && table.get("n_d_uid-d").is_some());
+    assert!(table.get("n_a_uid-a").is_none() && table.get("n_b_uid-b").is_none());
 }
 
 /// How many pauses in a row there were when the script was done; what was asked.
@@ -168,7 +168,7 @@ async fn r27_an_api_server_that_answers_garbage_is_asked_again_and_breaks_nothin
     ])
     .await;
     assert_eq!(asked.len(), 6);
-    assert!(table.get("uid-a").is_some());
+    assert!(table.get("n_a_uid-a").is_some());
     assert!(table.numbers().failures.load(Ordering::Relaxed) >= 4);
 }
 
