@@ -3,7 +3,7 @@
 //! Counters only grow, gauges are of now. The names are promised: README, "Metrics". Written by
 //! hand and not with a library: the set is fixed, and a scrape must not stop a thread.
 
-use crate::pods::Table;
+use crate::pods::{PodNumbers, Table};
 use crate::reader::FileLine;
 use lines::Counters;
 use pipeline::balance::{Balance, Balances};
@@ -172,8 +172,10 @@ pub(crate) struct Numbers {
     pub(crate) block_bytes: Count,
     /// Sinks, in the order of the config.
     pub(crate) sinks: Mutex<Vec<Arc<SinkNumbers>>>,
-    /// Tables of pods.
+    /// Tables of pods that are in use.
     pub(crate) pods: Mutex<Vec<Arc<Table>>>,
+    /// What was counted of pods, also by tables that are gone.
+    pub(crate) pod_numbers: Arc<PodNumbers>,
 }
 
 impl Numbers {
@@ -399,33 +401,19 @@ impl Numbers {
 
     fn render_pods(&self, text: &mut Text) {
         let tables = self.pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let sum = |field: fn(&Table) -> u64| tables.iter().map(|table| field(table)).sum();
-        text.gauge("orlop_agent_pods", "Pods that are known", sum(|table| table.len() as u64));
-        text.counter(
-            "orlop_agent_pod_lists",
-            "Lists of pods",
-            sum(|table| table.numbers().lists.load(Ordering::Relaxed)),
-        );
-        text.counter(
-            "orlop_agent_pod_events",
-            "Events of pods",
-            sum(|table| table.numbers().events.load(Ordering::Relaxed)),
-        );
-        text.counter(
-            "orlop_agent_pod_failures",
-            "Times that the API could not be asked",
-            sum(|table| table.numbers().failures.load(Ordering::Relaxed)),
-        );
-        text.counter(
-            "orlop_agent_pods_late",
-            "Files whose pod was not known in time",
-            sum(|table| table.numbers().late.load(Ordering::Relaxed)),
-        );
-        text.counter(
-            "orlop_agent_pods_refused",
-            "Pods that found no room",
-            sum(|table| table.numbers().refused.load(Ordering::Relaxed)),
-        );
+        let pods = tables.iter().map(|table| table.len() as u64).sum();
+        text.gauge("orlop_agent_pods", "Pods that are known", pods);
+        let PodNumbers { lists, events, failures, late, refused } = &*self.pod_numbers;
+        let counters = [
+            ("orlop_agent_pod_lists", "Lists of pods", lists),
+            ("orlop_agent_pod_events", "Events of pods", events),
+            ("orlop_agent_pod_failures", "Times that the API could not be asked", failures),
+            ("orlop_agent_pods_late", "Files whose pod was not known in time", late),
+            ("orlop_agent_pods_refused", "Pods that found no room", refused),
+        ];
+        for (name, help, number) in counters {
+            text.counter(name, help, number.load(Ordering::Relaxed));
+        }
     }
 }
 

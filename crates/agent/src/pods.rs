@@ -14,7 +14,7 @@ mod watch;
 pub(crate) use parse::Pod;
 #[cfg(test)]
 pub(crate) use parse::{Wanted, tests::read};
-pub(crate) use table::Table;
+pub(crate) use table::{PodNumbers, Table};
 pub(crate) use watch::{WatchOptions, run};
 
 use host::tail::PodLog;

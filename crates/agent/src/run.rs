@@ -49,10 +49,12 @@ pub(crate) struct Shared {
     pub(crate) watches: Arc<Watches>,
 }
 
+type Watch = (Kubernetes, Arc<Table>, CancellationToken);
+
 /// Watches of pods, by what they were configured with.
 #[derive(Default)]
 pub(crate) struct Watches {
-    list: Mutex<Vec<(Kubernetes, Arc<Table>, CancellationToken)>>,
+    list: Mutex<Vec<Watch>>,
     runtime: Mutex<Option<tokio::runtime::Handle>>,
 }
 
@@ -76,17 +78,17 @@ impl Watches {
                 return None;
             }
         };
-        let (table, stop) = (Arc::new(Table::default()), CancellationToken::new());
+        let table = Arc::new(Table::new(shared.numbers.pod_numbers.clone()));
+        let stop = CancellationToken::new();
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         runtime.spawn(pods::run(options, table.clone(), stop.clone()));
         list.push((config.clone(), table.clone(), stop));
-        let tables = list.iter().map(|(_, table, _)| table.clone()).collect();
-        *shared.numbers.pods.lock().unwrap_or_else(PoisonError::into_inner) = tables;
+        publish(&list, shared);
         Some(table)
     }
 
     /// Ends the watches that no input of the config wants.
-    fn keep(&self, config: &Config) {
+    fn keep(&self, config: &Config, shared: &Shared) {
         let wanted = |known: &Kubernetes| {
             config.inputs.iter().any(|input| match &input.kind {
                 InputKind::Kubernetes(own) => own.metadata && same_watch(own, known),
@@ -101,6 +103,7 @@ impl Watches {
             }
             stays
         });
+        publish(&list, shared);
     }
 
     /// Waits for the first list of every watch, not for long.
@@ -114,6 +117,12 @@ impl Watches {
             table.wait_synced(METADATA_WAIT.saturating_sub(start.elapsed()));
         }
     }
+}
+
+/// Tells the numbers which tables there are.
+fn publish(list: &[Watch], shared: &Shared) {
+    let tables = list.iter().map(|(_, table, _)| table.clone()).collect();
+    *shared.numbers.pods.lock().unwrap_or_else(PoisonError::into_inner) = tables;
 }
 
 /// Whether two inputs ask the API for the same.
@@ -427,4 +436,47 @@ fn host_name() -> String {
 /// Differs from host to host.
 pub(crate) fn seed(host_name: &str) -> u64 {
     pipeline::hash::bytes(0x006f_726c_6f70_2100, host_name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pods::Pod;
+    use std::sync::atomic::Ordering;
+
+    #[tokio::test]
+    async fn r27_what_is_counted_of_pods_goes_on_and_those_of_a_watch_that_ended_are_not_known() {
+        let numbers = Arc::new(Numbers::default());
+        let shared = Shared {
+            control: Arc::default(),
+            tap: Arc::default(),
+            say: Say::new(numbers.clone()),
+            numbers: numbers.clone(),
+            host_name: String::new(),
+            watches: Arc::default(),
+        };
+        let watches = &shared.watches;
+        *watches.runtime.lock().unwrap() = Some(tokio::runtime::Handle::current());
+        let config = |labels: &str| {
+            let own = "type: kubernetes, node_name: n, api_server: 'https://127.0.0.1:1'";
+            config::parse(&format!("inputs: [{{{own}, labels: [{labels}]}}]")).unwrap()
+        };
+        let table = |config: &Config| {
+            let InputKind::Kubernetes(own) = &config.inputs[0].kind else { panic!("another one") };
+            watches.table(own, &shared).unwrap()
+        };
+        let (before, after) = (config("a"), config("b"));
+        let old = table(&before);
+        old.replace(vec![Pod::default()]);
+        old.numbers().lists.fetch_add(1, Ordering::Relaxed);
+        let new = table(&after);
+        new.replace(vec![Pod::default()]);
+        new.numbers().lists.fetch_add(1, Ordering::Relaxed);
+        // A file is read of one that nobody knows.
+        new.hold("shop_web_u");
+        watches.keep(&after, &shared);
+        let text = numbers.render("", "", &[]);
+        assert!(text.contains("\norlop_agent_pods 1\n"), "{text}");
+        assert!(text.contains("\norlop_agent_pod_lists_total 2\n"), "{text}");
+    }
 }

@@ -12,10 +12,10 @@ pub(crate) struct Table {
     entries: Mutex<HashMap<String, Entry>>,
     changed: Condvar,
     synced: AtomicBool,
-    numbers: PodNumbers,
+    numbers: Arc<PodNumbers>,
 }
 
-/// What is counted.
+/// What is counted, for all tables.
 #[derive(Debug, Default)]
 pub(crate) struct PodNumbers {
     /// Lists that succeeded.
@@ -39,6 +39,11 @@ struct Entry {
 }
 
 impl Table {
+    /// One that is empty, and counts there.
+    pub(crate) fn new(numbers: Arc<PodNumbers>) -> Self {
+        Self { numbers, ..Self::default() }
+    }
+
     /// What was counted.
     pub(crate) fn numbers(&self) -> &PodNumbers {
         &self.numbers
@@ -46,7 +51,7 @@ impl Table {
 
     /// How many pods are known.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().values().filter(|entry| entry.pod.is_some()).count()
     }
 
     /// Whether the API server was asked successfully, once.
@@ -153,7 +158,7 @@ mod tests {
         assert!(table.get("a").is_some());
         table.release("a");
         assert!(table.get("a").is_none());
-        assert_eq!(table.len(), 0);
+        assert_eq!(table.lock().len(), 0);
     }
 
     #[test]
@@ -177,7 +182,7 @@ mod tests {
             table.put(pod(&index.to_string()));
         }
         table.hold("one more");
-        assert_eq!(table.len(), PODS_MAX);
+        assert_eq!(table.lock().len(), PODS_MAX);
         assert_eq!(table.numbers().refused.load(Ordering::Relaxed), 3);
     }
 }

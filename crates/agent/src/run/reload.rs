@@ -61,13 +61,15 @@ impl Running {
         match self.orders(&kept, spawner) {
             Ok(orders) => {
                 self.shared.control.set_shutdown_timeout(kept.shutdown_timeout);
-                self.shared.watches.keep(&kept);
+                self.shared.watches.keep(&kept, &self.shared);
                 self.shared.control.order(orders);
                 numbers.reloads.add(1);
                 self.config = kept;
                 tracing::info!("the new config is in use");
             }
             Err(error) => {
+                // It may have begun some.
+                self.shared.watches.keep(&self.config, &self.shared);
                 numbers.reload_failures.add(1);
                 let text = model::report(&error, error.hint()).to_string();
                 tracing::error!("the new config is not used, the old one goes on: {text}");
