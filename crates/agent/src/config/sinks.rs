@@ -348,13 +348,29 @@ fn tls(section: &Section<'_>) -> TlsFiles {
     files
 }
 
-/// Headers that hold what must not stand in a file that everybody reads.
-const SECRET_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];
+/// Headers with such a name hold what must not stand in a file that everybody reads.
+const SECRET_HEADERS: [&str; 10] = [
+    "authorization",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "api-key",
+    "apikey",
+    "api_key",
+    "x-honeycomb-team",
+    "uptrace-dsn",
+];
+
+fn is_secret(header: &str) -> bool {
+    let name = header.to_ascii_lowercase();
+    SECRET_HEADERS.iter().any(|secret| name.contains(secret))
+}
 
 fn headers(section: &Section<'_>) -> Vec<(String, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, placed) in section.pairs("headers") {
-        if SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        if is_secret(&name) {
             let message = format!(
                 "the header `{name}` holds a secret: name a file with it under headers_from_files"
             );

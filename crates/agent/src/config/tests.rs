@@ -158,6 +158,27 @@ fn r30_a_config_that_lacks_what_the_one_in_use_has_is_no_other_config() {
 }
 
 #[test]
+fn no_header_with_a_usual_name_of_a_secret_holds_it_in_the_config() {
+    let mistakes = |name: &str, field: &str, value: &str| {
+        let sink = "type: otlp_http, endpoint: 'https://a'";
+        parse(&format!("sinks: [{{{sink}, {field}: {{{name}: {value}}}}}]")).err()
+    };
+    let secrets = "authorization Proxy-Authorization cookie api-key x-api-key DD-API-KEY apikey \
+                   X_API_KEY x-honeycomb-team uptrace-dsn X-Vault-Token Private-Token X-Auth-Token \
+                   signoz-access-token Lightstep-Access-Token x-sf-token x-client-secret x-password";
+    for name in secrets.split(' ') {
+        let told = mistakes(name, "headers", "CANARY").unwrap();
+        let expected = format!("the header `{name}` holds a secret");
+        assert!(told[0].message.starts_with(&expected), "{told:?}");
+        assert!(!format!("{told:?}").contains("CANARY"));
+        assert_eq!(mistakes(name, "headers_from_files", "/f"), None);
+    }
+    for name in ["X-Scope-OrgID", "x-team", "VL-Stream-Fields", "signoz-region"] {
+        assert_eq!(mistakes(name, "headers", "a"), None, "{name}");
+    }
+}
+
+#[test]
 fn the_example_of_the_page_is_valid() {
     let config = parse(EXAMPLE).unwrap();
     assert_eq!((config.inputs.len(), config.sinks.len()), (4, 3));
