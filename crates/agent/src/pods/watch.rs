@@ -18,6 +18,10 @@ use wire::{Body, Channel, ChannelOptions, Message, TlsFiles, WireError};
 
 /// The server ends a watch after this time, and it is begun again where it stood.
 pub(crate) const WATCH_SECONDS: u64 = 300;
+/// How long a watch may say nothing: until a while after the server should have ended it, and when
+/// the server sends bookmarks for it, which it then does each minute, until two are missing.
+const SILENCES: (Duration, Duration) =
+    (Duration::from_secs(WATCH_SECONDS + WATCH_SECONDS / 2), Duration::from_secs(150));
 /// The first pause after what failed or ended at once.
 pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause in a row; a watch of this length has lasted.
@@ -35,6 +39,8 @@ pub(crate) struct WatchOptions {
     pub(crate) wanted: Wanted,
     /// The first and the longest pause in a row.
     pub(crate) pauses: (Duration, Duration),
+    /// How long a watch may say nothing, without bookmarks and with them.
+    pub(crate) silences: (Duration, Duration),
 }
 
 impl WatchOptions {
@@ -62,7 +68,7 @@ impl WatchOptions {
             Wanted { labels: config.labels.clone(), annotations: config.annotations.clone() };
         let (token_file, ca_file) = (config.token_file.clone(), config.ca_file.clone());
         let pauses = (PAUSE_FIRST, PAUSE_MAX);
-        Ok(Self { address, node, token_file, ca_file, wanted, pauses })
+        Ok(Self { address, node, token_file, ca_file, wanted, pauses, silences: SILENCES })
     }
 }
 
@@ -81,6 +87,13 @@ pub(crate) async fn run(options: WatchOptions, table: Arc<Table>, stop: Cancella
         () = stop.cancelled() => {}
         () = follow(&options, &table, &mut pace) => {}
     }
+}
+
+/// Where a watch stands.
+struct Place {
+    version: String,
+    /// A server that says nothing for so long is gone.
+    silence: Duration,
 }
 
 /// What is known of the rounds before.
@@ -191,19 +204,17 @@ async fn watch(
             return Err(WireError::Status { shown, status, after: None });
         }
     }
-    let mut version = version.to_owned();
+    let mut place = Place { version: version.to_owned(), silence: options.silences.0 };
     let mut pending: Vec<u8> = Vec::new();
-    // A server that dies without a word is noticed a while after the watch should have ended.
-    let silence = Duration::from_secs(WATCH_SECONDS + WATCH_SECONDS / 2);
     loop {
-        let next = tokio::time::timeout(silence, stream.next()).await.map_err(|_| {
-            WireError::TimedOut { shown: channel.shown().to_owned(), after: silence }
+        let next = tokio::time::timeout(place.silence, stream.next()).await.map_err(|_| {
+            WireError::TimedOut { shown: channel.shown().to_owned(), after: place.silence }
         })?;
-        let Some(bytes) = next? else { return Ok(Ended::Timeout(version)) };
+        let Some(bytes) = next? else { return Ok(Ended::Timeout(place.version)) };
         pending.extend_from_slice(&bytes);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            if !event(channel, options, table, &line, &mut version)? {
+            if !event(channel, options, table, &line, &mut place)? {
                 return Ok(Ended::Expired);
             }
             backoff.succeeded();
@@ -221,7 +232,7 @@ fn event(
     options: &WatchOptions,
     table: &Table,
     line: &[u8],
-    version: &mut String,
+    place: &mut Place,
 ) -> Result<bool, WireError> {
     if line.trim_ascii().is_empty() {
         return Ok(true);
@@ -236,11 +247,13 @@ fn event(
         };
     }
     if !event.object.metadata.resource_version.is_empty() {
-        version.clone_from(&event.object.metadata.resource_version);
+        place.version.clone_from(&event.object.metadata.resource_version);
     }
     match (event.kind.as_str(), event.object.kept(&options.wanted)) {
         ("ADDED" | "MODIFIED", Some(pod)) => table.put(pod),
         ("DELETED", Some(pod)) => table.delete(&pod.folder),
+        // The next ones follow, whether there is an event or not.
+        ("BOOKMARK", _) => place.silence = options.silences.1,
         _ => {}
     }
     Ok(true)

@@ -31,12 +31,20 @@ fn answer(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 
+/// An answer whose end does not come.
+fn open(body: &str) -> String {
+    format!("{OPEN}{body}")
+}
+
+const OPEN: &str = "HTTP/1.1 200 OK\r\n\r\n";
+
 async fn serve(answers: Vec<String>) -> (String, Arc<Script>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let script = Arc::new(Script { asked: Mutex::default(), done: Notify::new() });
     let shared = script.clone();
     tokio::spawn(async move {
+        let mut silent = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = vec![0; 16 * 1024];
@@ -49,6 +57,9 @@ async fn serve(answers: Vec<String>) -> (String, Arc<Script>) {
             stream.write_all(answer.as_bytes()).await.unwrap();
             if answer.is_empty() {
                 break;
+            }
+            if answer.starts_with(OPEN) {
+                silent.push(stream);
             }
         }
         shared.done.notify_one();
@@ -67,16 +78,25 @@ fn options(address: String, token_file: PathBuf) -> WatchOptions {
         ca_file: PathBuf::new(),
         wanted,
         pauses,
+        silences: SILENCES,
     }
 }
 
 async fn until_done(answers: Vec<String>) -> (Arc<Table>, Vec<String>) {
+    until_done_with(answers, SILENCES).await
+}
+
+async fn until_done_with(
+    answers: Vec<String>,
+    silences: (Duration, Duration),
+) -> (Arc<Table>, Vec<String>) {
     let (address, script) = serve(answers).await;
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     std::fs::write(&token, "first\n").unwrap();
     let (table, stop) = (Arc::new(Table::default()), CancellationToken::new());
-    let task = tokio::spawn(run(options(address, token), table.clone(), stop.clone()));
+    let options = WatchOptions { silences, ..options(address, token) };
+    let task = tokio::spawn(run(options, table.clone(), stop.clone()));
     script.done.notified().await;
     stop.cancel();
     task.await.unwrap();
@@ -170,6 +190,18 @@ async fn r27_an_api_server_that_answers_garbage_is_asked_again_and_breaks_nothin
     assert_eq!(asked.len(), 6);
     assert!(table.get("n_a_uid-a").is_some());
     assert!(table.numbers().failures.load(Ordering::Relaxed) >= 4);
+}
+
+#[tokio::test]
+async fn r27_a_watch_that_had_bookmarks_and_is_silent_is_a_failure_and_the_pods_are_listed_again() {
+    let bookmark = json!({"metadata": {"resourceVersion": "9"}});
+    let silences = (Duration::from_secs(3_600), Duration::from_millis(1));
+    let watch = open(&(event("ADDED", &pod("b", "6")) + &event("BOOKMARK", &bookmark)));
+    let answers = vec![list(&["a"], "5"), watch, list(&["c"], "20"), String::new()];
+    let (table, asked) = until_done_with(answers, silences).await;
+    assert!(asked[1].contains("watch=1") && !asked[2].contains("watch=1"), "{asked:?}");
+    assert!(table.get("n_c_uid-c").is_some() && table.get("n_b_uid-b").is_none());
+    assert!(table.numbers().failures.load(Ordering::Relaxed) >= 1);
 }
 
 #[tokio::test]
