@@ -21,7 +21,7 @@ pub(crate) mod sources;
 mod spill;
 mod summary;
 
-pub(crate) use commit::{Books, SinkHandle, resume};
+pub(crate) use commit::{Books, SinkHandle, WINDOW_BYTES, resume};
 pub(crate) use control::{Control, FileLine, Order};
 pub(crate) use feed::{Core, Parts, Piece};
 pub(crate) use pace::PACE;

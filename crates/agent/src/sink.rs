@@ -4,7 +4,8 @@
 //! Nothing is dropped here but records that the server refuses when they are sent alone (they go
 //! to the dead letters) and records that fit into no request. A dead server is asked again after
 //! growing pauses, for ever; meanwhile no block is taken, so the ring fills and reading stops
-//! (R20). Memory: one batch more than are under way, each bounded by the config.
+//! (R20). So it does when one batch is not taken, once much was that came after it (R19). Memory:
+//! one batch more than are under way, each bounded by the config.
 
 mod desk;
 mod file;
@@ -166,7 +167,9 @@ async fn run(current: Current, task: SinkTask) {
     loop {
         // Everything that can be done without waiting.
         filling.fill(&desk);
-        if let Some(sealed) = filling.seal_when(&desk, under_way.len(), !open) {
+        let may_send =
+            under_way.len() < desk.in_flight() && !filling.tracker.is_far_ahead(desk.in_flight());
+        if may_send && let Some(sealed) = filling.seal_when(&desk, !open) {
             under_way.push(desk.deliver(sealed));
             continue;
         }
@@ -185,11 +188,11 @@ async fn run(current: Current, task: SinkTask) {
                 }
             }
             Some(done) = under_way.next(), if !under_way.is_empty() => {
-                filling.tracker.acknowledge(done.batch, &mut moved);
+                filling.tracker.acknowledge(done.batch, done.bytes, &mut moved);
                 moves.put(&mut moved);
                 desk.give_back(done);
             }
-            () = sleep_until(due), if due.is_some() && under_way.len() < desk.in_flight() => {
+            () = sleep_until(due), if due.is_some() && may_send => {
                 filling.overdue = true;
             }
         }
@@ -211,6 +214,8 @@ struct Filling {
     current: Rc<Current>,
     /// The slots of the records' files, each with how many behind each other are its.
     owners: Vec<(u32, u64)>,
+    /// How many bytes of files they are.
+    bytes: u64,
     batch: Option<Batch>,
     /// When it is sent although it is not full.
     due: Option<Instant>,
@@ -227,6 +232,7 @@ struct Sealed {
     encoder: Arc<Encoder>,
     current: Rc<Current>,
     owners: Vec<(u32, u64)>,
+    bytes: u64,
 }
 
 impl Filling {
@@ -236,6 +242,7 @@ impl Filling {
             encoder: desk.encoder(),
             current: desk.current(),
             owners: Vec::new(),
+            bytes: 0,
             batch: None,
             due: None,
             block: None,
@@ -299,6 +306,7 @@ impl Filling {
                 Pushed::TooLarge => desk.too_large(record.source, record.original_len),
             }
             self.tracker.note(&block, record, batch);
+            self.bytes += record.end.saturating_sub(record.start);
             at += 1;
         }
         if at >= records.len() {
@@ -321,19 +329,18 @@ impl Filling {
         due.zip(block.quiet_until).is_some_and(|(due, quiet_until)| due <= quiet_until)
     }
 
-    /// The batch, when it should be sent and may be.
-    fn seal_when(&mut self, desk: &Desk, under_way: usize, end: bool) -> Option<Sealed> {
+    /// The batch, when it should be sent.
+    fn seal_when(&mut self, desk: &Desk, end: bool) -> Option<Sealed> {
         let batch = self.batch?;
-        let wanted = self.full || self.overdue || (end && self.block.is_none());
-        if !wanted || under_way >= desk.in_flight() {
+        if !(self.full || self.overdue || (end && self.block.is_none())) {
             return None;
         }
         (self.batch, self.due) = (None, None);
         (self.full, self.overdue) = (false, false);
         let (mut encoder, current) = self.renew(desk);
         encoder.seal();
-        let owners = std::mem::take(&mut self.owners);
-        Some(Sealed { batch, encoder: Arc::new(encoder), current, owners })
+        let (owners, bytes) = (std::mem::take(&mut self.owners), std::mem::take(&mut self.bytes));
+        Some(Sealed { batch, encoder: Arc::new(encoder), current, owners, bytes })
     }
 }
 

@@ -7,13 +7,16 @@
 //! at its pieces until its batch is acknowledged (R12).
 
 use crate::block::{Block, End, Source};
+use crate::reader::WINDOW_BYTES;
 use lines::Record;
 use pipeline::ledger::{Batch, FileId, Ledger, LedgerError};
+use std::collections::VecDeque;
 
 /// The acknowledgements of one sink.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     ledger: Ledger,
+    ahead: Ahead,
     files: Vec<Option<Known>>,
     pins: Vec<Pin>,
     closing: Vec<End>,
@@ -37,11 +40,45 @@ struct Pin {
     start: u64,
 }
 
+/// Batches that were taken while an older one was not: nothing of them can be written down yet.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// From the oldest batch on that was not taken; of those that were, their bytes.
+    batches: VecDeque<(Batch, Option<u64>)>,
+    taken: usize,
+    bytes: u64,
+}
+
+impl Ahead {
+    fn take(&mut self, batch: Batch, bytes: u64) {
+        let at = self.batches.binary_search_by_key(&batch, |(batch, _)| *batch);
+        if let Some((_, taken)) = at.ok().and_then(|at| self.batches.get_mut(at)) {
+            *taken = Some(bytes);
+            self.taken += 1;
+            self.bytes += bytes;
+        }
+        while let Some((_, Some(bytes))) = self.batches.front() {
+            self.taken -= 1;
+            self.bytes -= bytes;
+            self.batches.pop_front();
+        }
+    }
+}
+
 impl Tracker {
     /// Begins a batch.
     pub(crate) fn begin(&mut self) -> Result<Batch, LedgerError> {
         self.tell();
-        self.ledger.begin()
+        let batch = self.ledger.begin()?;
+        self.ahead.batches.push_back((batch, None));
+        Ok(batch)
+    }
+
+    /// Whether so much was taken behind a batch that was not that no more may be sent: when the
+    /// process dies, all of that is repeated (R19). That is more than a window, and as many batches
+    /// as may be under way: so one that is answered last of many holds nobody up.
+    pub(crate) fn is_far_ahead(&self, in_flight: usize) -> bool {
+        self.ahead.bytes > WINDOW_BYTES && self.ahead.taken >= in_flight
     }
 
     /// How many batches wait.
@@ -134,12 +171,14 @@ impl Tracker {
         let _ = self.ledger.hold(file, lowest);
     }
 
-    /// A batch was taken. Appends the offsets that moved, also those of files that are over.
-    pub(crate) fn acknowledge(&mut self, batch: Batch, moved: &mut Vec<(FileId, u64)>) {
+    /// A batch was taken that has so many bytes of files. Appends the offsets that moved, also those
+    /// of files that are over.
+    pub(crate) fn acknowledge(&mut self, batch: Batch, bytes: u64, moved: &mut Vec<(FileId, u64)>) {
         self.tell();
         if self.ledger.acknowledge(batch).is_err() {
             return;
         }
+        self.ahead.take(batch, bytes);
         if self.pins.iter().any(|pin| pin.batch == batch) {
             let freed: Vec<FileId> =
                 self.pins.iter().filter(|pin| pin.batch == batch).map(|pin| pin.file).collect();
@@ -216,7 +255,7 @@ mod tests {
         tracker.note(&first, &record(0, 0, 100), one);
         tracker.note(&first, &record(0, 150, 300), one);
         tracker.finish(&first);
-        tracker.acknowledge(one, &mut moved);
+        tracker.acknowledge(one, 1, &mut moved);
         assert_eq!(moved, [(file(0), 100)]);
         let second = block(&[end(0, 300, None)]);
         tracker.see(&second);
@@ -226,7 +265,7 @@ mod tests {
         moved.clear();
         tracker.moves(&mut moved);
         assert_eq!(moved, []);
-        tracker.acknowledge(two, &mut moved);
+        tracker.acknowledge(two, 1, &mut moved);
         assert_eq!(moved, [(file(0), 300)]);
     }
 
@@ -241,12 +280,12 @@ mod tests {
             tracker.note(&whole, &record(0, index * 10, index * 10 + 10), *batch);
         }
         tracker.finish(&whole);
-        tracker.acknowledge(batches[2], &mut moved);
+        tracker.acknowledge(batches[2], 1, &mut moved);
         // Nothing of file 1 was a record: it moves at once.
         assert_eq!(moved, [(file(1), 7)]);
-        tracker.acknowledge(batches[0], &mut moved);
+        tracker.acknowledge(batches[0], 1, &mut moved);
         assert_eq!(moved.pop(), Some((file(0), 10)));
-        tracker.acknowledge(batches[1], &mut moved);
+        tracker.acknowledge(batches[1], 1, &mut moved);
         assert_eq!(moved.pop(), Some((file(0), 30)));
         assert_eq!(tracker.waiting(), 0);
     }
@@ -260,7 +299,7 @@ mod tests {
         let batch = tracker.begin().unwrap();
         tracker.note(&last, &record(0, 0, 10), batch);
         tracker.finish(&last);
-        tracker.acknowledge(batch, &mut moved);
+        tracker.acknowledge(batch, 1, &mut moved);
         assert_eq!(moved, [(file(0), 10)]);
         let next = FileId { slot: 0, generation: 2 };
         let mut again = block(&[End { file: next, settled: 5, hold: None, closed: false }]);
@@ -270,6 +309,31 @@ mod tests {
         moved.clear();
         tracker.moves(&mut moved);
         assert_eq!(moved, [(next, 5)]);
+    }
+
+    #[test]
+    fn r19_what_was_taken_behind_a_batch_that_was_not_is_bounded_and_what_is_under_way_is_not() {
+        let mut tracker = Tracker::default();
+        let mut begin =
+            |number| -> Vec<Batch> { (0..number).map(|_| tracker.begin().unwrap()).collect() };
+        let (first, batches) = (begin(16), begin(6));
+        let mut take = |batch: Batch, bytes, in_flight| {
+            tracker.acknowledge(batch, bytes, &mut Vec::new());
+            tracker.is_far_ahead(in_flight)
+        };
+        // In their order, or with the oldest one last of all.
+        for batch in first[..8].iter().chain(first[9..].iter().rev()).chain([&first[8]]) {
+            assert!(!take(*batch, WINDOW_BYTES / 2, 16));
+        }
+        // A window is not too much, and neither are fewer batches than may be under way.
+        assert!(!take(batches[2], WINDOW_BYTES, 1));
+        assert!(!take(batches[1], 1, 3));
+        assert!(take(batches[4], 1, 3));
+        // Once the oldest one is taken, all before the next that is not may be written down.
+        assert!(!take(batches[0], 1, 1));
+        assert!(take(batches[5], WINDOW_BYTES, 2));
+        assert!(!take(batches[3], 1, 1));
+        assert_eq!((tracker.ahead.bytes, tracker.ahead.taken, tracker.waiting()), (0, 0, 0));
     }
 
     proptest::proptest! {
@@ -303,7 +367,7 @@ mod tests {
                 } else if !waiting.is_empty() {
                     filling = None;
                     let (batch, _) = waiting.remove(which % waiting.len());
-                    tracker.acknowledge(batch, &mut moved);
+                    tracker.acknowledge(batch, 1, &mut moved);
                 }
                 for (file, offset) in moved.drain(..) {
                     let firsts = waiting.iter().filter_map(|(_, at)| at[file.slot as usize]);
@@ -311,7 +375,7 @@ mod tests {
                 }
             }
             for (batch, _) in waiting {
-                tracker.acknowledge(batch, &mut moved);
+                tracker.acknowledge(batch, 1, &mut moved);
             }
             for slot in 0..2 {
                 proptest::prop_assert_eq!(

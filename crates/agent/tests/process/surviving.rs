@@ -2,8 +2,10 @@
 //! long as the figure says.
 
 use super::{all_well, config};
-use crate::support::{Desk, lines, metric, sink_at};
+use crate::support::{Desk, lines, metric, sink, sink_at};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 use testkit::log_sink::Reply;
 use testkit::soak;
@@ -48,6 +50,38 @@ fn r19_an_agent_that_is_killed_at_any_point_loses_nothing_and_repeats_at_most_it
     // Each kill repeats what was delivered and not written down: one window at most.
     let window = 4 * 1024 * 1024 / lines(0, 1).len();
     assert!(repeated <= kills * window, "{repeated}");
+}
+
+#[test]
+fn r19_no_more_than_a_window_is_taken_behind_a_batch_that_is_not_and_comes_twice_after_a_kill() {
+    let (line, batch, number) = (lines(0, 1).len(), 2_000, 200_000);
+    // How often in a row the batch with that record was refused.
+    let (refused, well) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (in_a_row, is_well) = (refused.clone(), well.clone());
+    let sink = sink(move |_, bodies| {
+        if bodies[0] == "POISON" && !is_well.load(Ordering::SeqCst) {
+            in_a_row.fetch_add(1, Ordering::SeqCst);
+            return Reply::Status(500);
+        }
+        in_a_row.store(0, Ordering::SeqCst);
+        Reply::Take
+    });
+    let desk = Desk::new();
+    desk.config(&config(&sink, &format!("    batch: {{records: {batch}}}\n")));
+    desk.append("logs/a.log", &format!("POISON\n{}", lines(0, number)));
+    let agent = desk.start();
+    // Then nothing else is sent any more.
+    agent.until_status(&desk.path("state"), |_| refused.load(Ordering::SeqCst) >= 20);
+    let most = 4 * 1024 * 1024 / line + 2 * batch;
+    let taken = sink.bodies().len();
+    assert!(taken <= most, "{taken} of {number} were taken behind a batch that was not");
+    agent.kill();
+    well.store(true, Ordering::SeqCst);
+    let agent = desk.start();
+    sink.until(number + 1);
+    assert_eq!(agent.stop(), 0);
+    let repeated: usize = sink.bodies().values().map(|times| times - 1).sum();
+    assert!(repeated <= most, "{repeated} of {number} came twice");
 }
 
 #[test]
