@@ -1,10 +1,10 @@
 //! The thread that answers: metrics and probes for everybody who may reach the address, status
 //! and tap for the owner of the socket, signals, and the config file's changes.
 //!
-//! `/healthz`: the reader answers questions. `/readyz`: it reads, and no sink has failed, or not
-//! answered while something waits for it, for longer than [`READY_GRACE`]. A restart helps with
-//! neither, so it is no matter of health. Log lines are only served over the socket, which its
-//! owner alone may use: metrics and probes hold no content.
+//! `/healthz`: the reader answers questions. `/readyz`: it reads, and no sink has left a batch
+//! untaken, or not answered while something waits for it, for longer than [`READY_GRACE`]. A
+//! restart helps with neither, so it is no matter of health. Log lines are only served over the
+//! socket, which its owner alone may use: metrics and probes hold no content.
 
 mod status;
 
@@ -314,7 +314,7 @@ impl Served {
 /// What a sink does for how long, when it is too long.
 fn not_taking(sink: &SinkNumbers, now: Instant) -> Option<(&'static str, Duration)> {
     let failing = sink.failing().map(|(since, _)| now.saturating_duration_since(since));
-    let failing = failing.map(|time| ("taken nothing", time));
+    let failing = failing.map(|time| ("not taken a batch", time));
     let silent = sink.silent(now).map(|time| ("not answered", time));
     [failing, silent].into_iter().flatten().find(|(_, time)| *time >= READY_GRACE)
 }
@@ -412,6 +412,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::Failing;
 
     #[test]
     fn a_sink_that_fails_or_does_not_answer_for_as_long_as_that_is_not_ready() {
@@ -421,10 +422,10 @@ mod tests {
         assert_eq!(what(soon + 2 * second), None);
         sink.asked();
         assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("not answered")));
-        sink.failed("no");
-        assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("taken nothing")));
+        sink.failed(Failing::Refusals, "no");
+        assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("not taken a batch")));
         sink.answered();
-        sink.succeeded();
+        sink.succeeded(pipeline::ledger::Ledger::default().begin().unwrap(), true);
         assert_eq!(what(soon + 2 * second), None);
     }
 

@@ -3,19 +3,19 @@
 //! Counters only grow, gauges are of now. The names are promised: README, "Metrics". Written by
 //! hand and not with a library: the set is fixed, and a scrape must not stop a thread.
 
+mod sink;
+
+pub(crate) use sink::{Failing, SinkNumbers};
+
 use crate::pods::{PodNumbers, Table};
 use crate::reader::FileLine;
 use lines::Counters;
-use pipeline::balance::{Balance, Balances};
+use pipeline::balance::Balance;
 use pipeline::sampling::{RULES, Rule};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Bytes of an error that are kept for the status.
-const ERROR_BYTES_MAX: usize = 512;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A number that grows.
 #[derive(Debug, Default)]
@@ -40,96 +40,6 @@ impl Count {
     /// The number.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What one sink counts.
-#[derive(Debug, Default)]
-pub(crate) struct SinkNumbers {
-    pub(crate) name: String,
-    /// Records that it took.
-    pub(crate) sent: Count,
-    /// Records that it refuses for good.
-    pub(crate) quarantined: Count,
-    /// Of these, how many are in the dead-letter file.
-    pub(crate) letters: Count,
-    /// Records that fit into no request.
-    pub(crate) oversize: Count,
-    /// Records on their way.
-    pub(crate) in_flight: Count,
-    /// Requests, tries included.
-    pub(crate) requests: Count,
-    /// Requests that failed.
-    pub(crate) failures: Count,
-    /// Bytes before compression.
-    pub(crate) bytes: Count,
-    /// Bytes that were sent.
-    pub(crate) wire_bytes: Count,
-    /// Why the last request failed, and since when all have.
-    failing: Mutex<Option<(Instant, String)>>,
-    /// Requests without an answer, and when the last answer came, or the first of them was sent.
-    waiting: Mutex<(u64, Option<Instant>)>,
-    /// What became of the records of each file, since this sink is there (R25).
-    balances: Mutex<Balances>,
-    /// It ended.
-    pub(crate) ended: AtomicBool,
-}
-
-impl SinkNumbers {
-    /// Numbers of a sink.
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
-    }
-
-    /// What became of the records of each file.
-    pub(crate) fn balances(&self) -> MutexGuard<'_, Balances> {
-        self.balances.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request is sent.
-    pub(crate) fn asked(&self) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.0 == 0 {
-            waiting.1 = Some(Instant::now());
-        }
-        waiting.0 += 1;
-    }
-
-    /// It is answered, whatever the answer is.
-    pub(crate) fn answered(&self) {
-        self.requests.add(1);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        *waiting = (waiting.0.saturating_sub(1), Some(Instant::now()));
-    }
-
-    /// For how long no request was answered while one waits for it; none when none waits.
-    pub(crate) fn silent(&self, now: Instant) -> Option<Duration> {
-        let waiting = *self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.1.filter(|_| waiting.0 > 0).map(|since| now.saturating_duration_since(since))
-    }
-
-    /// A request failed; says whether it is the first in a row.
-    pub(crate) fn failed(&self, reason: &str) -> bool {
-        self.failures.add(1);
-        let mut cut = reason.len().min(ERROR_BYTES_MAX);
-        while !reason.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        let reason: String = reason.get(..cut).unwrap_or_default().to_owned();
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = failing.as_ref().map(|(since, _)| *since);
-        *failing = Some((since.unwrap_or_else(Instant::now), reason));
-        since.is_none()
-    }
-
-    /// A request succeeded; says whether the one before failed.
-    pub(crate) fn succeeded(&self) -> bool {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
-    }
-
-    /// Since when every request failed, and why the last one did.
-    pub(crate) fn failing(&self) -> Option<(Instant, String)> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -349,7 +259,7 @@ impl Numbers {
             ("orlop_agent_sink_wire_bytes", "counter", "Bytes that were sent", |one| {
                 one.wire_bytes.get()
             }),
-            ("orlop_agent_sink_failing", "gauge", "1 while every request fails", |one| {
+            ("orlop_agent_sink_failing", "gauge", "1 while a batch is not taken", |one| {
                 u64::from(one.failing().is_some())
             }),
         ];
@@ -557,29 +467,5 @@ mod tests {
             let labels = format!("{{file=\"{path}\",sink=\"t\",state=\"read\"}}");
             assert!(text.contains(&format!("orlop_agent_file_records{labels} {read}\n")));
         }
-    }
-
-    #[test]
-    fn a_sink_is_silent_while_a_request_waits_and_none_is_answered() {
-        let sink = SinkNumbers::new("s");
-        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        assert_eq!(sink.silent(later(9)), None);
-        sink.asked();
-        sink.asked();
-        assert!(sink.silent(later(9)) > Some(Duration::from_secs(8)));
-        sink.answered();
-        assert!(sink.silent(later(9)) > Some(Duration::from_secs(8)), "the other one waits");
-        sink.answered();
-        assert_eq!((sink.silent(later(9)), sink.requests.get()), (None, 2));
-    }
-
-    #[test]
-    fn a_sink_fails_from_its_first_failure_to_its_next_success() {
-        let sink = SinkNumbers::new("s");
-        assert!(sink.failed("no") && !sink.failed("still no"));
-        assert_eq!(sink.failing().unwrap().1, "still no");
-        assert!(sink.succeeded() && !sink.succeeded());
-        sink.failed(&"ä".repeat(ERROR_BYTES_MAX));
-        assert!(sink.failing().unwrap().1.len() <= ERROR_BYTES_MAX);
     }
 }

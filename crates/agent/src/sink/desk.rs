@@ -5,7 +5,7 @@ use super::transport::{self, Answer, Buffers, Compressor, Transport};
 use super::{Letterbox, Sealed, Swap};
 use crate::config::{self, Format, Sink, SinkKind};
 use crate::encode::Encoder;
-use crate::numbers::SinkNumbers;
+use crate::numbers::{Failing, SinkNumbers};
 use crate::say::Say;
 use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome};
 use std::cell::{Cell, RefCell};
@@ -159,7 +159,7 @@ impl Desk {
     /// Sends a batch until every record of it is taken or put aside.
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
         let mut bisect = Bisect::new(sealed.encoder.len());
-        let mut backoff = Backoff::new(self.now().backoff);
+        let (mut backoff, this) = (Backoff::new(self.now().backoff), Failing::Batch(sealed.batch));
         while let Some(part) = bisect.next() {
             self.numbers.asked();
             let answer = self.send(&sealed.encoder, part.clone()).await;
@@ -177,11 +177,14 @@ impl Desk {
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
                 Class::Exhausted => {
-                    let again = self.pause(&mut backoff, None, words).await;
+                    let again = self.pause(this, &mut backoff, None, words).await;
                     if is_alone { again } else { Outcome::TooLarge }
                 }
-                Class::Retry { after } => self.pause(&mut backoff, after, words).await,
-                _ => self.pause(&mut backoff, Some(self.now().backoff.max), words).await,
+                Class::Retry { after } => self.pause(this, &mut backoff, after, words).await,
+                _ => {
+                    let longest = Some(self.now().backoff.max);
+                    self.pause(this, &mut backoff, longest, words).await
+                }
             };
             bisect.report(outcome);
         }
@@ -206,24 +209,26 @@ impl Desk {
         let run = self.run_of_refusals.get();
         if run >= self.pause_at.get() {
             let words = format!("{run} records in a row were refused, now with: {words}");
-            let outcome = self.pause(backoff, None, &words).await;
+            let outcome = self.pause(Failing::Refusals, backoff, None, &words).await;
             self.pause_at.set(self.run_of_refusals.get() + PUT_ASIDE_RUN_MAX);
             return outcome;
         }
+        let is_run = run >= PUT_ASIDE_RUN_MAX;
         match self.put_aside(sealed, at, words) {
             Ok(()) => {
                 // It answers, and one record is no reason to think that it is the wrong server.
-                if run < PUT_ASIDE_RUN_MAX && self.numbers.succeeded() {
+                if self.numbers.succeeded(sealed.batch, !is_run) {
                     self.say.info(&format!("sink `{}` answers again", self.name));
                 }
                 Outcome::Poisoned
             }
             Err(words) => {
+                let what = if is_run { Failing::Refusals } else { Failing::Batch(sealed.batch) };
                 // In a run the sink is failing already, and that was told with other words.
-                if self.numbers.failing().is_some_and(|(_, last)| last != words) {
+                if self.numbers.fails_otherwise(what, &words) {
                     self.say.warn(&format!("sink `{}`: {words}; reading waits", self.name));
                 }
-                self.pause(backoff, None, &words).await
+                self.pause(what, backoff, None, &words).await
             }
         }
     }
@@ -280,21 +285,28 @@ impl Desk {
                 answer.words
             ));
         }
-        if self.numbers.succeeded() {
+        if self.numbers.succeeded(sealed.batch, true) {
             self.say.info(&format!("sink `{sink}` takes records again"));
         }
     }
 
-    async fn pause(&self, backoff: &mut Backoff, asked: Option<Duration>, words: &str) -> Outcome {
+    /// Waits before the next try.
+    async fn pause(
+        &self,
+        what: Failing,
+        backoff: &mut Backoff,
+        asked: Option<Duration>,
+        words: &str,
+    ) -> Outcome {
         let sink = &self.name;
         if matches!(self.current.borrow().sink.kind, SinkKind::Stdout(_))
             && words.contains("roken pipe")
         {
             self.closed_output.cancel();
         }
-        if self.numbers.failed(words) {
+        if self.numbers.failed(what, words) {
             self.say.warn(&format!(
-                "sink `{sink}` takes nothing now: {words}; it is tried again, and reading waits"
+                "sink `{sink}` does not take a batch: {words}; it is tried again, and reading waits"
             ));
         }
         let pause = backoff.after_failure(asked, self.random());

@@ -209,6 +209,33 @@ fn a_sink_that_answered_again_does_not_fail_though_it_refused_the_record() {
 }
 
 #[test]
+fn a_sink_fails_as_long_as_one_batch_is_not_taken_though_it_takes_others() {
+    let (desk, well) = (Desk::new(), Arc::new(AtomicBool::new(false)));
+    let is_well = well.clone();
+    let sink = sink(move |_, bodies| {
+        let is_bad = bodies[0] == "POISON" && !is_well.load(Ordering::SeqCst);
+        if is_bad { Reply::Status(500) } else { Reply::Take }
+    });
+    desk.config(&config(&sink, ""));
+    desk.append("logs/a.log", "POISON\n");
+    let (agent, state) = (desk.start(), desk.path("state"));
+    let fails = |status: &serde_json::Value| !status["sinks"][0]["failing"].is_null();
+    agent.until_status(&state, fails);
+    for round in 0..5 {
+        desk.append("logs/a.log", &lines(round, round + 1));
+        sink.until(round + 1);
+        let sent = |status: &serde_json::Value| status["sinks"][0]["sent"] == round + 1;
+        assert!(fails(&agent.until_status(&state, sent)), "another batch was taken");
+    }
+    assert!(!full_disk::said(&desk).contains("takes records again"));
+    well.store(true, Ordering::SeqCst);
+    agent.until_status(&state, |status| !fails(status));
+    desk.until_said("takes records again");
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(6);
+}
+
+#[test]
 fn r20_what_a_wrong_sink_refused_is_kept_beside_the_letters_of_another_and_over_a_restart() {
     let (desk, well) = (Desk::new(), Arc::new(AtomicBool::new(false)));
     let is_well = well.clone();
