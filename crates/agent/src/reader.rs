@@ -245,6 +245,7 @@ impl Reader {
     /// What was read is handed on and waited for; then the last checkpoint.
     fn end(&mut self) -> Ended {
         let deadline = Instant::now() + self.control.shutdown_timeout();
+        self.core.call_sinks();
         // Bytes of a pod that nobody knows may be of a file that is gone.
         while !self.core.is_stuck() && self.core.resume_waiting(Instant::now(), true) {}
         self.read_vanishing(deadline);

@@ -101,6 +101,8 @@ pub(crate) struct SinkTask {
     pub(crate) numbers: Arc<SinkNumbers>,
     pub(crate) letterbox: Arc<Letterbox>,
     pub(crate) swap: Arc<Swap>,
+    /// Cancelled when nothing more will come and it has a bounded time for what it has.
+    pub(crate) last_call: CancellationToken,
     /// Ends it, whatever is under way.
     pub(crate) abandon: CancellationToken,
     /// Cancelled when standard output is closed on the other side.
@@ -159,7 +161,8 @@ pub(crate) fn prepare(sink: &Sink) -> Result<Ready, String> {
 async fn run(current: Current, task: SinkTask) {
     let (mut consumer, moves, abandon) = (task.consumer, task.moves, task.abandon);
     let (numbers, letterbox, swap) = (task.numbers, task.letterbox, task.swap);
-    let desk = Desk::new(current, numbers, letterbox, swap, task.closed_output, task.say);
+    let (last_call, closed_output) = (task.last_call, task.closed_output);
+    let desk = Desk::new(current, numbers, letterbox, swap, last_call, closed_output, task.say);
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
     let mut moved = Vec::new();

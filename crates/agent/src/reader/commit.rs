@@ -36,6 +36,8 @@ pub(crate) struct SinkHandle {
     pub(crate) moves: Arc<Moves>,
     pub(crate) numbers: Arc<SinkNumbers>,
     pub(crate) swap: Arc<Swap>,
+    /// Nothing more will come: it tries once more at once what it waits with.
+    pub(crate) last_call: CancellationToken,
     pub(crate) abandon: CancellationToken,
     /// Ends it in good order.
     pub(crate) retirement: Retirement,
@@ -50,6 +52,7 @@ impl SinkHandle {
     /// Not wanted any more: it is given nothing further, and delivers what it has within a time.
     pub(crate) fn retire(&mut self, at_most: Duration) {
         self.retirement.retire();
+        self.last_call.cancel();
         self.retired = Some(Instant::now() + at_most);
     }
 
@@ -333,6 +336,11 @@ impl Core {
                 ));
             }
         }
+    }
+
+    /// Has every sink try at once what it waits with.
+    pub(crate) fn call_sinks(&self) {
+        self.books.sinks.iter().for_each(|sink| sink.last_call.cancel());
     }
 
     /// Whether every sink has ended.

@@ -54,7 +54,7 @@ impl Spawner {
         let sink = ready.sink.clone();
         let numbers = Arc::new(SinkNumbers::new(&sink.name));
         let (moves, abandon) = (Arc::default(), CancellationToken::new());
-        let swap = Arc::<Swap>::default();
+        let (swap, last_call) = (Arc::<Swap>::default(), CancellationToken::new());
         let consumer = self.subscriber.subscribe(Mode::Lossless);
         let retirement = consumer.retirement();
         ready.start(SinkTask {
@@ -63,12 +63,13 @@ impl Spawner {
             numbers: numbers.clone(),
             letterbox: self.letterbox.clone(),
             swap: swap.clone(),
+            last_call: last_call.clone(),
             abandon: abandon.clone(),
             closed_output: self.closed_output.clone(),
             say: self.say.clone(),
         });
         let (retired, begins) = (None, HashMap::new());
-        SinkHandle { sink, moves, numbers, swap, abandon, retirement, retired, begins }
+        SinkHandle { sink, moves, numbers, swap, last_call, abandon, retirement, retired, begins }
     }
 
     /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and

@@ -42,6 +42,13 @@ impl Current {
     }
 }
 
+/// What the tries of one batch share.
+struct Tries {
+    backoff: Backoff,
+    /// Whether the last one began when the sink was about to end already.
+    is_last_call: bool,
+}
+
 /// What deliveries share.
 pub(super) struct Desk {
     name: String,
@@ -49,6 +56,7 @@ pub(super) struct Desk {
     numbers: Arc<SinkNumbers>,
     letterbox: Arc<Letterbox>,
     swap: Arc<Swap>,
+    last_call: CancellationToken,
     closed_output: CancellationToken,
     say: Say,
     /// Records put aside since the last one that was taken.
@@ -69,6 +77,7 @@ impl Desk {
         numbers: Arc<SinkNumbers>,
         letterbox: Arc<Letterbox>,
         swap: Arc<Swap>,
+        last_call: CancellationToken,
         closed_output: CancellationToken,
         say: Say,
     ) -> Self {
@@ -78,6 +87,7 @@ impl Desk {
             numbers,
             letterbox,
             swap,
+            last_call,
             closed_output,
             say,
             run_of_refusals: Cell::new(0),
@@ -159,8 +169,11 @@ impl Desk {
     /// Sends a batch until every record of it is taken or put aside.
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
         let mut bisect = Bisect::new(sealed.encoder.len());
-        let (mut backoff, this) = (Backoff::new(self.now().backoff), Failing::Batch(sealed.batch));
+        let backoff = Backoff::new(self.now().backoff);
+        let mut tries = Tries { backoff, is_last_call: false };
+        let this = Failing::Batch(sealed.batch);
         while let Some(part) = bisect.next() {
+            tries.is_last_call = self.last_call.is_cancelled();
             self.numbers.asked();
             let answer = self.send(&sealed.encoder, part.clone()).await;
             self.numbers.answered();
@@ -169,21 +182,21 @@ impl Desk {
             let outcome = match answer.class {
                 Class::Accepted => {
                     self.accepted(&sealed, part, &answer);
-                    backoff.succeeded();
+                    tries.backoff.succeeded();
                     Outcome::Accepted
                 }
                 Class::Poisoned | Class::TooLarge if is_alone => {
-                    self.refused(&sealed, part.start, words, &mut backoff).await
+                    self.refused(&sealed, part.start, words, &mut tries).await
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
                 Class::Exhausted => {
-                    let again = self.pause(this, &mut backoff, None, words).await;
+                    let again = self.pause(this, &mut tries, None, words).await;
                     if is_alone { again } else { Outcome::TooLarge }
                 }
-                Class::Retry { after } => self.pause(this, &mut backoff, after, words).await,
+                Class::Retry { after } => self.pause(this, &mut tries, after, words).await,
                 _ => {
                     let longest = Some(self.now().backoff.max);
-                    self.pause(this, &mut backoff, longest, words).await
+                    self.pause(this, &mut tries, longest, words).await
                 }
             };
             bisect.report(outcome);
@@ -199,17 +212,11 @@ impl Desk {
     /// after a failure, and of such a run no letter is let go for a new one of any sink. So very
     /// many bad records hold up what is behind them, but not for ever; and what a wrong server
     /// refused is all in the dead letters, or waits.
-    async fn refused(
-        &self,
-        sealed: &Sealed,
-        at: usize,
-        words: &str,
-        backoff: &mut Backoff,
-    ) -> Outcome {
+    async fn refused(&self, sealed: &Sealed, at: usize, words: &str, tries: &mut Tries) -> Outcome {
         let run = self.run_of_refusals.get();
         if run >= self.pause_at.get() {
             let words = format!("{run} records in a row were refused, now with: {words}");
-            let outcome = self.pause(Failing::Refusals, backoff, None, &words).await;
+            let outcome = self.pause(Failing::Refusals, tries, None, &words).await;
             self.pause_at.set(self.run_of_refusals.get() + PUT_ASIDE_RUN_MAX);
             return outcome;
         }
@@ -228,7 +235,7 @@ impl Desk {
                 if self.numbers.fails_otherwise(what, &words) {
                     self.say.warn(&format!("sink `{}`: {words}; reading waits", self.name));
                 }
-                self.pause(what, backoff, None, &words).await
+                self.pause(what, tries, None, &words).await
             }
         }
     }
@@ -290,11 +297,12 @@ impl Desk {
         }
     }
 
-    /// Waits before the next try.
+    /// Waits before the next try. Once the sink is about to end there is one at once, whatever a
+    /// server asked for, and further ones after pauses that begin anew.
     async fn pause(
         &self,
         what: Failing,
-        backoff: &mut Backoff,
+        tries: &mut Tries,
         asked: Option<Duration>,
         words: &str,
     ) -> Outcome {
@@ -309,11 +317,12 @@ impl Desk {
                 "sink `{sink}` does not take a batch: {words}; it is tried again, and reading waits"
             ));
         }
-        let pause = backoff.after_failure(asked, self.random());
+        let pause = tries.backoff.after_failure(asked, self.random());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             // Another server may be well.
             () = self.swap.changed.notified() => {}
+            () = self.last_call.cancelled(), if !tries.is_last_call => tries.backoff.succeeded(),
         }
         Outcome::Again
     }

@@ -26,6 +26,7 @@ fn task(dir: &Path) -> (Producer<Block>, SinkTask) {
         numbers: Arc::new(SinkNumbers::new("s")),
         letterbox: Arc::new(Letterbox { state, letters }),
         swap: Arc::default(),
+        last_call: CancellationToken::new(),
         abandon: CancellationToken::new(),
         closed_output: CancellationToken::new(),
         say: Say::new(Arc::default()),

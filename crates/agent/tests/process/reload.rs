@@ -1,6 +1,6 @@
 //! R30: a config that changes while the agent runs.
 
-use super::support::{Agent, Desk, Sink, lines, metric, sink, sink_at};
+use super::support::{Agent, BUSY, Desk, Sink, lines, metric, sink, sink_at};
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -99,6 +99,20 @@ fn r30_a_sink_that_is_removed_and_dead_is_given_up_in_time_and_the_others_go_on(
     other.each_once(written);
     let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
     assert!(said.contains("given up"), "{said}");
+}
+
+#[test]
+fn r30_a_sink_that_is_removed_waits_for_no_pause_that_its_server_asked_for() {
+    let old = sink(|number, _| if number == 0 { BUSY } else { Reply::Take });
+    let (desk, other) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&[to("old", &old), to("other", &other)], ""));
+    desk.append("logs/a.log", &lines(0, 10));
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+    desk.config(&config(&[to("other", &other)], "shutdown_timeout: 5m\n"));
+    old.until(10);
+    assert_eq!(agent.stop(), 0);
+    old.each_once(10);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A stop ends in time, whatever a sink's thread hangs in, and keeps what the next start needs.
 
-use super::support::{Agent, Desk, WAIT, lines, sink};
+use super::support::{Agent, BUSY, Desk, WAIT, lines, sink};
 use rustix::process::Signal;
 use std::net::UdpSocket;
 use std::process::Stdio;
@@ -53,6 +53,22 @@ fn r20_a_stop_while_a_write_never_returns_ends_in_time_and_keeps_what_a_deleted_
     sink.until(number);
     assert_eq!(agent.stop(), 0);
     sink.each_once(number);
+}
+
+#[test]
+fn r19_a_stop_waits_for_no_pause_and_the_next_start_repeats_nothing() {
+    let sink = sink(|number, _| if number == 0 { BUSY } else { Reply::Take });
+    let desk = Desk::new();
+    let to = format!("{{type: otlp_http, endpoint: 'http://{}'}}", sink.address());
+    desk.config(&config(&to, "shutdown_timeout: 1m\n"));
+    desk.append("logs/a.log", &lines(0, 10));
+    let agent = desk.start();
+    agent.until_status(&desk.path("state"), |status| !status["sinks"][0]["failing"].is_null());
+    desk.append("logs/a.log", &lines(10, 20));
+    sink.until(10);
+    assert_eq!(agent.stop(), 0);
+    assert_eq!(desk.start().stop(), 0);
+    sink.each_once(20);
 }
 
 #[test]

@@ -17,6 +17,9 @@ use testkit::log_sink::{Keep, LogSink, LogSinkOptions, Reply};
 pub(crate) const WORDS: &str = "ORLOP_TEST_AGENT_WORDS";
 /// The longest wait for anything; only a failing test reaches it.
 pub(crate) const WAIT: Duration = Duration::from_secs(120);
+/// An answer that asks for a pause of an hour.
+pub(crate) const BUSY: Reply =
+    Reply::Raw(b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n");
 
 /// What the process that plays the agent does: run, and end with the exit code.
 pub(crate) fn play() {
