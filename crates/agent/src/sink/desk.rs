@@ -44,6 +44,8 @@ impl Current {
 
 /// What the tries of one batch share.
 struct Tries {
+    /// Where the last one went.
+    to: Rc<Current>,
     backoff: Backoff,
     /// Whether the last one began when the sink was about to end already.
     is_last_call: bool,
@@ -169,13 +171,17 @@ impl Desk {
     /// Sends a batch until every record of it is taken or put aside.
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
         let mut bisect = Bisect::new(sealed.encoder.len());
-        let backoff = Backoff::new(self.now().backoff);
-        let mut tries = Tries { backoff, is_last_call: false };
+        let to = self.now();
+        let mut tries = Tries { backoff: Backoff::new(to.backoff), to, is_last_call: false };
         let this = Failing::Batch(sealed.batch);
         while let Some(part) = bisect.next() {
+            if self.is_elsewhere(&tries) {
+                tries.to = self.now();
+                tries.backoff = Backoff::new(tries.to.backoff);
+            }
             tries.is_last_call = self.last_call.is_cancelled();
             self.numbers.asked();
-            let answer = self.send(&sealed.encoder, part.clone()).await;
+            let answer = self.send(&tries.to, &sealed.encoder, part.clone()).await;
             self.numbers.answered();
             self.numbers.wire_bytes.add(answer.wire_bytes);
             let (is_alone, words) = (part.len() == 1, &answer.words);
@@ -185,6 +191,8 @@ impl Desk {
                     tries.backoff.succeeded();
                     Outcome::Accepted
                 }
+                // A reload came meanwhile: what the old server said is nothing to the new one.
+                _ if self.is_elsewhere(&tries) => Outcome::Again,
                 Class::Poisoned | Class::TooLarge if is_alone => {
                     self.refused(&sealed, part.start, words, &mut tries).await
                 }
@@ -195,7 +203,7 @@ impl Desk {
                 }
                 Class::Retry { after } => self.pause(this, &mut tries, after, words).await,
                 _ => {
-                    let longest = Some(self.now().backoff.max);
+                    let longest = Some(tries.to.backoff.max);
                     self.pause(this, &mut tries, longest, words).await
                 }
             };
@@ -240,20 +248,24 @@ impl Desk {
         }
     }
 
-    async fn send(&self, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
-        let now = self.now();
+    /// Whether records go elsewhere by now.
+    fn is_elsewhere(&self, tries: &Tries) -> bool {
+        !Rc::ptr_eq(&tries.to, &self.now())
+    }
+
+    async fn send(&self, to: &Current, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
         let written = match &**encoder {
-            Encoder::Lines(one) => now.transport.write([one.lines(part.clone())].into_iter()),
-            Encoder::Text(one) => now.transport.write(one.pieces(part.clone())),
+            Encoder::Lines(one) => to.transport.write([one.lines(part.clone())].into_iter()),
+            Encoder::Text(one) => to.transport.write(one.pieces(part.clone())),
             Encoder::Otlp(_) | Encoder::Loki(_) => None,
         };
         if let Some(answer) = written {
             return answer;
         }
-        match now.compressor.pack(encoder, part, &self.buffers) {
+        match to.compressor.pack(encoder, part, &self.buffers) {
             Ok(packed) => {
                 self.numbers.bytes.add(packed.bytes);
-                now.transport.send(packed).await
+                to.transport.send(packed).await
             }
             Err(words) => Answer::retry(words),
         }
@@ -318,10 +330,15 @@ impl Desk {
             ));
         }
         let pause = tries.backoff.after_failure(asked, self.random());
+        // Another server may be well: one that comes from now on, or came since the last look.
+        let mut changed = std::pin::pin!(self.swap.changed.notified());
+        changed.as_mut().enable();
+        if self.is_elsewhere(tries) {
+            return Outcome::Again;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            // Another server may be well.
-            () = self.swap.changed.notified() => {}
+            () = changed => {}
             () = self.last_call.cancelled(), if !tries.is_last_call => tries.backoff.succeeded(),
         }
         Outcome::Again

@@ -1,11 +1,11 @@
 //! R30: a config that changes while the agent runs.
 
-use super::support::{Agent, BUSY, Desk, Sink, lines, metric, sink, sink_at};
+use super::support::{Agent, BUSY, Desk, Sink, WAIT, lines, metric, sink, sink_at};
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use testkit::log_sink::Reply;
 
 /// One input and these sinks, by name and address.
@@ -113,6 +113,34 @@ fn r30_a_sink_that_is_removed_waits_for_no_pause_that_its_server_asked_for() {
     old.until(10);
     assert_eq!(agent.stop(), 0);
     old.each_once(10);
+}
+
+#[test]
+fn r30_a_batch_whose_request_fails_after_a_reload_goes_to_the_new_server_at_once() {
+    for reply in [BUSY, Reply::Status(400)] {
+        let (asked, is_asked) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let old = sink(move |_, _| {
+            asked.send(()).unwrap();
+            // Until the other end is gone.
+            let _ = gate.lock().unwrap().recv_timeout(WAIT);
+            reply
+        });
+        let (desk, new) = (Desk::new(), sink(|_, _| Reply::Take));
+        desk.config(&config(&[to("s", &old)], ""));
+        desk.append("logs/a.log", &lines(0, 1));
+        let agent = desk.start();
+        is_asked.recv_timeout(WAIT).unwrap();
+        reloaded(&desk, &agent, &config(&[to("s", &new)], ""));
+        // Another batch knows of the new server first.
+        desk.append("logs/a.log", &lines(1, 2));
+        new.until(1);
+        drop(open);
+        new.until(2);
+        assert_eq!(agent.stop(), 0);
+        new.each_once(2);
+    }
 }
 
 #[test]
