@@ -1,8 +1,9 @@
 //! How a batch reaches its sink, and what the answer means.
 //!
 //! Nothing is repeated here: an answer becomes a [`Class`] and words about it, and the caller
-//! decides. An answer of 2xx that is no answer of the protocol still is a yes, unless it is a page
-//! for people (of a login, of another port); anything that cannot be understood is never one.
+//! decides. An answer of 2xx that is no answer of the protocol still is a yes. A page for people (of
+//! a login, of another port) is none whatever its status is, and refuses no record; anything that
+//! cannot be understood is never a yes.
 
 use crate::config::{Compression, HeaderValue, Remote, SinkKind};
 use base64::Engine as _;
@@ -139,7 +140,7 @@ async fn http(
         Err(words) => return Answer::of(Class::Denied, words),
     };
     headers.push((CONTENT_TYPE, Value::from_static("application/x-protobuf")));
-    let Packed { body, encoding, .. } = packed;
+    let Packed { body, encoding, is_alone, .. } = packed;
     // Snappy is part of Loki's format and not an encoding of HTTP.
     if let Some(encoding) = encoding.filter(|_| !loki) {
         headers.push((CONTENT_ENCODING, Value::from_static(encoding)));
@@ -151,9 +152,9 @@ async fn http(
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },
     };
     let mut class = classify_http(received.status, received.retry_after(SystemTime::now()));
-    let is_page = class == Class::Accepted && is_html(&received.headers);
+    let is_page = is_html(&received.headers);
     if is_page {
-        class = Class::Misdirected;
+        class = of_another(class, is_alone);
     }
     let mut answer = Answer { wire_bytes, ..Answer::of(class, String::new()) };
     if class == Class::Accepted {
@@ -173,6 +174,16 @@ async fn http(
         }
     }
     answer
+}
+
+/// The class of an answer that is not from the server that we mean, but of a proxy or a login: it
+/// is never a yes, and no word about a record. What has a limit on sizes may take smaller parts.
+const fn of_another(class: Class, is_alone: bool) -> Class {
+    match class {
+        Class::Accepted | Class::Poisoned => Class::Misdirected,
+        Class::TooLarge if is_alone => Class::Misdirected,
+        class => class,
+    }
 }
 
 /// Whether a body is HTML, which no server of a protocol for logs answers with.
@@ -201,7 +212,7 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
-    let Packed { mut body, encoding, .. } = packed;
+    let Packed { mut body, encoding, is_alone, .. } = packed;
     let length = usize::try_from(body.len()).unwrap_or(usize::MAX);
     let Some(prefix) = otlp::grpc::prefix(encoding.is_some(), length) else {
         return Answer::of(Class::TooLarge, "a message of gRPC has less than 4 GiB");
@@ -213,11 +224,7 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Ok(answered) => answered,
         Err(wire::WireError::Status { shown, status, after }) => {
             let words = format!("{shown} answered {status}, which is no answer of gRPC");
-            // A proxy that has no way to the server answers as HTTP does; it is never a yes.
-            let class = match classify_http(status, after) {
-                Class::Accepted | Class::Poisoned => Class::Misdirected,
-                class => class,
-            };
+            let class = of_another(classify_http(status, after), is_alone);
             return Answer { wire_bytes, ..Answer::of(class, words) };
         }
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },
@@ -300,6 +307,7 @@ impl Compressor {
         buffers: &Buffers,
     ) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
+        let is_alone = part.len() == 1;
         let mut copy = Buffer::default();
         let (bytes, body, encoding) = match self.0 {
             Compression::None => {
@@ -329,7 +337,7 @@ impl Compressor {
                 (plain.len() as u64, made.into(), Some("snappy"))
             }
         };
-        Ok(Packed { bytes, body, encoding })
+        Ok(Packed { bytes, body, encoding, is_alone })
     }
 }
 
@@ -395,6 +403,8 @@ pub(crate) struct Packed {
     pub(crate) bytes: u64,
     body: Body,
     encoding: Option<&'static str>,
+    /// Whether it has one record only, of which there is no smaller part.
+    is_alone: bool,
 }
 
 /// The pauses of a sink.
@@ -418,35 +428,4 @@ pub(crate) fn in_flight_max(kind: &SinkKind) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_of_the_protocol_is_put_behind_an_address_without_one() {
-        assert_eq!(path_for("http://h:1", OTLP_PATH), OTLP_PATH);
-        assert_eq!(path_for("http://h:1/", OTLP_PATH), OTLP_PATH);
-        assert_eq!(path_for("http://h:1/otlp/v1/logs", OTLP_PATH), "");
-    }
-
-    #[test]
-    fn the_buffer_of_a_body_that_was_sent_is_used_again() {
-        let spare = Spare::default();
-        let mut body = spare.body();
-        body.bytes.extend_from_slice(&[7; 1_000]);
-        let place = body.bytes.as_ptr();
-        let sent = Bytes::from_owner(body);
-        let clone = sent.clone();
-        drop(sent);
-        assert_eq!((clone.as_ref(), clone.as_ptr()), ([7; 1_000].as_slice(), place));
-        drop(clone);
-        let again = spare.body();
-        assert!(again.bytes.is_empty());
-        assert_eq!((again.bytes.as_ptr(), spare.body().bytes.capacity()), (place, 0));
-    }
-
-    #[test]
-    fn foreign_words_are_short_and_hold_no_control_characters() {
-        let text = told(&b"\x1b[31m\r\nno".repeat(1_000));
-        assert!(text.len() <= TOLD_BYTES_MAX && !text.chars().any(char::is_control));
-    }
-}
+mod tests;

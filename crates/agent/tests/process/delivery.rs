@@ -253,6 +253,7 @@ fn r20_a_page_for_people_is_no_yes_whatever_its_status_is() {
               content-length: 19\r\n\r\n<html>Sign in</html>",
         ),
         1 => Reply::Raw(b"HTTP/1.1 202 OK\r\nContent-Type: Text/HTML\r\ncontent-length: 0\r\n\r\n"),
+        2 => Reply::Raw(b"HTTP/1.1 400 No\r\nContent-Type: text/html\r\ncontent-length: 0\r\n\r\n"),
         _ => Reply::Take,
     };
     for kind in ["otlp_http", "loki"] {
@@ -265,7 +266,8 @@ fn r20_a_page_for_people_is_no_yes_whatever_its_status_is() {
         desk.until_said("answered 200 with a page of HTML");
         assert_eq!(agent.stop(), 0);
         sink.each_once(100);
-        assert_eq!(sink.requests(), 3);
+        // None of them made the batch smaller, as if a record of it were bad.
+        assert_eq!(sink.requests(), 4);
     }
 }
 

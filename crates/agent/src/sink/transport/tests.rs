@@ -1,0 +1,73 @@
+//! What an answer becomes, with servers that answer with fixed bytes.
+
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// What comes of a request to a server that answers with these bytes, to a sink with these further
+/// fields.
+async fn answered(answer: String, fields: &str, is_alone: bool) -> Answer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4_096]).await;
+        let _ = stream.write_all(answer.as_bytes()).await;
+    });
+    let text = format!("sinks: [{{type: otlp_http, endpoint: 'http://{address}'{fields}}}]\n");
+    let config = crate::config::parse(&text).unwrap();
+    let transport = Transport::new(&config.sinks[0].kind).unwrap();
+    let body = Bytes::from_static(b"x").into();
+    transport.send(Packed { bytes: 1, body, encoding: None, is_alone }).await
+}
+
+fn page(status: u16, kind: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: 2\r\n\r\n<a")
+}
+
+#[tokio::test]
+async fn r20_a_page_for_people_refuses_no_record_whatever_its_status_is() {
+    for status in [200, 400, 404, 413, 422] {
+        let answer = answered(page(status, "Text/HTML; charset=utf-8"), "", true).await;
+        assert_eq!(answer.class, Class::Misdirected, "{status}");
+        assert!(answer.words.ends_with(&format!("{status} with a page of HTML: <a")), "{answer:?}");
+    }
+    // A proxy with a limit of its own: smaller parts pass it.
+    assert_eq!(answered(page(413, "text/html"), "", false).await.class, Class::TooLarge);
+    assert_eq!(
+        answered(page(503, "text/html"), "", true).await.class,
+        Class::Retry { after: None }
+    );
+    for (status, class) in [(400, Class::Poisoned), (413, Class::TooLarge)] {
+        assert_eq!(answered(page(status, "text/plain"), "", true).await.class, class);
+    }
+}
+
+#[test]
+fn the_path_of_the_protocol_is_put_behind_an_address_without_one() {
+    assert_eq!(path_for("http://h:1", OTLP_PATH), OTLP_PATH);
+    assert_eq!(path_for("http://h:1/", OTLP_PATH), OTLP_PATH);
+    assert_eq!(path_for("http://h:1/otlp/v1/logs", OTLP_PATH), "");
+}
+
+#[test]
+fn the_buffer_of_a_body_that_was_sent_is_used_again() {
+    let spare = Spare::default();
+    let mut body = spare.body();
+    body.bytes.extend_from_slice(&[7; 1_000]);
+    let place = body.bytes.as_ptr();
+    let sent = Bytes::from_owner(body);
+    let clone = sent.clone();
+    drop(sent);
+    assert_eq!((clone.as_ref(), clone.as_ptr()), ([7; 1_000].as_slice(), place));
+    drop(clone);
+    let again = spare.body();
+    assert!(again.bytes.is_empty());
+    assert_eq!((again.bytes.as_ptr(), spare.body().bytes.capacity()), (place, 0));
+}
+
+#[test]
+fn foreign_words_are_short_and_hold_no_control_characters() {
+    let text = told(&b"\x1b[31m\r\nno".repeat(1_000));
+    assert!(text.len() <= TOLD_BYTES_MAX && !text.chars().any(char::is_control));
+}
