@@ -7,6 +7,7 @@
 //! exchange, bytes of an answer (what is longer is cut, and said to be), idle connections.
 
 use crate::body::Body;
+use crate::dial::dial;
 use crate::error::WireError;
 use crate::roots::{Identity, Stamp, client_tls};
 use http::header::{HOST, RETRY_AFTER, USER_AGENT};
@@ -21,7 +22,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// Idle connections of one channel that are kept.
@@ -387,9 +387,7 @@ impl Channel {
     async fn connect_at_leisure(&self) -> Result<Sender, WireError> {
         let target = &self.target;
         let failed = |error: &dyn std::error::Error| WireError::unreachable(&target.shown, error);
-        let stream = TcpStream::connect((target.host.as_str(), target.port))
-            .await
-            .map_err(|error| failed(&error))?;
+        let stream = dial(&target.host, target.port).await.map_err(|error| failed(&error))?;
         stream.set_nodelay(true).map_err(|error| failed(&error))?;
         if !target.https {
             return self.greet(TokioIo::new(stream)).await;

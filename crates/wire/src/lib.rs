@@ -9,6 +9,7 @@ mod body;
 mod channel;
 mod client;
 mod date;
+mod dial;
 mod error;
 mod grpc;
 mod roots;
@@ -24,6 +25,7 @@ pub use client::{
     ANSWER_BYTES_MAX, Answer, CONNECT_TIMEOUT_SECONDS, Client, ClientOptions, Credential, Outgoing,
     REQUEST_TIMEOUT_SECONDS,
 };
+pub use dial::{ADDRESSES_MAX, NEXT_ADDRESS_MILLISECONDS};
 pub use error::WireError;
 pub use grpc::{GRPC_PREFIX_BYTES, GrpcAnswer, grpc_call, grpc_prefix};
 pub use hyper::body::Bytes;
