@@ -5,6 +5,7 @@ use hyper::body::{Bytes, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 /// Pieces that are sent one after the other. Their length is known, so HTTP/1.1 needs no chunks.
@@ -56,6 +57,31 @@ impl Body {
     }
 }
 
+/// The last piece of a body, and what lives as long as it.
+struct Last {
+    piece: Bytes,
+    _unsent: Arc<()>,
+}
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+impl Body {
+    /// What lives until all of it was sent, or given up; with nothing to send it never did.
+    pub(crate) fn unsent(&mut self) -> Weak<()> {
+        let last = self.pieces.iter_mut().rev().find(|piece| !piece.is_empty());
+        last.map_or_else(Weak::new, |last| {
+            let unsent = Arc::new(());
+            let watch = Arc::downgrade(&unsent);
+            *last = Bytes::from_owner(Last { piece: std::mem::take(last), _unsent: unsent });
+            watch
+        })
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(piece: Bytes) -> Self {
         let mut body = Self::default();
@@ -91,6 +117,22 @@ impl hyper::body::Body for Body {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
+
+    #[test]
+    fn a_body_is_unsent_until_its_last_piece_is_gone() {
+        let mut body = Body::default();
+        assert_eq!(body.unsent().strong_count(), 0);
+        for piece in ["", "b", "a"] {
+            body.push_front(Bytes::from(piece));
+        }
+        let unsent = body.unsent();
+        assert_eq!((body.take().unwrap(), unsent.strong_count()), (Bytes::from("a"), 1));
+        let last = body.take().unwrap();
+        drop(body);
+        assert_eq!((&last[..], unsent.strong_count()), (&b"b"[..], 1));
+        drop(last);
+        assert_eq!(unsent.strong_count(), 0);
+    }
 
     #[tokio::test]
     async fn pieces_are_sent_in_their_order_and_their_length_is_known() {

@@ -4,7 +4,8 @@
 //! the status is; the caller knows which of them means what. Nothing is sent twice, with one
 //! exception: a request that a kept connection took back unsent goes over a new one. Files with
 //! certificates and keys are read again when they change. Bounds: time to connect, time for an
-//! exchange, bytes of an answer (what is longer is cut, and said to be), idle connections.
+//! exchange, bytes of an answer (what is longer is cut, and said to be), idle connections. A
+//! connection ends with the exchange that did not send its whole request or read its whole answer.
 
 use crate::body::Body;
 use crate::dial::dial;
@@ -16,13 +17,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Idle connections of one channel that are kept.
 pub const IDLE_CONNECTIONS_MAX: usize = 4;
@@ -169,17 +173,40 @@ impl Streamed {
     }
 }
 
-enum Sender {
+/// A connection as one exchange has it.
+struct Sender {
+    speaker: Speaker,
+    line: Arc<Line>,
+    /// What of its request was not sent yet.
+    unsent: Weak<()>,
+}
+
+enum Speaker {
     One(http1::SendRequest<Body>),
     Two(http2::SendRequest<Body>),
 }
 
+/// A connection, which ends with its last sender, whatever it is still writing.
+struct Line {
+    /// An exchange ended before its request did: what is left of it would lie there for ever.
+    worn: AtomicBool,
+    _end: DropGuard,
+}
+
 impl Sender {
     fn is_usable(&self) -> bool {
-        match self {
-            Self::One(sender) => sender.is_ready(),
-            Self::Two(sender) => !sender.is_closed(),
-        }
+        !self.line.worn.load(Ordering::Relaxed)
+            && match &self.speaker {
+                Speaker::One(sender) => sender.is_ready(),
+                Speaker::Two(sender) => !sender.is_closed(),
+            }
+    }
+
+    /// Another one of the same connection, where many exchanges share one.
+    fn shared(&self) -> Option<Self> {
+        let Speaker::Two(sender) = &self.speaker else { return None };
+        let (speaker, line) = (Speaker::Two(sender.clone()), self.line.clone());
+        Some(Self { speaker, line, unsent: Weak::new() })
     }
 
     /// The answer, or the request when it was never sent, or why there is no answer.
@@ -187,14 +214,44 @@ impl Sender {
         &mut self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, (hyper::Error, Option<Request<Body>>)> {
-        let sent = match self {
-            Self::One(sender) => sender.try_send_request(request).await,
-            Self::Two(sender) => sender.try_send_request(request).await,
+        let sent = match &mut self.speaker {
+            Speaker::One(sender) => sender.try_send_request(request).await,
+            Speaker::Two(sender) => sender.try_send_request(request).await,
         };
         sent.map_err(|mut error| {
             let message = error.take_message();
             (error.into_error(), message)
         })
+    }
+
+    fn is_sent(&self) -> bool {
+        self.unsent.strong_count() == 0
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if !self.is_sent() {
+            self.line.worn.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Spawns what belongs to a connection and ends with it.
+#[derive(Clone)]
+struct Tied(CancellationToken);
+
+impl<F> Executor<F> for Tied
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        let end = self.0.clone();
+        tokio::spawn(async move {
+            // How it ended is told to whoever waits for an answer.
+            let _ = end.run_until_cancelled(future).await;
+        });
     }
 }
 
@@ -271,8 +328,8 @@ impl Channel {
         let whole = async {
             let (response, sender) = self.send(message).await?;
             let (received, whole) = read(response, self.options.answer_bytes_max, &shown).await?;
-            // A connection with an unread rest is not used again.
-            if whole {
+            // A connection with a rest that is unread or unsent is not used again.
+            if whole && sender.is_sent() {
                 self.keep(sender);
             }
             Ok(received)
@@ -310,7 +367,9 @@ impl Channel {
     async fn send(&self, message: Message) -> Result<(Response<Incoming>, Sender), WireError> {
         let shown = self.show(&message.path);
         let mut request = self.request(message)?;
+        let unsent = request.body_mut().unsent();
         while let Some(mut sender) = self.take_idle() {
+            sender.unsent = unsent.clone();
             match sender.send(request).await {
                 Ok(response) => return Ok((response, sender)),
                 // It was closed in the meantime and nothing went out.
@@ -319,6 +378,7 @@ impl Channel {
             }
         }
         let mut sender = self.connect().await?;
+        sender.unsent = unsent;
         match sender.send(request).await {
             Ok(response) => Ok((response, sender)),
             Err((error, _)) => Err(WireError::unreachable(&shown, &error)),
@@ -357,9 +417,8 @@ impl Channel {
                 continue;
             }
             // Many exchanges share one connection of HTTP/2.
-            if let Sender::Two(sender) = &next.sender {
-                let again = Idle { sender: Sender::Two(sender.clone()), since: next.since };
-                idle.push(again);
+            if let Some(sender) = next.sender.shared() {
+                idle.push(Idle { sender, since: next.since });
             }
             return Some(next.sender);
         }
@@ -368,7 +427,7 @@ impl Channel {
 
     fn keep(&self, sender: Sender) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(sender, Sender::Two(_)) {
+        if matches!(sender.speaker, Speaker::Two(_)) {
             idle.clear();
         }
         if idle.len() < IDLE_CONNECTIONS_MAX {
@@ -405,30 +464,28 @@ impl Channel {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let failed = |error: hyper::Error| WireError::unreachable(&self.target.shown, &error);
-        match self.options.protocol {
+        let tied = Tied(CancellationToken::new());
+        let line = Line { worn: AtomicBool::new(false), _end: tied.0.clone().drop_guard() };
+        let speaker = match self.options.protocol {
             Protocol::Http1 => {
                 let (sender, connection) =
                     http1::Builder::new().handshake(stream).await.map_err(failed)?;
-                tokio::spawn(async move {
-                    // How it ended is told to whoever waits for an answer.
-                    let _ = connection.await;
-                });
-                Ok(Sender::One(sender))
+                tied.execute(connection);
+                Speaker::One(sender)
             }
             Protocol::Http2 => {
-                let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                let (sender, connection) = http2::Builder::new(tied.clone())
                     .timer(TokioTimer::new())
                     .keep_alive_interval(Duration::from_secs(PING_SECONDS))
                     .adaptive_window(true)
                     .handshake(stream)
                     .await
                     .map_err(failed)?;
-                tokio::spawn(async move {
-                    let _ = connection.await;
-                });
-                Ok(Sender::Two(sender))
+                tied.execute(connection);
+                Speaker::Two(sender)
             }
-        }
+        };
+        Ok(Sender { speaker, line: Arc::new(line), unsent: Weak::new() })
     }
 
     /// TLS as the files say now; they are read again when one of them changed.

@@ -133,6 +133,110 @@ async fn a_silent_server_costs_the_timeout_and_no_more() {
     assert!(matches!(error, WireError::TimedOut { .. }), "{error:?}");
 }
 
+/// More than sockets and windows hold.
+const LARGE_BYTES: usize = 32 << 20;
+
+#[tokio::test]
+async fn a_connection_whose_server_does_not_read_the_body_is_closed_with_its_exchange() {
+    for answer in [&b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"[..], b""] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = ChannelOptions {
+            timeout: Duration::from_millis(200),
+            ..ChannelOptions::to(format!("http://{}", listener.local_addr().unwrap()))
+        };
+        let channel = Channel::new(options).unwrap();
+        let message = Message { body: Bytes::from(vec![0; LARGE_BYTES]).into(), ..post("/", b"") };
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1_024]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            stream
+        };
+        let (answered, mut stream) = tokio::join!(channel.exchange(message), answering);
+        assert_eq!(
+            answered.map(|received| received.status).ok(),
+            (!answer.is_empty()).then_some(503)
+        );
+        // Only what lay in the sockets comes, and an end.
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        let _ = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it stays open");
+        assert!(rest.len() < LARGE_BYTES / 2, "{}", rest.len());
+    }
+}
+
+/// A body that tells when nobody has it any more.
+struct Told(Vec<u8>, tokio::sync::mpsc::UnboundedSender<()>);
+
+impl AsRef<[u8]> for Told {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_with_a_body_half_sent_is_not_used_again_and_lets_go_of_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                // A body that is dropped would be refused, and make room for others.
+                let unread = std::sync::Mutex::new(Vec::new());
+                let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+                    let reads = request.uri().path() == "/read";
+                    let body = request.into_body();
+                    let read = if reads {
+                        Some(body)
+                    } else {
+                        unread.lock().unwrap().push(body);
+                        None
+                    };
+                    async move {
+                        if let Some(body) = read {
+                            body.collect().await.unwrap();
+                        }
+                        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+                    }
+                });
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    let options = ChannelOptions {
+        protocol: Protocol::Http2,
+        ..ChannelOptions::to(format!("http://{address}"))
+    };
+    let channel = Channel::new(options).unwrap();
+    let (told, mut gone) = tokio::sync::mpsc::unbounded_channel();
+    let send = async |path: &str| {
+        let body = Bytes::from_owner(Told(vec![0; LARGE_BYTES], told.clone())).into();
+        let received = channel.exchange(Message { body, ..post(path, b"") }).await.unwrap();
+        assert_eq!(received.status, 200);
+        connections.load(Ordering::SeqCst)
+    };
+    for (path, wanted) in
+        [("/read", 1), ("/read", 1), ("/read", 1), ("/", 1), ("/", 2), ("/", 3), ("/read", 4)]
+    {
+        assert_eq!(send(path).await, wanted, "{path}");
+    }
+    for _ in 0..7 {
+        let told = tokio::time::timeout(Duration::from_secs(10), gone.recv()).await;
+        told.expect("a body is held");
+    }
+}
+
 struct Pki {
     dir: tempfile::TempDir,
     acceptor: TlsAcceptor,
