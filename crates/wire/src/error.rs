@@ -35,8 +35,8 @@ pub enum WireError {
         /// The text, without what could be a secret.
         shown: String,
     },
-    /// Certificates to trust could not be read.
-    #[error("cannot read certificates from {}", path.display())]
+    /// Certificates or a key cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
@@ -116,7 +116,7 @@ impl Explain for WireError {
             }
             Self::Address { .. } => Some(Hint::new("write it as https://host/path")),
             Self::Certificates { .. } => {
-                Some(Hint::new("give a file with at least one certificate in PEM"))
+                Some(Hint::new("give files in PEM: certificates, or the key of the first one"))
             }
             Self::Credential { .. } => Some(Hint::new(
                 "use https, and write the address with the host that the credential is for",

@@ -1,7 +1,7 @@
 //! Whom to trust, and who we are: the system's certificates, those of a file, a client's own.
 
 use crate::WireError;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
@@ -84,8 +84,17 @@ fn config(roots: RootCertStore, identity: Option<Identity<'_>>) -> Result<Client
         .with_root_certificates(roots);
     let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates(identity.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(identity.key).map_err(|e| failed(identity.key, &e))?;
-    builder.with_client_auth_cert(chain, key).map_err(|e| failed(identity.certificate, &e))
+    let key = PrivateKeyDer::from_pem_file(identity.key).map_err(|error| match error {
+        pem::Error::NoItemsFound => failed(identity.key, &"there is no key in it"),
+        error => failed(identity.key, &error),
+    })?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            let reason = format!("it does not belong to the key in {}", identity.key.display());
+            failed(identity.certificate, &reason)
+        }
+        error => failed(identity.certificate, &error),
+    })
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), WireError> {

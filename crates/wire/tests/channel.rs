@@ -325,6 +325,32 @@ async fn grpc_goes_over_mutual_tls_and_without_our_certificate_there_is_no_answe
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_certificates_is_said() {
+    let Pki { dir, .. } = pki(b"http/1.1");
+    let (address, _) = echo().await;
+    let file = |name: &str| dir.path().join(name);
+    let other = Authority::new("other").unwrap().issue("other", "", &["other"], &[]).unwrap();
+    std::fs::write(file("other.key"), other.key).unwrap();
+    std::fs::write(file("empty"), "").unwrap();
+    for (ca, certificate, key, subject, reason) in [
+        ("empty", "client.pem", "client.key", "empty", "there is no certificate in it"),
+        ("none", "client.pem", "client.key", "none", "No such file or directory"),
+        ("ca.pem", "empty", "client.key", "empty", "there is no certificate in it"),
+        ("ca.pem", "client.pem", "empty", "empty", "there is no key in it"),
+        ("ca.pem", "client.pem", "none", "none", "No such file or directory"),
+        ("ca.pem", "client.pem", "other.key", "client.pem", "it does not belong to the key in"),
+    ] {
+        let (ca, certificate, key) = (Some(file(ca)), Some(file(certificate)), Some(file(key)));
+        let tls = TlsFiles { ca, certificate, key, server_name: None };
+        let options = ChannelOptions { tls, ..ChannelOptions::to(format!("https://{address}")) };
+        let error = Channel::new(options).unwrap().exchange(post("/", b"x")).await.unwrap_err();
+        let said = error.to_string();
+        let wanted = format!("cannot use {} for TLS: ", file(subject).display());
+        assert!(said.starts_with(&wanted) && said.contains(reason), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn certificates_are_read_again_when_they_change() {
     let Pki { dir, acceptor } = pki(b"h2");
     let address = grpc_server(acceptor).await;
