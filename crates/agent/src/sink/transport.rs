@@ -22,6 +22,10 @@ use crate::encode::Encoder;
 
 /// Bytes of a file with the value of a header.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// A shorter secret would be found in words where it is none.
+const SECRET_BYTES_MIN: usize = 4;
+/// What stands in place of a secret.
+const HIDDEN: &str = "[hidden]";
 /// Where OTLP over HTTP takes logs.
 const OTLP_PATH: &str = "/v1/logs";
 /// Bytes of an answer's text that are told.
@@ -139,6 +143,7 @@ async fn http(
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
+    let secrets = secrets(&headers);
     headers.push((CONTENT_TYPE, Value::from_static("application/x-protobuf")));
     let Packed { body, encoding, is_alone, .. } = packed;
     // Snappy is part of Loki's format and not an encoding of HTTP.
@@ -160,7 +165,7 @@ async fn http(
     if class == Class::Accepted {
         if !loki && let Ok(partial) = otlp::response::PartialSuccess::read(&received.body) {
             answer.rejected = partial.rejected;
-            answer.words = partial.message;
+            answer.words = without(partial.message, &secrets);
         }
     } else {
         answer.words = format!("{} answered {}", channel.shown(), received.status);
@@ -168,6 +173,7 @@ async fn http(
             answer.words.push_str(" with a page of HTML");
         }
         let said = if loki { told(&received.body) } else { status_text(&received.body) };
+        let said = without(said, &secrets);
         if !said.is_empty() {
             answer.words.push_str(": ");
             answer.words.push_str(&said);
@@ -212,6 +218,7 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Ok(headers) => headers,
         Err(words) => return Answer::of(Class::Denied, words),
     };
+    let secrets = secrets(&headers);
     let Packed { mut body, encoding, is_alone, .. } = packed;
     let length = usize::try_from(body.len()).unwrap_or(usize::MAX);
     let Some(prefix) = otlp::grpc::prefix(encoding.is_some(), length) else {
@@ -236,9 +243,11 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
     if class == Class::Accepted {
         let message = answered.framed.get(otlp::grpc::PREFIX_BYTES..).unwrap_or_default();
         if let Ok(partial) = otlp::response::PartialSuccess::read(message) {
-            (answer.rejected, answer.words) = (partial.rejected, partial.message);
+            answer.rejected = partial.rejected;
+            answer.words = without(partial.message, &secrets);
         }
     } else {
+        let said = without(said, &secrets);
         answer.words = format!("{} answered with gRPC status {code}: {said}", channel.shown());
     }
     answer
@@ -249,6 +258,34 @@ fn retry_delay(details: &[u8]) -> Option<Duration> {
     let trimmed: Vec<u8> = details.iter().copied().filter(|byte| *byte != b'=').collect();
     let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(trimmed).ok()?;
     otlp::response::Status::read(&bytes).ok()?.retry_delay
+}
+
+/// What of the headers proves who we are.
+fn secrets(headers: &[(HeaderName, Value)]) -> Vec<Value> {
+    let values = headers.iter().map(|(_, value)| value);
+    values.filter(|value| value.is_sensitive()).cloned().collect()
+}
+
+/// Foreign words without secrets, which a server may repeat: the whole value, what is behind its
+/// scheme (`Bearer `), and a beginning of them where the words were cut. A secret that is too short
+/// to be found for sure leaves no words.
+fn without(mut words: String, secrets: &[Value]) -> String {
+    for value in secrets.iter().filter_map(|value| value.to_str().ok()) {
+        let value = value.trim();
+        let behind = value.split_once(' ').map_or("", |(_, behind)| behind.trim());
+        for secret in [value, behind].into_iter().filter(|secret| !secret.is_empty()) {
+            if secret.len() < SECRET_BYTES_MIN {
+                return String::new();
+            }
+            words = words.replace(secret, HIDDEN);
+            let beginnings = (SECRET_BYTES_MIN..secret.len()).rev();
+            let mut beginnings = beginnings.filter_map(|length| secret.get(..length));
+            if let Some(kept) = beginnings.find_map(|beginning| words.strip_suffix(beginning)) {
+                words = format!("{kept}{HIDDEN}");
+            }
+        }
+    }
+    words
 }
 
 /// The headers of a request; what stands in files is read each time, so that a new secret needs

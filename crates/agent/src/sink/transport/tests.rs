@@ -26,6 +26,39 @@ fn page(status: u16, kind: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_secret_that_a_server_repeats_is_in_no_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    let bearer = format!(", bearer_file: {}", path.display());
+    let header = format!(", headers_from_files: {{x-scope: {}}}", path.display());
+    let shown = async |fields: &str, secret: &str, said: &str| {
+        std::fs::write(&path, secret).unwrap();
+        let length = said.len();
+        let text = format!("HTTP/1.1 401 No\r\ncontent-length: {length}\r\n\r\n{said}");
+        let words = answered(text, fields, true).await.words;
+        words.split_once("answered 401").unwrap().1.to_owned()
+    };
+    assert_eq!(shown(&bearer, "CANARY\n", "no `Bearer CANARY`").await, ": no `[hidden]`");
+    assert_eq!(shown(&bearer, "CANARY", "CANARY, CANARY").await, ": [hidden], [hidden]");
+    assert_eq!(shown(&header, "Basic CANARY", "not CANARY").await, ": not [hidden]");
+    // Words are cut, and with them what they repeat.
+    let said = format!("{}CANARY", "x".repeat(TOLD_BYTES_MAX - 5));
+    assert!(shown(&bearer, "CANARY", &said).await.ends_with("xx[hidden]"));
+    assert_eq!(shown(&header, "abc", "no abc").await, "");
+    assert_eq!(shown(&bearer, "abc", "no abc").await, "");
+    assert_eq!(shown(&bearer, "", "no token").await, ": no token");
+}
+
+#[test]
+fn a_secret_with_percent_signs_is_in_no_words_of_grpc() {
+    let mut value = Value::from_static("Bearer CAN/ARY");
+    value.set_sensitive(true);
+    let said = otlp::grpc::decode_message(b"no CAN%2FARY");
+    let secrets = secrets(&[(AUTHORIZATION, value), (CONTENT_TYPE, Value::from_static("said"))]);
+    assert_eq!(without(said, &secrets), "no [hidden]");
+}
+
+#[tokio::test]
 async fn r20_a_page_for_people_refuses_no_record_whatever_its_status_is() {
     for status in [200, 400, 404, 413, 422] {
         let answer = answered(page(status, "Text/HTML; charset=utf-8"), "", true).await;
