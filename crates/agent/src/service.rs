@@ -77,7 +77,7 @@ fn service_of(groups: &str) -> Option<&str> {
 /// [`AgentError::Sink`] names the file and its input.
 pub(crate) fn refuse_loop(config: &Config) -> Result<(), AgentError> {
     match is_journal(&std::io::stdout()) {
-        true => refuse_among(config, |path| path.exists()),
+        true => refuse_among(config, Path::exists),
         false => Ok(()),
     }
 }

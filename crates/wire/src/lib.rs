@@ -29,6 +29,7 @@ pub use dial::{ADDRESSES_MAX, NEXT_ADDRESS_MILLISECONDS};
 pub use error::WireError;
 pub use grpc::{GRPC_PREFIX_BYTES, GrpcAnswer, grpc_call, grpc_prefix};
 pub use hyper::body::Bytes;
+pub use roots::is_server_name;
 pub use server::{
     BODIES_MAX, BODY_READ_SECONDS, BODY_WAIT_SECONDS, CONNECTION_END_SECONDS, CONNECTION_SECONDS,
     CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_READ_SECONDS, Handler, Reply, Request, listen,

@@ -2,7 +2,7 @@
 
 use crate::WireError;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,12 @@ impl Stamp {
         };
         Self(files.map(look).collect())
     }
+}
+
+/// Whether a certificate can be for this name or address.
+#[must_use]
+pub fn is_server_name(text: &str) -> bool {
+    ServerName::try_from(text).is_ok()
 }
 
 /// TLS with one provider, named here, so that nothing depends on what the process has installed.

@@ -311,6 +311,16 @@ fn remote(section: &Section<'_>, kind: Type) -> Option<Remote> {
         in_flight: to_usize(section.number("in_flight", 1..=IN_FLIGHT_MAX, IN_FLIGHT_DEFAULT)),
     };
     let endpoint = endpoint?;
+    if endpoint.value.contains(['?', '#']) {
+        // What is behind them may be a secret and is not shown.
+        let message = format!(
+            "`{}` must have no `?` and no `#`: nothing behind them is sent; what the server has to \
+             know goes into `headers`, a secret into `headers_from_files` or `bearer_file`",
+            section.name("endpoint")
+        );
+        section.wrong(endpoint.line, message);
+        return None;
+    }
     let options = wire::ChannelOptions::to(endpoint.value.clone());
     let channel = match wire::Channel::new(options) {
         Ok(channel) => channel,
@@ -337,7 +347,7 @@ fn tls(section: &Section<'_>) -> TlsFiles {
         ca: path(&section, "ca_file"),
         certificate: path(&section, "cert_file"),
         key: path(&section, "key_file"),
-        server_name: section.text("server_name").map(|placed| placed.value),
+        server_name: server_name(&section),
     };
     if files.certificate.is_some() != files.key.is_some() {
         let message =
@@ -346,6 +356,15 @@ fn tls(section: &Section<'_>) -> TlsFiles {
     }
     section.finish();
     files
+}
+
+fn server_name(section: &Section<'_>) -> Option<String> {
+    let Placed { line, value } = section.text("server_name")?;
+    if !wire::is_server_name(&value) {
+        let name = section.name("server_name");
+        section.wrong(line, format!("`{name}` is no name of a server: `{value}`"));
+    }
+    Some(value)
 }
 
 /// Headers with such a name hold what must not stand in a file that everybody reads.

@@ -85,6 +85,27 @@ fn a_rate_of_what_no_record_has_as_a_value_is_refused() {
 }
 
 #[test]
+fn an_address_with_what_is_not_sent_and_a_name_that_no_server_has_are_refused() {
+    let endpoint = "must have no `?` and no `#`: nothing behind them is sent; what the server has to know goes into `headers`, a secret into `headers_from_files` or `bearer_file`";
+    for address in ["http://h:1/v1/logs?api_key=CANARY", "http://h:1?CANARY", "http://h:1/x#CANARY"]
+    {
+        let text = format!("sinks:\n  - type: otlp_http\n    endpoint: '{address}'\n");
+        let mistakes = parse(&text).unwrap_err();
+        let [mistake] = &mistakes[..] else { panic!("{mistakes:?}") };
+        assert_eq!(mistake.message, format!("`sinks[0].endpoint` {endpoint}"));
+        assert_eq!(mistake.line, 3);
+    }
+    wrong(
+        "sinks:\n  - type: loki\n    endpoint: https://h\n    tls:\n      server_name: bad name!\n",
+        &expect!["agent.yaml:5: `sinks[0].tls.server_name` is no name of a server: `bad name!`"],
+    );
+    for name in ["collector.example.com", "10.0.0.1", "'::1'"] {
+        let tls = format!("tls: {{server_name: {name}}}");
+        parse(&format!("sinks: [{{type: loki, endpoint: 'https://h', {tls}}}]\n")).unwrap();
+    }
+}
+
+#[test]
 fn two_sinks_with_one_file_are_refused() {
     wrong(
         "sinks:\n  - {type: file, path: /x}\n  - {type: stdout}\n  - type: file\n    path: /x\n",
