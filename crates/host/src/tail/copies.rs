@@ -22,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) head: Head,
     pub(super) marker: Marker,
     pub(super) offset: u64,
+    /// Whether a checkpoint wants it: what that says of a copy was not read in this process.
+    pub(super) is_saved: bool,
     /// The file itself is no copy of itself.
     pub(super) not: Identity,
 }
@@ -31,6 +33,7 @@ pub(super) struct Copied {
     fd: OwnedFd,
     identity: Identity,
     size: u64,
+    written: (i64, u64),
 }
 
 /// A copy that was read for the file that it is a copy of.
@@ -43,36 +46,35 @@ pub(super) struct Claimed {
 
 impl Tailer {
     /// Copies beside a file that were made since a time, and that nobody knows, hold what it held
-    /// between two truncations: they are read after `old`.
-    pub(super) fn read_copies_after(
+    /// between two truncations: they are read before `live`, which has its path.
+    pub(super) fn read_copies_since(
         &mut self,
-        old: FileKey,
-        path: &Path,
         since: u64,
+        path: &Path,
+        live: Option<FileKey>,
         now: Instant,
     ) {
-        let (Some(parent), Some(live)) = (path.parent(), path.file_name()) else { return };
+        let (Some(parent), Some(own)) = (path.parent(), path.file_name()) else { return };
         let Some(dir) = self.directory_at(parent) else { return };
         let Ok(entries) = std::fs::read_dir(parent) else { return };
         let names = entries.flatten().map(|entry| entry.file_name());
-        let is_copy = |name: &OsString| name != live && stem(name.as_bytes()) == live.as_bytes();
+        let is_copy = |name: &OsString| name != own && stem(name.as_bytes()) == own.as_bytes();
         let mut copies = Vec::new();
-        self.unseen_since = Some(since);
+        let unseen_since = self.unseen_since.replace(since);
         for name in names.take(COPY_LOOKS_MAX).filter(is_copy) {
             self.refresh(dir, name.as_bytes(), None, now);
             let entry = self.dirs.get(dir as usize).and_then(Option::as_ref);
             let key = entry.and_then(|known| known.entries.get(name.as_bytes()).copied());
-            let Some(file) = key.and_then(|key| self.files.get_mut(key)) else { continue };
+            let Some(file) = key.and_then(|key| self.files.get(key)) else { continue };
             if file.offset == 0 && file.identity.birth_ns >= since {
-                file.before = None;
                 copies.push((file.identity.birth_ns, key));
             }
         }
-        self.unseen_since = None;
-        // What comes first is put there last.
+        self.unseen_since = unseen_since;
         copies.sort_unstable();
-        for copy in copies.into_iter().rev().filter_map(|(_, copy)| copy) {
-            self.queue_after(old, copy);
+        for copy in copies.into_iter().filter_map(|(_, copy)| copy) {
+            self.leave_queue(copy);
+            self.put_before(copy, live);
         }
         self.settle(now);
     }
@@ -122,7 +124,7 @@ impl Tailer {
         if wanted.head.len == 0 || (wanted.marker.len == 0 && wanted.offset > 0) {
             return None;
         }
-        let mut best: Option<(i64, u32, Copied)> = None;
+        let mut best: Option<Copied> = None;
         let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
         if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
             return None;
@@ -141,24 +143,27 @@ impl Tailer {
             let opened = peek_in(dir.as_fd(), name.as_bytes());
             let Some((fd, identity, stat)) = opened else { continue };
             let known = self.known(&identity).and_then(|key| self.files.get(key));
-            let is_read = known.is_some_and(|file| file.offset > 0);
+            let is_read = known
+                .is_some_and(|file| file.offset > 0 && (file.read_bytes > 0 || !wanted.is_saved));
             if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
                 continue;
             }
-            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
-            if best.as_ref().is_none_or(|(s, n, _)| (*s, *n) < written) {
-                best = Some((written.0, written.1, Copied { fd, identity, size: stat.stx_size }));
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
+            if best.as_ref().is_none_or(|best| best.written < written) {
+                best = Some(Copied { fd, identity, size: stat.stx_size, written });
             }
         }
-        best.map(|(_, _, copy)| copy)
+        best
     }
 
-    /// What a record meant was truncated away while we were not there.
+    /// What a record meant was truncated away, once or several times, while we were not there or
+    /// nobody read.
     pub(super) fn look_for_copy(&mut self, record: &Resume, now: Instant) {
         let wanted = Wanted {
             head: record.head,
             marker: record.marker,
             offset: record.offset,
+            is_saved: true,
             not: record.identity,
         };
         let live = self.key_at(&record.path);
@@ -175,11 +180,16 @@ impl Tailer {
         if let (Some(copy), Some(file)) = (&copy, self.files.get_mut(key)) {
             file.tail = Tail::load(&copy.fd, record.offset);
             file.backlog_end = copy.size;
+            file.written = copy.written;
         }
+        let made = copy.as_ref().map(|copy| copy.identity.birth_ns);
         let recovered = self.become_copy(key, copy, 0);
         let path = record.path.to_path_buf();
         self.notices.say(Notice::Rewritten { path, recovered });
         self.put_before(key, live);
+        if let Some(made) = made {
+            self.read_copies_since(made + 1, &record.path, live, now);
+        }
     }
 }
 

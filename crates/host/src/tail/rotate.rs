@@ -42,6 +42,23 @@ impl Tailer {
         }
     }
 
+    /// `key` waits for nobody, and nobody waits for it; who did waits for who it waited for.
+    pub(super) fn leave_queue(&mut self, key: FileKey) {
+        let Some(file) = self.files.get_mut(key) else { return };
+        let (after, before) = (file.after.take(), file.before.take());
+        let first = after.and_then(|first| self.files.get_mut(first));
+        if let Some(first) = first.filter(|first| first.before == Some(key)) {
+            first.before = before;
+        }
+        if let Some(next) = before {
+            let file = self.files.get_mut(next);
+            if let Some(file) = file.filter(|file| file.after == Some(key)) {
+                file.after = after;
+            }
+            self.ready(next);
+        }
+    }
+
     /// Lets go of files whose end was told and of which nothing needs to be remembered.
     pub(super) fn collect_told(&mut self) {
         for key in std::mem::take(&mut self.told) {
@@ -156,6 +173,7 @@ impl Tailer {
             head: old.head,
             marker: Marker::of(old.tail.bytes()),
             offset: old.offset,
+            is_saved: false,
             not: place,
         };
         let next = old.before.take();
@@ -178,7 +196,7 @@ impl Tailer {
             self.queue_after(new, next);
         }
         if let Some(since) = since {
-            self.read_copies_after(key, &path, since, now);
+            self.read_copies_since(since, &path, Some(new), now);
         }
         if self.files.get(new).is_some_and(|file| file.state != State::Live) {
             self.attended.push(new);
@@ -352,6 +370,8 @@ impl Tailer {
         for record in rewritten {
             self.look_for_copy(&record, now);
         }
+        // Copies that were found with that have their place.
+        self.fresh.clear();
     }
 
     /// The input of a file that a start looks for in the directory of this path.
@@ -404,13 +424,15 @@ impl Tailer {
         file.fd = Some(fd);
         file.group = self.group_at(&record.path, file.input).unwrap_or_default();
         file.begin_at(record.offset);
-        let (group, key) = (file.group, self.files.insert(file));
-        self.by_place.insert(identity.place(), key);
-        self.attended.push(key);
         let written = |stat: &Statx| (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
         // Its writer may not know yet that another file has its name; it comes before that one.
         let next = look(&record.path, true).map_or(written(&stat), |next| written(&next));
-        self.fresh.push(Found { group, written: written(&stat).min(next), key });
+        let written = written(&stat).min(next);
+        file.written = (written.0, written.1.into());
+        let (group, key) = (file.group, self.files.insert(file));
+        self.by_place.insert(identity.place(), key);
+        self.attended.push(key);
+        self.fresh.push(Found { group, written, key });
     }
 
     /// Whose rotations a file at this path takes part in; nothing in a directory that is not known.
@@ -427,12 +449,22 @@ impl Tailer {
         dir.entries.get(path.file_name()?.as_bytes()).copied()
     }
 
-    /// `key` is read before the file that has its name now, and before what that waits for.
+    /// `key` is read before the file that has its name now, and before what that waits for and was
+    /// written to later.
     pub(super) fn put_before(&mut self, key: FileKey, live: Option<FileKey>) {
         self.ready(key);
-        let Some(live) = live else { return };
-        let earlier = self.files.get(live).and_then(|file| file.after);
-        self.queue_after(key, live);
+        let Some(mut next) = live else { return };
+        let written = self.files.get(key).map_or((0, 0), |file| file.written);
+        let mut earlier = self.files.get(next).and_then(|file| file.after);
+        for _ in 0..self.files.len() {
+            let Some(first) = earlier.and_then(|first| self.files.get(first)) else { break };
+            if first.ending == Ending::Told || first.written <= written {
+                break;
+            }
+            next = earlier.unwrap_or(next);
+            earlier = first.after;
+        }
+        self.queue_after(key, next);
         if let Some(earlier) = earlier
             && let Some(first) = self.files.get_mut(earlier)
             && first.ending != Ending::Told

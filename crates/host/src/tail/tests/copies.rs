@@ -37,6 +37,53 @@ fn r5_several_truncations_while_nobody_reads_are_followed_into_their_copies_in_o
     }
 }
 
+#[test]
+fn r5_r19_several_truncations_before_a_stop_or_after_it_are_followed_into_their_copies_in_order() {
+    for pattern in ["app.log", "app.log*"] {
+        for start_at in [StartAt::Beginning, StartAt::End] {
+            for stop_after in 0..=4 {
+                let mut desk = Desk::new(&[pattern]);
+                desk.inputs[0].start_at = start_at;
+                desk.start();
+                desk.write("app.log", "0\n");
+                assert_eq!(desk.run().take(), "0\n");
+                let mut records = Vec::new();
+                for round in 0..4 {
+                    if round == stop_after {
+                        records = desk.leave();
+                    }
+                    desk.later();
+                    desk.write("app.log", format!("{round}\n"));
+                    copy_and_truncate(&desk);
+                    // Nobody reads.
+                    let now = desk.now;
+                    if let Some(tailer) = &mut desk.tailer {
+                        tailer.tend(now);
+                    }
+                }
+                desk.later();
+                desk.write("app.log", "the last one\n");
+                if stop_after == 4 {
+                    records = desk.leave();
+                }
+                // A start that has no time to read changes nothing.
+                for _ in 0..2 {
+                    let (inputs, limits) = (desk.inputs.clone(), desk.limits.clone());
+                    let tailer = Tailer::new(inputs, limits, records, desk.left_ns, desk.now);
+                    desk.tailer = Some(tailer.unwrap());
+                    records = desk.leave();
+                }
+                let case = format!("{pattern} {start_at:?} {stop_after}");
+                desk.restart_with(records).pass(Duration::from_secs(3));
+                assert_eq!(desk.take(), "0\n1\n2\n3\nthe last one\n", "{case}");
+                assert_eq!(desk.stats().possible_losses, 0, "{case}");
+                let records = desk.leave();
+                assert_eq!(desk.restart_with(records).take(), "", "{case}");
+            }
+        }
+    }
+}
+
 /// As logrotate does it with `copytruncate`.
 fn copy_and_truncate(desk: &Desk) {
     for number in (1..20).rev() {
