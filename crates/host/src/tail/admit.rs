@@ -34,7 +34,7 @@ impl Tailer {
         let read = read_at(fd.as_fd(), &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();
         let group = self.group_of(found);
-        if found.unless_copy && self.has_head(group, beginning) {
+        if found.unless_copy && self.has_copy(group, &fd, stat.stx_size, beginning) {
             return None;
         }
         let mut file = File::new(found.path.as_path().into(), found.input, identity, now);

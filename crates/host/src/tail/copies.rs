@@ -4,7 +4,7 @@ use super::admit::end_of_text;
 use super::config::{is_no_text, stem};
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
-use super::open::peek_in;
+use super::open::{peek, peek_in};
 use super::stats::Notice;
 use super::tailer::Tailer;
 use std::ffi::OsString;
@@ -118,6 +118,16 @@ impl Tailer {
         }
     }
 
+    /// Whether a file holds nothing but what another one of its group has, or had before it was
+    /// truncated.
+    pub(super) fn has_copy(&self, group: u64, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
+        let fits = |head: &Head| usize::from(head.len) > beginning.len() || head.fits(beginning);
+        !beginning.is_empty()
+            && self
+                .members(group)
+                .any(|file| fits(&file.head) && is_copy_of(file, copy, size, beginning))
+    }
+
     /// Looks beside a file for a copy of what it held.
     pub(super) fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
         // A file that was never read is known by its beginning alone.
@@ -191,6 +201,26 @@ impl Tailer {
             self.read_copies_since(made + 1, &record.path, live, now);
         }
     }
+}
+
+/// Whether `copy` holds nothing but what `file` has. Many files begin with the same header, so the
+/// end of the copy is compared, too. Of a file that was truncated only what was read is known: when
+/// that is noticed, all copies of it are found.
+fn is_copy_of(file: &File, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
+    let closed = file.fd.is_none().then(|| peek(&file.path)).flatten();
+    let opened = closed.filter(|(_, found, _)| found.same(&file.identity)).map(|(fd, ..)| fd);
+    let whole = file.fd.as_ref().or(opened.as_ref());
+    let read = Marker::of(file.tail.bytes());
+    if let Some(whole) = whole.filter(|whole| read.fits(whole.as_fd(), file.offset)) {
+        let mut bytes = [0; HEAD_BYTES_MAX];
+        let room = bytes.get_mut(..beginning.len()).unwrap_or_default();
+        return read_at(whole.as_fd(), room, 0) == beginning.len()
+            && room == beginning
+            && Marker::of(Tail::load(copy, size).bytes()).fits(whole.as_fd(), size);
+    }
+    file.offset > 0
+        && file.head.fits(beginning)
+        && (size < file.offset || read.fits(copy.as_fd(), file.offset))
 }
 
 impl Wanted {

@@ -204,11 +204,6 @@ impl Tailer {
         self.ready(new);
     }
 
-    /// Whether a file of the group begins in this way.
-    pub(super) fn has_head(&self, group: u64, beginning: &[u8]) -> bool {
-        self.members(group).any(|file| file.head.len > 0 && file.head.fits(beginning))
-    }
-
     /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
     /// that of a rotated file, and as far as it goes it is what was read of the neighbour.
     pub(super) fn may_be_copy(&self, file: &File, name: &[u8], beginning: &[u8]) -> bool {

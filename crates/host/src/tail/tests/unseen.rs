@@ -31,6 +31,121 @@ fn r4_a_file_that_a_look_missed_because_it_was_renamed_meanwhile_is_found_with_t
     }
 }
 
+/// How what was done unseen is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Start,
+    Poll,
+    Dropped,
+}
+
+impl Look {
+    const ALL: [Self; 3] = [Self::Start, Self::Poll, Self::Dropped];
+
+    fn desk(self) -> Desk {
+        let mut desk = Desk::new(&["app.log"]);
+        if self == Self::Poll {
+            desk.limits.watches_max = 0;
+        }
+        desk
+    }
+
+    /// Does something that no event tells, looks, and waits for what was held back.
+    fn at(self, desk: &mut Desk, unseen: impl Fn(&Desk)) {
+        let records = (self == Self::Start).then(|| desk.leave());
+        desk.later();
+        unseen(desk);
+        match records {
+            Some(records) => drop(desk.restart_with(records)),
+            None => desk.tail().overflow = self == Self::Dropped,
+        }
+        desk.pass(Duration::from_secs(20));
+    }
+}
+
+/// None, a short one, and one that fills what is known of a beginning.
+fn headers() -> [String; 3] {
+    let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n";
+    [String::new(), header.to_owned(), header.repeat(30)]
+}
+
+#[test]
+fn r4_r19_a_file_that_nobody_saw_is_read_although_the_others_begin_in_the_same_way() {
+    for look in Look::ALL {
+        for header in headers() {
+            for live in ["", "4\n", "a longer line\nand one more\n"] {
+                let mut desk = look.desk();
+                desk.write("app.log", format!("{header}1\n"));
+                desk.start().take();
+                look.at(&mut desk, |desk| {
+                    rename(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+                    desk.write("a.tmp", format!("{header}2\n3\n"));
+                    rename(desk.path("a.tmp"), desk.path("app.log.1")).unwrap();
+                    desk.later();
+                    desk.write("app.log", format!("{header}{live}"));
+                });
+                let case = format!("{look:?} {} {live}", header.len());
+                let text = desk.take();
+                let mut texts = [format!("{header}2\n3\n"), format!("{header}{live}")];
+                if !text.starts_with(&texts[0]) {
+                    texts.reverse();
+                }
+                assert!(text == texts.concat(), "{case}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn r5_a_copy_that_nobody_saw_is_not_read_once_more_whatever_it_begins_with() {
+    let copy = |desk: &Desk| {
+        std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    };
+    for look in Look::ALL {
+        for header in headers() {
+            let case = format!("{look:?} {}", header.len());
+            let desk = || {
+                let mut desk = look.desk();
+                desk.write("app.log", format!("{header}1\n"));
+                desk.start().take();
+                desk
+            };
+            // Nothing is truncated.
+            let mut one = desk();
+            look.at(&mut one, |desk| copy(desk));
+            assert_eq!(one.take(), "", "{case}");
+            let mut one = desk();
+            look.at(&mut one, |desk| {
+                desk.write("app.log", "2\n");
+                copy(desk);
+                desk.write("app.log", "3\n");
+            });
+            assert_eq!(one.take(), "2\n3\n", "{case}");
+            // The file is longer than before when somebody looks.
+            let mut one = desk();
+            look.at(&mut one, |desk| {
+                desk.write("app.log", "2\n");
+                copy(desk);
+                std::fs::write(desk.path("app.log"), format!("{header}3 is longer\n")).unwrap();
+            });
+            assert_eq!(one.take(), format!("2\n{header}3 is longer\n"), "{case}");
+            assert_eq!(one.stats().possible_losses, 0, "{case}");
+            // What came between copy and truncation was read.
+            let mut one = desk();
+            if look != Look::Start && header.len() >= HEAD_BYTES_MAX {
+                one.later();
+                copy(&one);
+                one.write("app.log", "2\n");
+                assert_eq!(one.pass(Duration::from_secs(20)).take(), "2\n", "{case}");
+                look.at(&mut one, |desk| {
+                    std::fs::write(desk.path("app.log"), format!("{header}3\n")).unwrap();
+                });
+                assert_eq!(one.take(), format!("{header}3\n"), "{case}");
+            }
+        }
+    }
+}
+
 #[test]
 fn r4_the_first_file_of_a_new_directory_is_read_although_it_was_renamed_before_we_looked() {
     let mut desk = Desk::new(&["*/app.log"]);
