@@ -91,6 +91,8 @@ pub struct Spill {
     reading: VecDeque<(Frame, Token)>,
     read: Token,
     acked: Token,
+    /// What of that is written down.
+    noted: Token,
     stats: SpillStats,
 }
 
@@ -120,7 +122,7 @@ impl Spill {
         let mut spill = Self {
             bytes_max,
             // What an earlier process wrote is not appended to: its end may be torn.
-            next_number: segments.last().map_or(acked.segment, |last| last.number) + 1,
+            next_number: segments.last().map_or(0, |last| last.number).max(acked.segment) + 1,
             stats: SpillStats {
                 bytes: segments.iter().map(|s| s.bytes).sum(),
                 ..Default::default()
@@ -130,6 +132,7 @@ impl Spill {
             reading: VecDeque::new(),
             read: acked,
             acked,
+            noted: acked,
         };
         spill.remove_acked(state)?;
         Ok(spill)
@@ -257,20 +260,40 @@ impl Spill {
             let is_first = self.read == self.acked;
             self.read = end;
             if is_first {
-                self.acknowledge(state, end)?;
+                // What follows can be read all the same, and this is tried again.
+                let _ = self.acknowledge(state, end);
             }
         }
     }
 
-    /// Everything up to this place was delivered: segments that are done go.
+    /// Everything up to this place was delivered: segments that are done go, and where the rest
+    /// begins is written down. What fails is tried again by [`Spill::note`].
     ///
     /// # Errors
     /// [`StoreError::Write`] when the disk refuses; frames may then come twice.
     pub fn acknowledge(&mut self, state: &State, token: Token) -> Result<(), StoreError> {
-        if token <= self.acked {
+        self.acked = self.acked.max(token);
+        self.note(state)
+    }
+
+    /// Whether all that was acknowledged is written down.
+    #[must_use]
+    pub fn is_noted(&self) -> bool {
+        self.noted == self.acked
+    }
+
+    /// Lets go what was acknowledged and could not be before. A full disk has room for the place
+    /// of the rest when segments have gone; should that not be written down, the next process
+    /// reads what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] when the disk refuses; frames may then come twice.
+    pub fn note(&mut self, state: &State) -> Result<(), StoreError> {
+        if self.is_noted() {
             return Ok(());
         }
-        self.acked = token;
+        let removed = self.remove_acked(state);
+        let token = self.acked;
         let mut bytes = token.segment.to_le_bytes().to_vec();
         bytes.extend_from_slice(&token.end.to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
@@ -279,7 +302,9 @@ impl Spill {
             written.map_err(|errno| state.cannot_write(ACKED, errno))?;
             Ok(bytes.len() as u64)
         })?;
-        self.remove_acked(state)
+        removed?;
+        self.noted = token;
+        Ok(())
     }
 
     fn remove_acked(&mut self, state: &State) -> Result<(), StoreError> {

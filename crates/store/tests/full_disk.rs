@@ -107,8 +107,45 @@ fn r20_a_full_disk_refuses_a_frame_and_keeps_those_before() {
     }
     assert!(spill.next(&state).unwrap().is_none());
     assert_eq!(spill.stats().damaged_bytes, 0);
-    // The place of the acknowledgement needs room itself; without any, frames come twice.
+    // The place of the acknowledgement needs room itself; what is done with goes all the same.
     let _ = spill.acknowledge(&state, last.unwrap());
+    assert_eq!(spill.stats().bytes, 0);
+    assert!(!state.path("spill-0000000000000001").exists());
+}
+
+#[test]
+fn r19_what_a_full_disk_does_not_let_go_is_let_go_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount("r19_what_a_full_disk_does_not") else { return };
+    let path = disk.0.path().join("state");
+    let push = |starts: std::ops::Range<u64>| {
+        let state = State::open(&path).unwrap();
+        let mut spill = Spill::open(&state, 1 << 30).unwrap();
+        for start in starts {
+            spill.push(&state, (Path::new("/l/a"), 7), start, 0, &[7; 1_000]).unwrap();
+        }
+        (state, spill)
+    };
+    drop(push(0..2));
+    // Of two segments, the first one and half of the second one are delivered.
+    let (state, mut spill) = push(2..4);
+    let tokens: Vec<_> = (0..3).map(|_| spill.next(&state).unwrap().unwrap().1).collect();
+    disk.fill();
+    // A segment that goes makes room.
+    let _ = spill.acknowledge(&state, tokens[1]);
+    assert!(!state.path("spill-0000000000000001").exists());
+    disk.fill();
+    let error = spill.acknowledge(&state, tokens[2]).unwrap_err();
+    assert!(is_full(&error), "{error:?}");
+    assert!(is_full(&spill.note(&state).unwrap_err()));
+    disk.free();
+    // The kernel may say for a moment yet that there is no room.
+    assert!((0..100_000).any(|_| spill.note(&state).is_ok()));
+    assert!(spill.is_noted());
+    drop((state, spill));
+    let (state, mut spill) = push(0..0);
+    let (frame, _) = spill.next(&state).unwrap().unwrap();
+    assert_eq!((frame.start, spill.next(&state).unwrap()), (3, None));
+    assert_eq!(spill.stats().damaged_bytes, 0);
 }
 
 #[test]

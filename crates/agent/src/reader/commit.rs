@@ -319,9 +319,11 @@ impl Core {
             }
             return;
         }
+        // It may make room.
+        let is_let_go = self.aside.let_go(&self.say);
         match books.checkpoint.save(&books.state, entries) {
             Ok(_) => {
-                (books.dirty, books.failed, books.unwritten) = (false, false, 0);
+                (books.dirty, books.failed, books.unwritten) = (!is_let_go, false, 0);
                 books.next = Instant::now() + books.interval;
                 self.numbers.checkpoints.add(1);
             }

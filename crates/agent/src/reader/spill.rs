@@ -204,16 +204,22 @@ impl Aside {
 
     /// Lets go what every sink has.
     pub(crate) fn acknowledge(&mut self, sources: &Sources, say: &Say) {
-        while let Some((file, range, _)) = self.read.front() {
-            if !has_all(sources, *file, range) {
-                return;
-            }
-            let Some((_, _, token)) = self.read.pop_front() else { return };
-            let done = self.spill.as_mut().map(|spill| spill.acknowledge(&self.state, token));
-            if let Some(Err(error)) = done {
-                say.warn(&format!("cannot let go what was kept aside: {error}"));
-            }
+        let mut done = None;
+        while let Some((_, _, token)) =
+            self.read.pop_front_if(|(file, range, _)| has_all(sources, *file, range))
+        {
+            done = Some(token);
         }
+        if let (Some(spill), Some(token)) = (&mut self.spill, done) {
+            tell_held(spill.acknowledge(&self.state, token), say);
+        }
+    }
+
+    /// Lets go what could not be when every sink had it; whether nothing of that is left.
+    pub(super) fn let_go(&mut self, say: &Say) -> bool {
+        let Some(spill) = &mut self.spill else { return true };
+        tell_held(spill.note(&self.state), say);
+        spill.is_noted()
     }
 
     /// Lets go frames that were never read back because this process had their bytes in memory,
@@ -232,6 +238,14 @@ impl Aside {
             self.read.push_back((kept.file, kept.range, token));
             self.acknowledge(sources, say);
         }
+    }
+}
+
+fn tell_held(let_go: Result<(), store::StoreError>, say: &Say) {
+    if let Err(error) = let_go {
+        say.warn(&format!(
+            "cannot let go what was kept aside: {error}; a restart now would deliver it twice"
+        ));
     }
 }
 

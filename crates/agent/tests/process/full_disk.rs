@@ -5,6 +5,8 @@ use super::support::{Agent, Desk, lines, sink, sink_at};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use testkit::log_sink::Reply;
 
 /// A state folder that is a file system of its own.
@@ -234,4 +236,52 @@ fn r20_with_a_full_disk_under_the_dead_letters_a_refused_record_waits_and_none_i
     assert_eq!(kept().lines().filter(|line| line.contains("POISON one")).count(), 1);
     assert_eq!((kept().lines().count(), agent.stop()), (1, 0));
     sink.each_once(200);
+}
+
+#[test]
+fn r19_what_was_kept_aside_and_delivered_on_a_full_disk_is_let_go_when_there_is_room() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 16 << 10) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let more = "shutdown_timeout: 300ms\n";
+    desk.config(&config(&address.to_string(), more));
+    let (written, text) = (100_000, lines(0, 100_000));
+    desk.append("logs/a.log", &text);
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    agent.until_status(&state, |status| status["files"]["spilled_bytes"] == text.len());
+    disk.fill();
+    // Half of it is taken.
+    let well = Arc::new(AtomicBool::new(false));
+    let is_well = well.clone();
+    let taken = AtomicUsize::new(0);
+    let sink = sink_at(TcpListener::bind(address).unwrap(), move |_, bodies: &[String]| {
+        let before = taken.load(Ordering::SeqCst);
+        if before >= written / 2 && !is_well.load(Ordering::SeqCst) {
+            return Reply::Status(503);
+        }
+        taken.fetch_add(bodies.len(), Ordering::SeqCst);
+        Reply::Take
+    });
+    sink.until(written / 2);
+    agent.until_status(&state, |status| {
+        let reason = status.pointer("/sinks/0/failing/reason");
+        reason.is_some_and(|reason| reason.to_string().contains("503"))
+    });
+    // What was taken before that is known to the reader when it answers once more.
+    agent.until_status(&state, |_| true);
+    desk.until_said("cannot let go what was kept aside");
+    disk.free();
+    assert_eq!(agent.stop(), 1);
+    well.store(true, Ordering::SeqCst);
+    let agent = desk.start();
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    // At most a few pieces of the half that was taken come again.
+    let repeated: usize = sink.bodies().values().map(|times| times - 1).sum();
+    assert!(repeated < written / 4, "{repeated}");
 }

@@ -137,6 +137,51 @@ fn r20_a_segment_that_could_not_be_begun_does_not_stop_the_next_one() {
 }
 
 #[test]
+fn r20_a_crash_between_a_segment_that_went_and_the_place_of_the_rest_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for start in 0..3 {
+        let (state, mut spill) = open(dir.path(), 1 << 20);
+        spill.push(&state, (Path::new("/l/a"), 7), start, 0, b"x").unwrap();
+    }
+    let starts = |spill: &mut Spill, state: &State| -> Vec<u64> {
+        all(state, spill).iter().map(|(frame, _)| frame.start).collect()
+    };
+    // Where the place would be made there is something that no file can take the place of.
+    let in_the_way = dir.path().join("spill-acked.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    let tokens: Vec<Token> = all(&state, &mut spill).iter().map(|(_, token)| *token).collect();
+    spill.acknowledge(&state, tokens[1]).unwrap_err();
+    assert!(!spill.is_noted());
+    drop((state, spill));
+    // The next process misses nothing, and neither does the one after it.
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    assert_eq!((starts(&mut spill, &state), spill.stats().damaged_bytes), (vec![2], 0));
+    spill.acknowledge(&state, tokens[2]).unwrap_err();
+    assert_eq!(spill.stats().bytes, 0);
+    drop((state, spill));
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    spill.push(&state, (Path::new("/l/a"), 7), 3, 0, b"x").unwrap();
+    assert_eq!((starts(&mut spill, &state), spill.stats().damaged_bytes), (vec![3], 0));
+    drop((state, spill));
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    let frames = all(&state, &mut spill);
+    spill.acknowledge(&state, frames[0].1).unwrap();
+    assert!(frames.len() == 1 && spill.is_noted());
+}
+
+#[test]
+fn r20_what_is_behind_a_damaged_segment_comes_also_when_that_cannot_be_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(name_of(1)), [7; 100]).unwrap();
+    std::fs::create_dir(dir.path().join("spill-acked.new")).unwrap();
+    let (state, mut spill) = open(dir.path(), 1 << 20);
+    spill.push(&state, (Path::new("/l/a"), 7), 0, 0, b"x").unwrap();
+    assert_eq!((all(&state, &mut spill).len(), spill.stats().damaged_bytes), (1, 100));
+}
+
+#[test]
 fn r20_frames_say_of_which_file_at_a_path_they_are_and_those_of_older_versions_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let longest = "/".repeat(PATH_BYTES_MAX);
