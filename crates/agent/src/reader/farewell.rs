@@ -45,6 +45,7 @@ impl Reader {
             if self.core.resume_vanished() {
                 continue;
             }
+            self.tailer.tend(now);
             let Some(chunk) = self.tailer.turn_vanishing(now) else { return };
             self.core.accept(&chunk, wall_ns());
         }

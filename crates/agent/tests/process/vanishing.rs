@@ -5,6 +5,7 @@ use crate::support::{Agent, Desk, Sink, lines, metric, sink_at};
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 use testkit::log_sink::Reply;
 
 /// Agents whose sink is where nobody listens, for now.
@@ -263,4 +264,39 @@ fn r19_a_file_that_was_renamed_in_its_folder_survives_a_kill_and_a_stop() {
         sink.each_once(written);
         whole(&sink, &lines(0, written));
     }
+}
+
+#[test]
+fn r20_what_was_read_of_files_that_are_deleted_one_after_the_other_is_kept_with_the_rest() {
+    let (alone, files, each) = (Alone::new("shutdown_timeout: 300ms\n"), 400, 30);
+    let name = |number: usize| format!("logs/{number}.log");
+    for number in 0..files {
+        alone.desk.append(&name(number), &lines(number * each, (number + 1) * each - 1));
+    }
+    let agent = alone.start(&[]);
+    let state = alone.desk.path("state");
+    // All of them are read; then memory is full, and of each there is a rest.
+    agent.until_status(&state, |status| {
+        status["sinks"][0]["in_flight"].as_u64() == Some((files * (each - 1)) as u64)
+    });
+    let (all, written) = (files * each, 200_000);
+    alone.desk.append("logs/stays", &lines(all, written));
+    alone.rename("logs/stays", "logs/stays.log");
+    agent.until_status(&state, |_| metric(&state, "orlop_agent_stalls_total") > 0);
+    for number in 0..files {
+        alone.desk.append(&name(number), &lines((number + 1) * each - 1, (number + 1) * each));
+    }
+    // A few between two looks of the agent, so that some are met in the middle of one.
+    for number in 0..files {
+        std::fs::remove_file(alone.desk.path(&name(number))).unwrap();
+        std::thread::park_timeout(Duration::from_millis(4));
+    }
+    assert_eq!(agent.stop(), 1);
+    let said = said(&alone.desk);
+    assert!(!said.contains("lost"), "{said}");
+    let sink = alone.sink();
+    let agent = alone.desk.start();
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written);
 }

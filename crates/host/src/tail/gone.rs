@@ -32,9 +32,10 @@ impl Gone {
 impl Tailer {
     /// The next bytes of a file that is deleted, or that no start finds ([`Tailer::prepare_end`]):
     /// nobody will find them again. For keeping them elsewhere while the way out is blocked: files
-    /// that are still there, and whose turn it would be before, are not waited for.
+    /// that are still there, and whose turn it would be before, are not waited for. Which files
+    /// are deleted is what [`Tailer::tend`] has seen: who keeps what was read of a file before the
+    /// rest of it must not meet one here that [`Tailer::deleted`] did not tell.
     pub fn turn_vanishing(&mut self, now: Instant) -> Option<Chunk<'_>> {
-        self.tend(now);
         let vanishing: Vec<FileKey> = self
             .attended
             .iter()

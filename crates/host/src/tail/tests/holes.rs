@@ -376,6 +376,7 @@ fn r8_what_stands_behind_nuls_of_a_deleted_file_is_among_what_vanishes() {
         let now = desk.now;
         desk.tail().tend(now);
         std::fs::remove_file(desk.path("app.log")).unwrap();
+        desk.tail().tend(now);
         let mut text = Vec::new();
         while let Some(chunk) = desk.tail().turn_vanishing(now) {
             assert!(!chunk.bytes.is_empty());

@@ -113,10 +113,35 @@ fn r19_r20_a_file_that_no_start_finds_is_like_a_deleted_one_from_the_end_on() {
 /// What is read of files that nobody will find.
 fn vanishing(desk: &mut Desk) -> String {
     let (now, mut text) = (desk.now, String::new());
+    desk.tail().tend(now);
     while let Some(chunk) = desk.tail().turn_vanishing(now) {
         text.push_str(std::str::from_utf8(chunk.bytes).unwrap());
     }
     text
+}
+
+#[test]
+fn r20_the_rest_of_a_deleted_file_does_not_come_before_it_is_told_that_it_was_read_in_part() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.commit = false;
+    desk.write("a.log", "1\n");
+    desk.start();
+    desk.write("b.log", "1\n");
+    desk.run();
+    let (now, a, b) = (desk.now, desk.keys[0], desk.keys[1]);
+    let delete = |desk: &Desk, name: &str| {
+        append(&desk.path(name), b"2\n");
+        std::fs::remove_file(desk.path(name)).unwrap();
+    };
+    delete(&desk, "a.log");
+    desk.tail().tend(now);
+    assert_eq!(desk.tail().deleted(now), [(a, 2)]);
+    delete(&desk, "b.log");
+    let vanishing = |desk: &mut Desk| desk.tail().turn_vanishing(now).map(|chunk| chunk.key);
+    assert_eq!((vanishing(&mut desk), vanishing(&mut desk)), (Some(a), None));
+    desk.tail().tend(now);
+    assert_eq!(desk.tail().deleted(now), [(a, 4), (b, 2)]);
+    assert_eq!((vanishing(&mut desk), vanishing(&mut desk)), (Some(b), None));
 }
 
 #[test]
