@@ -56,8 +56,11 @@ pub(crate) enum Ended {
     /// Everything that was read is delivered.
     Delivered,
     /// A reload left no sink that has what an old one did not take: another reader goes on from
-    /// what is written down, as after a restart.
-    Again,
+    /// what is known, as after a restart.
+    Again {
+        /// When it was known, in nanoseconds since 1970: what was made after this may be unseen.
+        known_ns: u64,
+    },
     /// Some of it is not; so many bytes of deleted files are lost.
     Undelivered {
         /// What the next start does not find.
@@ -296,8 +299,9 @@ impl Reader {
                  again for the sinks that are there now"
             ));
         }
+        let known_ns = wall_ns();
         self.leave();
-        Ended::Again
+        Ended::Again { known_ns }
     }
 
     /// What is written down of its files, as if it were loaded.

@@ -145,8 +145,10 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
         watches: Arc::default(),
     };
     let state = Arc::new(State::open(&config.state_dir).map_err(AgentError::State)?);
-    let mut known = Checkpoint::load(&state).map_err(AgentError::State)?;
-    tell_checkpoint(known.1.outcome);
+    let (checkpoint, loaded) = Checkpoint::load(&state).map_err(AgentError::State)?;
+    tell_checkpoint(loaded.outcome);
+    let mut written_ns = written_ns(&config, &checkpoint, loaded.outcome);
+    let mut known = (checkpoint, loaded);
     let closed_output = CancellationToken::new();
     let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
     *shared.watches.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(admin.handle());
@@ -156,7 +158,7 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     let letterbox = Arc::new(Letterbox { state, letters: Mutex::new(letters) });
     shared.numbers.reloads.add(1);
     let ended = loop {
-        let mut reader = reader(&config, &shared, known, &letterbox, &admin)?;
+        let mut reader = reader(&config, &shared, (known, written_ns), &letterbox, &admin)?;
         admin.set_ready();
         tracing::info!(
             version = build.version,
@@ -165,11 +167,10 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
             "started"
         );
         let ended = reader.run();
-        if ended != Ended::Again {
-            break ended;
-        }
+        let Ended::Again { known_ns } = ended else { break ended };
         config = admin.running().suspend();
-        known = reader.into_known();
+        // Not that of a file: the last checkpoint may not have been written.
+        (known, written_ns) = (reader.into_known(), Some(known_ns));
     };
     admin.end();
     tracing::info!("ended");
@@ -178,15 +179,15 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     }
     match ended {
         Ended::Undelivered { lost_bytes } => Err(AgentError::Undelivered { lost_bytes }),
-        Ended::Delivered | Ended::Again => Ok(Exit::Clean),
+        Ended::Delivered | Ended::Again { .. } => Ok(Exit::Clean),
     }
 }
 
-/// A reader that goes on from what is known, and its sinks.
+/// A reader that goes on from what is known since a time, and its sinks.
 fn reader(
     config: &Config,
     shared: &Shared,
-    (checkpoint, known): (Checkpoint, Loaded),
+    ((checkpoint, known), written_ns): ((Checkpoint, Loaded), Option<u64>),
     letterbox: &Arc<Letterbox>,
     admin: &Admin,
 ) -> Result<Reader, AgentError> {
@@ -194,7 +195,6 @@ fn reader(
     let mut wanted = intents(config, &shared.host_name, |input| watches.table(input, shared))?;
     watches.wait();
     let (files, cursors) = split(known.entries);
-    let written_ns = written_ns(config, &checkpoint, known.outcome);
     // When nothing of it can be used, nobody knows what was read before.
     let used_ns = written_ns.filter(|_| known.outcome != Outcome::Lost);
     let packed = packed(config, &wanted, &files, &cursors, used_ns);

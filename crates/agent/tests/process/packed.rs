@@ -24,7 +24,7 @@ pub(crate) fn gzip(path: &Path, text: &[u8], written: SystemTime) {
     encoder.finish().unwrap().set_modified(written).unwrap();
 }
 
-fn hours_ago(hours: u64) -> SystemTime {
+pub(crate) fn hours_ago(hours: u64) -> SystemTime {
     SystemTime::now() - Duration::from_secs(hours * 3_600)
 }
 

@@ -1,6 +1,6 @@
 //! R30: a reload that takes sinks out of the config which have something left to deliver.
 
-use super::packed::gzip;
+use super::packed::{gzip, hours_ago};
 use super::reload::{TO_FILE, config, ended, reloaded, slow, stop_at_once, to};
 use super::support::{Desk, lines, metric, sink};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -170,4 +170,44 @@ fn r30_a_sink_that_cannot_be_started_leaves_the_old_one_in_its_place() {
     assert_eq!(agent.stop(), 0);
     old.each_once(1_000);
     new.each_once(1_000);
+}
+
+#[test]
+fn r30_r19_what_is_read_again_for_a_new_sink_is_not_what_was_rotated_since_an_old_soft_checkpoint()
+{
+    let (desk, first, new) = (Desk::new(), sink(|_, _| Reply::Take), sink(|_, _| Reply::Take));
+    let config = |sink| {
+        let text = config(&[sink], "shutdown_timeout: 500ms\n");
+        let text = text.replace("beginning", "beginning, compressed: true");
+        text.replace("checkpoint_interval: 50ms", "checkpoint_interval: 1m")
+    };
+    desk.config(&config(to("first", &first)));
+    let written = (5 << 20) / lines(0, 1).len();
+    desk.append("logs/a.log", &lines(0, written));
+    let agent = desk.start();
+    let state = desk.path("state");
+    first.until(written);
+    agent.until_status(&state, |status| status["checkpoints"]["written"].as_u64() >= Some(2));
+    agent.kill();
+    let soft = |name: &&str| state.join(name).exists();
+    let soft: Vec<_> =
+        ["checkpoint.soft.0", "checkpoint.soft.1"].into_iter().filter(soft).collect();
+    assert_eq!(soft.len(), 1);
+    let soft = std::fs::File::options().write(true).open(state.join(soft[0])).unwrap();
+    soft.set_modified(hours_ago(2)).unwrap();
+    desk.config(&config(dead()));
+    let agent = desk.start();
+    desk.append("logs/a.log", "not delivered\n");
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"].as_u64() >= Some(1));
+    // As if it had been read and delivered since then.
+    desk.append("logs/a.log.1", "rotated\n");
+    gzip(&desk.path("logs/a.log.2.gz"), b"compressed\n", hours_ago(1));
+    desk.config(&config(to("new", &new)));
+    agent.signal(Signal::HUP);
+    desk.until_said("read again for the sinks");
+    desk.append("logs/a.log", "the last\n");
+    let came = |body: &str| new.bodies().contains_key(body);
+    agent.until_status(&state, |status| came("the last") && status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(agent.stop(), 0);
+    assert_eq!(["not delivered", "rotated", "compressed"].map(came), [true, false, false]);
 }
