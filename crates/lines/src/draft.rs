@@ -206,7 +206,8 @@ impl<'a> Draft<'a> {
     #[cold]
     pub(crate) fn keep_line(&mut self) {
         let message = std::mem::replace(&mut self.record.body, self.record.line);
-        if message != self.record.line {
+        // A message that is the rest of a line has no name.
+        if message != self.record.line && !self.scratch.message.is_empty() {
             let name = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
             let wanted = Wanted { role: Role::Kept, name, bit: name.wrapping_sub(1) };
             self.put(wanted, self.scratch.message, Value::Str(message));

@@ -144,6 +144,22 @@ fn r26_an_error_brings_the_lines_of_its_trace_back() {
 }
 
 #[test]
+fn r26_an_error_that_its_trace_follows_is_kept() {
+    let (desk, sink) = (Desk::new(), all_well());
+    let grouped = "start_at: beginning, multiline: {presets: [java], timeout: 50ms}";
+    let text = config(&sink, "sampling: {keep_percent: 0.1}\n");
+    desk.config(&text.replace("start_at: beginning", grouped));
+    for number in 0..100 {
+        let line = format!("{{\"level\":\"error\",\"msg\":\"failed {number}\",\"status\":500}}\n");
+        desk.append("logs/a.log", &(line + "java.lang.Error: x\n\tat a.b.C(D.java:1)\n"));
+    }
+    let agent = desk.start();
+    sink.until(100);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(100);
+}
+
+#[test]
 fn r20_a_poisoned_record_is_put_aside_alone_and_the_others_arrive() {
     let answer = |_: usize, bodies: &[String]| {
         let poisoned = bodies.iter().any(|body| body.contains("POISON"));

@@ -4,6 +4,7 @@ use super::{Intake, Line};
 use crate::draft::Draft;
 use crate::multiline::{Multiline, Trace, Verdict};
 use crate::options::{Body, Options};
+use crate::parsers::Parser;
 use crate::plan::Plan;
 use crate::record::{Field, Flags, Record, Records, Value};
 use crate::state::Group;
@@ -218,7 +219,8 @@ impl Intake {
         fields
     }
 
-    /// The first parser that fits fills the record.
+    /// The first parser that fits fills the record. One that does not fit several lines is given
+    /// the first of them.
     #[inline]
     fn parse(
         &mut self,
@@ -241,8 +243,40 @@ impl Intake {
             out.rewind(mark);
             record.forget_parsed();
             record.time = time;
+            if record.flags.has(Flags::MULTILINE) {
+                if self.parse_first(*parser, options, text.0, record, out) {
+                    return;
+                }
+                out.rewind(mark);
+                record.forget_parsed();
+                record.time = time;
+            }
         }
         record.flags.set(Flags::UNPARSED);
+    }
+
+    /// The parser fills the record with what the first of several lines says, of which the body
+    /// has all. Whether it fits.
+    #[cold]
+    fn parse_first(
+        &mut self,
+        parser: Parser,
+        options: &Options,
+        text: &str,
+        record: &mut Record,
+        out: &mut Records,
+    ) -> bool {
+        let memory = (&mut self.scratch, &mut self.index);
+        let mut draft = Draft::new((text, None), record, options, out, memory);
+        let Some((first, _)) = draft.line.split_once('\n') else { return false };
+        draft.line = first;
+        if (parser.parse)(&mut draft).is_none() {
+            return false;
+        }
+        draft.keep_line();
+        // There may be anything in the others.
+        record.plain = false;
+        true
     }
 
     fn count(&mut self, flags: Flags) {

@@ -4,11 +4,13 @@
 //! ones; a bare value ends at white space. A key without `=` is true when it is behind a pair. A
 //! line is of this format when it has a pair and every quote is closed. Words that are no field
 //! (`ERROR charge failed order=17`) may be among the pairs; they make the whole line the body, and
-//! its message (`msg=declined`) a field.
+//! its message (`msg=declined`) a field. Of several lines the first one counts, up to the end of
+//! its last value, when it has a pair: in a trace a pair may be anything. The body has all.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};
 use crate::json::text::unescape;
+use crate::record::Flags;
 
 /// The parser.
 pub(super) const PARSER: Parser =
@@ -19,7 +21,16 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let bytes = line.as_bytes();
     let mut at = skip_white(bytes, 0);
     let (mut pairs, mut is_prose) = (0, false);
+    let several = draft.record.flags.has(Flags::MULTILINE);
+    let mut first_end = if several { end_of_line(bytes, at) } else { bytes.len() };
     while at < bytes.len() {
+        if at > first_end {
+            if pairs > 0 {
+                is_prose = true;
+                break;
+            }
+            first_end = bytes.len();
+        }
         let start = at;
         at = end_of_word(bytes, at);
         let key = line.get(start..at)?;
@@ -48,6 +59,9 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
                     draft.scratch.value = text;
                 } else {
                     draft.take(key, Some(key_span), draft.text(at + 1, end));
+                }
+                if end > first_end {
+                    first_end = end_of_line(bytes, end);
                 }
                 end + 1
             }
@@ -85,6 +99,11 @@ fn end_of_word(bytes: &[u8], at: usize) -> usize {
 fn end_of_bare(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count()
+}
+
+fn end_of_line(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    memchr::memchr(b'\n', rest).map_or(bytes.len(), |end| at + end)
 }
 
 /// Where the quote is closed, and whether there is an escape before.

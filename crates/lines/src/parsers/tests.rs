@@ -1,6 +1,7 @@
 //! Each parser's table: a line, and exactly what the record says.
 
 mod expected;
+mod groups;
 mod redaction;
 
 use std::fmt::Write as _;

@@ -1,0 +1,125 @@
+//! What parsers make of several lines that belong together.
+
+use super::*;
+use crate::{Framing, Multiline};
+
+fn presets() -> Multiline {
+    Multiline::presets(crate::multiline::preset_names()).unwrap()
+}
+
+fn parsers(multiline: Multiline, names: &[&str]) -> Settings {
+    let parsers = names.iter().map(|name| (*name).to_owned()).collect();
+    Settings { parsers, multiline: Some(multiline), ..Settings::default() }
+}
+
+/// The one record of these lines.
+fn group(settings: Settings, lines: &str) -> Records {
+    let plan = Plan::new(settings).unwrap();
+    let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+    let entries = |start: &str| lines.split('\n').map(|line| format!("{start}{line}\n")).collect();
+    let text: String = match plan.framing {
+        Framing::Cri => entries("1970-01-01T00:00:01Z stderr F "),
+        _ => entries(""),
+    };
+    let chunk = Chunk { bytes: text.as_bytes(), now: NOW, ..Chunk::default() };
+    let mut intake = Intake::new();
+    intake.feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+    intake.close(&plan, &mut streams, NOW, &mut out);
+    assert_eq!(out.len(), 1, "{lines}");
+    out
+}
+
+const TRACE: &str = "java.lang.IllegalStateException: x\n\tat a.b.C(D.java:1)";
+
+#[test]
+fn r16_a_line_that_its_trace_follows_gives_what_it_says_and_the_body_has_all() {
+    let json = r#"{"level":"error","msg":"failed","status":500,"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
+    let go = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:1 +0x1";
+    let python = "Traceback (most recent call last):\n  File \"a.py\", line 1\n    f(name='it, level=\"a)\nValueError: level=info";
+    let access = r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET /err HTTP/1.1" 500 51 "-" "UA""#;
+    let started = Multiline::starting_with(r"^\{").unwrap();
+    let usual: &[&str] = &["json", "klog", "logfmt"];
+    for (multiline, names, line, trace, wanted) in [
+        (presets(), usual, json, TRACE, r#"17 - 500 || status=500 msg="failed""#),
+        (presets(), usual, json, go, r#"17 - 500 || status=500 msg="failed""#),
+        (presets(), usual, json, python, r#"17 - 500 || status=500 msg="failed""#),
+        (presets(), usual, json, "  a=1 level=info", r#"17 - 500 || status=500 msg="failed""#),
+        (started, usual, json, "stack \"line", r#"17 - 500 || status=500 msg="failed""#),
+        (
+            presets(),
+            &["access"],
+            access,
+            "\tat foo",
+            r#"0 0 500 || client.address="1.2.3.4" http.request.method="GET" url.original="/err" network.protocol.version="1.1" http.response.status_code=500 http.response.body.size=51 user_agent.original="UA""#,
+        ),
+        (
+            presets(),
+            usual,
+            "level=error msg=\"failed\" status=500 n='a b'",
+            python,
+            r#"17 - 500 || status="500" n="a b" msg="failed""#,
+        ),
+        (
+            presets(),
+            &["syslog-rfc5424"],
+            "<11>1 2024-05-06T07:08:09Z h a 1 - -",
+            "\tat foo",
+            r#"17 0 0 || facility="user" host.name="h" app="a" pid="1""#,
+        ),
+    ] {
+        let lines = format!("{line}\n{trace}");
+        for framing in [Framing::Raw, Framing::Cri] {
+            let settings = Settings { framing, ..parsers(multiline.clone(), names) };
+            let out = group(settings, &lines);
+            let record = out.records()[0];
+            assert_eq!(out.body(&record), lines);
+            assert_eq!(record.has_trace(), line == json, "{lines}");
+            assert!(record.flags.has(Flags::MULTILINE) && !record.plain, "{lines}");
+            assert!(!record.flags.has(Flags::UNPARSED), "{lines}");
+            let told = told(&out).replace(&lines, "").replace(" -1714979288000000000 ", " - ");
+            assert_eq!(told, wanted, "{lines}");
+        }
+    }
+}
+
+#[test]
+fn r16_a_text_of_several_lines_is_read_as_a_whole_when_it_fits() {
+    let started = || Multiline::starting_with(r"^\{|^level=error|^E\d|^head").unwrap();
+    for (parser, lines, wanted) in [
+        (
+            "json",
+            "{\n\"level\":\"error\",\n\"msg\":\"a\",\"n\":[1,\n2]\n}",
+            "17 - 0 |a| n=json [1,\n2]",
+        ),
+        ("json", "{\n\"level\":\"error\"\n}\nand more", "unparsed"),
+        (
+            "logfmt",
+            "level=error msg=\"a\nb\" n=1\nlevel=info n=2",
+            "17 - 0 |level=error msg=\"a\nb\" n=1\nlevel=info n=2| n=\"1\" msg=\"a\\nb\"",
+        ),
+        // Where the first line has no pair, others have them.
+        ("logfmt", "head\n a=1\n b=2", "0 - 0 |head\n a=1\n b=2| a=\"1\" b=\"2\""),
+        ("logfmt", "head\n a=\"1", "unparsed"),
+        (
+            "klog",
+            "E0506 07:08:09.000000 1 f.go:1] failed\npanic: x",
+            "17 0 0 |failed\npanic: x| thread.id=\"1\" code.file.path=\"f.go\" code.line.number=\"1\"",
+        ),
+    ] {
+        let out = group(parsers(started(), &[parser]), lines);
+        assert_eq!(told(&out), wanted, "{lines}");
+    }
+}
+
+#[test]
+fn r29_a_secret_in_what_follows_the_first_line_is_hidden() {
+    let line = r#"{"level":"error","msg":"a","to":"a@b.de"}"#;
+    let settings = Settings {
+        redaction: Some(Redaction::builtin(["email", "ipv4"]).unwrap()),
+        ..parsers(presets(), &["json"])
+    };
+    let out = group(settings, &format!("{line}\n  at \"c@d.de\\n10.9.8.7\\u000ax\""));
+    let body = line.replace("a@b.de", "[email]") + "\n  at \"[email]\\n[ipv4]\\u000ax\"";
+    assert_eq!(told(&out), format!("17 - 0 |{body}| to=\"[email]\" msg=\"a\""));
+    assert!(!format!("{out:?}").contains('@'));
+}
