@@ -1,7 +1,8 @@
 //! A pattern of one's own: each named group that took part in the match is a field.
 //!
 //! The pattern is searched anywhere in the line (`^` and `$` anchor it) in linear time. A group's
-//! name has its role as any field's has: `(?P<level>\w+)` is the severity.
+//! name has its role as any field's has: `(?P<level>\w+)` is the severity. Where lines of a group
+//! lie before or behind the match, as `.` does not reach them, the body is all of them.
 
 use super::Parser;
 use crate::draft::Draft;
@@ -18,6 +19,11 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
         if let (Some(name), Some(group)) = (name, group) {
             draft.constant(name, draft.text(group.start(), group.end()));
         }
+    }
+    let reached = found.get(0)?.range();
+    let has_lines = |part: Option<&str>| part.is_some_and(|part| part.contains('\n'));
+    if has_lines(line.get(..reached.start)) || has_lines(line.get(reached.end..)) {
+        draft.keep_line();
     }
     Some(())
 }

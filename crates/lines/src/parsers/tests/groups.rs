@@ -112,6 +112,27 @@ fn r16_a_text_of_several_lines_is_read_as_a_whole_when_it_fits() {
 }
 
 #[test]
+fn r16_lines_that_a_pattern_does_not_reach_are_in_the_body() {
+    let lines = format!("2024-05-06 ERROR failed: err\n{TRACE}");
+    let head = r"^\S+ (?P<level>\w+) (?P<message>.*)";
+    let wanted = "17 - 0 || message=\"failed: err\"";
+    for (pattern, first, wanted) in [
+        (head.to_owned(), "", wanted.to_owned()),
+        (format!("{head}$"), "", wanted.to_owned()),
+        (head.replace('^', "(?m)^"), "lost\n", wanted.to_owned()),
+        // One that reaches everything says itself what the message is.
+        (format!("(?s){head}"), "", format!("17 - 0 |failed: err\n{TRACE}|")),
+    ] {
+        let lines = format!("{first}{lines}");
+        let started = Multiline::starting_with(lines.get(..4).unwrap()).unwrap();
+        let settings = Settings { pattern: Some(pattern.clone()), ..parsers(started, &["regex"]) };
+        let out = group(settings, &lines);
+        let told = told(&out).replace(&format!("|{lines}|"), "||");
+        assert_eq!(told, wanted, "{pattern}");
+    }
+}
+
+#[test]
 fn r29_a_secret_in_what_follows_the_first_line_is_hidden() {
     let line = r#"{"level":"error","msg":"a","to":"a@b.de"}"#;
     let settings = Settings {
