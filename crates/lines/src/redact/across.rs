@@ -12,7 +12,7 @@ pub(super) struct Across {
     pub(super) line: Span,
     /// By rules of ours: a token behind another word, a number with blanks. None overlap.
     pub(super) rules: Vec<Found>,
-    /// By patterns, in their order.
+    /// By patterns. None overlap.
     pub(super) patterns: Vec<Found>,
     /// What the line says of whole numbers that are not behind their names, by their digits.
     pub(super) loose: Vec<Loose>,
@@ -29,27 +29,35 @@ pub(super) struct Loose {
 }
 
 impl Across {
-    /// What of it lies in a part of the line.
+    /// What rules of ours find in a part of the line.
     pub(super) fn part(&self, part: Span) -> Vec<Found> {
-        let Some((from, to)) = self.place(part) else { return Vec::new() };
-        let first = self.rules.partition_point(|(_, end, _)| *end <= from);
-        let begun = self.rules.iter().skip(first).take_while(|(start, ..)| *start < to);
-        begun.map(|found| within(found, from, to)).collect()
+        self.within(&self.rules, part).collect()
     }
 
-    /// The same for the value of a field. A pattern that begins with the name of a field, or with
-    /// the mark before it, means its value and not the name. A name that the line does not have as
-    /// it is, is the word before the value.
-    pub(super) fn value(&self, line: &str, key: Span, value: Span) -> Vec<Found> {
-        let mut found = self.part(value);
-        if let Some((from, to)) = self.place(value) {
-            let name = self.place(key).map_or_else(|| word_before(line, from), |(name, _)| name);
-            let first = self.patterns.partition_point(|(start, ..)| start + 1 < name);
-            let begun = self.patterns.iter().skip(first).take_while(|(start, ..)| *start < to);
-            let reaching = begun.filter(|(_, end, _)| *end > from);
-            found.extend(reaching.map(|found| within(found, from, to)));
-        }
-        found
+    /// What of it lies in the name of a field. A pattern's match that begins with the name, or with
+    /// the mark before it, means the value.
+    pub(super) fn name(&self, name: Span) -> Vec<Found> {
+        let (from, _) = self.place(name).unwrap_or_default();
+        let begins = |(start, ..): &&Found| start + 1 < from;
+        let first = self.patterns.partition_point(|(_, end, _)| *end <= from);
+        let patterns = self.patterns.get(first..).unwrap_or_default();
+        let before = patterns.iter().take_while(begins).count();
+        let before = patterns.get(..before).unwrap_or_default();
+        self.within(&self.rules, name).chain(self.within(before, name)).collect()
+    }
+
+    /// What of it lies in the value of a field, or in a message.
+    pub(super) fn value(&self, value: Span) -> Vec<Found> {
+        self.within(&self.rules, value).chain(self.within(&self.patterns, value)).collect()
+    }
+
+    /// What of these findings, of which none overlap, lies in a part of the line.
+    fn within<'f>(&self, found: &'f [Found], part: Span) -> impl Iterator<Item = Found> + use<'f> {
+        // Nothing is in what is not in the line.
+        let (from, to) = self.place(part).unwrap_or_default();
+        let first = found.partition_point(|(_, end, _)| *end <= from);
+        let begun = found.iter().skip(first).take_while(move |(start, ..)| *start < to);
+        begun.map(move |(start, end, rule)| (*start.max(&from) - from, *end.min(&to) - from, *rule))
     }
 
     /// Where a whole number is: behind its name, as it is written. Of equal names it is the first.
@@ -77,13 +85,13 @@ impl Across {
         self.loose.get(at.ok()?)
     }
 
-    /// The name and the value of a text that the line has with escapes, as it stands between quotes
-    /// behind its name. Of equal names each one's.
+    /// The value of a text that the line has with escapes, as it stands between quotes behind its
+    /// name. Of equal names each one's.
     pub(super) fn quoted<'l>(
         &self,
         line: &'l str,
         name: Span,
-    ) -> impl Iterator<Item = (Span, Span, &'l str)> {
+    ) -> impl Iterator<Item = (Span, &'l str)> {
         let (start, end) = self.place(name).unwrap_or_default();
         let (name, rest) = (line.get(start..end), line.get(start..));
         let (name, rest) = (name.unwrap_or_default(), rest.unwrap_or_default());
@@ -91,10 +99,8 @@ impl Across {
         let names = memchr::memmem::find_iter(rest.as_bytes(), name).filter(|_| !name.is_empty());
         let whole = self.line;
         names.filter_map(move |at| {
-            let (start, end) = (start + at, start + at + name.len());
-            let (from, to) = quoted_behind(line, end)?;
-            let span = |from, to| whole.part(narrow(from), narrow(to));
-            Some((span(start, end), span(from, to), line.get(from..to)?))
+            let (from, to) = quoted_behind(line, start + at + name.len())?;
+            Some((whole.part(narrow(from), narrow(to)), line.get(from..to)?))
         })
     }
 
@@ -106,16 +112,6 @@ impl Across {
     }
 }
 
-/// Where the word begins that is before a value: what is between quotes, or behind a mark.
-fn word_before(line: &str, value: usize) -> usize {
-    let bytes = line.as_bytes().get(..value).unwrap_or_default();
-    let is_gap = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=:".contains(byte);
-    let end = bytes.iter().rposition(|byte| !is_gap(byte)).map_or(0, |last| last + 1);
-    let marks = if bytes.get(end) == Some(&b'"') { "\"" } else { "\"',{[ \t\r\n" };
-    let name = bytes.get(..end).unwrap_or_default();
-    name.iter().rposition(|byte| marks.as_bytes().contains(byte)).map_or(0, |mark| mark + 1)
-}
-
 /// Whether a number is at this place that is no part of a longer one.
 fn stands_alone(line: &str, at: usize, number: &str) -> bool {
     let (bytes, end) = (line.as_bytes(), at + number.len());
@@ -123,10 +119,6 @@ fn stands_alone(line: &str, at: usize, number: &str) -> bool {
     bytes.get(at..end) == Some(number.as_bytes())
         && !before.is_some_and(|byte| goes_on(*byte))
         && !bytes.get(end).is_some_and(|byte| goes_on(*byte))
-}
-
-fn within((start, end, rule): &Found, from: usize, to: usize) -> Found {
-    (*start.max(&from) - from, *end.min(&to) - from, *rule)
 }
 
 /// The inside of quotes that are behind the name that ends here.

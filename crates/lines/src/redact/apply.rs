@@ -171,18 +171,14 @@ impl Redaction {
         let fields: Vec<Field> = block.unfinished_fields().to_vec();
         let mut rewritten = Vec::with_capacity(fields.len());
         for Field { key: name, value } in fields {
-            let key = self.span(block, name, across.part(name), &mut new);
+            let key = self.span(block, name, across.name(name), &mut new);
             let value = match value {
                 Value::Str(span) => {
                     let found = self.around(block, &across, name, span);
                     Value::Str(self.span(block, span, found, &mut new))
                 }
-                Value::Json(span) => {
-                    self.json(block.text(span), across.value(text, name, span), &mut new)
-                }
-                Value::Number(span) => {
-                    self.decimal(block.text(span), across.value(text, name, span), &mut new)
-                }
+                Value::Json(span) => self.json(block.text(span), across.value(span), &mut new),
+                Value::Number(span) => self.decimal(block.text(span), across.value(span), &mut new),
                 Value::Int(_) | Value::UInt(_) => {
                     self.number(block, name, value, &across, &mut new)
                 }
@@ -201,12 +197,11 @@ impl Redaction {
     /// What is found in the text of a field, or of the message, by what is around it in the line.
     /// Of a text that the line has only with escapes it is all, when its name makes it a secret.
     fn around(&self, block: &Records, across: &Across, name: Span, text: Span) -> Vec<Found> {
-        let line = block.text(across.line);
         if across.place(text).is_some() {
-            return across.value(line, name, text);
+            return across.value(text);
         }
-        for (name, raw, inside) in across.quoted(line, name) {
-            let found = across.value(line, name, raw);
+        for (raw, inside) in across.quoted(block.text(across.line), name) {
+            let found = across.value(raw);
             if found.is_empty() {
                 continue;
             }
@@ -268,7 +263,7 @@ impl Redaction {
         let Some(text) = digits(value) else { return value };
         let line = block.text(across.line);
         let found = match across.number(line, name, &text) {
-            Some(place) => across.value(line, name, place),
+            Some(place) => across.value(place),
             None => {
                 let rule = across.loose(&text).and_then(|loose| loose.rule);
                 rule.map(|rule| (0, text.len(), rule)).into_iter().collect()
@@ -342,8 +337,7 @@ impl Redaction {
                 _ => {}
             }
         }
-        patterns.sort_unstable();
-        Across { line, rules: merged(rules), patterns, loose: Vec::new() }
+        Across { line, rules: merged(rules), patterns: merged(patterns), loose: Vec::new() }
     }
 
     /// What patterns find in fields, which have other ends than the line that they stand in.

@@ -116,17 +116,62 @@ fn r29_a_pattern_that_begins_with_the_name_of_a_field_means_its_value() {
             "logfmt",
             r"password=.*",
             "password=a b=2 password=hunter2",
-            r#"0 - 0 |[own]| password="[own]" b="2""#,
+            r#"0 - 0 |[own]| password="[own]" [own]="[own]""#,
         ),
-        // What begins in one field means no other one.
+        // What goes on beyond its field means all that lies in it.
         (
             "json",
             "password.*",
             r#"{"msg":"the password is x","user":"bob","n":7}"#,
-            r#"0 - 0 |the [own]| user="bob" n=7"#,
+            r#"0 - 0 |the [own]| [own]="[own]" [own]="[own]""#,
         ),
     ] {
         assert_eq!(redacted(parser, own(pattern), line), wanted, "{pattern}");
+    }
+}
+
+#[test]
+fn r29_what_lies_in_a_match_that_began_before_is_hidden_as_a_name_and_as_a_value() {
+    for (parser, pattern, line, wanted) in [
+        (
+            "logfmt",
+            r"--password[ =]\S+",
+            "sudo: bob : TTY=pts/0 ; COMMAND=/usr/bin/mysql --password hunter2 db1",
+            r#"0 - 0 |sudo: bob : TTY=pts/0 ; COMMAND=/usr/bin/mysql [own] db1| TTY="pts/0" COMMAND="/usr/bin/mysql" --password=true [own]=true db1=true"#,
+        ),
+        (
+            "logfmt",
+            r"password: \S+",
+            "level=info msg=\"hi\" password: hunter2",
+            r#"9 - 0 |hi| password:=true [own]=true"#,
+        ),
+        (
+            "logfmt",
+            r"Basic \S+",
+            "user=bob Authorization: Basic dXNlcjpwYXNz",
+            r#"0 - 0 |user=bob Authorization: [own]| user="bob" Authorization:=true Basic=true [own]=true"#,
+        ),
+        (
+            "logfmt",
+            r"(?i)set-cookie:\s*\S+",
+            "Set-Cookie: sid=SECRET a=1",
+            r#"0 - 0 |[own] a=1| [own]="[own]" a="1""#,
+        ),
+        (
+            "json",
+            r#""name":"password","value":"[^"]*""#,
+            r#"{"msg":"env","name":"password","value":"hunter2","n":7}"#,
+            r#"0 - 0 |env| name="[own]" [own]="[own]" n=7"#,
+        ),
+        (
+            "json",
+            r#""name":"pin","n":\d+"#,
+            r#"{"msg":"env","name":"pin","n":1234,"f":{"x":1}}"#,
+            r#"0 - 0 |env| name="[own]" [own]="[own]" f=json {"x":1}"#,
+        ),
+    ] {
+        let told = redacted(parser, own(pattern), line);
+        assert_eq!(told, wanted, "{pattern}");
     }
 }
 
@@ -191,7 +236,7 @@ fn r29_a_pattern_that_begins_with_what_names_a_text_hides_it_as_message_and_with
     assert_eq!(told, r#"0 - 0 |user=bob [own] b=2| id="[own]""#);
     for (parser, pattern, line, wanted) in [
         ("logfmt", r"msg=\S+", "level=info msg=declined a=1", r#"9 - 0 |[own]| a="1""#),
-        ("logfmt", r"msg=.*", r#"msg=first a=1 msg="de cli""#, r#"0 - 0 |[own]| a="1""#),
+        ("logfmt", r"msg=.*", r#"msg=first a=1 msg="de cli""#, r#"0 - 0 |[own]| [own]="[own]""#),
         (
             "logfmt",
             r"msg=\S+",
