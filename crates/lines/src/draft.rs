@@ -101,6 +101,8 @@ pub(crate) struct Draft<'a> {
     /// Which keys there were so far: 128 bits for the names that have a meaning, one each, and 128
     /// for all others, which share them: a new bit is no duplicate.
     seen: [u64; 4],
+    /// A field took the place of another one with its key and another value.
+    pub(crate) replaced: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -117,7 +119,7 @@ impl<'a> Draft<'a> {
         let clean = clean.filter(|clean| clean.range().len() == line.len());
         let (filled, seen) = ([0; ROLES], [0; 4]);
         scratch.message = Span::default();
-        Self { line, record, options, block, scratch, clean, index, filled, seen }
+        Self { line, record, options, block, scratch, clean, index, filled, seen, replaced: false }
     }
 
     /// The arena's span of a part of the line.
@@ -193,6 +195,29 @@ impl<'a> Draft<'a> {
             let key = at.unwrap_or_else(|| self.block.push_name(key));
             self.give(wanted, key, raw);
         }
+    }
+
+    /// The same where a value that is said again must not hide the first one; gives its role.
+    pub(crate) fn take_anew(&mut self, key: &str, at: Span, raw: Raw<'_>) -> Option<Role> {
+        let wanted = self.wants(key.as_bytes())?;
+        if self.filled.get(wanted.role as usize).is_some_and(|filled| *filled == wanted.name) {
+            self.give_again(wanted, at, raw);
+        } else {
+            self.give(wanted, at, raw);
+        }
+        Some(wanted.role)
+    }
+
+    /// Takes a field whose name has filled its role already.
+    #[cold]
+    fn give_again(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
+        let before = *self.record;
+        self.give(wanted, key, raw);
+        let Record { body, severity_text, .. } = before;
+        let is_same = |one, other| self.block.text(one) == self.block.text(other);
+        self.replaced |= !is_same(body, self.record.body)
+            || !is_same(severity_text, self.record.severity_text)
+            || Record { body, severity_text, ..*self.record } != before;
     }
 
     /// Takes a field whose key is a constant of the parser.
@@ -323,7 +348,15 @@ impl<'a> Draft<'a> {
     #[cold]
     fn replace(&mut self, key: Span, value: Value) {
         match self.block.open_field(key) {
-            Some(field) => field.value = value,
+            Some(field) => {
+                let old = std::mem::replace(&mut field.value, value);
+                self.replaced |= match (old, value) {
+                    (Value::Str(old), Value::Str(value)) => {
+                        self.block.text(old) != self.block.text(value)
+                    }
+                    _ => old != value,
+                };
+            }
             None => self.block.push_field(key, value),
         }
     }

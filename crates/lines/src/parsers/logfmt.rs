@@ -4,12 +4,14 @@
 //! ones; a bare value ends at white space. A key without `=` is true when it is behind a pair. A
 //! line is of this format when it has a pair and every quote is closed. Words that are no field
 //! (`ERROR charge failed order=17`) may be among the pairs; they make the whole line the body, and
-//! its message (`msg=declined`) a field. Of several lines the first one counts, up to the end of
+//! its message (`msg=declined`) a field. So do a key that repeats with another value, and words
+//! behind a message without quotes (`msg=moved to b`), which may belong to it. Of several lines the first one counts, up to the end of
 //! its last value, when it has a pair: in a trace a pair may be anything. The body has all.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};
 use crate::json::text::unescape;
+use crate::options::Role;
 use crate::record::Flags;
 
 /// The parser.
@@ -20,7 +22,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
     let bytes = line.as_bytes();
     let mut at = skip_white(bytes, 0);
-    let (mut pairs, mut is_prose) = (0, false);
+    let (mut pairs, mut is_prose, mut open_role) = (0, false, None);
     let several = draft.record.flags.has(Flags::MULTILINE);
     let mut first_end = if several { end_of_line(bytes, at) } else { bytes.len() };
     while at < bytes.len() {
@@ -38,7 +40,8 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             // A bare word. What follows it up to white space belongs to it.
             let end = end_of_bare(bytes, at);
             if pairs > 0 && end == at && is_key(key) {
-                draft.take(key, Some(draft.span(start, at)), Raw::Bool(true));
+                draft.take_anew(key, draft.span(start, at), Raw::Bool(true));
+                is_prose |= open_role == Some(Role::Message);
             } else {
                 is_prose = true;
             }
@@ -48,6 +51,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
         pairs += 1;
         let key_span = draft.span(start, at);
         at += 1;
+        open_role = None;
         at = match bytes.get(at) {
             Some(quote @ (b'"' | b'\'')) => {
                 let (end, escaped) = closing(bytes, at + 1, *quote)?;
@@ -55,10 +59,10 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
                 if escaped {
                     let mut text = std::mem::take(&mut draft.scratch.value);
                     decode(inside, *quote, &mut text);
-                    draft.take(key, Some(key_span), Raw::Text(&text, None));
+                    draft.take_anew(key, key_span, Raw::Text(&text, None));
                     draft.scratch.value = text;
                 } else {
-                    draft.take(key, Some(key_span), draft.text(at + 1, end));
+                    draft.take_anew(key, key_span, draft.text(at + 1, end));
                 }
                 if end > first_end {
                     first_end = end_of_line(bytes, end);
@@ -67,13 +71,13 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             }
             _ => {
                 let end = end_of_bare(bytes, at);
-                draft.take(key, Some(key_span), draft.text(at, end));
+                open_role = draft.take_anew(key, key_span, draft.text(at, end));
                 end
             }
         };
         at = skip_white(bytes, at);
     }
-    if is_prose {
+    if is_prose || draft.replaced {
         draft.keep_line();
     }
     (pairs > 0).then_some(())

@@ -236,7 +236,12 @@ fn r29_a_pattern_that_begins_with_what_names_a_text_hides_it_as_message_and_with
     assert_eq!(told, r#"0 - 0 |user=bob [own] b=2| id="[own]""#);
     for (parser, pattern, line, wanted) in [
         ("logfmt", r"msg=\S+", "level=info msg=declined a=1", r#"9 - 0 |[own]| a="1""#),
-        ("logfmt", r"msg=.*", r#"msg=first a=1 msg="de cli""#, r#"0 - 0 |[own]| [own]="[own]""#),
+        (
+            "logfmt",
+            r"msg=.*",
+            r#"msg=first a=1 msg="de cli""#,
+            r#"0 - 0 |[own]| [own]="[own]" msg="[own]""#,
+        ),
         (
             "logfmt",
             r"msg=\S+",
