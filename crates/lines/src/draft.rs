@@ -317,8 +317,11 @@ impl<'a> Draft<'a> {
             Role::Time => set(&mut record.time, time::epoch(digits)),
             Role::Severity => {
                 let number = digits.parse().ok().and_then(meaning::number);
-                record.severity_text = at;
-                set(&mut record.severity, number)
+                let done = set(&mut record.severity, number);
+                if done {
+                    record.severity_text = at;
+                }
+                done
             }
             Role::Status => set(&mut record.status, meaning::status(digits.as_bytes())),
             _ => false,

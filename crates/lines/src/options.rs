@@ -77,12 +77,13 @@ struct Key {
 }
 
 /// The names that are understood unless others are given.
-pub const USUAL_NAMES: [(&str, Role); 38] = [
+pub const USUAL_NAMES: [(&str, Role); 42] = [
     ("timestamp", Role::Time),
     ("time", Role::Time),
     ("ts", Role::Time),
     ("@timestamp", Role::Time),
     ("@t", Role::Time),
+    ("Timestamp", Role::Time),
     ("datetime", Role::Time),
     ("level", Role::Severity),
     ("severity", Role::Severity),
@@ -92,9 +93,12 @@ pub const USUAL_NAMES: [(&str, Role); 38] = [
     ("levelname", Role::Severity),
     ("severity_text", Role::Severity),
     ("@l", Role::Severity),
+    ("Level", Role::Severity),
+    ("LogLevel", Role::Severity),
     ("message", Role::Message),
     ("msg", Role::Message),
     ("@m", Role::Message),
+    ("Message", Role::Message),
     ("trace_id", Role::TraceId),
     ("traceId", Role::TraceId),
     ("traceID", Role::TraceId),

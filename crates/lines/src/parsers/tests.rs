@@ -126,6 +126,12 @@ fn fields_with_a_role_fill_the_record() {
                 r#"{"ts":"later","level":"odd","msg":"m","status":"ok"}"#,
                 "0 - 0 |m| ts=\"later\" level=\"odd\" status=\"ok\"",
             ),
+            // As .NET's console, Serilog and NLog write them.
+            (
+                r#"{"Timestamp":"2024-05-06T07:08:09Z","LogLevel":"Error","Message":"m","EventId":0}"#,
+                "17 0 0 |m| EventId=0",
+            ),
+            (r#"{"Level":"Fatal","Message":"m"}"#, "21 - 0 |m|"),
             // The second name of a role stays a field, so that nothing is lost.
             (
                 r#"{"time":"2024-05-06T07:08:09Z","ts":"2024-05-06T07:08:10Z","msg":"a","message":"b"}"#,
@@ -142,6 +148,8 @@ fn fields_with_a_role_fill_the_record() {
     let record = out.records()[0];
     assert_eq!((record.trace_id[15], record.span_id[7], record.has_trace()), (0x36, 0xb7, true));
     assert_eq!(out.text(record.severity_text), "Info");
+    let out = read(with("json"), r#"{"level":7}"#);
+    assert_eq!((out.records()[0].severity_text.is_empty(), out.records()[0].severity), (true, 0));
 }
 
 #[test]
