@@ -171,8 +171,8 @@ impl Tracker {
         let _ = self.ledger.hold(file, lowest);
     }
 
-    /// A batch was taken that has so many bytes of files. Appends the offsets that moved, also those
-    /// of files that are over.
+    /// A batch was taken that has so many bytes of files. Appends the offsets that moved, also
+    /// those of files that are over.
     pub(crate) fn acknowledge(&mut self, batch: Batch, bytes: u64, moved: &mut Vec<(FileId, u64)>) {
         self.tell();
         if self.ledger.acknowledge(batch).is_err() {

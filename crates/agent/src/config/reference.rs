@@ -156,7 +156,8 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].partial_timeout",
         "a duration, 50ms to 5m",
         "5s",
-        "how long a last line without its line feed, or half a container line, waits for the rest",
+        "how long a last line without its line feed waits for the rest; the parts of a container's \
+         line wait for each other for a minute",
     ),
     field("inputs[].multiline", "a map", "none", "which lines are one record"),
     field(

@@ -1,9 +1,9 @@
 //! How a batch reaches its sink, and what the answer means.
 //!
 //! Nothing is repeated here: an answer becomes a [`Class`] and words about it, and the caller
-//! decides. An answer of 2xx that is no answer of the protocol still is a yes. A page for people (of
-//! a login, of another port) is none whatever its status is, and refuses no record; anything that
-//! cannot be understood is never a yes.
+//! decides. An answer of 2xx that is no answer of the protocol still is a yes. A page for people
+//! (of a login, of another port) is none whatever its status is, and refuses no record; anything
+//! that cannot be understood is never a yes.
 
 use crate::config::{Compression, HeaderValue, Remote, SinkKind};
 use base64::Engine as _;

@@ -5,8 +5,9 @@
 //! line is of this format when it has a pair and every quote is closed. Words that are no field
 //! (`ERROR charge failed order=17`) may be among the pairs; they make the whole line the body, and
 //! its message (`msg=declined`) a field. So do a key that repeats with another value, and words
-//! behind a message without quotes (`msg=moved to b`), which may belong to it. Of several lines the first one counts, up to the end of
-//! its last value, when it has a pair: in a trace a pair may be anything. The body has all.
+//! behind a message without quotes (`msg=moved to b`), which may belong to it. Of several lines the
+//! first one counts, up to the end of its last value, when it has a pair: in a trace a pair may be
+//! anything. The body has all.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};
