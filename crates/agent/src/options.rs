@@ -160,8 +160,8 @@ pub fn help() -> String {
          /etc/orlop/agent.yaml\n  orlop agent check-config /etc/orlop/agent.yaml\n  orlop agent \
          status\n  orlop agent tap --stage parsed --pod shop/\n\nExit codes:\n  0     ended in \
          good order, everything that was read is delivered\n  1     stopped with records that no \
-         sink has taken (`run`); not ready (`status`)\n  2     could not run, or the config is wrong\n  \
-         64    the command line is wrong"
+         sink has taken (`run`); not ready (`status`)\n  2     could not run, or the \
+         config is wrong\n  64    the command line is wrong"
     );
     text
 }

@@ -5,7 +5,8 @@
 //! containers. The folder has the namespace and the name of the pod, so whatever stands in a pod,
 //! it says nothing about logs of another one. A pod stays in the table after its deletion until its
 //! files are drained. Bounds: [`PODS_MAX`] pods, [`LIST_BYTES_MAX`] of a list, [`EVENT_BYTES_MAX`]
-//! of an event, [`ATTRIBUTES_PER_POD_MAX`]; whatever goes wrong is tried again after a growing pause.
+//! of an event, [`ATTRIBUTES_PER_POD_MAX`]; whatever goes wrong is tried again after a growing
+//! pause.
 
 mod parse;
 mod table;
