@@ -176,7 +176,7 @@ impl Reader {
 
     /// Commands, commits, checkpoint, notices.
     fn look(&mut self, now: Instant) {
-        if let Some(order) = self.control.take_order() {
+        while let Some(order) = self.control.take_order() {
             self.obey(order, now);
         }
         self.core.collect(&mut self.tailer, &mut self.journals);

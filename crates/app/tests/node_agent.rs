@@ -142,10 +142,10 @@ fn r27_r28_the_daemon_set_delivers_every_line_with_its_pod_also_when_agents_are_
     // Some at once, then a hundred a second at most.
     let script = format!(
         "i=0; while [ $i -lt {LINES} ]; do echo \"line $i of the writer\"; i=$((i+1)); \
-         [ $i -lt 500 ] || sleep 0.01; done; sleep 3600"
+         [ $i -lt 100 ] || sleep 0.01; done; sleep 3600"
     );
     apply(&pod(name, "writer", &script));
-    until(&sink, "writer", 600);
+    until(&sink, "writer", 200);
     replace_agent(&cluster, &["--wait=true"]);
     // A pod that is over before anybody looks.
     apply(&pod(name, "brief", "for i in 1 2 3; do echo \"brief $i\"; done"));

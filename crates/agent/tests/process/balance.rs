@@ -1,8 +1,7 @@
 //! R25: what was read is accounted for, for every sink and file, at any time.
 
-use super::support::{Desk, Sink, ask, lines, sink, sink_at};
+use super::support::{Desk, Sink, ask, closed_port, lines, sink, sink_at};
 use serde_json::Value;
-use std::net::TcpListener;
 use testkit::log_sink::Reply;
 
 const COUNT: &str = "sampling.adjusted_count";
@@ -25,9 +24,8 @@ fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() 
         let poisoned = bodies.iter().any(|body| body.contains("POISON"));
         if poisoned { Reply::Status(400) } else { Reply::Take }
     });
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = closed_port();
+    let dead = closed.local_addr().unwrap();
     let one = |name: &str, address: &str| {
         format!(
             "  - {{type: otlp_http, name: {name}, endpoint: 'http://{address}', backoff_max: 100ms, \
@@ -53,14 +51,16 @@ fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() 
         let sinks = status["sinks"].as_array().unwrap();
         assert!(sinks.iter().all(|sink| adds_up(&sink["records"])), "{sinks:?}");
         // The files are counted a moment before the sinks.
-        let mut is_done = true;
+        let (mut is_done, mut read) = (true, 0);
         for file in status["files"]["shown"].as_array().unwrap() {
             let sinks = file["records"].as_object().unwrap();
             assert!(sinks.values().all(adds_up), "{file}");
-            is_done &= sinks.get("well").is_some_and(|well| number(well, "in_flight") == 0);
+            let well = sinks.get("well");
+            is_done &= well.is_some_and(|well| number(well, "in_flight") == 0);
+            read += well.map_or(0, |well| number(well, "read"));
         }
         let well = &status["sinks"][0]["records"];
-        is_done && number(well, "read") == 8_002 && number(well, "in_flight") == 0
+        is_done && (read, number(well, "read")) == (8_002, 8_002) && number(well, "in_flight") == 0
     });
     let (first, second) = (&status["sinks"][0]["records"], &status["sinks"][1]["records"]);
     assert_eq!((number(first, "quarantined"), number(first, "oversize")), (1, 1));
@@ -89,7 +89,7 @@ fn r25_numbers_add_up_for_every_sink_and_file_whatever_becomes_of_the_records() 
         path.display()
     );
     assert!(has(&line), "{metrics}");
-    let other = sink_at(TcpListener::bind(dead).unwrap(), |_, _| Reply::Take);
+    let other = sink_at(closed, |_, _| Reply::Take);
     agent.until_status(&state, |status| {
         let second = &status["sinks"][1]["records"];
         adds_up(second) && number(second, "in_flight") == 0

@@ -1,8 +1,7 @@
 //! R18, R20: a full disk under the state folder, for the whole process: checkpoint, spill and dead
 //! letters. Needs a small file system of its own, which only root can have.
 
-use super::support::{Agent, Desk, lines, sink, sink_at};
-use std::net::TcpListener;
+use super::support::{Agent, Desk, closed_port, lines, sink, sink_at};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -74,6 +73,8 @@ fn r18_with_a_full_disk_lines_arrive_and_a_kill_then_loses_none() {
     agent.until_status(&desk.path("state"), |status| {
         status["files"]["shown"][0]["delivered"] == status["files"]["shown"][0]["size"]
     });
+    // Where there is an old one, there is room for another.
+    let _ = std::fs::remove_file(disk.0.join("checkpoint.new"));
     disk.fill();
     desk.append("logs/a.log", &lines(1_000, 2_000));
     sink.until(2_000);
@@ -137,9 +138,8 @@ fn r18_with_a_full_disk_a_checkpoint_is_written_where_an_old_one_is() {
 fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     let desk = Desk::new();
     let Some(disk) = SmallDisk::mount(&desk, 2_048) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
     desk.config(&config(&address.to_string(), ""));
     let written = 200_000;
     desk.append("logs/a.log", &lines(0, written));
@@ -158,7 +158,7 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     .unwrap();
     let memory = agent.rss_kb();
     assert!(memory < 64_000, "{memory} kB");
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let sink = sink_at(closed, |_, _| Reply::Take);
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
@@ -169,9 +169,8 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
 fn r20_what_a_stop_loses_of_a_deleted_file_with_a_full_disk_is_told_to_the_byte() {
     let desk = Desk::new();
     let Some(_disk) = SmallDisk::mount(&desk, 2_048) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
     let config = config(&address.to_string(), "shutdown_timeout: 300ms\n");
     // What was kept aside ends within a line.
     desk.config(&config.replace("64Ki", "64Ki, partial_timeout: 100ms"));
@@ -193,7 +192,7 @@ fn r20_what_a_stop_loses_of_a_deleted_file_with_a_full_disk_is_told_to_the_byte(
     let lost: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(said.contains(&format!("but {lost} bytes of deleted files are lost")), "{said}");
     // The next start delivers all the rest, and nothing that was called lost.
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let sink = sink_at(closed, |_, _| Reply::Take);
     let agent = desk.start();
     let whole = text.len() + lines(written, written + 10).len();
     let accounted = || lost + sink.bodies().keys().map(|body| body.len() + 1).sum::<usize>();
@@ -242,9 +241,8 @@ fn r20_with_a_full_disk_under_the_dead_letters_a_refused_record_waits_and_none_i
 fn r19_what_was_kept_aside_and_delivered_on_a_full_disk_is_let_go_when_there_is_room() {
     let desk = Desk::new();
     let Some(disk) = SmallDisk::mount(&desk, 16 << 10) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
     let more = "shutdown_timeout: 300ms\n";
     desk.config(&config(&address.to_string(), more));
     let (written, text) = (100_000, lines(0, 100_000));
@@ -259,7 +257,7 @@ fn r19_what_was_kept_aside_and_delivered_on_a_full_disk_is_let_go_when_there_is_
     let well = Arc::new(AtomicBool::new(false));
     let is_well = well.clone();
     let taken = AtomicUsize::new(0);
-    let sink = sink_at(TcpListener::bind(address).unwrap(), move |_, bodies: &[String]| {
+    let sink = sink_at(closed, move |_, bodies: &[String]| {
         let before = taken.load(Ordering::SeqCst);
         if before >= written / 2 && !is_well.load(Ordering::SeqCst) {
             return Reply::Status(503);

@@ -23,10 +23,9 @@ mod surviving;
 mod vanishing;
 
 use rustix::process::Signal;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{Agent, Desk, Sink, ask, lines, play, ran, sink, sink_at};
+use support::{Agent, Desk, Sink, ask, closed_port, lines, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
 /// Not a guarantee but the agent that the other tests start.
@@ -96,9 +95,8 @@ fn r4_files_that_are_made_and_rotated_while_the_agent_is_away_are_read_whole() {
 
 #[test]
 fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arrives() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
     let desk = Desk::new();
     let state = desk.path("state");
     desk.config(&format!(
@@ -114,7 +112,7 @@ fn r20_a_file_that_is_deleted_while_no_sink_takes_anything_is_kept_aside_and_arr
     std::fs::remove_file(desk.path("logs/a.log")).unwrap();
     agent
         .until_status(&state, |status| status["files"]["spilled_bytes"].as_u64() > Some(5_000_000));
-    let sink = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let sink = sink_at(closed, |_, _| Reply::Take);
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));

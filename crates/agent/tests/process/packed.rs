@@ -89,13 +89,16 @@ fn r7_a_damaged_archive_and_one_that_never_ends_harm_nobody() {
     let agent = desk.start();
     let long = |body: &String| body.starts_with("xxx");
     let state = desk.path("state");
-    agent.until_status(&state, |_| sink.bodies().keys().any(long));
+    let first = lines(0, 1).trim_end().to_owned();
+    agent.until_status(&state, |_| {
+        let bodies = sink.bodies();
+        bodies.keys().any(long) && bodies.contains_key(&first)
+    });
+    desk.until_said("a.log.2.gz");
     let memory = agent.rss_kb();
     assert!(memory < 96_000, "{memory} kB");
     assert_eq!(agent.stop(), 0);
     let bodies = sink.bodies();
-    let first = lines(0, 1).trim_end().to_owned();
-    assert!(bodies.contains_key(&first), "what could be unpacked is not there");
     assert!((5_000..5_010).all(|number| bodies[lines(number, number + 1).trim_end()] == 1));
     let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
     assert!(said.contains("cannot unpack") && said.contains("a.log.2.gz"), "{said}");

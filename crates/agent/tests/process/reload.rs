@@ -1,8 +1,7 @@
 //! R30: a config that changes while the agent runs.
 
-use super::support::{Agent, BUSY, Desk, Sink, WAIT, lines, metric, sink, sink_at};
+use super::support::{Agent, BUSY, Desk, Sink, WAIT, closed_port, lines, metric, sink, sink_at};
 use rustix::process::Signal;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -333,7 +332,8 @@ fn r18_r30_a_block_that_waits_for_room_while_every_sink_is_replaced_is_sent_by_t
     let (desk, written) = (Desk::new(), 200_000);
     let (old_is_well, old) = slow();
     // Nobody listens there until the next start.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
     let config = |sinks| {
         config(&[sinks], "memory_max_bytes: 8Mi\nshutdown_timeout: 2m\n")
             .replace("beginning", "beginning, line_max_bytes: 64Ki")
@@ -352,7 +352,7 @@ fn r18_r30_a_block_that_waits_for_room_while_every_sink_is_replaced_is_sent_by_t
         sinks.len() == 1 && sinks[0]["name"] == "new" && !sinks[0]["failing"].is_null()
     });
     stop_at_once(&desk, agent);
-    let new = sink_at(TcpListener::bind(address).unwrap(), |_, _| Reply::Take);
+    let new = sink_at(closed, |_, _| Reply::Take);
     let agent = desk.start();
     new.until(written - old.bodies().len());
     assert_eq!(agent.stop(), 0);

@@ -1,12 +1,13 @@
 //! An agent as a process of its own (this test program, started again), and a sink that counts,
 //! on the loopback.
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -246,11 +247,20 @@ pub(crate) fn sink(answers: impl Fn(usize, &[String]) -> Reply + Send + Sync + '
     sink_at(TcpListener::bind("127.0.0.1:0").unwrap(), answers)
 }
 
-/// The same on a port that is listened on already.
+/// A port of our own where nobody listens: it refuses connections until it is a sink's.
+pub(crate) fn closed_port() -> TcpListener {
+    let (family, flags) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+    let socket = socket_with(family, SocketType::STREAM, flags, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.into()
+}
+
+/// The same on a port of our own, whether or not it is listened on already.
 pub(crate) fn sink_at(
     listener: TcpListener,
     answers: impl Fn(usize, &[String]) -> Reply + Send + Sync + 'static,
 ) -> Sink {
+    listen(&listener, 128).unwrap();
     let options = LogSinkOptions {
         keep: Keep::Bodies,
         answers: Some(Arc::new(answers)),

@@ -1,25 +1,26 @@
 //! Files that are deleted while no sink takes anything, and what becomes of them over a restart.
 
 use crate::full_disk::{config, said};
-use crate::support::{Agent, Desk, Sink, lines, metric, sink_at};
+use crate::support::{Agent, Desk, Sink, closed_port, lines, metric, sink_at};
 use rustix::process::Signal;
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 use testkit::log_sink::Reply;
 
 /// Agents whose sink is where nobody listens, for now.
 struct Alone {
     desk: Desk,
-    address: SocketAddr,
+    closed: TcpListener,
 }
 
 impl Alone {
     fn new(more: &str) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = closed_port();
+        let address = closed.local_addr().unwrap();
         let desk = Desk::new();
         desk.config(&config(&address.to_string(), more));
-        Self { desk, address }
+        Self { desk, closed }
     }
 
     /// An agent that has found out, and whose files are deleted then.
@@ -50,7 +51,7 @@ impl Alone {
 
     /// From now on somebody takes everything.
     fn sink(&self) -> Sink {
-        sink_at(TcpListener::bind(self.address).unwrap(), |_, _| Reply::Take)
+        sink_at(self.closed.try_clone().unwrap(), |_, _| Reply::Take)
     }
 }
 
