@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use testbed::certificates::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use wire::{
     Bytes, Channel, ChannelOptions, Message, Protocol, RETRY_AFTER_SECONDS_MAX, TlsFiles,
@@ -31,8 +31,13 @@ fn post(path: &str, body: &'static [u8]) -> Message {
     }
 }
 
-/// Counts connections; answers each request with its path, its header and its body.
-async fn echo() -> (SocketAddr, Arc<AtomicUsize>) {
+/// Does this with every connection, and counts them.
+async fn serving<F>(
+    handle: impl Fn(TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -41,21 +46,27 @@ async fn echo() -> (SocketAddr, Arc<AtomicUsize>) {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(async move {
-                let service = service_fn(|request: http::Request<hyper::body::Incoming>| async {
-                    let path = request.uri().path().to_owned();
-                    let proof = request.headers().get("x-test").is_some();
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    let body = String::from_utf8_lossy(&body).into_owned();
-                    let body = format!("{path} {proof} {body}");
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body))))
-                });
-                let server = hyper::server::conn::http1::Builder::new();
-                let _ = server.serve_connection(TokioIo::new(stream), service).await;
-            });
+            tokio::spawn(handle(stream));
         }
     });
     (address, connections)
+}
+
+/// Counts connections; answers each request with its path, its header and its body.
+async fn echo() -> (SocketAddr, Arc<AtomicUsize>) {
+    serving(|stream| async move {
+        let service = service_fn(|request: http::Request<hyper::body::Incoming>| async {
+            let path = request.uri().path().to_owned();
+            let proof = request.headers().get("x-test").is_some();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            let body = format!("{path} {proof} {body}");
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body))))
+        });
+        let server = hyper::server::conn::http1::Builder::new();
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    })
+    .await
 }
 
 /// Answers every connection with fixed bytes and closes it.
@@ -182,38 +193,29 @@ impl Drop for Told {
 
 #[tokio::test]
 async fn a_connection_of_http_2_with_a_body_half_sent_is_not_used_again_and_lets_go_of_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counted = connections.clone();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(async move {
-                // A body that is dropped would be refused, and make room for others.
-                let unread = std::sync::Mutex::new(Vec::new());
-                let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
-                    let reads = request.uri().path() == "/read";
-                    let body = request.into_body();
-                    let read = if reads {
-                        Some(body)
-                    } else {
-                        unread.lock().unwrap().push(body);
-                        None
-                    };
-                    async move {
-                        if let Some(body) = read {
-                            body.collect().await.unwrap();
-                        }
-                        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
-                    }
-                });
-                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                let _ = server.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
+    let (address, connections) = serving(|stream| async move {
+        // A body that is dropped would be refused, and make room for others.
+        let unread = std::sync::Mutex::new(Vec::new());
+        let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+            let reads = request.uri().path() == "/read";
+            let body = request.into_body();
+            let read = if reads {
+                Some(body)
+            } else {
+                unread.lock().unwrap().push(body);
+                None
+            };
+            async move {
+                if let Some(body) = read {
+                    body.collect().await.unwrap();
+                }
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+            }
+        });
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    })
+    .await;
     let options = ChannelOptions {
         protocol: Protocol::Http2,
         ..ChannelOptions::to(format!("http://{address}"))
