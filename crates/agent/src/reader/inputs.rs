@@ -7,6 +7,7 @@ use crate::config::{Config, Input, InputKind, Kubernetes, StartAt};
 use crate::pods::{Pod, Table};
 use host::tail::{self, PodLog};
 use lines::Plan;
+use model::chain;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,13 +136,6 @@ pub(crate) fn journal_plan(config: &Config, input: &Input) -> Result<Arc<Plan>, 
     let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
     let plan = input.reading.plan(redaction(config)?);
     plan.map(Arc::new).map_err(|error| failed(chain(&error)))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
 
 fn globs(name: &str, paths: &[String], exclude: &[String]) -> Result<tail::Input, String> {

@@ -244,7 +244,8 @@ impl Aside {
 fn tell_held(let_go: Result<(), store::StoreError>, say: &Say) {
     if let Err(error) = let_go {
         say.warn(&format!(
-            "cannot let go what was kept aside: {error}; a restart now would deliver it twice"
+            "cannot let go what was kept aside: {}; a restart now would deliver it twice",
+            model::chain(&error)
         ));
     }
 }
