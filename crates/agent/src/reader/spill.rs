@@ -84,6 +84,10 @@ pub(crate) struct Aside {
     /// How often something of it was damaged, and how many bytes.
     damages: u64,
     damaged_bytes: u64,
+    /// Files of which something was refused in this turn: nothing that comes after it is kept.
+    refused: Vec<FileId>,
+    /// That something cannot be let go was told, and it still is so.
+    is_held: bool,
 }
 
 impl Aside {
@@ -104,6 +108,8 @@ impl Aside {
             waiting,
             damages: 0,
             damaged_bytes: 0,
+            refused: Vec::new(),
+            is_held: false,
         }
     }
 
@@ -112,6 +118,8 @@ impl Aside {
         used.saturating_add(2 * CHUNK_BYTES_MAX as u64) <= self.bytes_max
     }
 
+    /// Keeps a piece of a file aside, unless one before it was refused in this turn: a start goes on
+    /// behind the last piece that was kept.
     fn push(
         &mut self,
         path: &Path,
@@ -120,6 +128,9 @@ impl Aside {
         bytes: &[u8],
         file: FileId,
     ) -> Result<(), String> {
+        if self.refused.contains(&file) {
+            return Err("there was no room for what comes before them".to_owned());
+        }
         let Some(spill) = &mut self.spill else { return Err("it is not open".to_owned()) };
         if self.pushed.is_empty() && self.read.is_empty() {
             self.ends.clear();
@@ -128,11 +139,10 @@ impl Aside {
         let flags = if last { LAST } else { 0 } | if is_within { WITHIN } else { 0 };
         let number = u64::from(file.generation) << 32 | u64::from(file.slot);
         let number = pipeline::hash::mix(number, self.seed);
-        let words = |error: store::StoreError| match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        spill.push(&self.state, (path, number), start, flags, bytes).map_err(words)?;
+        if let Err(error) = spill.push(&self.state, (path, number), start, flags, bytes) {
+            self.refused.push(file);
+            return Err(model::chain(&error));
+        }
         let range = start..start + bytes.len() as u64;
         self.ends.retain(|(of, ..)| *of != file);
         self.ends.push((file, range.end, bytes.last() == Some(&b'\n')));
@@ -211,14 +221,14 @@ impl Aside {
             done = Some(token);
         }
         if let (Some(spill), Some(token)) = (&mut self.spill, done) {
-            tell_held(spill.acknowledge(&self.state, token), say);
+            tell_held(spill.acknowledge(&self.state, token), &mut self.is_held, say);
         }
     }
 
     /// Lets go what could not be when every sink had it; whether nothing of that is left.
     pub(super) fn let_go(&mut self, say: &Say) -> bool {
         let Some(spill) = &mut self.spill else { return true };
-        tell_held(spill.note(&self.state), say);
+        tell_held(spill.note(&self.state), &mut self.is_held, say);
         spill.is_noted()
     }
 
@@ -241,8 +251,12 @@ impl Aside {
     }
 }
 
-fn tell_held(let_go: Result<(), store::StoreError>, say: &Say) {
-    if let Err(error) = let_go {
+/// Tells once that something cannot be let go, until it could.
+fn tell_held(let_go: Result<(), store::StoreError>, is_held: &mut bool, say: &Say) {
+    let was_held = std::mem::replace(is_held, let_go.is_err());
+    if let Err(error) = let_go
+        && !was_held
+    {
         say.warn(&format!(
             "cannot let go what was kept aside: {}; a restart now would deliver it twice",
             model::chain(&error)
@@ -261,6 +275,7 @@ impl Core {
     /// not taken it within `patience`.
     #[inline(never)]
     pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
+        self.aside.refused.clear();
         for gone in tailer.take_gone() {
             self.aside.gone.push_back((now, gone));
         }
@@ -504,5 +519,38 @@ mod tests {
             let first_of_it = numbers.iter().position(|known| known == number);
             assert_eq!(first_of_it, Some(if at == 2 { 0 } else { at }), "{numbers:?}");
         }
+    }
+
+    #[test]
+    fn r20_nothing_of_a_file_is_kept_behind_a_piece_of_it_that_was_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::open(dir.path()).unwrap());
+        let spill = Spill::open(&state, 256).unwrap();
+        let mut aside = Aside::new(spill, state, 256);
+        let path = Path::new("/l/a.log");
+        let mut push = |start, bytes: &[u8], slot| {
+            let file = FileId { slot, generation: 1 };
+            aside.push(path, start, (false, false), bytes, file).is_ok()
+        };
+        assert!(!push(0, &[b'x'; 300], 0), "it has room for too much");
+        assert!(!push(300, b"x", 0), "what was before it is missing at the next start");
+        assert!(push(0, b"x", 1), "another file has no part in it");
+        aside.refused.clear();
+        let file = FileId { slot: 0, generation: 1 };
+        assert!(aside.push(path, 300, (false, false), b"x", file).is_ok());
+    }
+
+    #[test]
+    fn r20_what_cannot_be_let_go_is_told_once_until_it_could_be() {
+        let numbers = Arc::new(crate::numbers::Numbers::default());
+        let (say, mut is_held) = (Say::new(Arc::clone(&numbers)), false);
+        for _ in 0..1_000 {
+            let refused = store::StoreError::Full { what: "the spill", limit: 1, unit: "bytes" };
+            tell_held(Err(refused), &mut is_held, &say);
+        }
+        assert!(is_held);
+        assert_eq!(numbers.silenced.get(), 0, "more was said than may be");
+        tell_held(Ok(()), &mut is_held, &say);
+        assert!(!is_held);
     }
 }
