@@ -107,6 +107,14 @@ impl Encoder {
         }
     }
 
+    /// The body of a request to Loki with some of the records, in streams of their own.
+    pub(crate) fn body_in_parts(&self, range: Range<usize>, out: &mut Vec<u8>) {
+        match self {
+            Self::Loki(one) => one.push.encode_in_parts(range, out),
+            _ => self.body(range, out),
+        }
+    }
+
     /// Nothing follows: all that it has can be sent as it lies, where that is possible.
     pub(crate) fn seal(&mut self) {
         if let Self::Otlp(one) = self {

@@ -18,6 +18,10 @@ use std::ops::Range;
 pub const STREAMS_MAX: usize = 1_024;
 /// Longest value of a label in bytes; servers refuse longer ones by default.
 pub const LABEL_VALUE_BYTES_MAX: usize = 2_048;
+/// Parts that a stream may be sent in; see [`Push::encode_in_parts`].
+pub const STREAM_PARTS: u8 = 16;
+/// The label that tells these parts from each other and from the stream.
+pub const PART_LABEL: &str = "orlop_late";
 /// The path that takes pushes.
 pub const PUSH_PATH: &str = "/loki/api/v1/push";
 
@@ -106,7 +110,20 @@ fn quote(out: &mut String, text: &str) {
 
 /// A stream of one push; made by [`Push::stream`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stream(u32);
+pub struct Stream {
+    index: u32,
+    part: u8,
+}
+
+impl Stream {
+    /// The same stream; entries are of this part of it, of [`STREAM_PARTS`], when it is sent in
+    /// parts.
+    #[must_use]
+    pub const fn part(self, part: u64) -> Self {
+        let part = (part % STREAM_PARTS as u64) as u8;
+        Self { index: self.index, part }
+    }
+}
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +140,7 @@ pub enum Pushed {
 #[derive(Debug, Clone)]
 struct Entry {
     stream: u32,
+    part: u8,
     time_ns: u64,
     /// Where it is in `entries`, tag and length included.
     bytes: Range<usize>,
@@ -197,7 +215,7 @@ impl Push {
     #[must_use]
     pub fn stream(&mut self, labels: &Labels) -> Option<Stream> {
         if let Some(known) = self.streams.get(labels) {
-            return Some(Stream(*known));
+            return Some(Stream { index: *known, part: 0 });
         }
         if self.labels.len() >= STREAMS_MAX {
             return None;
@@ -207,7 +225,7 @@ impl Push {
         proto::bytes(&mut field, 1, labels.0.as_bytes());
         self.labels.push(StreamLabels { field, used: false });
         self.streams.insert(labels.clone(), made);
-        Some(Stream(made))
+        Some(Stream { index: made, part: 0 })
     }
 
     /// Adds an entry. A time over the year 2554 does not fit nanoseconds; 0 is the year 1970. Of
@@ -237,7 +255,8 @@ impl Push {
         let bytes = start..out.len();
         let verdict = self.judge(stream, bytes.len());
         if verdict == Pushed::Added {
-            self.entries.push(Entry { stream: stream.0, time_ns, bytes });
+            let Stream { index, part } = stream;
+            self.entries.push(Entry { stream: index, part, time_ns, bytes });
         } else {
             self.bytes.truncate(start);
         }
@@ -246,7 +265,7 @@ impl Push {
 
     /// Whether an entry of this length may stay; if so, it is counted.
     fn judge(&mut self, stream: Stream, length: usize) -> Pushed {
-        let index = usize::try_from(stream.0).unwrap_or(usize::MAX);
+        let index = usize::try_from(stream.index).unwrap_or(usize::MAX);
         let Some(labels) = self.labels.get_mut(index) else {
             // A stream from before a clear: as if the push were full, so that it is asked for anew.
             return Pushed::Full;
@@ -267,14 +286,28 @@ impl Push {
     /// Appends a range of entries, counted as they were added, as a push of its own. What is
     /// outside of the push is left out.
     pub fn encode(&self, entries: Range<usize>, out: &mut Vec<u8>) {
+        self.write(entries, false, out);
+    }
+
+    /// The same, each part of a stream with a label of its own ([`PART_LABEL`]), for entries that a
+    /// server refuses because its stream has far later ones: of which part no later ones came, it
+    /// takes them. It is a few bytes for each part larger than [`Push::encoded_len_max`].
+    pub fn encode_in_parts(&self, entries: Range<usize>, out: &mut Vec<u8>) {
+        self.write(entries, true, out);
+    }
+
+    fn write(&self, entries: Range<usize>, in_parts: bool, out: &mut Vec<u8>) {
         let end = entries.end.min(self.entries.len());
         let chosen = self.entries.get(entries.start.min(end)..end).unwrap_or_default();
         let mut sorted: Vec<&Entry> = chosen.iter().collect();
-        sorted.sort_by_key(|entry| (entry.stream, entry.time_ns, entry.bytes.start));
-        for stream in sorted.chunk_by(|one, next| one.stream == next.stream) {
+        let stream = |entry: &Entry| (entry.stream, if in_parts { entry.part } else { 0 });
+        sorted.sort_by_key(|entry| (stream(entry), entry.time_ns, entry.bytes.start));
+        for stream in sorted.chunk_by(|one, next| stream(one) == stream(next)) {
             let Some(first) = stream.first() else { continue };
             let labels = usize::try_from(first.stream).ok().and_then(|at| self.labels.get(at));
             let labels = labels.map(|labels| labels.field.as_slice()).unwrap_or_default();
+            let own = if in_parts { of_part(labels, first.part) } else { Vec::new() };
+            let labels = if in_parts { &own } else { labels };
             let lines: usize = stream.iter().map(|entry| entry.bytes.len()).sum();
             out.push(proto::tag(1, proto::BYTES));
             proto::length(out, labels.len() + lines);
@@ -316,6 +349,17 @@ impl Push {
         }
         out.extend_from_slice(b"}]]}]}\n");
     }
+}
+
+/// The labels of a part of a stream, as field 1 of it.
+fn of_part(labels: &[u8], part: u8) -> Vec<u8> {
+    let mut made = Vec::with_capacity(labels.len() + 2 * PART_LABEL.len());
+    let selector = fields(labels).next().and_then(|field| field.text().ok());
+    let selector = selector.and_then(|selector| selector.strip_suffix('}')).unwrap_or("{");
+    let comma = if selector == "{" { "" } else { ", " };
+    let selector = format!("{selector}{comma}{PART_LABEL}=\"{part}\"}}");
+    proto::bytes(&mut made, 1, selector.as_bytes());
+    made
 }
 
 /// The fields of a message that was written here.

@@ -50,7 +50,7 @@ impl LokiPush {
         let metadata = metadata(records, record, origin, &self.labels);
         let pairs = metadata.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         let time = own_time(record, origin);
-        match self.push.entry(stream, time, records.body(record), pairs) {
+        match self.push.entry(stream.part(origin.hash), time, records.body(record), pairs) {
             otlp::loki::Pushed::Added => Pushed::Added,
             otlp::loki::Pushed::Full => Pushed::Full,
             _ => Pushed::TooLarge,

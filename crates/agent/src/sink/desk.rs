@@ -1,7 +1,7 @@
 //! What the deliveries of one sink share: sending a batch until every record of it is taken, what
 //! becomes of records that are refused, and the numbers of all that.
 
-use super::transport::{self, Answer, Buffers, Compressor, Transport};
+use super::transport::{self, Answer, Buffers, Compressor, Transport, Untimely};
 use super::{Letterbox, Sealed, Swap};
 use crate::config::{self, Format, Sink, SinkKind};
 use crate::encode::Encoder;
@@ -49,6 +49,8 @@ struct Tries {
     backoff: Backoff,
     /// Whether the last one began when the sink was about to end already.
     is_last_call: bool,
+    /// What is sent in streams of its own, because Loki's have far later entries.
+    apart: Option<Range<usize>>,
 }
 
 /// What deliveries share.
@@ -172,16 +174,19 @@ impl Desk {
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
         let mut bisect = Bisect::new(sealed.encoder.len());
         let to = self.now();
-        let mut tries = Tries { backoff: Backoff::new(to.backoff), to, is_last_call: false };
+        let backoff = Backoff::new(to.backoff);
+        let mut tries = Tries { to, backoff, is_last_call: false, apart: None };
         let this = Failing::Batch(sealed.batch);
         while let Some(part) = bisect.next() {
             if self.is_elsewhere(&tries) {
                 tries.to = self.now();
                 tries.backoff = Backoff::new(tries.to.backoff);
+                tries.apart = None;
             }
             tries.is_last_call = self.last_call.is_cancelled();
             self.numbers.asked();
-            let answer = self.send(&tries.to, &sealed.encoder, part.clone()).await;
+            let is_apart = tries.apart.as_ref() == Some(&part);
+            let answer = self.send(&tries.to, &sealed.encoder, (part.clone(), is_apart)).await;
             self.numbers.answered();
             self.numbers.wire_bytes.add(answer.wire_bytes);
             let (is_alone, words) = (part.len() == 1, &answer.words);
@@ -193,7 +198,16 @@ impl Desk {
                 }
                 // A reload came meanwhile: what the old server said is nothing to the new one.
                 _ if self.is_elsewhere(&tries) => Outcome::Again,
+                // It took the others of the part: only what it did not take may be sent elsewhere.
+                Class::Poisoned if !is_apart && is_behind(answer.untimely, part.len()) => {
+                    tries.apart = Some(part);
+                    Outcome::Again
+                }
                 Class::Poisoned | Class::TooLarge if is_alone => {
+                    if answer.untimely.is_some() {
+                        // It is a Loki, and knows a record from another.
+                        tries.backoff.succeeded();
+                    }
                     self.refused(&sealed, part.start, words, &mut tries).await
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
@@ -253,7 +267,12 @@ impl Desk {
         !Rc::ptr_eq(&tries.to, &self.now())
     }
 
-    async fn send(&self, to: &Current, encoder: &Arc<Encoder>, part: Range<usize>) -> Answer {
+    async fn send(
+        &self,
+        to: &Current,
+        encoder: &Arc<Encoder>,
+        (part, is_apart): (Range<usize>, bool),
+    ) -> Answer {
         let written = match &**encoder {
             Encoder::Lines(one) => to.transport.write([one.lines(part.clone())].into_iter()),
             Encoder::Text(one) => to.transport.write(one.pieces(part.clone())),
@@ -262,7 +281,7 @@ impl Desk {
         if let Some(answer) = written {
             return answer;
         }
-        match to.compressor.pack(encoder, part, &self.buffers) {
+        match to.compressor.pack(encoder, (part, is_apart), &self.buffers) {
             Ok(packed) => {
                 self.numbers.bytes.add(packed.bytes);
                 to.transport.send(packed).await
@@ -387,6 +406,12 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Whether Loki took nothing of a part with so many records because all of it is too far behind.
+fn is_behind(untimely: Option<Untimely>, records: usize) -> bool {
+    let Some(Untimely::Behind(count)) = untimely else { return false };
+    count == records as u64 || records == 1
 }
 
 /// Whose the records in a part of a batch are.

@@ -41,15 +41,40 @@ pub(crate) struct Answer {
     pub(crate) rejected: u64,
     /// Bytes that went out.
     pub(crate) wire_bytes: u64,
+    /// What Loki refuses because of its time.
+    pub(crate) untimely: Option<Untimely>,
 }
 
 impl Answer {
     fn of(class: Class, words: impl Into<String>) -> Self {
-        Self { class, words: words.into(), rejected: 0, wire_bytes: 0 }
+        Self { class, words: words.into(), rejected: 0, wire_bytes: 0, untimely: None }
     }
 
     pub(crate) fn retry(words: impl Into<String>) -> Self {
         Self::of(Class::Retry { after: None }, words)
+    }
+}
+
+/// What Loki refuses because of its time; everything else in the push it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Untimely {
+    /// So many entries of one stream, which has others that are over an hour later (half of
+    /// `max_chunk_age`); 0 when it does not say how many.
+    Behind(u64),
+    /// Older or newer than it takes at all (`reject_old_samples_max_age`, `creation_grace_period`).
+    Beyond,
+}
+
+impl Untimely {
+    /// What an answer says (Loki's `pkg/ingester/stream.go` and `pkg/validation`).
+    fn read(said: &str) -> Option<Self> {
+        if said.contains("entry too far behind") {
+            let count = said.split_once("total ignored: ").map_or("", |(_, rest)| rest);
+            let count = count.split_once(' ').map_or("", |(count, _)| count);
+            return Some(Self::Behind(count.parse().unwrap_or(0)));
+        }
+        let beyond = ["has timestamp too old", "has timestamp too new"];
+        beyond.iter().any(|words| said.contains(words)).then_some(Self::Beyond)
     }
 }
 
@@ -171,6 +196,9 @@ async fn http(
         answer.words = format!("{} answered {}", channel.shown(), received.status);
         if is_page {
             answer.words.push_str(" with a page of HTML");
+        }
+        if loki && class == Class::Poisoned {
+            answer.untimely = Untimely::read(&String::from_utf8_lossy(&received.body));
         }
         let said = if loki { told(&received.body) } else { status_text(&received.body) };
         let said = without(said, &secrets);
@@ -340,7 +368,7 @@ impl Compressor {
     pub(crate) fn pack(
         self,
         batch: &Arc<Encoder>,
-        part: Range<usize>,
+        (part, in_parts): (Range<usize>, bool),
         buffers: &Buffers,
     ) -> Result<Packed, String> {
         let failed = |error: std::io::Error| format!("cannot compress: {error}");
@@ -368,7 +396,12 @@ impl Compressor {
                 (plain.len() as u64, Bytes::from_owner(made).into(), Some("zstd"))
             }
             Compression::Snappy => {
-                let plain = plain(batch, part, buffers, &mut copy);
+                copy = buffers.plain.body();
+                let plain = &mut copy.bytes;
+                match in_parts {
+                    false => batch.body(part, plain),
+                    true => batch.body_in_parts(part, plain),
+                }
                 let made = otlp::loki::compress(plain);
                 let made = Bytes::from(made.ok_or("a push has less than 4 GiB")?);
                 (plain.len() as u64, made.into(), Some("snappy"))
