@@ -115,10 +115,22 @@ impl Encoder {
         }
     }
 
-    /// Nothing follows: all that it has can be sent as it lies, where that is possible.
-    pub(crate) fn seal(&mut self) {
-        if let Self::Otlp(one) = self {
-            one.request.seal();
+    /// Nothing follows: all that it has can be sent as it lies, where that is possible. When
+    /// records lie in another order from now on, it says of each which one it was.
+    pub(crate) fn seal(&mut self) -> Option<Vec<usize>> {
+        match self {
+            Self::Otlp(one) => one.request.seal(),
+            Self::Loki(one) => return Some(one.push.group()),
+            Self::Lines(_) | Self::Text(_) => {}
+        }
+        None
+    }
+
+    /// The parts that are requests of their own at least.
+    pub(crate) fn parts(&self) -> Vec<Range<usize>> {
+        match self {
+            Self::Loki(one) => one.push.streams().collect(),
+            _ => std::iter::once(0..self.len()).collect(),
         }
     }
 

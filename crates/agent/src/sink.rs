@@ -341,10 +341,22 @@ impl Filling {
         (self.batch, self.due) = (None, None);
         (self.full, self.overdue) = (false, false);
         let (mut encoder, current) = self.renew(desk);
-        encoder.seal();
-        let (owners, bytes) = (std::mem::take(&mut self.owners), std::mem::take(&mut self.bytes));
+        let (mut owners, bytes) =
+            (std::mem::take(&mut self.owners), std::mem::take(&mut self.bytes));
+        if let Some(order) = encoder.seal() {
+            owners = reordered(&owners, &order);
+        }
         Some(Sealed { batch, encoder: Arc::new(encoder), current, owners, bytes })
     }
+}
+
+/// Whose records are, once they lie in this order.
+fn reordered(owners: &[(u32, u64)], order: &[usize]) -> Vec<(u32, u64)> {
+    let each = owners.iter().flat_map(|(slot, count)| (0..*count).map(move |_| *slot));
+    let each: Vec<u32> = each.collect();
+    let slots: Vec<u32> = order.iter().filter_map(|at| each.get(*at)).copied().collect();
+    let runs = slots.chunk_by(|one, next| one == next);
+    runs.filter_map(|run| Some((*run.first()?, run.len() as u64))).collect()
 }
 
 fn slot_of(source: &crate::block::Source) -> u32 {

@@ -283,8 +283,28 @@ impl Push {
         Pushed::Added
     }
 
-    /// Appends a range of entries, counted as they were added, as a push of its own. What is
-    /// outside of the push is left out.
+    /// Puts the entries of each stream beside each other; says of each which one it was before.
+    pub fn group(&mut self) -> Vec<usize> {
+        let stream_of = |at: &usize| self.entries.get(*at).map(|entry| entry.stream);
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(stream_of);
+        self.entries.sort_by_key(|entry| entry.stream);
+        order
+    }
+
+    /// The entries of each stream, when they are beside each other. Each should be a push of its
+    /// own: of a push of several, Loki answers for the last one only, and what it did not take of
+    /// the others (too far behind, over the stream's rate, one stream too many) it does not tell.
+    pub fn streams(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut end = 0;
+        self.entries.chunk_by(|one, next| one.stream == next.stream).map(move |stream| {
+            end += stream.len();
+            end - stream.len()..end
+        })
+    }
+
+    /// Appends a range of entries, counted as they lie, as a push of its own. What is outside of
+    /// the push is left out.
     pub fn encode(&self, entries: Range<usize>, out: &mut Vec<u8>) {
         self.write(entries, false, out);
     }

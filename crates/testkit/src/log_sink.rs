@@ -95,6 +95,8 @@ pub enum Reply {
     Take,
     /// A status of HTTP; nothing is taken.
     Status(u16),
+    /// A status of HTTP with words; nothing is taken.
+    Said(u16, &'static str),
     /// A status of gRPC; nothing is taken unless it is 0.
     Grpc(u32),
     /// These bytes, and then the connection is closed; nothing is taken.

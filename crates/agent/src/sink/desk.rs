@@ -172,7 +172,7 @@ impl Desk {
 
     /// Sends a batch until every record of it is taken or put aside.
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
-        let mut bisect = Bisect::new(sealed.encoder.len());
+        let mut bisect = Bisect::new(sealed.encoder.parts());
         let to = self.now();
         let backoff = Backoff::new(to.backoff);
         let mut tries = Tries { to, backoff, is_last_call: false, apart: None };

@@ -13,6 +13,7 @@ mod delivery;
 mod full_disk;
 mod hostile;
 mod journald;
+mod loki;
 mod own;
 mod packed;
 mod reload;

@@ -1,7 +1,9 @@
 //! Pushes to Loki: labels, order, ranges, bounds.
 
 use crate::messages::{self, Push};
-use otlp::loki::{self, LABEL_VALUE_BYTES_MAX, Labels, PushLimits, Pushed, STREAMS_MAX};
+use otlp::loki::{
+    self, LABEL_VALUE_BYTES_MAX, Labels, PART_LABEL, PushLimits, Pushed, STREAM_PARTS, STREAMS_MAX,
+};
 use proptest::prelude::*;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -90,6 +92,49 @@ proptest! {
         bytes.clear();
         made.encode(start..start + length, &mut bytes);
         prop_assert_eq!(seen(&decode(&bytes)), expected(&lines[start.min(end)..end]));
+    }
+
+    #[test]
+    fn r20_streams_can_be_sent_alone_and_in_parts(lines in lines(), parts in 1..40_u64) {
+        let (mut made, mut order) = (loki::Push::new(WIDE), Vec::new());
+        for (at, line) in lines.iter().enumerate() {
+            let stream = made.stream(&labels(line.0)).unwrap().part(at as u64 % parts);
+            let metadata = line.3.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            prop_assert_eq!(made.entry(stream, line.1, &line.2, metadata), Pushed::Added);
+            order.push(at);
+        }
+        let order_now = made.group();
+        order.sort_by_key(|at| lines.iter().position(|line| line.0 == lines[*at].0));
+        prop_assert_eq!(&order_now, &order);
+        let (mut seen_alone, mut seen_apart, mut count) = (Vec::new(), Vec::new(), 0);
+        for stream in made.streams() {
+            count += stream.len();
+            let mut bytes = Vec::new();
+            made.encode(stream.clone(), &mut bytes);
+            let push = decode(&bytes);
+            prop_assert_eq!(push.streams.len(), 1);
+            seen_alone.extend(seen(&push));
+            bytes.clear();
+            made.encode_in_parts(stream.clone(), &mut bytes);
+            let push = decode(&bytes);
+            let wanted: std::collections::BTreeSet<_> =
+                order[stream].iter().map(|at| *at as u64 % parts % u64::from(STREAM_PARTS)).collect();
+            prop_assert_eq!(push.streams.len(), wanted.len());
+            for (part, stream) in wanted.iter().zip(&push.streams) {
+                let end = format!("{PART_LABEL}=\"{part}\"}}");
+                prop_assert!(stream.labels.ends_with(&end), "{}", stream.labels);
+            }
+            seen_apart.extend(seen(&push));
+        }
+        prop_assert_eq!(count, lines.len());
+        seen_alone.sort_by(|one, other| one.0.cmp(&other.0));
+        prop_assert_eq!(&seen_alone, &expected(&lines));
+        let key = |one: &Seen| (one.1, one.2.clone(), one.3.clone());
+        let (mut alone, mut apart): (Vec<_>, Vec<_>) =
+            (seen_alone.iter().map(key).collect(), seen_apart.iter().map(key).collect());
+        alone.sort();
+        apart.sort();
+        prop_assert_eq!(alone, apart);
     }
 
     #[test]

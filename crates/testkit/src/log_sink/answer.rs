@@ -49,6 +49,7 @@ impl Desk {
             Reply::Take if self.grpc => Ok(grpc(0)),
             Reply::Grpc(status) => Ok(grpc(status)),
             Reply::Status(status) => Ok(plain(status, "")),
+            Reply::Said(status, words) => Ok(plain(status, words)),
             Reply::Take => Ok(taken(&head.kind)),
         }
     }

@@ -104,3 +104,26 @@ fn foreign_words_are_short_and_hold_no_control_characters() {
     let text = told(&b"\x1b[31m\r\nno".repeat(1_000));
     assert!(text.len() <= TOLD_BYTES_MAX && !text.chars().any(char::is_control));
 }
+
+#[test]
+fn r20_what_loki_says_of_times_is_understood() {
+    // As Loki 3.5.0 answers.
+    let behind = "entry with timestamp 2026-11-28 00:57:55.580972194 +0000 UTC ignored, reason: \
+                  'entry too far behind, entry timestamp is: 2026-11-28T00:57:55Z, oldest \
+                  acceptable timestamp is: 2026-11-28T04:56:15Z',\nuser 'fake', total ignored: 37 \
+                  out of 40 for stream: {host_name=\"vm\"}";
+    let old = "entry for stream '{host_name=\"vm\"}' has timestamp too old: 2026-10-19T06:04:49Z, \
+               oldest acceptable timestamp is: 2026-11-21T05:54:49Z";
+    let new = "entry for stream '{host_name=\"vm\"}' has timestamp too new: 2026-11-29T05:55:14Z";
+    let long = "Max entry size '262144' bytes exceeded for stream '{host_name=\"vm\"}' while adding \
+                an entry with length '300006' bytes";
+    for (said, untimely) in [
+        (behind, Some(Untimely::Behind(37))),
+        (&behind[..120], Some(Untimely::Behind(0))),
+        (old, Some(Untimely::Beyond)),
+        (new, Some(Untimely::Beyond)),
+        (long, None),
+    ] {
+        assert_eq!(Untimely::read(said), untimely, "{said}");
+    }
+}
