@@ -425,7 +425,7 @@ mod tests {
         sink.failed(Failing::Refusals, "no");
         assert_eq!((what(soon), what(soon + 2 * second)), (None, Some("not taken a batch")));
         sink.answered();
-        sink.succeeded(pipeline::ledger::Ledger::default().begin().unwrap(), true);
+        sink.succeeded(Failing::Refusals, true);
         assert_eq!(what(soon + 2 * second), None);
     }
 

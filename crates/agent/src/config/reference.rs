@@ -379,7 +379,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "sinks[].in_flight",
         "a number, 1 to 16",
         "2",
-        "remote sinks: requests under way at once",
+        "remote sinks: requests under way at once; loki: batches, each of up to 8 requests",
     ),
     field(
         "sinks[].bearer_file",

@@ -13,8 +13,8 @@ const ERROR_BYTES_MAX: usize = 512;
 /// What fails of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failing {
-    /// One batch of those under way.
-    Batch(Batch),
+    /// A part of a batch of those under way, by where it begins.
+    Batch(Batch, usize),
     /// Very many records in a row are refused, whichever batches they are of.
     Refusals,
 }
@@ -101,13 +101,13 @@ impl SinkNumbers {
         was_well
     }
 
-    /// A batch goes on, and with it a run of refusals may be over; says whether something failed
+    /// A part of a batch goes on, and with it a run of refusals may be over; says whether something failed
     /// before and nothing does now.
-    pub(crate) fn succeeded(&self, batch: Batch, is_run_over: bool) -> bool {
+    pub(crate) fn succeeded(&self, this: Failing, is_run_over: bool) -> bool {
         let mut failing = self.lock_failing();
         let before = failing.len();
         failing.retain(|(what, _, _)| match what {
-            Failing::Batch(other) => *other != batch,
+            Failing::Batch(..) => *what != this,
             Failing::Refusals => !is_run_over,
         });
         before > 0 && failing.is_empty()
@@ -154,32 +154,33 @@ mod tests {
     fn a_sink_fails_while_any_batch_is_not_taken_since_the_oldest_of_them_was_not() {
         let (sink, mut ledger) = (SinkNumbers::new("s"), Ledger::default());
         let [one, two, three] = [(); 3].map(|()| ledger.begin().unwrap());
-        let fails = |batch, reason| sink.failed(Failing::Batch(batch), reason);
+        let fails = |batch, reason| sink.failed(Failing::Batch(batch, 0), reason);
+        let takes = |batch, is_run_over| sink.succeeded(Failing::Batch(batch, 0), is_run_over);
         let reason = || sink.failing().map(|(_, reason)| reason);
         assert!(fails(one, "no") && !fails(two, "full") && !fails(one, "still no"));
         let since = sink.failing();
         assert_eq!(reason().as_deref(), Some("still no"));
         // Others are taken, also the one that failed later: the oldest one still is not.
-        assert!(!sink.succeeded(three, true) && !sink.succeeded(two, true));
+        assert!(!takes(three, true) && !takes(two, true));
         assert_eq!(sink.failing(), since);
-        assert!(!fails(two, "full") && !sink.succeeded(one, true));
+        assert!(!fails(two, "full") && !takes(one, true));
         assert_eq!(reason().as_deref(), Some("full"));
-        assert!(sink.succeeded(two, true) && !sink.succeeded(two, true));
+        assert!(takes(two, true) && !takes(two, true));
         assert_eq!((sink.failing(), sink.failures.get()), (None, 4));
         // A run of refusals is of no batch.
         assert!(sink.failed(Failing::Refusals, &"ä".repeat(ERROR_BYTES_MAX)));
         assert!(reason().unwrap().len() <= ERROR_BYTES_MAX);
-        assert!(!fails(one, "full") && !sink.succeeded(one, false) && sink.succeeded(one, true));
+        assert!(!fails(one, "full") && !takes(one, false) && takes(one, true));
     }
 
     #[test]
     fn another_reason_of_a_sink_that_fails_already_is_known_as_one() {
         let (sink, batch) = (SinkNumbers::new("s"), Ledger::default().begin().unwrap());
-        let is_other = |reason| sink.fails_otherwise(Failing::Batch(batch), reason);
+        let is_other = |reason| sink.fails_otherwise(Failing::Batch(batch, 0), reason);
         assert!(!is_other("full"));
         sink.failed(Failing::Refusals, "100 refusals");
         assert!(is_other("full"));
-        sink.failed(Failing::Batch(batch), "full");
+        sink.failed(Failing::Batch(batch, 0), "full");
         assert!(!is_other("full") && is_other("no"));
     }
 }

@@ -7,6 +7,7 @@ use crate::config::{self, Format, Sink, SinkKind};
 use crate::encode::Encoder;
 use crate::numbers::{Failing, SinkNumbers};
 use crate::say::Say;
+use futures_util::StreamExt;
 use pipeline::batch::{Backoff, BackoffPolicy, Bisect, Class, Outcome};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 /// Records put aside in a row, with none taken between them, from which on the server may be wrong
 /// and not the records; and how many more of them there are between two pauses then.
 pub(crate) const PUT_ASIDE_RUN_MAX: u64 = 100;
+
+/// Parts of a batch that are under way at once. Only a batch for Loki has more than one.
+const PARTS_AT_ONCE: usize = 8;
 
 /// Where records go now, and how.
 pub(super) struct Current {
@@ -42,8 +46,10 @@ impl Current {
     }
 }
 
-/// What the tries of one batch share.
+/// What the tries of one request of a batch share.
 struct Tries {
+    /// How it is called among what fails.
+    this: Failing,
     /// Where the last one went.
     to: Rc<Current>,
     backoff: Backoff,
@@ -172,11 +178,17 @@ impl Desk {
 
     /// Sends a batch until every record of it is taken or put aside.
     pub(super) async fn deliver(&self, sealed: Sealed) -> Sealed {
-        let mut bisect = Bisect::new(sealed.encoder.parts());
-        let to = self.now();
+        let parts = futures_util::stream::iter(sealed.encoder.parts());
+        parts.for_each_concurrent(PARTS_AT_ONCE, |part| self.deliver_part(&sealed, part)).await;
+        sealed
+    }
+
+    /// The same for a part of it that is a request of its own.
+    async fn deliver_part(&self, sealed: &Sealed, part: Range<usize>) {
+        let (to, this) = (self.now(), Failing::Batch(sealed.batch, part.start));
+        let mut bisect = Bisect::new(part);
         let backoff = Backoff::new(to.backoff);
-        let mut tries = Tries { to, backoff, is_last_call: false, apart: None };
-        let this = Failing::Batch(sealed.batch);
+        let mut tries = Tries { this, to, backoff, is_last_call: false, apart: None };
         while let Some(part) = bisect.next() {
             if self.is_elsewhere(&tries) {
                 tries.to = self.now();
@@ -192,7 +204,7 @@ impl Desk {
             let (is_alone, words) = (part.len() == 1, &answer.words);
             let outcome = match answer.class {
                 Class::Accepted => {
-                    self.accepted(&sealed, part, &answer);
+                    self.accepted(sealed, part, &answer, this);
                     tries.backoff.succeeded();
                     Outcome::Accepted
                 }
@@ -208,7 +220,7 @@ impl Desk {
                         // It is a Loki, and knows a record from another.
                         tries.backoff.succeeded();
                     }
-                    self.refused(&sealed, part.start, words, &mut tries).await
+                    self.refused(sealed, part.start, words, &mut tries).await
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
                 Class::Exhausted => {
@@ -223,7 +235,6 @@ impl Desk {
             };
             bisect.report(outcome);
         }
-        sealed
     }
 
     /// A record is refused when it is sent alone: it is put aside.
@@ -246,13 +257,13 @@ impl Desk {
         match self.put_aside(sealed, at, words) {
             Ok(()) => {
                 // It answers, and one record is no reason to think that it is the wrong server.
-                if self.numbers.succeeded(sealed.batch, !is_run) {
+                if self.numbers.succeeded(tries.this, !is_run) {
                     self.say.info(&format!("sink `{}` answers again", self.name));
                 }
                 Outcome::Poisoned
             }
             Err(words) => {
-                let what = if is_run { Failing::Refusals } else { Failing::Batch(sealed.batch) };
+                let what = if is_run { Failing::Refusals } else { tries.this };
                 // In a run the sink is failing already, and that was told with other words.
                 if self.numbers.fails_otherwise(what, &words) {
                     self.say.warn(&format!("sink `{}`: {words}; reading waits", self.name));
@@ -299,7 +310,7 @@ impl Desk {
         }
     }
 
-    fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer) {
+    fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer, this: Failing) {
         self.believe();
         let (sink, records) = (&self.name, part.len() as u64);
         let rejected = answer.rejected.min(records);
@@ -323,7 +334,7 @@ impl Desk {
                 answer.words
             ));
         }
-        if self.numbers.succeeded(sealed.batch, true) {
+        if self.numbers.succeeded(this, true) {
             self.say.info(&format!("sink `{sink}` takes records again"));
         }
     }

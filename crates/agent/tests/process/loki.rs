@@ -1,7 +1,7 @@
 //! What a real Loki (3.5, 3.7) does and a server of OTLP does not.
 
 use super::support::{Desk, Sink, ask, lines};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use testkit::log_sink::{Keep, LogSinkOptions, Reply, Way};
 
@@ -64,6 +64,27 @@ fn r20_each_push_to_loki_has_one_stream() {
     assert_eq!(agent.stop(), 0);
 }
 
+/// Loki limits the rate of each stream.
+#[test]
+fn a_stream_that_loki_does_not_take_now_holds_up_no_other() {
+    let taken_of_b = AtomicUsize::new(0);
+    let sink = loki(move |bodies| {
+        let of_b = bodies.iter().filter(|body| body.contains("two")).count();
+        let taken = taken_of_b.fetch_add(of_b, Ordering::SeqCst) + of_b;
+        if taken < 5_000 && of_b == 0 { Reply::Status(429) } else { Reply::Take }
+    });
+    let desk = Desk::new();
+    let labels = "    labels_from: [log.file.path]\n    batch: {wait: 1s}\n";
+    desk.config(&config(&sink, labels));
+    for (name, word) in [("a", "one"), ("b", "two")] {
+        let text = lines(0, 5_000).replace('\n', &format!(" {word}\n"));
+        desk.append(&format!("logs/{name}.log"), &text);
+    }
+    let agent = desk.start();
+    sink.until(10_000);
+    assert_eq!(agent.stop(), 0);
+}
+
 /// A stream of Loki takes nothing that is an hour older than what it has, so after an outage a
 /// file that is behind the others of its stream would be refused line by line.
 #[test]
@@ -98,7 +119,7 @@ fn r20_what_loki_calls_too_far_behind_goes_to_a_stream_of_its_own() {
     let records = sink.0.records();
     let parts: Vec<_> = records
         .iter()
-        .map(|one| (one.body.contains("late"), one.resource.get("orlop_late").is_some()))
+        .map(|one| (one.body.contains("late"), one.resource.contains_key("orlop_late")))
         .collect();
     assert_eq!(parts.len(), 6_000);
     assert!(parts.iter().all(|(is_late, is_apart)| is_late == is_apart));

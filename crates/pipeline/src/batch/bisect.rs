@@ -1,6 +1,6 @@
 //! Which part of a refused batch to send next, so that exactly the bad records are put aside.
 //!
-//! A batch is one range of records or several. A part that is refused is halved, down to one record; a part
+//! A batch is a range of records. A part that is refused is halved, down to one record; a part
 //! that is taken is done. With `k` bad records among `n` that takes at most
 //! `1 + 2k (log2 n + 1)` requests. Parts go out in the order of their records.
 
@@ -41,11 +41,10 @@ pub struct Bisect {
 }
 
 impl Bisect {
-    /// A batch that goes out in these parts at least; nothing was sent.
+    /// Records nothing of which was sent.
     #[must_use]
-    pub fn new(parts: impl IntoIterator<Item = Range<usize>>) -> Self {
-        let mut parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        parts.reverse();
+    pub fn new(records: Range<usize>) -> Self {
+        let parts = if records.is_empty() { Vec::new() } else { vec![records] };
         Self { parts, requests: 0, accepted: 0, put_aside: 0 }
     }
 

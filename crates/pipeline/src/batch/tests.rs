@@ -109,7 +109,7 @@ proptest! {
         again in proptest::collection::vec(0..40_u64, 0..5),
     ) {
         let bad: BTreeSet<usize> = bad.into_iter().filter(|at| *at < records).collect();
-        let mut bisect = Bisect::new([0..records]);
+        let mut bisect = Bisect::new(0..records);
         let (mut put_aside, mut taken) = (BTreeSet::new(), Vec::new());
         let mut repeated = 0;
         while let Some(part) = bisect.next() {
@@ -140,7 +140,7 @@ proptest! {
     fn r20_a_batch_that_is_too_large_is_halved_until_it_fits(
         sizes in proptest::collection::vec(1..100_usize, 1..300), limit in 50..400_usize,
     ) {
-        let mut bisect = Bisect::new([0..sizes.len()]);
+        let mut bisect = Bisect::new(0..sizes.len());
         let (mut taken, mut over) = (0, 0);
         while let Some(part) = bisect.next() {
             let size: usize = sizes[part.clone()].iter().sum();
@@ -157,5 +157,5 @@ proptest! {
 
 #[test]
 fn an_empty_batch_has_nothing_to_send() {
-    assert_eq!(Bisect::new([0..0]).next(), None);
+    assert_eq!(Bisect::new(0..0).next(), None);
 }
