@@ -48,7 +48,7 @@ impl Labels {
     pub fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut pairs: Vec<(String, &str)> = labels
             .into_iter()
-            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (label_name(name), value))
             .collect();
         pairs.sort_by(|one, other| one.0.cmp(&other.0));
@@ -73,10 +73,27 @@ impl Labels {
     }
 }
 
+/// Another name for structured metadata when Loki does not take this one: of ASCII letters, digits
+/// and `_`. One with neither letter nor digit is `field_` and its bytes in hexadecimal digits, an
+/// empty one `field`: of these Loki (3.7) makes nothing, and the whole push is a failure to it.
+#[must_use]
+pub fn metadata_name(name: &str) -> Option<String> {
+    if !name.contains(|c: char| c.is_ascii_alphanumeric()) {
+        let mut made = String::from(if name.is_empty() { "field" } else { "field_" });
+        for byte in name.bytes() {
+            // Writing into a string does not fail.
+            let _ = write!(made, "{byte:02x}");
+        }
+        return Some(made);
+    }
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_valid = name.chars().all(valid);
+    (!is_valid).then(|| name.chars().map(|c| if valid(c) { c } else { '_' }).collect())
+}
+
 /// A name as Prometheus allows it: letters, digits and `_`, no digit first.
 fn label_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let mut made: String = name.chars().map(plain).collect();
+    let mut made = metadata_name(name).unwrap_or_else(|| name.to_owned());
     if made.starts_with(|c: char| c.is_ascii_digit()) {
         made.insert(0, '_');
     }

@@ -134,9 +134,7 @@ fn metadata<'a>(
     }
     // Names that Loki does not know are made valid here; it refuses the whole push otherwise.
     for (name, _) in &mut pairs {
-        let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if !name.chars().all(valid) {
-            let made: String = name.chars().map(|c| if valid(c) { c } else { '_' }).collect();
+        if let Some(made) = otlp::loki::metadata_name(name) {
             *name = made.into();
         }
     }
@@ -207,6 +205,32 @@ mod tests {
             // What is delivered a second time Loki takes for what it is.
             assert_eq!(first == again, time != 0, "{time}");
         }
+    }
+
+    #[test]
+    fn r20_a_field_has_a_name_that_loki_takes_whatever_it_is_called() {
+        let (mut records, value) = (Records::new(), lines::Value::Int(7));
+        for name in ["", "_", "é", "переменная", "a.b", "7"] {
+            let key = records.push_text(name);
+            records.push_field(key, value);
+        }
+        records.push(&Record::default());
+        let labels = LokiLabels { from: Vec::new(), fixed: Vec::new() };
+        let mut push = LokiPush::new(Batch::default(), labels);
+        let origin = Arc::new(Origin::new([], "/a.log", None));
+        assert_eq!(push.push(&records, &records.records()[0], &origin), Pushed::Added);
+        let metadata = entries(&push)[0][2].as_object().unwrap().clone();
+        assert_eq!(
+            metadata.keys().collect::<Vec<_>>(),
+            [
+                "7",
+                "a_b",
+                "field",
+                "field_5f",
+                "field_c3a9",
+                "field_d0bfd0b5d180d0b5d0bcd0b5d0bdd0bdd0b0d18f"
+            ]
+        );
     }
 
     #[test]

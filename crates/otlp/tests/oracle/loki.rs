@@ -192,15 +192,16 @@ fn labels_are_a_selector_that_loki_can_read() {
     ]);
     assert_eq!(
         made.as_str(),
-        "{_0day=\"x\", k8s_container_name=\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\", pod=\"web-0\"}"
+        "{_0day=\"x\", field=\"nameless\", \
+         k8s_container_name=\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\", pod=\"web-0\"}"
     );
     assert_eq!(Labels::new([]).as_str(), "{}");
     // The same as members of JSON, and none.
     for (labels, wanted) in [
         (
             &made,
-            "{\"_0day\":\"x\",\"k8s_container_name\":\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\",\
-             \"pod\":\"web-0\"}",
+            "{\"_0day\":\"x\",\"field\":\"nameless\",\
+             \"k8s_container_name\":\"ä\\\"\\\\\\n\\t\\u0007\\ufeff\",\"pod\":\"web-0\"}",
         ),
         (&Labels::new([]), "{}"),
     ] {
@@ -212,6 +213,21 @@ fn labels_are_a_selector_that_loki_can_read() {
             format!("{{\"streams\":[{{\"stream\":{wanted},\"values\":[[\"7\",\"\",{{}}]]}}]}}\n");
         assert_eq!(String::from_utf8(json).unwrap(), wanted);
     }
+}
+
+#[test]
+fn r20_a_name_without_a_letter_or_digit_becomes_one_of_its_own_that_loki_takes() {
+    let made = ["", "_", "__", ".", "é", "переменная"].map(loki::metadata_name);
+    let cyrillic = "field_d0bfd0b5d180d0b5d0bcd0b5d0bdd0bdd0b0d18f";
+    let wanted = ["field", "field_5f", "field_5f5f", "field_2e", "field_c3a9", cyrillic];
+    assert_eq!(made, wanted.map(|name| Some(name.to_owned())));
+    // The others Loki takes, or mends itself: `1a` becomes `key_1a`.
+    for name in ["a", "7", "_7", "1a", "__a__", "field"] {
+        assert_eq!(loki::metadata_name(name), None);
+    }
+    assert_eq!(loki::metadata_name("k8s.pod-é").as_deref(), Some("k8s_pod__"));
+    let made = Labels::new([("_", "x"), ("__", "y"), ("a.b", "z")]);
+    assert_eq!(made.as_str(), "{a_b=\"z\", field_5f=\"x\", field_5f5f=\"y\"}");
 }
 
 #[test]
