@@ -79,8 +79,12 @@ pub enum Class {
     Poisoned,
     /// It is too large: halve it.
     TooLarge,
+    /// A failure with words about a size, which may be of something else: pause, then halve it. A
+    /// record alone is sent again until it is taken.
+    PerhapsTooLarge,
     /// Too much was sent of late, or this is too large, and the receiver does not say which: pause,
-    /// then send less at once. A record alone is sent again until it is taken.
+    /// and when that does not help send less at once. A record alone is sent again until it is
+    /// taken.
     Exhausted,
     /// We may not send there. Nothing is wrong with the batch: keep it, try again slowly, and say
     /// it loudly.
@@ -90,15 +94,20 @@ pub enum Class {
     Misdirected,
 }
 
-/// The class of an HTTP status. `retry_after` is the pause in the header of that name.
+/// The class of an HTTP status. `retry_after` is the pause in the header of that name, `said` what
+/// the receiver said.
 #[must_use]
-pub fn classify_http(status: u16, retry_after: Option<Duration>) -> Class {
+pub fn classify_http(status: u16, retry_after: Option<Duration>, said: &str) -> Class {
     let after = retry_after.map(|pause| pause.min(RETRY_AFTER_MAX));
     match status {
         200..=299 => Class::Accepted,
         400 | 422 => Class::Poisoned,
         401 | 403 | 407 => Class::Denied,
         413 => Class::TooLarge,
+        // Loki says with 500 what gRPC says to it.
+        429 | 500..=599 if after.is_none() && is_of_size(said) => Class::PerhapsTooLarge,
+        // A limit of rate, which for a burst may be less than this.
+        429 if after.is_none() => Class::Exhausted,
         408 | 425 | 429 | 500..=599 => Class::Retry { after },
         _ => Class::Misdirected,
     }
@@ -108,6 +117,11 @@ pub fn classify_http(status: u16, retry_after: Option<Duration>) -> Class {
 /// Java, .NET, Rust and for Node.
 const SIZE_WORDS: [&str; 5] =
     ["larger than max", "exceeds maximum size", "message size", "too large", "decompress"];
+
+fn is_of_size(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    SIZE_WORDS.iter().any(|words| said.contains(words))
+}
 
 /// The class of a gRPC status code. `retry_after` is the pause in a `RetryInfo`, `message` what the
 /// receiver said.
@@ -125,11 +139,8 @@ pub fn classify_grpc(code: u32, retry_after: Option<Duration>, message: &str) ->
         // RESOURCE_EXHAUSTED, and from receivers in Rust OUT_OF_RANGE, is what a message over the
         // limit gets, which will not pass when it is sent again as it is. A limit of rate that asks
         // for no pause gets the former, too.
-        8 | 11 if after.is_none() => {
-            let message = message.to_ascii_lowercase();
-            let of_size = SIZE_WORDS.iter().any(|words| message.contains(words));
-            if of_size { Class::TooLarge } else { Class::Exhausted }
-        }
+        8 | 11 if after.is_none() && is_of_size(message) => Class::TooLarge,
+        8 | 11 if after.is_none() => Class::Exhausted,
         // OTLP calls some of these final (UNKNOWN, INTERNAL). We hold the only copy that is on its
         // way, so we try again.
         _ => Class::Retry { after },

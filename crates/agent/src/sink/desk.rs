@@ -24,12 +24,19 @@ pub(crate) const PUT_ASIDE_RUN_MAX: u64 = 100;
 /// Parts of a batch that are under way at once. Only a batch for Loki has more than one.
 const PARTS_AT_ONCE: usize = 8;
 
+/// Tries of the same records that a limit refuses, from which on it may be less than they are. Many
+/// requests that are too small at once would make a limit of rate worse.
+const LIMITED_MAX: u32 = 5;
+
 /// Where records go now, and how.
 pub(super) struct Current {
     pub(super) sink: Sink,
     transport: Transport,
     compressor: Compressor,
     backoff: BackoffPolicy,
+    /// Fewest records that a limit refused [`LIMITED_MAX`] times. As many are halved when it refuses
+    /// them once, until as many are taken.
+    limited: Cell<usize>,
 }
 
 impl Current {
@@ -41,6 +48,7 @@ impl Current {
                 first: config::BACKOFF_FIRST,
                 max: transport::backoff_max(&sink.kind),
             },
+            limited: Cell::new(usize::MAX),
             sink,
         })
     }
@@ -57,6 +65,30 @@ struct Tries {
     is_last_call: bool,
     /// What is sent in streams of its own, because Loki's have far later entries.
     apart: Option<Range<usize>>,
+    /// How often a limit refused the same part, and nothing else happened.
+    limited: u32,
+}
+
+impl Tries {
+    fn new(to: Rc<Current>, this: Failing) -> Self {
+        let backoff = Backoff::new(to.backoff);
+        Self { this, to, backoff, is_last_call: false, apart: None, limited: 0 }
+    }
+
+    /// A limit refused so many records: whether half of them are sent next, with tries and pauses
+    /// that begin anew.
+    fn halves(&mut self, records: usize) -> bool {
+        self.limited += 1;
+        if self.limited >= LIMITED_MAX {
+            self.to.limited.set(records);
+        }
+        let halves = records >= self.to.limited.get();
+        if halves {
+            self.limited = 0;
+            self.backoff.succeeded();
+        }
+        halves
+    }
 }
 
 /// What deliveries share.
@@ -185,15 +217,12 @@ impl Desk {
 
     /// The same for a part of it that is a request of its own.
     async fn deliver_part(&self, sealed: &Sealed, part: Range<usize>) {
-        let (to, this) = (self.now(), Failing::Batch(sealed.batch, part.start));
+        let this = Failing::Batch(sealed.batch, part.start);
         let mut bisect = Bisect::new(part);
-        let backoff = Backoff::new(to.backoff);
-        let mut tries = Tries { this, to, backoff, is_last_call: false, apart: None };
+        let mut tries = Tries::new(self.now(), this);
         while let Some(part) = bisect.next() {
             if self.is_elsewhere(&tries) {
-                tries.to = self.now();
-                tries.backoff = Backoff::new(tries.to.backoff);
-                tries.apart = None;
+                tries = Tries::new(self.now(), this);
             }
             tries.is_last_call = self.last_call.is_cancelled();
             self.numbers.asked();
@@ -202,8 +231,14 @@ impl Desk {
             self.numbers.answered();
             self.numbers.wire_bytes.add(answer.wire_bytes);
             let (is_alone, words) = (part.len() == 1, &answer.words);
+            if answer.class != Class::Exhausted {
+                tries.limited = 0;
+            }
             let outcome = match answer.class {
                 Class::Accepted => {
+                    if part.len() >= tries.to.limited.get() {
+                        tries.to.limited.set(usize::MAX);
+                    }
                     self.accepted(sealed, part, &answer, this);
                     tries.backoff.succeeded();
                     Outcome::Accepted
@@ -223,9 +258,11 @@ impl Desk {
                     self.refused(sealed, part.start, words, &mut tries).await
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
-                Class::Exhausted => {
+                Class::PerhapsTooLarge | Class::Exhausted => {
                     let again = self.pause(this, &mut tries, None, words).await;
-                    if is_alone { again } else { Outcome::TooLarge }
+                    let is_size = answer.class == Class::PerhapsTooLarge;
+                    let halves = !is_alone && (is_size || tries.halves(part.len()));
+                    if halves { Outcome::TooLarge } else { again }
                 }
                 Class::Retry { after } => self.pause(this, &mut tries, after, words).await,
                 _ => {

@@ -181,7 +181,9 @@ async fn http(
         Ok(received) => received,
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },
     };
-    let mut class = classify_http(received.status, received.retry_after(SystemTime::now()));
+    let said = if loki { told(&received.body) } else { status_text(&received.body) };
+    let after = received.retry_after(SystemTime::now());
+    let mut class = classify_http(received.status, after, &said);
     let is_page = is_html(&received.headers);
     if is_page {
         class = of_another(class, is_alone);
@@ -200,7 +202,6 @@ async fn http(
         if loki && class == Class::Poisoned {
             answer.untimely = Untimely::read(&String::from_utf8_lossy(&received.body));
         }
-        let said = if loki { told(&received.body) } else { status_text(&received.body) };
         let said = without(said, &secrets);
         if !said.is_empty() {
             answer.words.push_str(": ");
@@ -259,7 +260,7 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
         Ok(answered) => answered,
         Err(wire::WireError::Status { shown, status, after }) => {
             let words = format!("{shown} answered {status}, which is no answer of gRPC");
-            let class = of_another(classify_http(status, after), is_alone);
+            let class = of_another(classify_http(status, after, ""), is_alone);
             return Answer { wire_bytes, ..Answer::of(class, words) };
         }
         Err(error) => return Answer { wire_bytes, ..Answer::retry(error.to_string()) },

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::BufRead;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use testkit::certificates::{Authority, Identity};
 use testkit::log_sink::{Keep, LogSinkOptions, Received, Reply, Way};
 
@@ -133,6 +133,57 @@ fn r20_a_batch_over_the_limit_of_a_receiver_is_made_smaller_whichever_status_say
         assert_eq!(agent.stop(), 0);
         sink.each_once(300);
     }
+}
+
+#[test]
+fn r20_a_limit_that_a_batch_never_passes_is_tried_five_times_and_then_with_half_of_it() {
+    for (kind, refused) in [
+        ("loki", Reply::Status(429)),
+        ("otlp_http", Reply::Status(429)),
+        ("otlp_grpc", Reply::Grpc(8)),
+    ] {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = sizes.clone();
+        let answers = move |_: usize, bodies: &[String]| {
+            seen.lock().unwrap().push(bodies.len());
+            if bodies.len() > 10 { refused } else { Reply::Take }
+        };
+        let grpc = kind == "otlp_grpc";
+        let (desk, sink) = (Desk::new(), if grpc { grpc_sink(answers) } else { sink(answers) });
+        desk.config(&config(kind, &format!("http://{}", sink.address()), "    in_flight: 1\n"));
+        desk.append("logs/a.log", &lines(0, 40));
+        let agent = desk.start();
+        sink.until(40);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(40);
+        // A limit of rate could have been over with any of the tries. What it refused five times it
+        // is known to refuse.
+        let wanted = [[40; 5], [20; 5]].concat();
+        assert_eq!(*sizes.lock().unwrap(), [&wanted[..], &[10, 10, 20, 10, 10]].concat(), "{kind}");
+    }
+}
+
+#[test]
+fn r20_a_failure_that_is_about_size_makes_requests_smaller_and_costs_no_record() {
+    // Of a Loki whose distributor may not send as much to its ingesters.
+    const TOO_LARGE: Reply = Reply::Raw(
+        b"HTTP/1.1 500 X\r\ncontent-length: 91\r\n\r\nrpc error: code = ResourceExhausted desc = grpc: \
+          received message larger than max (5 vs. 4)",
+    );
+    // Also a record alone is refused at first.
+    let answers = |number: usize, bodies: &[String]| {
+        if number < 12 || bodies.len() > 10 { TOO_LARGE } else { Reply::Take }
+    };
+    let (desk, sink) = (Desk::new(), sink(answers));
+    desk.config(&config("loki", &format!("http://{}", sink.address()), "    in_flight: 1\n"));
+    desk.append("logs/a.log", &lines(0, 100));
+    let agent = desk.start();
+    sink.until(100);
+    let status =
+        agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+    assert_eq!(status["sinks"][0]["quarantined"], 0);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(100);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn a_batch_is_due_at_each_bound_and_not_before() {
 fn r20_every_status_has_a_class_and_only_three_touch_the_batch() {
     let asked = Some(Duration::from_secs(7));
     for status in 0..=999 {
-        let class = classify_http(status, asked);
+        let class = classify_http(status, asked, "too large");
         let expected = match status {
             200..=299 => Class::Accepted,
             400 | 422 => Class::Poisoned,
@@ -33,6 +33,20 @@ fn r20_every_status_has_a_class_and_only_three_touch_the_batch() {
         };
         assert_eq!(class, expected, "{status}");
     }
+}
+
+#[test]
+fn r20_a_failure_of_http_is_about_size_only_when_its_words_are() {
+    let of_size =
+        "rpc error: code = ResourceExhausted desc = grpc: received message larger than max";
+    for status in [429, 500, 502, 503] {
+        assert_eq!(classify_http(status, None, of_size), Class::PerhapsTooLarge, "{status}");
+    }
+    for status in [408, 425, 500, 502, 503] {
+        assert_eq!(classify_http(status, None, "busy"), Class::Retry { after: None }, "{status}");
+    }
+    let of_rate = "Ingestion rate limit exceeded for user fake (limit: 1048576 bytes/sec)";
+    assert_eq!(classify_http(429, None, of_rate), Class::Exhausted);
 }
 
 #[test]
@@ -80,7 +94,7 @@ fn r20_a_pause_that_was_asked_for_is_read_and_bounded() {
         assert_eq!(retry_after_seconds(odd), None);
     }
     let huge = Some(Duration::MAX);
-    assert_eq!(classify_http(503, huge), Class::Retry { after: Some(RETRY_AFTER_MAX) });
+    assert_eq!(classify_http(503, huge, ""), Class::Retry { after: Some(RETRY_AFTER_MAX) });
 }
 
 proptest! {
