@@ -99,6 +99,8 @@ pub enum Reply {
     Said(u16, &'static str),
     /// A status of gRPC; nothing is taken unless it is 0.
     Grpc(u32),
+    /// The records are taken, and over gRPC this is the answer, with its prefix.
+    Framed(&'static [u8]),
     /// These bytes, and then the connection is closed; nothing is taken.
     Raw(&'static [u8]),
     /// The records are taken, and the connection is closed without an answer.

@@ -34,9 +34,11 @@ pub(super) struct Current {
     transport: Transport,
     compressor: Compressor,
     backoff: BackoffPolicy,
-    /// Fewest records that a limit refused [`LIMITED_MAX`] times. As many are halved when it refuses
-    /// them once, until as many are taken.
+    /// Fewest records that a limit refused [`LIMITED_MAX`] times. As many are halved when it
+    /// refuses them once, until as many are taken.
     limited: Cell<usize>,
+    /// Whether it was told that answers cannot be read.
+    is_unread: Cell<bool>,
 }
 
 impl Current {
@@ -49,6 +51,7 @@ impl Current {
                 max: transport::backoff_max(&sink.kind),
             },
             limited: Cell::new(usize::MAX),
+            is_unread: Cell::new(false),
             sink,
         })
     }
@@ -238,6 +241,14 @@ impl Desk {
                 Class::Accepted => {
                     if part.len() >= tries.to.limited.get() {
                         tries.to.limited.set(usize::MAX);
+                    }
+                    if answer.is_unread && !tries.to.is_unread.replace(true) {
+                        let sink = &self.name;
+                        self.say.warn(&format!(
+                            "sink `{sink}` took a batch, and what it says of it cannot be read; \
+                             records that it left out count as sent (answers are read without \
+                             compression or with gzip, and many servers use that of the request)"
+                        ));
                     }
                     self.accepted(sealed, part, &answer, this);
                     tries.backoff.succeeded();

@@ -10,7 +10,8 @@ use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue as Value, Method};
 use pipeline::batch::{Class, classify_grpc, classify_http};
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,8 @@ const HIDDEN: &str = "[hidden]";
 const OTLP_PATH: &str = "/v1/logs";
 /// Bytes of an answer's text that are told.
 const TOLD_BYTES_MAX: usize = 256;
+/// Bytes of an answer that was compressed.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// What came of sending.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) words: String,
     /// Records that an accepting server threw away all the same.
     pub(crate) rejected: u64,
+    /// Whether an accepting server said something that cannot be read, maybe of such records.
+    pub(crate) is_unread: bool,
     /// Bytes that went out.
     pub(crate) wire_bytes: u64,
     /// What Loki refuses because of its time.
@@ -47,7 +52,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn of(class: Class, words: impl Into<String>) -> Self {
-        Self { class, words: words.into(), rejected: 0, wire_bytes: 0, untimely: None }
+        let words = words.into();
+        Self { class, words, rejected: 0, is_unread: false, wire_bytes: 0, untimely: None }
     }
 
     pub(crate) fn retry(words: impl Into<String>) -> Self {
@@ -270,16 +276,32 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
     let class = classify_grpc(code, retry_delay(&answered.details), &said);
     let mut answer = Answer { wire_bytes, ..Answer::of(class, String::new()) };
     if class == Class::Accepted {
-        let message = answered.framed.get(otlp::grpc::PREFIX_BYTES..).unwrap_or_default();
-        if let Ok(partial) = otlp::response::PartialSuccess::read(message) {
-            answer.rejected = partial.rejected;
-            answer.words = without(partial.message, &secrets);
+        let message = unpacked(&answered.framed);
+        match message.and_then(|message| otlp::response::PartialSuccess::read(&message).ok()) {
+            Some(partial) => {
+                answer.rejected = partial.rejected;
+                answer.words = without(partial.message, &secrets);
+            }
+            None => answer.is_unread = true,
         }
     } else {
         let said = without(said, &secrets);
         answer.words = format!("{} answered with gRPC status {code}: {said}", channel.shown());
     }
     answer
+}
+
+/// The message in an answer, which a server may compress as it does requests: with gzip, of all that
+/// there is (to read zstd would cost a sixth of a megabyte of program).
+fn unpacked(framed: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let message = framed.get(otlp::grpc::PREFIX_BYTES..).unwrap_or_default();
+    if framed.first().is_none_or(|flag| *flag == 0) {
+        return Some(message.into());
+    }
+    let mut plain = Vec::new();
+    let gzip = flate2::bufread::GzDecoder::new(message);
+    gzip.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut plain).ok()?;
+    (plain.len() as u64 <= ANSWER_BYTES_MAX).then_some(plain.into())
 }
 
 /// The pause in the details of a status, which come in base64, with or without its padding.
@@ -340,7 +362,6 @@ fn headers(remote: &Remote) -> Result<Vec<(HeaderName, Value)>, String> {
 }
 
 fn secret(path: &Path, before: &str) -> Result<Value, String> {
-    use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))

@@ -3,7 +3,7 @@
 use super::support::{Desk, Sink, ask, lines, sink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::BufRead;
+use std::io::{BufRead, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -167,8 +167,8 @@ fn r20_a_limit_that_a_batch_never_passes_is_tried_five_times_and_then_with_half_
 fn r20_a_failure_that_is_about_size_makes_requests_smaller_and_costs_no_record() {
     // Of a Loki whose distributor may not send as much to its ingesters.
     const TOO_LARGE: Reply = Reply::Raw(
-        b"HTTP/1.1 500 X\r\ncontent-length: 91\r\n\r\nrpc error: code = ResourceExhausted desc = grpc: \
-          received message larger than max (5 vs. 4)",
+        b"HTTP/1.1 500 X\r\ncontent-length: 91\r\n\r\nrpc error: code = ResourceExhausted \
+          desc = grpc: received message larger than max (5 vs. 4)",
     );
     // Also a record alone is refused at first.
     let answers = |number: usize, bodies: &[String]| {
@@ -184,6 +184,43 @@ fn r20_a_failure_that_is_about_size_makes_requests_smaller_and_costs_no_record()
     assert_eq!(status["sinks"][0]["quarantined"], 0);
     assert_eq!(agent.stop(), 0);
     sink.each_once(100);
+}
+
+#[test]
+fn what_a_grpc_server_left_out_is_counted_when_its_answer_is_compressed_and_told_when_unread() {
+    // A partial success: two records are left out, because they are too old.
+    let message = b"\x0a\x0b\x08\x02\x12\x07too old";
+    let framed = |packed: &[u8]| -> &'static [u8] {
+        let mut framed = vec![1];
+        framed.extend_from_slice(&u32::try_from(packed.len()).unwrap().to_be_bytes());
+        framed.extend_from_slice(packed);
+        framed.leak()
+    };
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+    gzip.write_all(message).unwrap();
+    let (gzip, zstd) = (framed(&gzip.finish().unwrap()), framed(b"\x28\xb5\x2f\xfd"));
+    for (answer, left_out, said) in [
+        (gzip, 2, "took a batch and left out 2 records of it: too old"),
+        (zstd, 0, "what it says of it cannot be read"),
+    ] {
+        let (desk, sink) = (Desk::new(), grpc_sink(move |_, _| Reply::Framed(answer)));
+        let endpoint = format!("http://{}", sink.address());
+        desk.config(&config("otlp_grpc", &endpoint, "    compression: gzip\n"));
+        desk.append("logs/a.log", &lines(0, 10));
+        let agent = desk.start();
+        let state = desk.path("state");
+        let status =
+            agent.until_status(&state, |status| status["sinks"][0]["sent"] == 10 - left_out);
+        assert_eq!(status["sinks"][0]["quarantined"], left_out);
+        desk.until_said(said);
+        desk.append("logs/a.log", &lines(10, 20));
+        agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 0);
+        sink.until(20);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(20);
+        let log = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+        assert!(log.matches("cannot be read").count() <= 1, "it is told each time: {log}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Bytes before a message of gRPC: whether it is packed, and its length.
 const PREFIX_BYTES: usize = 5;
+/// The empty message, which says that all is well.
+const EMPTY_FRAME: [u8; PREFIX_BYTES] = [0; PREFIX_BYTES];
 
 /// What a request is answered from.
 pub(super) struct Desk {
@@ -46,8 +48,10 @@ impl Desk {
                 }
                 Ok(plain(200, "never written"))
             }
-            Reply::Take if self.grpc => Ok(grpc(0)),
-            Reply::Grpc(status) => Ok(grpc(status)),
+            Reply::Framed(bytes) => Ok(grpc(0, bytes)),
+            Reply::Take if self.grpc => Ok(grpc(0, &EMPTY_FRAME)),
+            Reply::Grpc(0) => Ok(grpc(0, &EMPTY_FRAME)),
+            Reply::Grpc(status) => Ok(grpc(status, &[])),
             Reply::Status(status) => Ok(plain(status, "")),
             Reply::Said(status, words) => Ok(plain(status, words)),
             Reply::Take => Ok(taken(&head.kind)),
@@ -94,7 +98,7 @@ impl Desk {
             let bodies: Vec<String> = records.iter().map(|record| record.body.clone()).collect();
             answers(number, &bodies)
         });
-        if matches!(reply, Reply::Take | Reply::TakeInSilence | Reply::Grpc(0)) {
+        if matches!(reply, Reply::Take | Reply::TakeInSilence | Reply::Grpc(0) | Reply::Framed(_)) {
             let mut counts = lock(&self.shared.counts);
             counts.stats.requests += 1;
             counts.stats.wire_bytes += body.len() as u64;
@@ -142,9 +146,9 @@ fn taken(kind: &str) -> Response<AnswerBody> {
     response
 }
 
-/// An answer of gRPC: the empty message when all is well, and the status behind it.
-fn grpc(status: u32) -> Response<AnswerBody> {
-    let message = if status == 0 { Bytes::from_static(&[0; PREFIX_BYTES]) } else { Bytes::new() };
+/// An answer of gRPC: a message with its prefix, or none, and the status behind it.
+fn grpc(status: u32, framed: &'static [u8]) -> Response<AnswerBody> {
+    let message = Bytes::from_static(framed);
     let mut trailers = http::HeaderMap::new();
     trailers.insert("grpc-status", http::HeaderValue::from(status));
     let body = Full::new(message).with_trailers(std::future::ready(Some(Ok(trailers))));

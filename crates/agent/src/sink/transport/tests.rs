@@ -77,6 +77,24 @@ async fn r20_a_page_for_people_refuses_no_record_whatever_its_status_is() {
 }
 
 #[test]
+fn an_answer_of_grpc_that_is_compressed_is_read_within_a_bound() {
+    let packed = |length: usize| {
+        let mut encoder = flate2::write::GzEncoder::new(vec![1], flate2::Compression::new(1));
+        encoder.get_mut().extend_from_slice(&[0; 4]);
+        encoder.write_all(&vec![7; length]).unwrap();
+        encoder.finish().unwrap()
+    };
+    let bound = usize::try_from(ANSWER_BYTES_MAX).unwrap();
+    assert_eq!(unpacked(&packed(9)).unwrap().as_ref(), [7; 9]);
+    assert_eq!(unpacked(&packed(bound)).map(|plain| plain.len()), Some(bound));
+    assert!(unpacked(&packed(bound + 1)).is_none());
+    assert_eq!(unpacked(&packed(9)[..20]), None);
+    assert_eq!(unpacked(b"\x01\0\0\0\x04\x28\xb5\x2f\xfd"), None);
+    assert_eq!(unpacked(b"\0\0\0\0\x02hi").unwrap().as_ref(), b"hi");
+    assert_eq!(unpacked(b"").unwrap().as_ref(), b"");
+}
+
+#[test]
 fn the_path_of_the_protocol_is_put_behind_an_address_without_one() {
     assert_eq!(path_for("http://h:1", OTLP_PATH), OTLP_PATH);
     assert_eq!(path_for("http://h:1/", OTLP_PATH), OTLP_PATH);
