@@ -1,9 +1,9 @@
 //! How a batch reaches its sink, and what the answer means.
 //!
 //! Nothing is repeated here: an answer becomes a [`Class`] and words about it, and the caller
-//! decides. An answer of 2xx that is no answer of the protocol still is a yes. A page for people
-//! (of a login, of another port) is none whatever its status is, and refuses no record; anything
-//! that cannot be understood is never a yes.
+//! decides. An answer of 2xx that is no answer of OTLP still is a yes; Loki has two of them. A page
+//! for people (of a login, of another port) is none whatever its status is, and refuses no record;
+//! anything that cannot be understood is never a yes.
 
 use crate::config::{Compression, HeaderValue, Remote, SinkKind};
 use base64::Engine as _;
@@ -29,6 +29,9 @@ const SECRET_BYTES_MIN: usize = 4;
 const HIDDEN: &str = "[hidden]";
 /// Where OTLP over HTTP takes logs.
 const OTLP_PATH: &str = "/v1/logs";
+/// The statuses with which Loki takes a batch. It answers 260 for a tenant that is blocked, and
+/// stores nothing then.
+const LOKI_TOOK: [u16; 2] = [200, 204];
 /// Bytes of an answer's text that are told.
 const TOLD_BYTES_MAX: usize = 256;
 /// Bytes of an answer that was compressed.
@@ -190,6 +193,9 @@ async fn http(
     let said = if loki { told(&received.body) } else { status_text(&received.body) };
     let after = received.retry_after(SystemTime::now());
     let mut class = classify_http(received.status, after, &said);
+    if loki && class == Class::Accepted && !LOKI_TOOK.contains(&received.status) {
+        class = Class::Misdirected;
+    }
     let is_page = is_html(&received.headers);
     if is_page {
         class = of_another(class, is_alone);

@@ -7,6 +7,11 @@ use tokio::net::TcpListener;
 /// What comes of a request to a server that answers with these bytes, to a sink with these further
 /// fields.
 async fn answered(answer: String, fields: &str, is_alone: bool) -> Answer {
+    answered_to("otlp_http", answer, fields, is_alone).await
+}
+
+/// The same, to a sink of this type.
+async fn answered_to(kind: &str, answer: String, fields: &str, is_alone: bool) -> Answer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -14,7 +19,7 @@ async fn answered(answer: String, fields: &str, is_alone: bool) -> Answer {
         let _ = stream.read(&mut [0; 4_096]).await;
         let _ = stream.write_all(answer.as_bytes()).await;
     });
-    let text = format!("sinks: [{{type: otlp_http, endpoint: 'http://{address}'{fields}}}]\n");
+    let text = format!("sinks: [{{type: {kind}, endpoint: 'http://{address}'{fields}}}]\n");
     let config = crate::config::parse(&text).unwrap();
     let transport = Transport::new(&config.sinks[0].kind).unwrap();
     let body = Bytes::from_static(b"x").into();
@@ -73,6 +78,24 @@ async fn r20_a_page_for_people_refuses_no_record_whatever_its_status_is() {
     );
     for (status, class) in [(400, Class::Poisoned), (413, Class::TooLarge)] {
         assert_eq!(answered(page(status, "text/plain"), "", true).await.class, class);
+    }
+}
+
+#[tokio::test]
+async fn r20_loki_takes_a_batch_with_two_statuses_only() {
+    for (kind, status, is_yes) in [
+        ("loki", 200, true),
+        ("loki", 204, true),
+        // Of a tenant that is blocked, of which nothing is stored.
+        ("loki", 260, false),
+        ("loki", 201, false),
+        ("loki", 202, false),
+        ("otlp_http", 202, true),
+    ] {
+        let answer = answered_to(kind, page(status, "text/plain"), "", true).await;
+        let wanted = if is_yes { Class::Accepted } else { Class::Misdirected };
+        assert_eq!(answer.class, wanted, "{kind} {status}");
+        assert_eq!(answer.words.ends_with(&format!("answered {status}: <a")), !is_yes);
     }
 }
 
