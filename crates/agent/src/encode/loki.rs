@@ -60,9 +60,10 @@ impl LokiPush {
     fn selector(&self, origin: &Origin) -> Labels {
         let fixed = self.labels.fixed.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let from = attributes(origin).filter(|(name, _)| self.is_label(name));
-        let mut all: Vec<(&str, &str)> = fixed.chain(from).collect();
+        // To Loki a label with an empty value is none, and it refuses a stream without any.
+        let all = fixed.chain(from).filter(|(_, value)| !value.is_empty());
+        let mut all: Vec<(&str, &str)> = all.collect();
         if all.is_empty() {
-            // Loki refuses a stream without labels.
             all.push(("agent", "orlop"));
         }
         Labels::new(all)
@@ -205,6 +206,22 @@ mod tests {
             // What is delivered a second time Loki takes for what it is.
             assert_eq!(first == again, time != 0, "{time}");
         }
+    }
+
+    #[test]
+    fn r20_a_stream_has_a_label_also_when_all_that_were_meant_are_empty() {
+        let labels = |from: &[&str], fixed: &[(&str, &str)]| LokiLabels {
+            from: from.iter().map(|name| (*name).to_owned()).collect(),
+            fixed: fixed.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        let origin = Origin::new([("team".into(), String::new())], "/a.log", None);
+        let selector = |labels| {
+            let push = LokiPush::new(Batch::default(), labels);
+            push.selector(&origin).as_str().to_owned()
+        };
+        assert_eq!(selector(labels(&["team"], &[("app", "")])), "{agent=\"orlop\"}");
+        assert_eq!(selector(labels(&[], &[])), "{agent=\"orlop\"}");
+        assert_eq!(selector(labels(&["team"], &[("app", "web")])), "{app=\"web\"}");
     }
 
     #[test]
