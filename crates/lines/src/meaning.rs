@@ -5,10 +5,16 @@
 
 use crate::hex;
 
-/// The severity that a word or a letter stands for, whatever its case.
+/// Begins a colour of a terminal.
+const ESCAPE: u8 = 0x1b;
+
+/// The severity that a word, a letter or a number stands for, whatever its case and colours.
 #[must_use]
 #[inline(never)]
 pub fn severity(bytes: &[u8]) -> Option<u8> {
+    if bytes.first() == Some(&ESCAPE) {
+        return severity(uncoloured(bytes)?);
+    }
     if bytes.is_empty() || bytes.len() > 16 {
         return None;
     }
@@ -16,7 +22,15 @@ pub fn severity(bytes: &[u8]) -> Option<u8> {
     for (to, from) in lower.iter_mut().zip(bytes) {
         *to = from.to_ascii_lowercase();
     }
-    Some(match lower.get(..bytes.len())? {
+    let lower = lower.get(..bytes.len())?;
+    word(lower).or_else(|| match lower.iter().position(|byte| b"+-".contains(byte)) {
+        Some(at) => counted(lower.get(..at)?, lower.get(at..)?),
+        None => std::str::from_utf8(lower).ok()?.parse().ok().and_then(number),
+    })
+}
+
+fn word(lower: &[u8]) -> Option<u8> {
+    Some(match lower {
         b"trace" | b"trc" | b"finest" | b"verbose" | b"t" => 1,
         b"debug" | b"dbug" | b"dbg" | b"fine" | b"finer" | b"d" => 5,
         b"info" | b"information" | b"informational" | b"inf" | b"i" => 9,
@@ -26,8 +40,32 @@ pub fn severity(bytes: &[u8]) -> Option<u8> {
         b"critical" | b"crit" => 18,
         b"alert" => 19,
         b"fatal" | b"emerg" | b"emergency" | b"panic" | b"ftl" | b"f" | b"dpanic" => 21,
-        other => return std::str::from_utf8(other).ok()?.parse().ok().and_then(number),
+        _ => return None,
     })
+}
+
+/// Go's slog counts on from a name (`ERROR+4`, `DEBUG-4`) in the steps of OpenTelemetry.
+fn counted(name: &[u8], steps: &[u8]) -> Option<u8> {
+    let steps: i32 = std::str::from_utf8(steps).ok()?.parse().ok()?;
+    let severity = i32::from(word(name)?).saturating_add(steps);
+    u8::try_from(severity.clamp(1, 24)).ok()
+}
+
+/// The text among the colours of a terminal (`ESC[31m`); `None` when there is anything else.
+fn uncoloured(text: &[u8]) -> Option<&[u8]> {
+    let mut parts = text.split(|byte| *byte == ESCAPE);
+    let mut inside = parts.next()?;
+    for part in parts {
+        let colour = part.strip_prefix(b"[")?;
+        let end = colour.iter().position(|byte| !b"0123456789;".contains(byte))?;
+        let behind = colour.get(end..)?.strip_prefix(b"m")?;
+        if inside.is_empty() {
+            inside = behind;
+        } else if !behind.is_empty() {
+            return None;
+        }
+    }
+    Some(inside)
 }
 
 /// The severity that was read last: most lines have that of the line before.
@@ -57,16 +95,21 @@ impl Severities {
     }
 }
 
-/// The severity of the levels that pino and bunyan write: 10, 20 to 60.
+/// The severity of the levels that pino and bunyan write (10, 20 to 60), syslog and GELF (0 to 7)
+/// or Monolog (100 to 600).
 #[must_use]
 pub fn number(level: u64) -> Option<u8> {
     Some(match level {
+        0..=7 => syslog(u32::try_from(level).ok()?),
         10 => 1,
-        20 => 5,
-        30 => 9,
-        40 => 13,
-        50 => 17,
-        60 => 21,
+        20 | 100 => 5,
+        30 | 200 => 9,
+        250 => 10,
+        40 | 300 => 13,
+        50 | 400 => 17,
+        500 => 18,
+        550 => 19,
+        60 | 600 => 21,
         _ => return None,
     })
 }
@@ -184,7 +227,29 @@ mod tests {
             ("Fatal", Some(21)),
             ("30", Some(9)),
             ("60", Some(21)),
-            ("7", None),
+            ("3", Some(17)),
+            ("8", None),
+            ("400", Some(17)),
+            // Go's slog counts on from a name.
+            ("ERROR+4", Some(21)),
+            ("info+2", Some(11)),
+            ("DEBUG-4", Some(1)),
+            ("DEBUG-90", Some(1)),
+            ("ERROR+2147483647", Some(24)),
+            ("ERROR+", None),
+            ("ERROR-x", None),
+            ("+4", None),
+            ("30+4", None),
+            ("odd+4", None),
+            // Colours of a terminal.
+            ("\u{1b}[31merror\u{1b}[39m", Some(17)),
+            ("\u{1b}[1m\u{1b}[38;5;196mWARNING\u{1b}[0m\u{1b}[22m", Some(13)),
+            ("\u{1b}[31m50\u{1b}[39m", Some(17)),
+            ("\u{1b}[31m\u{1b}[39m", None),
+            ("\u{1b}[31", None),
+            ("\u{1b}[31x error\u{1b}[39m", None),
+            ("error\u{1b}[39m!", None),
+            ("\u{1b}", None),
             ("", None),
             ("informationally", None),
             ("a text that is far too long", None),
@@ -192,6 +257,17 @@ mod tests {
             assert_eq!(severity(text.as_bytes()), wanted, "{text}");
         }
         assert_eq!((0..8).map(syslog).collect::<Vec<_>>(), [21, 19, 18, 17, 13, 10, 9, 5]);
+    }
+
+    #[test]
+    fn numbers_are_levels_of_pino_and_bunyan_of_syslog_and_gelf_or_of_monolog() {
+        for (numbers, wanted) in [
+            ([10, 20, 30, 40, 50, 60, 70, 0], [1, 5, 9, 13, 17, 21, 0, 21]),
+            ([1, 2, 3, 4, 5, 6, 7, 8], [19, 18, 17, 13, 10, 9, 5, 0]),
+            ([100, 200, 250, 300, 400, 500, 550, 600], [5, 9, 10, 13, 17, 18, 19, 21]),
+        ] {
+            assert_eq!(numbers.map(|level| number(level).unwrap_or(0)), wanted);
+        }
     }
 
     #[test]

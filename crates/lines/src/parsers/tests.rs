@@ -132,6 +132,13 @@ fn fields_with_a_role_fill_the_record() {
                 "17 0 0 |m| EventId=0",
             ),
             (r#"{"Level":"Fatal","Message":"m"}"#, "21 - 0 |m|"),
+            // As slog, winston and Monolog write them.
+            (r#"{"level":"ERROR+4","msg":"m"}"#, "21 - 0 |m|"),
+            (r#"{"level":"\u001b[31merror\u001b[39m","message":"m"}"#, "17 - 0 |m|"),
+            (
+                r#"{"message":"m","level":400,"level_name":"ERROR"}"#,
+                "17 - 0 |m| level_name=\"ERROR\"",
+            ),
             // The second name of a role stays a field, so that nothing is lost.
             (
                 r#"{"time":"2024-05-06T07:08:09Z","ts":"2024-05-06T07:08:10Z","msg":"a","message":"b"}"#,
@@ -148,7 +155,7 @@ fn fields_with_a_role_fill_the_record() {
     let record = out.records()[0];
     assert_eq!((record.trace_id[15], record.span_id[7], record.has_trace()), (0x36, 0xb7, true));
     assert_eq!(out.text(record.severity_text), "Info");
-    let out = read(with("json"), r#"{"level":7}"#);
+    let out = read(with("json"), r#"{"level":8}"#);
     assert_eq!((out.records()[0].severity_text.is_empty(), out.records()[0].severity), (true, 0));
 }
 
