@@ -1,13 +1,14 @@
 //! Pairs of `key=value`, as logfmt and many loggers write them.
 //!
 //! A value in double or single quotes may contain anything, with the escapes of JSON in double
-//! ones; a bare value ends at white space. A key without `=` is true when it is behind a pair. A
-//! line is of this format when it has a pair and every quote is closed. Words that are no field
-//! (`ERROR charge failed order=17`) may be among the pairs; they make the whole line the body, and
-//! its message (`msg=declined`) a field. So do a key that repeats with another value, and words
-//! behind a message without quotes (`msg=moved to b`), which may belong to it. Of several lines the
-//! first one counts, up to the end of its last value, when it has a pair: in a trace a pair may be
-//! anything. The body has all.
+//! ones; a bare value ends at white space, or at one comma before it, which parts pairs. A key
+//! without `=` is true when it is behind a pair. A line is of this format when it has a pair and
+//! every quote is closed. Words that are no field (`ERROR charge failed order=17`) may be among the
+//! pairs; they make the whole line the body, and its message (`msg=declined`) a field. So do a key
+//! that repeats with another value, and words behind a message without quotes (`msg=moved to b`) or
+//! behind such a comma (`ids=1, 2`), which may belong to it. Of several lines the first one counts,
+//! up to the end of its last value, when it has a pair: in a trace a pair may be anything. The body
+//! has all.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};
@@ -23,7 +24,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let line = draft.line;
     let bytes = line.as_bytes();
     let mut at = skip_white(bytes, 0);
-    let (mut pairs, mut is_prose, mut open_role) = (0, false, None);
+    let (mut pairs, mut is_prose, mut may_go_on) = (0, false, false);
     let several = draft.record.flags.has(Flags::MULTILINE);
     let mut first_end = if several { end_of_line(bytes, at) } else { bytes.len() };
     while at < bytes.len() {
@@ -42,7 +43,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             let end = end_of_bare(bytes, at);
             if pairs > 0 && end == at && is_key(key) {
                 draft.take_anew(key, draft.span(start, at), Raw::Bool(true));
-                is_prose |= open_role == Some(Role::Message);
+                is_prose |= may_go_on;
             } else {
                 is_prose = true;
             }
@@ -52,7 +53,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
         pairs += 1;
         let key_span = draft.span(start, at);
         at += 1;
-        open_role = None;
+        may_go_on = false;
         at = match bytes.get(at) {
             Some(quote @ (b'"' | b'\'')) => {
                 let (end, escaped) = closing(bytes, at + 1, *quote)?;
@@ -72,7 +73,10 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
             }
             _ => {
                 let end = end_of_bare(bytes, at);
-                open_role = draft.take_anew(key, key_span, draft.text(at, end));
+                let has_comma = line.get(at..end).is_some_and(is_parted);
+                let value = draft.text(at, end - usize::from(has_comma));
+                let role = draft.take_anew(key, key_span, value);
+                may_go_on = has_comma || role == Some(Role::Message);
                 end
             }
         };
@@ -88,6 +92,12 @@ fn is_key(key: &str) -> bool {
     let known =
         |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_.-@/:#$".contains(&byte);
     !key.is_empty() && key.bytes().all(known)
+}
+
+/// Whether the last byte is a comma that parts this value from the next pair. One that is the
+/// whole value, or is behind another one, belongs to it.
+fn is_parted(value: &str) -> bool {
+    value.strip_suffix(',').is_some_and(|value| !value.is_empty() && !value.ends_with(','))
 }
 
 fn skip_white(bytes: &[u8], at: usize) -> usize {

@@ -202,7 +202,7 @@ fn logfmt_knows_quotes_escapes_and_bare_words() {
             ),
             (
                 r#"starting up port=80, host=a.b, ok=true"#,
-                r#"0 - 0 |starting up port=80, host=a.b, ok=true| port="80," host="a.b," ok="true""#,
+                r#"0 - 0 |starting up port=80, host=a.b, ok=true| port="80" host="a.b" ok="true""#,
             ),
             // What is said besides the fields stays, with its message among them.
             (

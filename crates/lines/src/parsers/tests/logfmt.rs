@@ -10,7 +10,7 @@ fn r17_logfmt_keeps_the_line_where_a_value_hides_another_or_a_message_may_go_on(
             r#"type="A" pid="1" res="ok" msg="op=PAM""#,
         ),
         ("level=info msg=moved from a", r#"from=true a=true msg="moved""#),
-        ("msg=a msg=b, flag=1", r#"flag="1" msg="b,""#),
+        ("msg=a msg=b, flag=1", r#"flag="1" msg="b""#),
         ("level=error level=info a=1", r#"a="1""#),
         ("status=500 status=200", r#"status="200""#),
         ("a=1 b=x a=2", r#"a="2" b="x""#),
@@ -27,4 +27,28 @@ fn r17_logfmt_keeps_the_line_where_a_value_hides_another_or_a_message_may_go_on(
     ] {
         assert_eq!(told(&read(with("logfmt"), line)), wanted);
     }
+}
+
+#[test]
+fn r17_logfmt_gives_up_the_comma_behind_a_bare_value_and_no_other_one() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let line = format!("level=error, msg=m, status=503, trace_id={trace}, id=1");
+    let out = read(with("logfmt"), &line);
+    assert_eq!(
+        (told(&out).as_str(), out.records()[0].has_trace()),
+        (r#"17 - 503 |m| status="503" id="1""#, true)
+    );
+    for (line, wanted) in [
+        ("a=1,2, b=3,4 c=5, ", r#"a="1,2" b="3,4" c="5""#),
+        ("a=1,2,, b=, c=,, d=4,", r#"a="1,2,," b="," c=",," d="4""#),
+        ("a='1,', b=\"2,\", c=x,y", r#"a="1," b="2," c="x,y""#),
+    ] {
+        assert_eq!(told(&read(with("logfmt"), line)), format!("0 - 0 |{line}| {wanted}"));
+    }
+    // What follows may belong to the value.
+    let line = "msg=m a=1, 2 b=3";
+    assert_eq!(
+        told(&read(with("logfmt"), line)),
+        format!(r#"0 - 0 |{line}| a="1" 2=true b="3" msg="m""#)
+    );
 }
