@@ -103,6 +103,8 @@ pub(crate) struct Draft<'a> {
     seen: [u64; 4],
     /// A field took the place of another one with its key and another value.
     pub(crate) replaced: bool,
+    /// Pairs may be part of a text, such as a statement of SQL.
+    pub(crate) loose: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -118,8 +120,9 @@ impl<'a> Draft<'a> {
         let line = line.get(..record.line.len as usize).unwrap_or_default();
         let clean = clean.filter(|clean| clean.range().len() == line.len());
         let (filled, seen) = ([0; ROLES], [0; 4]);
+        let (replaced, loose) = (false, false);
         scratch.message = Span::default();
-        Self { line, record, options, block, scratch, clean, index, filled, seen, replaced: false }
+        Self { line, record, options, block, scratch, clean, index, filled, seen, replaced, loose }
     }
 
     /// The arena's span of a part of the line.
@@ -197,9 +200,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The same where a value that is said again must not hide the first one; gives its role.
+    /// The same where a value that is said again must not hide the first one; gives its role. A
+    /// text gives no time, and no severity by a number.
     pub(crate) fn take_anew(&mut self, key: &str, at: Span, raw: Raw<'_>) -> Option<Role> {
-        let wanted = self.wants(key.as_bytes())?;
+        let mut wanted = self.wants(key.as_bytes())?;
+        let is_doubtful = match (wanted.role, raw) {
+            (Role::Time, _) => true,
+            (Role::Severity, Raw::Text(text, _)) => {
+                text.starts_with(|at: char| at.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if self.loose && is_doubtful {
+            wanted.role = Role::Kept;
+        }
         if self.filled.get(wanted.role as usize).is_some_and(|filled| *filled == wanted.name) {
             self.give_again(wanted, at, raw);
         } else {

@@ -52,3 +52,31 @@ fn r17_logfmt_gives_up_the_comma_behind_a_bare_value_and_no_other_one() {
         format!(r#"0 - 0 |{line}| a="1" 2=true b="3" msg="m""#)
     );
 }
+
+#[test]
+fn r13_a_text_with_pairs_in_it_gives_no_time_and_a_severity_only_by_its_name() {
+    let at = "2017-07-14 02:40:00";
+    for (line, wanted) in [
+        (
+            format!(
+                "LOG:  execute <unnamed>: SELECT * FROM events WHERE time='{at}' AND level='error'"
+            ),
+            format!(r#"17 - 0 || time="{at}" AND=true"#),
+        ),
+        (
+            "so ts=1500000000 level=3 level=30".to_owned(),
+            r#"0 - 0 || ts="1500000000" level="30""#.to_owned(),
+        ),
+        (
+            format!("2026-01-01T00:00:00Z ERROR status=503 time=\"{at}\" lvl=warn"),
+            format!(r#"13 - 503 || status="503" time="{at}""#),
+        ),
+    ] {
+        let told = told(&read(with("logfmt"), &line));
+        assert_eq!(told.replace(&line, ""), wanted);
+    }
+    // Where the line begins with a pair, its pairs are what they say.
+    let line = "time=2024-05-06T07:08:09Z level=3 and more";
+    let told = told(&read(with("logfmt"), line));
+    assert_eq!(told, format!("17 0 0 |{line}| and=true more=true"));
+}
