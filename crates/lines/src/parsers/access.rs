@@ -1,9 +1,9 @@
 //! Access logs in the common and the combined format, as nginx and Apache write them.
 //!
 //! `ADDRESS IDENT USER [06/May/2024:07:08:09 +0200] "GET /path HTTP/1.1" 200 51 "REFERER" "AGENT"`,
-//! with anything after it (`rest`). Apache's `\"` within quotes is understood; a request that is
-//! no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields have the names
-//! of OpenTelemetry's conventions; the body is the line.
+//! with anything after it or after the size (`rest`). Apache's `\"` within quotes is understood; a
+//! request that is no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields
+//! have the names of OpenTelemetry's conventions; the body is the line.
 
 use super::Parser;
 use super::words::{Words, month};
@@ -48,7 +48,7 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     if size != "-" {
         number(draft, "http.response.body.size", size);
     }
-    if !words.rest().is_empty() {
+    if words.rest().starts_with('"') {
         let referer = words.quoted()?;
         let agent = words.quoted()?;
         if referer != "-" {
@@ -57,9 +57,9 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
         if agent != "-" {
             draft.constant("user_agent.original", draft.slice(agent));
         }
-        if !words.rest().is_empty() {
-            draft.constant("rest", draft.slice(words.rest()));
-        }
+    }
+    if !words.rest().is_empty() {
+        draft.constant("rest", draft.slice(words.rest()));
     }
     Some(())
 }

@@ -1,5 +1,6 @@
 //! Each parser's table: a line, and exactly what the record says.
 
+mod access;
 mod expected;
 mod groups;
 mod logfmt;
@@ -286,7 +287,7 @@ fn access_logs_of_nginx_and_apache() {
         r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1 200 1"#,
         r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1" 999 1"#,
         r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1" 200 x"#,
-        r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1" 200 1 more"#,
+        r#"1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1" 200 1 "open"#,
         "1.2.3.4 - -",
         "",
         "é",
