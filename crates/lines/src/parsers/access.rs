@@ -1,9 +1,10 @@
 //! Access logs in the common and the combined format, as nginx and Apache write them.
 //!
 //! `ADDRESS IDENT USER [06/May/2024:07:08:09 +0200] "GET /path HTTP/1.1" 200 51 "REFERER" "AGENT"`,
-//! with anything after it or after the size (`rest`). Apache's `\"` within quotes is understood; a
-//! request that is no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields
-//! have the names of OpenTelemetry's conventions; the body is the line.
+//! with anything after it or after the size (`rest`), and with Apache's virtual host and its port
+//! (`www.example.com:443 `) before it. Apache's `\"` within quotes is understood; a request that is
+//! no HTTP (nginx logs raw bytes as `\x16\x03`) is kept whole in `request`. Fields have the names
+//! of OpenTelemetry's conventions; the body is the line.
 
 use super::Parser;
 use super::words::{Words, month};
@@ -16,10 +17,14 @@ pub(super) const PARSER: Parser =
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let mut words = Words::new(draft.line);
-    let address = words.word()?;
-    let _ident = words.word()?;
+    let (first, second) = (words.word()?, words.word()?);
     // A user's name may have spaces in it; the time's bracket ends it.
-    let user = words.until(" [")?;
+    let last = words.until(" [")?;
+    let behind = last.split_once(' ').filter(|_| second.contains(['.', ':']));
+    let (server, address, user) = match (host(first), behind) {
+        (Some(server), Some((_ident, user))) => (Some(server), second, user),
+        _ => (None, first, last),
+    };
     let when = words.until("] ")?;
     draft.record.time = date(when)?;
     let request = words.quoted()?;
@@ -28,6 +33,10 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
     let size = words.word()?;
     if size != "-" && !size.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
+    }
+    if let Some((host, port)) = server {
+        draft.constant("server.address", draft.slice(host));
+        number(draft, "server.port", port);
     }
     draft.constant("client.address", draft.slice(address));
     if user != "-" {
@@ -62,6 +71,13 @@ fn parse(draft: &mut Draft<'_>) -> Option<()> {
         draft.constant("rest", draft.slice(words.rest()));
     }
     Some(())
+}
+
+/// `www.example.com:443`, which no address of a client is.
+fn host(word: &str) -> Option<(&str, &str)> {
+    let (host, port) = word.rsplit_once(':')?;
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && !host.is_empty() && !host.contains(':')).then_some((host, port))
 }
 
 fn number(draft: &mut Draft<'_>, key: &str, digits: &str) {

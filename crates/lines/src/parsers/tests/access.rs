@@ -18,3 +18,26 @@ fn what_is_behind_the_size_and_in_no_quotes_is_the_rest() {
         assert_eq!(told(&read(with("access"), &line)), wanted);
     }
 }
+
+#[test]
+fn a_virtual_host_before_the_client_is_the_server() {
+    let host = r#"server.address="www.example.com" server.port=443 client.address="#;
+    for (start, wanted) in [
+        ("www.example.com:443 192.0.2.7 - -", format!(r#"{host}"192.0.2.7""#)),
+        (
+            "www.example.com:443 2001:db8::1 - bob",
+            format!(r#"{host}"2001:db8::1" user.name="bob""#),
+        ),
+        ("www.example.com:443 h.example i b s", format!(r#"{host}"h.example" user.name="b s""#)),
+        // No host with its port, or nothing that is the client.
+        ("2001:db8::1 1.2 - bob", r#"client.address="2001:db8::1" user.name="- bob""#.to_owned()),
+        ("192.0.2.7:443 - b s", r#"client.address="192.0.2.7:443" user.name="b s""#.to_owned()),
+        ("192.0.2.7:443 1.2 bob", r#"client.address="192.0.2.7:443" user.name="bob""#.to_owned()),
+        ("a:x 192.0.2.7 - bob", r#"client.address="a:x" user.name="- bob""#.to_owned()),
+        (":1 192.0.2.7 - bob", r#"client.address=":1" user.name="- bob""#.to_owned()),
+    ] {
+        let line = format!("{start} {REQUEST}");
+        let wanted = format!("0 0 503 |{line}| {wanted} {FIELDS}");
+        assert_eq!(told(&read(with("access"), &line)), wanted);
+    }
+}
