@@ -208,6 +208,20 @@ fn the_example_of_the_page_is_valid() {
 }
 
 #[test]
+fn the_rate_of_the_example_is_of_a_field_that_its_access_logs_have() {
+    let config = parse(EXAMPLE).unwrap();
+    let (field, _) = config.sampling.rate.unwrap();
+    let nginx = config.inputs.iter().find(|input| input.name == "nginx").unwrap();
+    let plan = nginx.reading.plan(None).unwrap();
+    let (mut file, mut streams, mut out) =
+        <(lines::File, lines::Streams, lines::Records)>::default();
+    let bytes = b"::1 - - [06/May/2024:07:08:09 +0000] \"GET /health HTTP/1.1\" 200 5\n";
+    let chunk = lines::Chunk { bytes, now: 1, ..lines::Chunk::default() };
+    lines::Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+    assert!(out.field(&out.records()[0], &field).is_some(), "{field}");
+}
+
+#[test]
 fn every_field_that_is_read_stands_in_the_reference_and_the_other_way_round() {
     let every = "sampling: {hot_trace: {}, rate: {field: a}, rescue: {}}\nredaction: {patterns: [{name: a, pattern: b}]}\ninputs:\n  - {type: files, paths: [/a], multiline: {presets: [go]}}\n  - {type: kubernetes}\n  - {type: journald}\nsinks:\n  - {type: otlp_http, endpoint: 'http://a', tls: {}, batch: {}}\n  - {type: loki, endpoint: 'http://a'}\n  - {type: file, path: /out}\n";
     let (config, asked) = parse_asked(every);
