@@ -95,12 +95,13 @@ impl Severities {
     }
 }
 
-/// The severity of the levels that pino and bunyan write (10, 20 to 60), syslog and GELF (0 to 7)
-/// or Monolog (100 to 600).
+/// The severity of the levels that pino and bunyan write (10, 20 to 60), syslog and GELF (2 to 7)
+/// or Monolog (100 to 600). 0 and 1 are left open: more programs count the verbosity of what is no
+/// error from 0 on (Go's logr) than tell an emergency or an alert.
 #[must_use]
 pub fn number(level: u64) -> Option<u8> {
     Some(match level {
-        0..=7 => syslog(u32::try_from(level).ok()?),
+        2..=7 => syslog(u32::try_from(level).ok()?),
         10 => 1,
         20 | 100 => 5,
         30 | 200 => 9,
@@ -229,6 +230,8 @@ mod tests {
             ("60", Some(21)),
             ("3", Some(17)),
             ("8", None),
+            ("0", None),
+            ("1", None),
             ("400", Some(17)),
             // Go's slog counts on from a name.
             ("ERROR+4", Some(21)),
@@ -262,8 +265,8 @@ mod tests {
     #[test]
     fn numbers_are_levels_of_pino_and_bunyan_of_syslog_and_gelf_or_of_monolog() {
         for (numbers, wanted) in [
-            ([10, 20, 30, 40, 50, 60, 70, 0], [1, 5, 9, 13, 17, 21, 0, 21]),
-            ([1, 2, 3, 4, 5, 6, 7, 8], [19, 18, 17, 13, 10, 9, 5, 0]),
+            ([10, 20, 30, 40, 50, 60, 70, 0], [1, 5, 9, 13, 17, 21, 0, 0]),
+            ([1, 2, 3, 4, 5, 6, 7, 8], [0, 18, 17, 13, 10, 9, 5, 0]),
             ([100, 200, 250, 300, 400, 500, 550, 600], [5, 9, 10, 13, 17, 18, 19, 21]),
         ] {
             assert_eq!(numbers.map(|level| number(level).unwrap_or(0)), wanted);

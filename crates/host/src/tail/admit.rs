@@ -41,6 +41,7 @@ impl Tailer {
         file.group = group;
         file.head = Head::of(beginning);
         file.size = stat.stx_size;
+        file.size_of_content = file.size;
         file.written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
         file.homes =
             vec![Home { directory: found.dir, name: found.name.clone(), wanted: found.wanted }];

@@ -121,6 +121,8 @@ pub(crate) struct File {
     pub(crate) committed: u64,
     /// The size when it was seen last, in bytes, and on disk.
     pub(crate) size: u64,
+    /// Its size when its content was last seen to be the one that is read.
+    pub(crate) size_of_content: u64,
     pub(crate) disk: u64,
     pub(crate) head: Head,
     pub(crate) tail: Tail,
@@ -174,6 +176,7 @@ impl File {
             offset: 0,
             committed: 0,
             size: 0,
+            size_of_content: 0,
             disk: 0,
             head: Head::default(),
             tail: Tail::default(),

@@ -122,6 +122,7 @@ impl Tailer {
             self.start_again(key, size, now);
             return None;
         }
+        file.size_of_content = size;
         let len = read - known;
         let fills = file.has_room() && file.nuls >= WIDE_NULS as u64;
         let nuls = room_at_end(room, known, fills).min(len);

@@ -167,7 +167,12 @@ impl Tailer {
         if file.state != State::Live {
             file.since = old.since;
         }
-        let (path, place, lost) = (Arc::clone(&old.path), old.identity, old.lag());
+        let (path, place) = (Arc::clone(&old.path), old.identity);
+        // A size that its old content cannot have had says nothing of what is lost.
+        if size >= old.offset {
+            old.size = old.size_of_content;
+        }
+        let lost = old.lag();
         let group = old.group;
         let wanted = Wanted {
             head: old.head,

@@ -607,3 +607,16 @@ fn r27_a_containers_files_are_read_oldest_first_over_a_rotation_of_the_kubelet()
     assert_eq!(desk.run().take(), "5\n6\n");
     assert_eq!(desk.restart().take(), "");
 }
+
+#[test]
+fn r5_what_is_written_after_a_truncation_is_not_told_as_lost() {
+    let mut desk = Desk::new(&["app.log"]);
+    desk.write("app.log", "all of it is read\n");
+    assert_eq!(desk.start().take(), "all of it is read\n");
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "far more than there was, and all of that is new\n".repeat(9));
+    desk.run();
+    assert!(desk.take().ends_with("that is new\n"));
+    let stats = desk.stats();
+    assert_eq!((stats.rewritten, stats.possible_loss_bytes), (1, 0));
+}
