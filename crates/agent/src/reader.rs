@@ -264,9 +264,11 @@ impl Reader {
             self.core.collect(&mut self.tailer, &mut self.journals);
             self.tailer.pause(PACE);
         }
-        let delivered = handed_on && self.core.sinks_ended();
+        let have_ended = self.core.sinks_ended();
         let lost_bytes = self.leave();
-        if delivered && lost_bytes == 0 {
+        // With a second signal nobody waited for a sink that had nothing more to do.
+        let delivered = have_ended || self.core.sinks_have_all();
+        if handed_on && delivered && lost_bytes == 0 {
             Ended::Delivered
         } else {
             Ended::Undelivered { lost_bytes }

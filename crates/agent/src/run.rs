@@ -79,6 +79,10 @@ impl Watches {
             }
         };
         let table = Arc::new(Table::new(shared.numbers.pod_numbers.clone()));
+        // Files that are read go on with what is known of their pods, however long a list takes.
+        for (_, known, _) in list.iter() {
+            table.inherit(known);
+        }
         let stop = CancellationToken::new();
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         runtime.spawn(pods::run(options, table.clone(), stop.clone()));
@@ -470,6 +474,7 @@ mod tests {
         old.replace(vec![Pod::default()]);
         old.numbers().lists.fetch_add(1, Ordering::Relaxed);
         let new = table(&after);
+        assert!(new.get("").is_some() && !new.is_synced(), "what was known is not, until a list");
         new.replace(vec![Pod::default()]);
         new.numbers().lists.fetch_add(1, Ordering::Relaxed);
         // A file is read of one that nobody knows.

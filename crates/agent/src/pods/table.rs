@@ -44,6 +44,15 @@ impl Table {
         Self { numbers, ..Self::default() }
     }
 
+    /// Knows what the table of an input knew that asked the API for the same or more, until the first
+    /// list.
+    pub(crate) fn inherit(&self, from: &Self) {
+        let known = from.lock();
+        let known = known.iter().filter_map(|(folder, entry)| Some((folder, entry.pod.clone()?)));
+        let entry = |pod| Entry { pod: Some(pod), ..Entry::default() };
+        self.lock().extend(known.map(|(folder, pod)| (folder.clone(), entry(pod))));
+    }
+
     /// What was counted.
     pub(crate) fn numbers(&self) -> &PodNumbers {
         &self.numbers

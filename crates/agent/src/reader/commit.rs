@@ -350,6 +350,11 @@ impl Core {
         self.books.sinks.iter().all(SinkHandle::has_ended)
     }
 
+    /// Whether nothing that was handed on is without an answer.
+    pub(super) fn sinks_have_all(&self) -> bool {
+        self.books.sinks.iter().all(|sink| sink.numbers.in_flight.get() == 0)
+    }
+
     /// Ends every sink, whatever is under way. Nobody waits for their threads without a bound: one
     /// may hang in a write for ever. It ends with the process, and what it may still deliver was
     /// not acknowledged: it is delivered twice then, and not lost.

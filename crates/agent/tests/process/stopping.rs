@@ -38,6 +38,24 @@ fn r20_a_second_signal_ends_an_agent_whose_write_never_returns() {
 }
 
 #[test]
+fn two_signals_at_once_end_an_agent_that_has_delivered_all_as_one_does() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    let to = format!("{{type: otlp_http, endpoint: 'http://{}'}}", sink.address());
+    desk.config(&config(&to, ""));
+    desk.append("logs/a.log", &lines(0, 100));
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        let agent = desk.start();
+        sink.until(100);
+        agent.until_status(&desk.path("state"), |status| status["sinks"][0]["in_flight"] == 0);
+        agent.signal(Signal::INT);
+        codes.push(agent.stop());
+    }
+    assert_eq!(codes, [0; 20]);
+    sink.each_once(100);
+}
+
+#[test]
 fn r20_a_stop_while_a_write_never_returns_ends_in_time_and_keeps_what_a_deleted_file_had() {
     let (desk, number) = (Desk::new(), 40_000);
     desk.config(&config("{type: stdout}", "shutdown_timeout: 300ms\n"));
