@@ -242,14 +242,6 @@ impl Desk {
                     if part.len() >= tries.to.limited.get() {
                         tries.to.limited.set(usize::MAX);
                     }
-                    if answer.is_unread && !tries.to.is_unread.replace(true) {
-                        let sink = &self.name;
-                        self.say.warn(&format!(
-                            "sink `{sink}` took a batch, and what it says of it cannot be read; \
-                             records that it left out count as sent (answers are read without \
-                             compression or with gzip, and many servers use that of the request)"
-                        ));
-                    }
                     self.accepted(sealed, part, &answer, this);
                     tries.backoff.succeeded();
                     Outcome::Accepted
@@ -380,6 +372,13 @@ impl Desk {
             self.say.warn(&format!(
                 "sink `{sink}` took a batch and left out {rejected} records of it: {}",
                 answer.words
+            ));
+        }
+        if answer.is_unread && !self.current().is_unread.replace(true) {
+            self.say.warn(&format!(
+                "sink `{sink}` took a batch, and what it says of it cannot be read; records that \
+                 it left out count as sent (answers are read without compression or with gzip, \
+                 and many servers use that of the request)"
             ));
         }
         if self.numbers.succeeded(this, true) {

@@ -297,8 +297,8 @@ async fn grpc(channel: &Channel, remote: &Remote, packed: Packed) -> Answer {
     answer
 }
 
-/// The message in an answer, which a server may compress as it does requests: with gzip, of all that
-/// there is (to read zstd would cost a sixth of a megabyte of program).
+/// The message in an answer, which a server may compress as the request was: nothing when it cannot
+/// be read. That is with gzip only; to read zstd would cost a sixth of a megabyte of program.
 fn unpacked(framed: &[u8]) -> Option<Cow<'_, [u8]>> {
     let message = framed.get(otlp::grpc::PREFIX_BYTES..).unwrap_or_default();
     if framed.first().is_none_or(|flag| *flag == 0) {
