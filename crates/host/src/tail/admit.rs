@@ -51,7 +51,7 @@ impl Tailer {
         file.begin_at(offset);
         if was_there {
             file.backlog_end = file.size;
-        } else if offset == 0 && self.may_be_copy(&file, &found.name, beginning) {
+        } else if offset == 0 && self.may_be_copy(&file) {
             file.hold_until = Some(now + self.limits.copy_grace);
         }
         let key = self.files.insert(file);

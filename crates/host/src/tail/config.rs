@@ -141,8 +141,8 @@ pub struct Limits {
     /// How long a file that was renamed out of the patterns must be quiet to be let go. Its
     /// writer may not know yet that it was renamed.
     pub renamed_quiet: Duration,
-    /// How long a new file that looks like a copy of its neighbour is held back, for the
-    /// neighbour to be truncated.
+    /// How long a new file that looks like a copy of its neighbour, or may become one, is held back
+    /// after it has grown, for the neighbour to be truncated.
     pub copy_grace: Duration,
     /// How often everything is compared with the disk, whatever the events said. This finds what
     /// events do not tell: writes through a memory map or from another machine.
@@ -199,6 +199,18 @@ pub(crate) fn stem(name: &[u8]) -> &[u8] {
     name.get(..kept).filter(|stem| !stem.is_empty()).unwrap_or(name)
 }
 
+/// The name that a rotation makes this one of, also before its ending: `app.log` of `app.log.1` and
+/// of `app-20260101.log`; nothing of a name that looks like none of a rotation.
+pub(crate) fn live_name(name: &[u8]) -> Option<Vec<u8>> {
+    let kept = stem(name);
+    if kept.len() < name.len() {
+        return Some(kept.to_vec());
+    }
+    let (base, ending) = name.split_at_checked(name.iter().rposition(|byte| *byte == b'.')?)?;
+    let kept = stem(base);
+    (kept.len() < base.len()).then(|| [kept, ending].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +222,16 @@ mod tests {
         }
         assert_eq!(stem(b"0.log.20260101-000000"), b"0.log");
         assert_eq!(stem(b"0.1"), b"0.1");
+    }
+
+    #[test]
+    fn a_rotation_puts_its_number_or_date_behind_a_name_or_before_its_ending() {
+        for name in ["app.log.1", "app.1.log", "app-20260101.log", "app-20260101-1700000000.log"] {
+            assert_eq!(live_name(name.as_bytes()).unwrap(), b"app.log", "{name}");
+        }
+        for name in ["app.log", "10.log", "0.1", "app"] {
+            assert_eq!(live_name(name.as_bytes()), None, "{name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Copies of files that are truncated: which one holds what was not read, and who reads it.
 
 use super::admit::end_of_text;
-use super::config::{is_no_text, stem};
+use super::config::{is_no_text, live_name, stem};
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
 use super::open::{peek, peek_in};
@@ -121,11 +121,46 @@ impl Tailer {
     /// Whether a file holds nothing but what another one of its group has, or had before it was
     /// truncated.
     pub(super) fn has_copy(&self, group: u64, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
-        let fits = |head: &Head| usize::from(head.len) > beginning.len() || head.fits(beginning);
         !beginning.is_empty()
-            && self
-                .members(group)
-                .any(|file| fits(&file.head) && is_copy_of(file, copy, size, beginning))
+            && self.members(group).any(|file| is_copy_of(file, copy, size, beginning))
+    }
+
+    /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
+    /// that of a rotated file, and it holds nothing but what the neighbour has. An empty one may
+    /// become a copy of the file whose rotated name it has.
+    pub(super) fn may_be_copy(&self, file: &File) -> bool {
+        let (Some(home), Some(copy)) = (file.homes.first(), &file.fd) else { return false };
+        let Some(name) = live_name(&home.name) else { return false };
+        let is_read =
+            |file: &&File| file.state == State::Live && file.is_wanted() && file.offset > 0;
+        let dir = self.dirs.get(home.directory as usize).and_then(Option::as_ref);
+        let live = dir.and_then(|dir| self.files.get(*dir.entries.get(&*name)?)).filter(is_read);
+        let mut beginning = [0; HEAD_BYTES_MAX];
+        let read = read_at(copy.as_fd(), &mut beginning, 0);
+        let beginning = beginning.get(..read).unwrap_or_default();
+        if beginning.is_empty() {
+            return live.is_some();
+        }
+        let mut others = live.into_iter().chain(self.members(file.group).filter(is_read));
+        others.any(|other| is_copy_of(other, copy, file.size, beginning))
+    }
+
+    /// Whether a file that may be a copy is held back still: until it has not grown for a while, or
+    /// holds what its neighbour has not.
+    pub(super) fn is_held(&mut self, key: FileKey, now: Instant) -> bool {
+        let Some(file) = self.files.get_mut(key) else { return false };
+        let stat = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());
+        let size = stat.and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(file.size);
+        let has_grown = std::mem::replace(&mut file.size, size) != size;
+        let mut until = file.hold_until;
+        if has_grown && let Some(file) = self.files.get(key) {
+            until = self.may_be_copy(file).then(|| now + self.limits.copy_grace);
+        }
+        until = until.filter(|until| now < *until);
+        if let Some(file) = self.files.get_mut(key) {
+            file.hold_until = until;
+        }
+        until.is_some()
     }
 
     /// Looks beside a file for a copy of what it held.
@@ -207,6 +242,9 @@ impl Tailer {
 /// end of the copy is compared, too. Of a file that was truncated only what was read is known: when
 /// that is noticed, all copies of it are found.
 fn is_copy_of(file: &File, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
+    if usize::from(file.head.len) <= beginning.len() && !file.head.fits(beginning) {
+        return false;
+    }
     let closed = file.fd.is_none().then(|| peek(&file.path)).flatten();
     let opened = closed.filter(|(_, found, _)| found.same(&file.identity)).map(|(fd, ..)| fd);
     let whole = file.fd.as_ref().or(opened.as_ref());

@@ -209,23 +209,6 @@ impl Tailer {
         self.ready(new);
     }
 
-    /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
-    /// that of a rotated file, and as far as it goes it is what was read of the neighbour.
-    pub(super) fn may_be_copy(&self, file: &File, name: &[u8], beginning: &[u8]) -> bool {
-        if beginning.is_empty() || stem(name).len() == name.len() {
-            return false;
-        }
-        self.members(file.group).any(|other| {
-            let Some(own) = &file.fd else { return false };
-            other.state == State::Live
-                && other.is_wanted()
-                && other.offset > 0
-                && begins_with(other, beginning)
-                && (file.size < other.offset
-                    || Marker::of(other.tail.bytes()).fits(own.as_fd(), other.offset))
-        })
-    }
-
     /// Looks after files that no event tells of: renamed, deleted, and held back.
     pub(super) fn attend(&mut self, now: Instant) {
         let mut kept = Vec::with_capacity(self.attended.len());
@@ -233,12 +216,11 @@ impl Tailer {
         self.attended.dedup();
         for key in std::mem::take(&mut self.attended) {
             let Some(file) = self.files.get_mut(key) else { continue };
-            if let Some(until) = file.hold_until {
-                if now >= until {
-                    file.hold_until = None;
-                    self.ready(key);
-                } else {
+            if file.hold_until.is_some() {
+                if self.is_held(key, now) {
                     kept.push(key);
+                } else {
+                    self.ready(key);
                 }
                 continue;
             }
@@ -475,19 +457,6 @@ impl Tailer {
             }
         }
     }
-}
-
-/// Whether a file that was read begins, or began before a truncation, with these bytes.
-fn begins_with(file: &File, beginning: &[u8]) -> bool {
-    if beginning.len() >= usize::from(file.head.len) {
-        return file.head.len > 0 && file.head.fits(beginning);
-    }
-    // A copy that is not complete yet: nothing was truncated so far.
-    let mut bytes = [0; HEAD_BYTES_MAX];
-    let (Some(fd), Some(head)) = (&file.fd, bytes.get_mut(..beginning.len())) else {
-        return false;
-    };
-    read_at(fd.as_fd(), head, 0) == beginning.len() && head == beginning
 }
 
 /// The regular files of a directory by inode number.

@@ -113,3 +113,59 @@ fn r5_the_copies_of_another_file_are_not_looked_for() {
     desk.write("app.log", "2 is longer\n");
     assert_eq!(desk.run().take(), "2 is longer\n");
 }
+
+#[test]
+fn r5_a_copy_that_is_seen_before_its_first_byte_is_not_read_twice_however_long_it_takes() {
+    for (pattern, name) in [
+        ("app.log*", "app.log.1"),
+        ("app*.log", "app-20260101.log"),
+        ("app*.log", "app-20260101-1700000000.log"),
+    ] {
+        for pause in [Duration::ZERO, Duration::from_millis(1_500)] {
+            let mut desk = Desk::new(&[pattern]);
+            let lines: Vec<String> = (0..4).map(|line| format!("line {line}\n")).collect();
+            desk.write("app.log", lines.concat());
+            desk.start().take();
+            // As `cp` and logrotate make it.
+            File::create(desk.path(name)).unwrap();
+            for line in &lines {
+                desk.run().pass(pause);
+                desk.write(name, line);
+            }
+            desk.run().pass(pause);
+            File::create(desk.path("app.log")).unwrap();
+            desk.write("app.log", "new\n");
+            assert_eq!(desk.run().take(), "new\n", "{name} {pause:?}");
+            desk.pass(Duration::from_secs(5));
+            assert_eq!(desk.take(), "", "{name} {pause:?}");
+            assert_eq!(desk.restart().take(), "", "{name} {pause:?}");
+            assert_eq!(desk.stats().possible_losses, 0);
+        }
+    }
+}
+
+#[test]
+fn r5_a_new_file_with_a_rotated_name_is_read_as_soon_as_it_holds_what_its_neighbour_has_not() {
+    let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n".repeat(30);
+    let mut desk = Desk::new(&["app.log*"]);
+    desk.write("app.log", format!("{header}1 is longer\n"));
+    desk.start().take();
+    File::create(desk.path("app.log.1")).unwrap();
+    desk.run();
+    for line in [format!("{header}2\n"), "3\n".to_owned()] {
+        desk.write("app.log.1", &line);
+        desk.pass(TICK);
+        assert_eq!(desk.take(), line);
+    }
+    // One that stays empty is held no longer than one that looks like a copy, and one without a
+    // neighbour that was read not at all.
+    File::create(desk.path("app.log.2")).unwrap();
+    let grace = desk.limits.copy_grace;
+    desk.run().pass(grace);
+    desk.write("app.log.2", &header);
+    assert_eq!(desk.run().take(), header);
+    File::create(desk.path("app.log.old.1")).unwrap();
+    desk.run();
+    desk.write("app.log.old.1", "4\n");
+    assert_eq!(desk.run().take(), "4\n");
+}
