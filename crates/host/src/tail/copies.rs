@@ -165,8 +165,9 @@ impl Tailer {
 
     /// Looks beside a file for a copy of what it held.
     pub(super) fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
-        // A file that was never read is known by its beginning alone.
-        if wanted.head.len == 0 || (wanted.marker.len == 0 && wanted.offset > 0) {
+        // A file that was never read is known by its beginning alone, one that begins with a hole by
+        // what stands before the offset.
+        if wanted.marker.len == 0 && (wanted.head.len == 0 || wanted.offset > 0) {
             return None;
         }
         let mut best: Option<Copied> = None;
@@ -257,7 +258,7 @@ fn is_copy_of(file: &File, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool 
             && Marker::of(Tail::load(copy, size).bytes()).fits(whole.as_fd(), size);
     }
     file.offset > 0
-        && file.head.fits(beginning)
+        && file.head.fits_read(beginning)
         && (size < file.offset || read.fits(copy.as_fd(), file.offset))
 }
 
@@ -266,6 +267,6 @@ impl Wanted {
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(file, &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();
-        size >= self.offset && self.head.fits(beginning) && self.marker.fits(file, self.offset)
+        size >= self.offset && self.head.fits_read(beginning) && self.marker.fits(file, self.offset)
     }
 }

@@ -129,6 +129,12 @@ impl Head {
         self.len == 0
             || beginning.get(..usize::from(self.len)).is_some_and(|b| Fnv::of(b) == self.hash)
     }
+
+    /// The same when something was read of the file: one of whose beginning nothing is known then
+    /// begins with a hole.
+    pub(crate) fn fits_read(&self, beginning: &[u8]) -> bool {
+        if self.len == 0 { beginning.first() == Some(&0) } else { self.fits(beginning) }
+    }
 }
 
 /// The fingerprint of what stands before an offset.

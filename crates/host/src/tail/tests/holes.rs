@@ -335,6 +335,65 @@ fn r5_room_in_the_copy_of_a_truncated_file_does_not_count_as_what_is_read_from_i
 }
 
 #[test]
+fn r5_r19_the_copies_of_a_file_that_begins_with_a_hole_are_known_with_each_truncation() {
+    for (pattern, first) in
+        ["app.log", "app.log*"].into_iter().flat_map(|pattern| [(pattern, 10), (pattern, 9_000)])
+    {
+        let mut desk = Desk::new(&[pattern]);
+        // It does not append, so it goes on where it was.
+        let mut filler = Filler::new(&desk, Room::Hole, 0);
+        let text = lines("a", 64).repeat(first / 10);
+        filler.write(&text);
+        desk.start();
+        assert_eq!(desk.take(), text);
+        for round in 0..6 {
+            // Twice while we read, twice when that is noticed while nothing was written since, and
+            // while we are away.
+            let records = (round >= 4).then(|| desk.leave());
+            desk.later();
+            filler.write(&format!("{round} unread\n"));
+            let name = format!("app.log.{round}");
+            std::fs::copy(desk.path("app.log"), desk.path(&name)).unwrap();
+            File::create(desk.path("app.log")).unwrap();
+            if (2..4).contains(&round) {
+                desk.run();
+            }
+            filler.write(&format!("{round} new\n"));
+            match records {
+                Some(records) => desk.restart_with(records),
+                None => desk.run(),
+            };
+            desk.pass(Duration::from_secs(5));
+            let case = format!("{pattern} {first} {round}");
+            // Of a hole that fills no block, NULs are read.
+            let text = desk.take().replace('\0', "");
+            assert_eq!(text, format!("{round} unread\n{round} new\n"), "{case}");
+            assert_eq!(desk.stats().possible_losses, 0, "{case}");
+            let records = desk.leave();
+            assert_eq!(desk.restart_with(records).take(), "", "{case}");
+        }
+    }
+}
+
+#[test]
+fn r5_what_begins_with_text_is_no_copy_of_a_file_that_begins_with_a_hole() {
+    let mut desk = Desk::new(&["app.log*"]);
+    let mut filler = Filler::new(&desk, Room::Hole, 9_000);
+    filler.at = 9_000;
+    filler.write("1\n");
+    desk.start().take();
+    desk.write("app.log.1", "2\n");
+    assert_eq!(desk.run().take(), "2\n");
+    // What stands before the offset is the same.
+    desk.write("app.log.2", lines("b", 9_000) + "1\n3\n");
+    desk.pass(Duration::from_secs(5)).take();
+    desk.write("other", lines("c", 9_000) + "1\n4\n");
+    File::create(desk.path("app.log")).unwrap();
+    assert_eq!(desk.run().take(), "");
+    assert_eq!(desk.stats().possible_losses, 1);
+}
+
+#[test]
 fn r15_the_last_nul_of_wide_text_is_read_at_once() {
     let mut desk = Desk::new(&["app.log"]);
     desk.start();
