@@ -109,13 +109,19 @@ impl Tailer {
     }
 
     /// Whether a file was made while nobody watched. Where directories are polled, what was made
-    /// just before that may be missing in a checkpoint, too.
-    fn may_be_unseen(&self, file: &File) -> bool {
+    /// just before that may be missing in a checkpoint, too. Where a file system does not say when a
+    /// file was made, one that was written to since then may be one.
+    pub(super) fn may_be_unseen(&self, file: &File) -> bool {
         let directory = file.homes.first().map_or(0, |home| home.directory as usize);
         let known = self.dirs.get(directory).and_then(Option::as_ref);
         let poll = known.and_then(|known| known.poll).map(|_| self.limits.poll_every.1);
         let late = u64::try_from(poll.unwrap_or_default().as_nanos()).unwrap_or(0);
-        self.unseen_since.is_some_and(|since| file.identity.birth_ns.saturating_add(late) >= since)
+        let (seconds, nanoseconds) = file.written;
+        let made = match file.identity.birth_ns {
+            0 => u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000) + nanoseconds,
+            made => made,
+        };
+        self.unseen_since.is_some_and(|since| made.saturating_add(late) >= since)
     }
 
     /// Whether a file was made before a reload that made the inputs mean it.

@@ -229,3 +229,26 @@ fn r4_r19_a_renamed_file_that_was_read_to_its_end_is_followed_after_a_start_unti
         assert_eq!(desk.restart().stats().files, 1, "{renamed_before}");
     }
 }
+
+#[test]
+fn r19_where_nobody_says_when_a_file_was_made_its_last_write_counts() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.write("a.log", "1\n");
+    desk.start();
+    let key = desk.keys[0];
+    let second = 1_000_000_000;
+    desk.tail().unseen_since = Some(5 * second);
+    for (birth_ns, written, unseen) in [
+        (4 * second, (9, 0), false),
+        (5 * second, (4, 0), true),
+        (0, (5, 0), true),
+        (0, (4, second - 1), false),
+        (0, (-1, 0), false),
+    ] {
+        let tail = desk.tail();
+        let file = tail.files.get_mut(key).unwrap();
+        (file.identity.birth_ns, file.written) = (birth_ns, written);
+        let file = tail.files.get(key).unwrap();
+        assert_eq!(tail.may_be_unseen(file), unseen, "{birth_ns} {written:?}");
+    }
+}
