@@ -74,6 +74,11 @@ const CARD_DIGITS_MIN: usize = CARD_BYTES_MIN;
 const CARD_DIGITS_MAX: usize = 19;
 /// A bearer token has at least this many bytes.
 const TOKEN_BYTES_MIN: usize = 8;
+/// So many digits may be the end of an escape.
+pub(super) const ESCAPE_DIGITS_MAX: usize = 3;
+/// How the control character that a terminal's command begins with is written.
+const ESCAPES: [&[u8]; 8] =
+    [b"\x1b", b"\\x1b", b"\\u001b", b"\\e", b"\\033", b"#033", b"^[", b"%1b"];
 /// The longest text of an IPv6 address, bytes.
 const V6_BYTES_MAX: usize = 45;
 
@@ -138,6 +143,41 @@ fn leading(text: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
     after.iter().take_while(|byte| class(**byte)).count()
 }
 
+/// Where in what is between these places a number or an address may begin: at its start, unless
+/// that is the middle of a word, and behind the digits there that end an escape.
+fn beginnings(text: &[u8], start: usize, end: usize) -> impl DoubleEndedIterator<Item = usize> {
+    let is_in_word = start.checked_sub(1).and_then(|at| text.get(at));
+    let is_in_word = is_in_word.is_some_and(u8::is_ascii_alphanumeric);
+    let places = start..end.min(start + ESCAPE_DIGITS_MAX + 1);
+    places.filter(move |at| *at == start && !is_in_word || is_behind_escape(text, *at))
+}
+
+/// Whether an escape ends here: a byte as `%HH` or `\xHH`, a control character as rsyslog writes it
+/// (`#011`), a terminal's command (`ESC [ 3 6 m`), whatever stands for its first byte. What it ends
+/// with is no part of a word.
+pub(super) fn is_behind_escape(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    match before {
+        [.., b'%', high, low] | [.., b'\\', b'x', high, low]
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+        {
+            true
+        }
+        [.., b'#', b'0', b'0'..=b'3', b'0'..=b'7'] => true,
+        [before @ .., last] if last.is_ascii_alphabetic() => {
+            let before = before.trim_suffix_of(b"0123456789:;?").strip_suffix(b"[");
+            before.is_some_and(|before| ESCAPES.iter().any(|escape| ends_with(before, escape)))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text ends so, in this case of letters or another one.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    let start = text.len().checked_sub(end.len());
+    start.and_then(|start| text.get(start..)).is_some_and(|last| last.eq_ignore_ascii_case(end))
+}
+
 fn emails(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
     let local = |byte: u8| {
         byte.is_ascii_alphanumeric() || byte >= 0x80 || b"._%+-!#$&'*/=?^`{|}~".contains(&byte)
@@ -194,24 +234,20 @@ impl TrimSuffix for [u8] {
 }
 
 fn cards(between: (usize, usize), text: &[u8], each: &mut dyn FnMut(usize, usize)) {
-    let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+    let is_digit = |byte: u8| byte.is_ascii_digit();
     for (start, end) in card_runs(between, text) {
         let mut at = start;
-        let mut previous = start.checked_sub(1).and_then(|at| text.get(at)).copied();
         while at < end {
-            let byte = text.get(at).copied();
-            let begins = digit(byte) && !previous.is_some_and(|byte| byte.is_ascii_alphanumeric());
-            if let Some(after) = begins.then(|| card(text, at)).flatten() {
-                each(at, after);
-                (previous, at) = (Some(b'0'), after);
-            } else {
-                at += 1;
-                // In the middle of a row of digits no number begins.
-                while digit(byte) && at < end && digit(text.get(at).copied()) {
-                    at += 1;
-                }
-                previous = byte;
+            // In the middle of a row of digits no number begins.
+            let row = leading(text, at, is_digit);
+            let begun = beginnings(text, at, at + row).rev();
+            let found = begun.filter_map(|begin| Some((begin, card(text, begin)?)));
+            // The longest one has the whole of another one's digits.
+            let found = found.max_by_key(|(_, after)| *after);
+            if let Some((begin, after)) = found {
+                each(begin, after);
             }
+            at = found.map_or(at + row.max(1), |(_, after)| after);
         }
     }
 }
@@ -284,11 +320,12 @@ fn v4(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         let (digits, _) = around(text, dot, |byte| byte.is_ascii_digit());
         let Some(start) = dot.checked_sub(digits).filter(|start| *start >= from) else { continue };
         let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
-        if before.is_ascii_alphanumeric() || before == b'.' {
+        if before == b'.' {
             continue;
         }
-        if let Some(end) = octets(text, start) {
-            each(start, end);
+        let mut begun = beginnings(text, start, dot);
+        if let Some((begin, end)) = begun.find_map(|begin| Some((begin, octets(text, begin)?))) {
+            each(begin, end);
             from = end;
         }
     }
@@ -344,20 +381,28 @@ fn v6(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         if !bounded(Some(from)) {
             continue;
         }
-        // The first group may be the end of a word, the last one a port. A colon after an address
-        // belongs to the sentence.
-        let skipped = if bounded(start.checked_sub(1)) {
-            0
-        } else {
-            memchr(b':', run).map_or(run.len(), |colon| colon + 1)
-        };
-        let run = part(run, skipped, run.len());
-        let shorter = memrchr(b':', run).map(|colon| part(run, 0, colon));
-        let shorter = shorter.filter(|shorter| !shorter.ends_with(b":"));
-        if let Some(run) = [Some(run), shorter].into_iter().flatten().find(|run| is_v6(run)) {
-            each(start + skipped, start + skipped + run.len());
+        // The first group may be the end of a word.
+        let is_word = bounded(start.checked_sub(1));
+        let behind_word = if is_word { None } else { memchr(b':', run) };
+        let behind_word = behind_word.map(|colon| start + colon + 1);
+        let is_joined = start.checked_sub(1).and_then(|at| text.get(at)) == Some(&b'_');
+        let begun = beginnings(text, start, from).filter(|at| *at > start || !is_joined);
+        let end = start + run.len();
+        let mut found = begun.chain(behind_word);
+        if let Some((begin, end)) = found.find_map(|at| Some((at, v6_end(text, at, end)?))) {
+            each(begin, end);
         }
     }
+}
+
+/// Where the address ends that begins here and goes on to `end`. The last group may be a port. A
+/// colon after an address belongs to the sentence.
+fn v6_end(text: &[u8], start: usize, end: usize) -> Option<usize> {
+    let run = part(text, start, end);
+    let shorter = memrchr(b':', run).map(|colon| part(run, 0, colon));
+    let shorter = shorter.filter(|shorter| !shorter.ends_with(b":"));
+    let run = [Some(run), shorter].into_iter().flatten().find(|run| is_v6(run))?;
+    Some(start + run.len())
 }
 
 fn is_v6(run: &[u8]) -> bool {
@@ -423,7 +468,7 @@ fn tokens(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
     let mut from = 0;
     for start in memmem::find_iter(text, b"eyJ") {
         let before = start.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ');
-        if start < from || class(before) {
+        if start < from || class(before) && !is_behind_escape(text, start) {
             continue;
         }
         let dot = start + leading(text, start, class);

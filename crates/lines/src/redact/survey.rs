@@ -9,6 +9,8 @@
     expect(unsafe_code, reason = "vector loads, and a call that needs a processor feature")
 )]
 
+use super::rules::{ESCAPE_DIGITS_MAX, is_behind_escape};
+
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 /// A card number has at least so many bytes, of which none is in another class.
@@ -21,7 +23,7 @@ pub(super) struct Survey {
     pub(super) at_sign: bool,
     /// From the first place where a card number may begin to the end of the last row of digits,
     /// blanks and dashes that one fits in; the same number when there is none. One begins with a
-    /// digit that some issuer has and that no other digit is before.
+    /// digit that some issuer has and that no other digit is before, or behind an escape.
     pub(super) cards: (usize, usize),
     /// The same from the first of those rows: in a part of the text a number may begin where in
     /// the text a digit is before it.
@@ -98,17 +100,23 @@ impl Survey {
     }
 }
 
-/// The first of these places in a block where a digit is that card numbers begin with.
+/// The first of these places in a block where a digit is that card numbers begin with, or where an
+/// escape ends with the first digits.
 #[inline]
 fn of_issuer(text: &[u8], block: usize, mut places: u64) -> Option<usize> {
     while places != 0 {
         let at = block + places.trailing_zeros() as usize;
-        if let Some(b'2'..=b'6') = text.get(at) {
+        if matches!(text.get(at), Some(b'2'..=b'6')) || ends_escape(text, at) {
             return Some(at);
         }
         places &= places - 1;
     }
     None
+}
+
+/// Whether the first digits here are those of an escape (`%09`, `\x09`, `#011`).
+fn ends_escape(text: &[u8], at: usize) -> bool {
+    (1..=ESCAPE_DIGITS_MAX).any(|digits| is_behind_escape(text, at + digits))
 }
 
 /// What a survey carries from block to block.
@@ -213,7 +221,9 @@ mod tests {
         let rows = text.windows(CARD_BYTES_MIN).enumerate();
         let rows = rows.filter(|(_, run)| run.iter().all(class)).map(|one| one.0);
         let begins = |at: &usize| {
-            matches!(text[*at], b'2'..=b'6') && !(*at > 0 && text[*at - 1].is_ascii_digit())
+            let is_first = !(*at > 0 && text[*at - 1].is_ascii_digit());
+            let is_escape = text[*at].is_ascii_digit() && ends_escape(text, *at);
+            is_first && (matches!(text[*at], b'2'..=b'6') || is_escape)
         };
         let rows: Vec<usize> = rows.collect();
         let (row, last) = (rows.first().copied(), rows.last().copied());
@@ -233,7 +243,7 @@ mod tests {
         #[test]
         fn the_surveys_agree_on_any_bytes(
             text in prop::collection::vec(
-                prop_oneof![8 => Just(b'1'), 4 => Just(b'4'), 4 => prop::sample::select(b" -.@9a/:0".to_vec()), 1 => any::<u8>()],
+                prop_oneof![8 => Just(b'1'), 4 => Just(b'4'), 4 => prop::sample::select(b" -.@9a/:0%x#".to_vec()), 1 => any::<u8>()],
                 0..300,
             ),
         ) {
@@ -251,6 +261,10 @@ mod tests {
                 ("1111-1111 1111", false),
                 ("14111111111111", false),
                 (" 4111111111111", true),
+                ("%094111111111111", true),
+                ("%e04111111111111", true),
+                ("#0114111111111111", true),
+                ("ee04111111111111", false),
             ] {
                 let text = format!("{}{what}{}", "x".repeat(start), "x".repeat(90));
                 let cards = Survey::of(text.as_bytes()).cards;

@@ -469,7 +469,10 @@ proptest! {
         parser in prop::sample::select(vec!["json", "logfmt", "klog"]),
         before in "[a-z0-9 é]{0,3}",
         slashes in 1..5_usize,
-        escape in prop::sample::select(vec!["b", "f", "n", "r", "t", "/", "u000A", "u00e9", "uD83d"]),
+        escape in prop::sample::select(vec![
+            "b", "f", "n", "r", "t", "/", "u000A", "u00e9", "uD83d", "u001b[0m", "u001b[36m", "x22",
+            "x1b[1;32m", "x09", "e[0m",
+        ]),
         secret in prop::sample::select(vec![
             "4111 1111 1111 1111", "10.9.8.7", "2001:db8::1", "me@b.de", JWT, "Bearer abcd/efgh",
         ]),

@@ -100,6 +100,75 @@ fn r29_each_rule_finds_exactly_this() {
     }
 }
 
+const SECRETS: [(&str, &str); 9] = [
+    ("credit-card", "4111111111111111"),
+    ("credit-card", "4111 1111 1111 1111"),
+    ("credit-card", "378282246310005"),
+    ("ipv4", "10.1.2.3"),
+    ("ipv4", "255.255.255.255"),
+    ("ipv6", "2001:db8::1:2"),
+    ("ipv6", "fe80::1"),
+    ("ipv6", "1:2:3:4:5:6:7:8"),
+    ("jwt", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1"),
+];
+
+#[test]
+fn r29_a_secret_is_found_behind_an_escape_as_it_is_behind_a_blank() {
+    let colours =
+        ["\x1b", r"\x1b", r"\x1B", r"\u001b", r"\u001B", r"\e", r"\033", "#033", "^[", "%1B"];
+    let colours = colours.iter().flat_map(|escape| {
+        ["[m", "[0m", "[36m", "[38;2;255;128;0m", "[4:3m", "[K", "[?25h"]
+            .map(|rest| format!("{escape}{rest}"))
+    });
+    let bytes = (0..=255).flat_map(|byte| {
+        [format!("%{byte:02X}"), format!("%{byte:02x}"), format!(r"\x{byte:02X}")]
+    });
+    let controls = (0..32).map(|byte| format!("#{byte:03o}"));
+    for escape in colours.chain(bytes).chain(controls) {
+        for (rule, secret) in SECRETS {
+            for before in ["", "ip=", "card", "x 1", "é%C3%A9"] {
+                let text = format!("{before}{escape}{secret}{escape}");
+                let found = found(rule, &text);
+                // Digits of the escape may be taken for the first ones.
+                let is_whole = matches!(&found[..], [one] if one.ends_with(secret));
+                assert!(is_whole, "{rule} in {text:?}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn r29_what_only_looks_like_an_escape_ends_no_word() {
+    let words = [
+        "xyz",
+        "m",
+        "0m",
+        "[0m",
+        "x1b[0m",
+        "e[0m",
+        "033[0m",
+        "1b[m",
+        "u001b[m",
+        "x22",
+        "\\x2g",
+        "%g2",
+        "%2g",
+        "\x1b[0 m",
+        "\x1b]0m",
+        "\x1b[0;xm",
+        "#a11g",
+        "#ggg",
+    ];
+    for word in words {
+        for (rule, secret) in SECRETS {
+            let text = format!("{word}{secret}");
+            let mut found = found(rule, &text).into_iter();
+            // Of an address behind a word is found what is behind its first colon.
+            assert!(!found.any(|found| found.contains(secret)), "{rule} in {text:?}");
+        }
+    }
+}
+
 /// A look from each place to the end of such a line would be 10^12 bytes.
 #[test]
 fn r29_no_row_of_beginnings_makes_a_rule_look_at_a_line_from_each_of_them() {
@@ -131,6 +200,13 @@ fn r29_no_row_of_beginnings_makes_a_rule_look_at_a_line_from_each_of_them() {
         "a.",
         "@",
         "-",
+        "%204",
+        "%20eyJ",
+        "\x1b[0m",
+        "\x1b[0;",
+        "\x1b[1;1.1.1.1m",
+        "m1.1.1.1;",
+        r"\x22eyJ",
     ];
     for row in rows {
         let line = row.repeat((1 << 20) / row.len());
