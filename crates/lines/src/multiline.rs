@@ -149,8 +149,8 @@ impl Trace {
 
 /// Whether a line speaks of an error, as far as one can tell without knowing its format.
 fn speaks_of_error(line: &str) -> bool {
-    const WORDS: [&[u8]; 7] =
-        [b"err", b"fatal", b"crit", b"warn", b"exception", b"fail", b"severe"];
+    const WORDS: [&[u8]; 8] =
+        [b"err", b"fatal", b"crit", b"warn", b"exception", b"fail", b"severe", b"panic"];
     let bytes = line.as_bytes();
     (0..bytes.len()).any(|at| {
         let rest = bytes.get(at..).unwrap_or_default();

@@ -97,10 +97,11 @@ fn goes_on_in_go(line: &str) -> bool {
     HEADS.iter().any(|head| line.starts_with(head)) || is_call(line) || is_register(line)
 }
 
-/// `net/http.(*conn).serve(0xc000, {0x1, 0x2})`
+/// `net/http.(*conn).serve(0xc000, {0x1, 0x2})`, or `panic({0x1?, 0x2?})` where one was recovered.
 fn is_call(line: &str) -> bool {
     let Some((name, _)) = line.split_once('(') else { return false };
-    line.ends_with(')') && name.contains('.') && !name.contains([' ', '\t', '='])
+    let is_name = name.contains('.') && !name.contains([' ', '\t', '=']);
+    line.ends_with(')') && (is_name || name == "panic")
 }
 
 /// `rip    0x45d7a1`, as a fatal signal prints them.

@@ -12,8 +12,8 @@ fn parsers(multiline: Multiline, names: &[&str]) -> Settings {
     Settings { parsers, multiline: Some(multiline), ..Settings::default() }
 }
 
-/// The one record of these lines.
-fn group(settings: Settings, lines: &str) -> Records {
+/// The records of these lines.
+fn groups(settings: Settings, lines: &str) -> Records {
     let plan = Plan::new(settings).unwrap();
     let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
     let entries = |start: &str| lines.split('\n').map(|line| format!("{start}{line}\n")).collect();
@@ -25,8 +25,34 @@ fn group(settings: Settings, lines: &str) -> Records {
     let mut intake = Intake::new();
     intake.feed(&plan, &mut file, &mut streams, &chunk, &mut out);
     intake.close(&plan, &mut streams, NOW, &mut out);
+    out
+}
+
+/// The one record of these lines.
+fn group(settings: Settings, lines: &str) -> Records {
+    let out = groups(settings, lines);
     assert_eq!(out.len(), 1, "{lines}");
     out
+}
+
+/// Whether these are the records of their lines, with the preset alone and with all of them.
+#[track_caller]
+fn assert_groups(preset: &str, records: &[&str]) {
+    for multiline in [Multiline::presets([preset]).unwrap(), presets()] {
+        let settings = Settings { multiline: Some(multiline), ..Settings::default() };
+        let out = groups(settings, &records.join("\n"));
+        let bodies: Vec<&str> = out.records().iter().map(|record| out.body(record)).collect();
+        let wanted: Vec<&str> = records.iter().map(|record| record.trim_end()).collect();
+        assert_eq!(bodies, wanted, "{preset}");
+        // Every byte is in a piece, also of lines that the body does not show.
+        let mut next = 0;
+        for record in out.records() {
+            assert_eq!(record.start, next);
+            next = record.end;
+        }
+        let bytes: usize = records.iter().map(|record| record.len() + 1).sum();
+        assert_eq!(next, bytes as u64);
+    }
 }
 
 const TRACE: &str = "java.lang.IllegalStateException: x\n\tat a.b.C(D.java:1)";
@@ -143,4 +169,44 @@ fn r29_a_secret_in_what_follows_the_first_line_is_hidden() {
     let body = line.replace("a@b.de", "[email]") + "\n  at \"[email]\\n[ipv4]\\u000ax\"";
     assert_eq!(told(&out), format!("17 - 0 |{body}| to=\"[email]\" msg=\"a\""));
     assert!(!format!("{out:?}").contains('@'));
+}
+
+#[test]
+fn r16_a_trace_of_go_with_frames_of_panic_is_one_record() {
+    let served = "2024/05/06 07:08:09 http: panic serving 10.0.0.1:52344: boom\n\
+        goroutine 21 [running]:\n\
+        net/http.(*conn).serve.func1()\n\
+        \t/usr/local/go/src/net/http/server.go:1947 +0xbe\n\
+        panic({0x6a2f60?, 0x8e3d10?})\n\
+        \t/usr/local/go/src/runtime/panic.go:785 +0x132\n\
+        main.handler({0x7533c8, 0xc0000d61c0}, 0xc0000ec000)\n\
+        \t/app/main.go:11 +0x1d\n\
+        net/http.HandlerFunc.ServeHTTP(0xc0000b6000?, {0x7533c8?, 0xc0000d61c0?}, 0x0?)\n\
+        \t/usr/local/go/src/net/http/server.go:2220 +0x29\n\
+        created by net/http.(*Server).Serve in goroutine 1\n\
+        \t/usr/local/go/src/net/http/server.go:3360 +0x485";
+    let recovered = "2024/05/06 07:08:09 worker failed: recovered\n\
+        goroutine 1 [running]:\n\
+        runtime/debug.Stack()\n\
+        \t/usr/local/go/src/runtime/debug/stack.go:26 +0x5e\n\
+        main.safe.func1()\n\
+        \t/app/main.go:14 +0x4c\n\
+        panic({0x4a4420?, 0x34eba52a000?})\n\
+        \t/usr/local/go/src/runtime/panic.go:860 +0x13a\n\
+        main.work(...)\n\
+        \t/app/main.go:8\n\
+        main.main()\n\
+        \t/app/main.go:22 +0x1f";
+    let again = "panic: boom [recovered, repanicked]\n\
+        \n\
+        goroutine 1 [running]:\n\
+        main.main.func1()\n\
+        \t/app/main.go:23 +0x18\n\
+        panic({0x4a4420?, 0x34eba52a018?})\n\
+        \t/usr/local/go/src/runtime/panic.go:860 +0x13a\n\
+        main.main()\n\
+        \t/app/main.go:24 +0x36\n\
+        exit status 2";
+    let info = "2024/05/06 07:08:10 next";
+    assert_groups("go", &[info, served, info, recovered, info, again, info, "panic(1)", info]);
 }
