@@ -3,7 +3,8 @@
 //! A line either starts a record or continues the open one. A group is closed by the line that
 //! starts the next, by a pause, or by its bounds; then it is one record with newlines in it. The
 //! head of a trace (`Traceback`, `panic:`, an exception's name) continues the open group only when
-//! that is one line which speaks of an error: a trace must not hide behind an `INFO` line.
+//! that is one line which speaks of an error: a trace must not hide behind an `INFO` line. An empty
+//! line that a trace may go on behind belongs to the group; at the end of one the body has it not.
 
 use regex::Regex;
 

@@ -25,10 +25,12 @@ pub const PRESETS: [Preset; 4] = [
 const TRACE: u8 = 1;
 /// Python: the exception's own line was seen, a chained traceback may follow.
 const RAISED: u8 = 2;
-/// Python: an empty line after that.
+/// An empty line after that; Java, .NET: after a line of a trace.
 const PAUSED: u8 = 3;
 /// Go: the runtime explains what it will die of.
 const RUNTIME: u8 = 4;
+/// Java, .NET: an empty line after the one that speaks of an error; its trace may follow.
+const HEADED: u8 = 5;
 
 fn indented(line: &str) -> bool {
     line.starts_with([' ', '\t'])
@@ -49,12 +51,15 @@ fn dotnet(open: Open, line: &str) -> Verdict {
     head(open, line, line.starts_with("Unhandled exception") || names_exception(line))
 }
 
-/// The first line of a trace, or an ordinary one.
+/// The first line of a trace, an ordinary one, or an empty one, which loggers write around a trace.
 fn head(open: Open, line: &str, is_head: bool) -> Verdict {
+    let is_headed = open.error_line || open.state == HEADED;
     match is_head {
         // `Exception in thread` and `Unhandled exception` come from the runtime, not from a logger.
-        true if open.error_line && names_exception(line) => Verdict::Continues(TRACE),
+        true if is_headed && names_exception(line) => Verdict::Continues(TRACE),
         true => Verdict::Starts(TRACE),
+        false if line.is_empty() && open.error_line => Verdict::Continues(HEADED),
+        false if line.is_empty() && open.state == TRACE => Verdict::Continues(PAUSED),
         false => Verdict::Starts(0),
     }
 }

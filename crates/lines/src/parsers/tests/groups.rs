@@ -210,3 +210,27 @@ fn r16_a_trace_of_go_with_frames_of_panic_is_one_record() {
     let info = "2024/05/06 07:08:10 next";
     assert_groups("go", &[info, served, info, recovered, info, again, info, "panic(1)", info]);
 }
+
+#[test]
+fn r16_an_empty_line_before_a_trace_and_one_in_it_cut_nothing() {
+    let info = "07:08:10 INFO 1 --- [main] c.A : ok";
+    let head = "07:08:09 ERROR 1 --- [exec-1] o.a.C : Servlet.service() threw with root cause\n";
+    let java = "java.lang.NullPointerException: null\n\tat a.B.c(B.java:1) ~[classes!/:na]\n\
+        Caused by: java.io.IOException: x\n\tat d.E.f(E.java:2)";
+    let whole = format!("{head}\n{java}\n");
+    let spaced = format!("{head}\n{java}\n\nCaused by: a.OtherError: y\n\tat g.H.i(H.java:3)\n");
+    assert_groups("java", &[info, &whole, info, &whole, &spaced, info]);
+    // What does not go on with it ends it: another line, an empty one, another trace.
+    let empty = "";
+    assert_groups("java", &[info, empty, info, head, info, head, empty, info, head]);
+    let trace = format!("{java}\n");
+    assert_groups(
+        "java",
+        &[info, empty, &trace, java, info, empty, java, "07:08 ERROR a", "ERROR b"],
+    );
+    assert_groups("java", &[&trace, "", java, info]);
+    let dotnet = "System.InvalidOperationException: bad\n ---> System.IO.IOException: x\n   \
+        at A.B() in /a.cs:line 1\n   --- End of inner exception stack trace ---\n   at A.C()";
+    let whole = format!("[07:08:09 ERR] HTTP GET / responded 500\n\n{dotnet}\n");
+    assert_groups("dotnet", &[info, &whole, info, &whole, &whole, dotnet]);
+}
