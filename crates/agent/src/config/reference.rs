@@ -150,14 +150,16 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].line_max_bytes",
         "a size, 1Ki to 16Mi",
         "1Mi",
-        "a longer line is cut, and says how long it was",
+        "a longer line is cut, and says how long it was; of a secret that is cut, redaction may \
+         leave the head",
     ),
     field(
         "inputs[].partial_timeout",
         "a duration, 50ms to 5m",
         "5s",
-        "how long a last line without its line feed waits for the rest; the parts of a container's \
-         line wait for each other for a minute",
+        "how long a last line without its line feed waits for the rest; then it is a record, and \
+         the rest another one: redaction sees each alone, and a secret cut in two in neither; the \
+         parts of a container's line wait for each other for a minute",
     ),
     field("inputs[].multiline", "a map", "none", "which lines are one record"),
     field(
