@@ -2,11 +2,14 @@
 
 use super::admit::end_of_text;
 use super::config::{is_no_text, live_name, stem};
+use super::discover::kind;
 use super::file::{Ending, File, FileKey, State, Tail};
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, from_stat, look, read_at};
 use super::open::{peek, peek_in};
 use super::stats::Notice;
 use super::tailer::Tailer;
+use rustix::fs::FileType;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +19,9 @@ use std::time::Instant;
 
 /// How many names of a directory are compared in the search of a copy.
 const COPY_LOOKS_MAX: usize = 10_000;
+
+/// The names of a directory, by the names that they are rotated names of.
+pub(super) type Names = HashMap<Vec<u8>, Vec<OsString>>;
 
 /// What a copy must look like.
 pub(super) struct Wanted {
@@ -56,6 +62,7 @@ impl Tailer {
     ) {
         let (Some(parent), Some(own)) = (path.parent(), path.file_name()) else { return };
         let Some(dir) = self.directory_at(parent) else { return };
+        self.copy_looks += 1;
         let Ok(entries) = std::fs::read_dir(parent) else { return };
         let names = entries.flatten().map(|entry| entry.file_name());
         let is_copy = |name: &OsString| name != own && stem(name.as_bytes()) == own.as_bytes();
@@ -163,34 +170,86 @@ impl Tailer {
         until.is_some()
     }
 
-    /// Looks beside a file for a copy of what it held.
-    pub(super) fn find_copy(&self, path: &Path, wanted: &Wanted) -> Option<Copied> {
+    /// Looks beside a file for a copy of what it held: first among the rotated names that it may
+    /// have. Many files of one directory may be truncated at once, so that is not listed for each.
+    pub(super) fn find_copy(&mut self, path: &Path, wanted: &Wanted) -> Option<Copied> {
         // A file that was never read is known by its beginning alone, one that begins with a hole by
         // what stands before the offset.
         if wanted.marker.len == 0 && (wanted.head.len == 0 || wanted.offset > 0) {
             return None;
         }
-        let mut best: Option<Copied> = None;
         let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
+        let own = path.file_name()?.as_bytes();
         if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
             return None;
         }
         let dir = self.open_dir(number).ok()?;
-        let entries = std::fs::read_dir(parent).ok()?.flatten();
-        for entry in entries.take(COPY_LOOKS_MAX) {
+        // What was listed a moment ago for another file may lack the copy.
+        let mut listed = self.listed.take().filter(|(of, _)| *of == number).map(|(_, names)| names);
+        let mut best = listed
+            .as_ref()
+            .and_then(|names| self.newest_copy((path, &dir), names.get(own)?, wanted));
+        if best.is_none() {
+            let names = self.list_by_live_name(parent);
+            best = names.get(own).and_then(|names| self.newest_copy((path, &dir), names, wanted));
+            if best.is_none() {
+                let others = self.not_of_others(number, own, &names);
+                best = self.newest_copy((path, &dir), &others, wanted);
+            }
+            listed = Some(names);
+        }
+        self.listed = listed.map(|names| (number, names));
+        best
+    }
+
+    /// The names of a directory by the names that they are rotated names of.
+    fn list_by_live_name(&mut self, dir: &Path) -> Names {
+        self.copy_looks += 1;
+        let mut names = Names::new();
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten().take(COPY_LOOKS_MAX) {
             let name = entry.file_name();
-            if is_no_text(name.as_bytes()) || Some(&*name) == path.file_name() {
+            if !is_no_text(name.as_bytes()) {
+                let live = live_name(name.as_bytes()).unwrap_or_else(|| name.as_bytes().to_vec());
+                names.entry(live).or_default().push(name);
+            }
+        }
+        names
+    }
+
+    /// The names that are neither rotated names of a file nor of others that are followed.
+    fn not_of_others(&self, dir: u32, own: &[u8], names: &Names) -> Vec<OsString> {
+        let dir = self.dirs.get(dir as usize).and_then(Option::as_ref);
+        let is_followed = |live: &[u8]| dir.is_some_and(|dir| dir.entries.contains_key(live));
+        let of_others = names.iter().filter(|(live, _)| **live != own);
+        of_others
+            .flat_map(|(live, names)| {
+                let is_followed = is_followed(live);
+                names.iter().filter(move |name| !is_followed || name.as_bytes() == live.as_slice())
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Of these names the copy that was written to last.
+    fn newest_copy(
+        &mut self,
+        (path, dir): (&Path, &OwnedFd),
+        names: &[OsString],
+        wanted: &Wanted,
+    ) -> Option<Copied> {
+        let mut best: Option<Copied> = None;
+        for name in names.iter().filter(|name| Some(name.as_os_str()) != path.file_name()) {
+            let Ok(seen) = look(&path.with_file_name(name), false) else { continue };
+            // While it is open, nothing else has its inode.
+            let known = self.reads(&from_stat(&seen), wanted);
+            let is_file = kind(&seen) == FileType::RegularFile && seen.stx_size >= wanted.offset;
+            if !is_file || known.is_some_and(|file| file.fd.is_some()) {
                 continue;
             }
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if !is_file || !entry.metadata().is_ok_and(|meta| meta.len() >= wanted.offset) {
-                continue;
-            }
+            self.copy_looks += 1;
             let opened = peek_in(dir.as_fd(), name.as_bytes());
             let Some((fd, identity, stat)) = opened else { continue };
-            let known = self.known(&identity).and_then(|key| self.files.get(key));
-            let is_read = known
-                .is_some_and(|file| file.offset > 0 && (file.read_bytes > 0 || !wanted.is_saved));
+            let is_read = self.reads(&identity, wanted).is_some();
             if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
                 continue;
             }
@@ -200,6 +259,12 @@ impl Tailer {
             }
         }
         best
+    }
+
+    /// The file of this identity when it is read as a file of its own.
+    fn reads(&self, identity: &Identity, wanted: &Wanted) -> Option<&File> {
+        let known = self.known(identity).and_then(|key| self.files.get(key));
+        known.filter(|file| file.offset > 0 && (file.read_bytes > 0 || !wanted.is_saved))
     }
 
     /// What a record meant was truncated away, once or several times, while we were not there or

@@ -7,7 +7,7 @@
 
 use super::bases::Ways;
 use super::config::{Input, Limits};
-use super::copies::Claimed;
+use super::copies::{Claimed, Names};
 use super::discover::{Dir, Found, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::gone::Gone;
@@ -190,6 +190,10 @@ pub struct Tailer {
     pub(super) resumed: HashMap<FileKey, Vec<FileKey>>,
     /// Copies that were read for the file that they are a copy of, and up to where.
     pub(super) claimed: HashMap<(u64, u64), Claimed>,
+    /// The directory in which a copy was looked for last, since the last tend.
+    pub(super) listed: Option<(u32, Names)>,
+    /// How often a directory was listed or a file opened in the search of copies.
+    pub(super) copy_looks: u64,
     pub(super) fresh: Vec<Found>,
     pub(super) first_scan: bool,
     /// During a reload: the inputs before it, and when it was, in nanoseconds since 1970.
@@ -289,6 +293,8 @@ impl Tailer {
             dormant: Vec::new(),
             resumed: HashMap::new(),
             claimed: HashMap::new(),
+            listed: None,
+            copy_looks: 0,
             fresh: Vec::new(),
             first_scan: true,
             before_reload: None,
@@ -365,6 +371,7 @@ impl Tailer {
     /// Takes what the kernel has to tell and keeps the bounds, without reading a file.
     pub fn tend(&mut self, now: Instant) {
         self.next_tend = now + TEND_EVERY;
+        self.listed = None;
         self.collect_told();
         self.pump(now);
         if std::mem::take(&mut self.overflow) {

@@ -169,3 +169,34 @@ fn r5_a_new_file_with_a_rotated_name_is_read_as_soon_as_it_holds_what_its_neighb
     desk.write("app.log.old.1", "4\n");
     assert_eq!(desk.run().take(), "4\n");
 }
+
+#[test]
+fn r5_r10_the_search_of_copies_costs_no_more_per_file_where_there_are_many() {
+    const FILES: u64 = 100;
+    const COPIES: u64 = 4;
+    for has_copy in [true, false] {
+        let mut desk = Desk::new(&["*.log"]);
+        for (number, copy) in (0..FILES).flat_map(|number| (1..=COPIES).map(move |at| (number, at)))
+        {
+            desk.write(&format!("{number}.log.{copy}"), "what was long ago\n");
+        }
+        desk.later();
+        for number in 0..FILES {
+            desk.write(&format!("{number}.log"), format!("{number}\n"));
+        }
+        desk.start().take();
+        for number in 0..FILES {
+            let path = |end: &str| desk.path(&format!("{number}.log{end}"));
+            if has_copy {
+                std::fs::copy(path(""), path(".5")).unwrap();
+            }
+            File::create(path("")).unwrap();
+        }
+        assert_eq!(desk.run().take(), "");
+        assert_eq!(desk.stats().rewritten, FILES);
+        // The names twice and the copies, and where none fits, what was listed before once more.
+        let most = FILES * if has_copy { COPIES + 3 } else { 2 + 2 * COPIES };
+        let looks = desk.tail().copy_looks;
+        assert!(looks <= most, "{looks} looks, and not {most}");
+    }
+}
