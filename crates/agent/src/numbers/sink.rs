@@ -101,8 +101,8 @@ impl SinkNumbers {
         was_well
     }
 
-    /// A part of a batch goes on, and with it a run of refusals may be over; says whether something failed
-    /// before and nothing does now.
+    /// A part of a batch goes on, and with it a run of refusals may be over; says whether something
+    /// failed before and nothing does now.
     pub(crate) fn succeeded(&self, this: Failing, is_run_over: bool) -> bool {
         let mut failing = self.lock_failing();
         let before = failing.len();

@@ -44,8 +44,7 @@ impl Table {
         Self { numbers, ..Self::default() }
     }
 
-    /// Knows what the table of an input knew that asked the API for the same or more, until the first
-    /// list.
+    /// Knows what another table knows, until the first list.
     pub(crate) fn inherit(&self, from: &Self) {
         let known = from.lock();
         let known = known.iter().filter_map(|(folder, entry)| Some((folder, entry.pod.clone()?)));

@@ -118,8 +118,8 @@ impl Aside {
         used.saturating_add(2 * CHUNK_BYTES_MAX as u64) <= self.bytes_max
     }
 
-    /// Keeps a piece of a file aside, unless one before it was refused in this turn: a start goes on
-    /// behind the last piece that was kept.
+    /// Keeps a piece of a file aside, unless one before it was refused in this turn: a start goes
+    /// on behind the last piece that was kept.
     fn push(
         &mut self,
         path: &Path,

@@ -109,8 +109,8 @@ impl Tailer {
     }
 
     /// Whether a file was made while nobody watched. Where directories are polled, what was made
-    /// just before that may be missing in a checkpoint, too. Where a file system does not say when a
-    /// file was made, one that was written to since then may be one.
+    /// just before that may be missing in a checkpoint, too. Where a file system does not say when
+    /// a file was made, one that was written to since then may be one.
     pub(super) fn may_be_unseen(&self, file: &File) -> bool {
         let directory = file.homes.first().map_or(0, |home| home.directory as usize);
         let known = self.dirs.get(directory).and_then(Option::as_ref);

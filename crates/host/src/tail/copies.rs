@@ -173,8 +173,8 @@ impl Tailer {
     /// Looks beside a file for a copy of what it held: first among the rotated names that it may
     /// have. Many files of one directory may be truncated at once, so that is not listed for each.
     pub(super) fn find_copy(&mut self, path: &Path, wanted: &Wanted) -> Option<Copied> {
-        // A file that was never read is known by its beginning alone, one that begins with a hole by
-        // what stands before the offset.
+        // A file that was never read is known by its beginning alone, one that begins with a hole
+        // by what stands before the offset.
         if wanted.marker.len == 0 && (wanted.head.len == 0 || wanted.offset > 0) {
             return None;
         }

@@ -8,8 +8,8 @@
 //! that repeats with another value, and words behind a message without quotes (`msg=moved to b`) or
 //! behind such a comma (`ids=1, 2`), which may belong to it. Of several lines the first one counts,
 //! up to the end of its last value, when it has a pair: in a trace a pair may be anything. The body
-//! has all. Pairs of a line that begins with words may be part of a text (`SELECT … WHERE time='…'`)
-//! and give no time, and a severity only by its name; such a pair is a field.
+//! has all. Pairs of a line that begins with words may be part of a text (`SELECT … WHERE
+//! time='…'`) and give no time, and a severity only by its name; such a pair is a field.
 
 use super::Parser;
 use crate::draft::{Draft, Raw};

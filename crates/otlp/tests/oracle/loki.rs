@@ -117,8 +117,8 @@ proptest! {
             bytes.clear();
             made.encode_in_parts(stream.clone(), &mut bytes);
             let push = decode(&bytes);
-            let wanted: std::collections::BTreeSet<_> =
-                order[stream].iter().map(|at| *at as u64 % parts % u64::from(STREAM_PARTS)).collect();
+            let part = |at: &usize| *at as u64 % parts % u64::from(STREAM_PARTS);
+            let wanted: std::collections::BTreeSet<_> = order[stream].iter().map(part).collect();
             prop_assert_eq!(push.streams.len(), wanted.len());
             for (part, stream) in wanted.iter().zip(&push.streams) {
                 let end = format!("{PART_LABEL}=\"{part}\"}}");

@@ -156,8 +156,8 @@ fn r20_what_loki_says_of_times_is_understood() {
     let old = "entry for stream '{host_name=\"vm\"}' has timestamp too old: 2026-10-19T06:04:49Z, \
                oldest acceptable timestamp is: 2026-11-21T05:54:49Z";
     let new = "entry for stream '{host_name=\"vm\"}' has timestamp too new: 2026-11-29T05:55:14Z";
-    let long = "Max entry size '262144' bytes exceeded for stream '{host_name=\"vm\"}' while adding \
-                an entry with length '300006' bytes";
+    let long = "Max entry size '262144' bytes exceeded for stream '{host_name=\"vm\"}' while \
+                adding an entry with length '300006' bytes";
     let cut = behind.split_once("',").unwrap().0;
     for (said, untimely) in [
         (behind, Some(Untimely::Behind(37))),
