@@ -2,8 +2,9 @@
 //!
 //! Entries are collected in the order they are read and written stream by stream, sorted by time
 //! inside of each, because a stream that goes back in time is refused by older servers. Any range
-//! of entries is a push of its own. Ids (traces, pods) belong to the structured metadata of an
-//! entry, never to labels: each set of labels is a stream that the server keeps open.
+//! of entries is a push of its own; each stream should be one ([`Push::streams`]). Ids (traces,
+//! pods) belong to the structured metadata of an entry, never to labels: each set of labels is a
+//! stream that the server keeps open.
 //!
 //! Limits: [`PushLimits`], [`STREAMS_MAX`], [`LABEL_VALUE_BYTES_MAX`].
 
