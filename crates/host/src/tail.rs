@@ -14,6 +14,7 @@ mod file;
 mod glob;
 mod gone;
 mod identity;
+mod links;
 mod mute;
 mod open;
 mod own;

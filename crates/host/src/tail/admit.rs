@@ -3,12 +3,10 @@
 use super::config::StartAt;
 use super::discover::{Candidate, Found};
 use super::file::{File, FileKey, Home};
-use super::identity::{HEAD_BYTES_MAX, Head, Resume, from_stat, look, nuls_at_end, read_at};
+use super::identity::{HEAD_BYTES_MAX, Head, Resume, nuls_at_end, read_at};
 use super::tailer::Tailer;
 use rustix::fs::{SeekFrom, seek};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// How far back the beginning of a line is looked for, in bytes.
@@ -25,6 +23,9 @@ impl Tailer {
         }
         let (fd, identity, stat) =
             self.open_regular(&found.path, Some(found.dir), found.link, now)?;
+        if !self.may_read_for(found.of.as_ref(), &stat) {
+            return None;
+        }
         let at = (found.dir, &*found.name);
         if self.is_own(found.input, at, found.link.is_some(), &identity) {
             self.unreadable.remove(&found.path);
@@ -38,6 +39,7 @@ impl Tailer {
             return None;
         }
         let mut file = File::new(found.path.as_path().into(), found.input, identity, now);
+        file.called = found.of.as_ref().and_then(|link| self.path_of_link(link));
         file.group = group;
         file.head = Head::of(beginning);
         file.size = stat.stx_size;
@@ -168,30 +170,6 @@ impl Tailer {
         file.rewritten &= best.is_none();
         self.stats.rewritten += u64::from(file.rewritten);
         best
-    }
-
-    /// The directory that a link leads to is watched too, because writes are told there.
-    fn watch_target(&mut self, key: FileKey, found: &Candidate, now: Instant) {
-        let Ok(target) = std::fs::canonicalize(&found.path) else { return };
-        let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else { return };
-        self.enter(parent, &[], None, true, now);
-        let Ok(stat) = look(parent, true) else { return };
-        let Some(dir) = self.dir_by_place.get(&from_stat(&stat).place()).copied() else { return };
-        let name: Arc<[u8]> = name.as_bytes().into();
-        let wanted = self.wanted(dir, &name).is_some();
-        let Some(Some(known)) = self.dirs.get_mut(dir as usize) else { return };
-        let link = (found.dir, found.name.clone());
-        let links = known.links.entry(name.clone()).or_default();
-        if !links.contains(&link) {
-            links.push(link);
-        }
-        if known.entries.contains_key(&name) {
-            return;
-        }
-        known.entries.insert(name.clone(), key);
-        if let Some(file) = self.files.get_mut(key) {
-            file.homes.push(Home { directory: dir, name, wanted });
-        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most links on one way, as the kernel has it.
-const LINKS_MAX: usize = 40;
+pub(super) const LINKS_MAX: usize = 40;
 /// So often the ways are looked at until they stay the same while they are watched.
 const LOOKS_MAX: usize = 8;
 

@@ -5,7 +5,7 @@ use super::config::{is_no_text, live_name, stem};
 use super::discover::kind;
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, from_stat, look, read_at};
-use super::open::{peek, peek_in};
+use super::open::{may_lead, peek, peek_in};
 use super::stats::Notice;
 use super::tailer::Tailer;
 use rustix::fs::FileType;
@@ -52,7 +52,8 @@ pub(super) struct Claimed {
 
 impl Tailer {
     /// Copies beside a file that were made since a time, and that nobody knows, hold what it held
-    /// between two truncations: they are read before `live`, which has its path.
+    /// between two truncations: they are read before `live`, which has its path. Of a link they lie
+    /// beside what it leads to, or beside it.
     pub(super) fn read_copies_since(
         &mut self,
         since: u64,
@@ -60,30 +61,40 @@ impl Tailer {
         live: Option<FileKey>,
         now: Instant,
     ) {
-        let (Some(parent), Some(own)) = (path.parent(), path.file_name()) else { return };
-        let Some(dir) = self.directory_at(parent) else { return };
-        self.copy_looks += 1;
-        let Ok(entries) = std::fs::read_dir(parent) else { return };
-        let names = entries.flatten().map(|entry| entry.file_name());
-        let is_copy = |name: &OsString| name != own && stem(name.as_bytes()) == own.as_bytes();
+        let mut copies = self.copies_since(since, path, now);
+        if let Some(target) = self.target_of(path) {
+            copies.append(&mut self.copies_since(since, &target.path, now));
+        }
+        copies.sort_unstable();
+        for (_, copy) in copies {
+            self.leave_queue(copy);
+            self.put_before(copy, live);
+        }
+        self.settle(now);
+    }
+
+    /// Such copies in the directory of a path, each with the time when it was made.
+    fn copies_since(&mut self, since: u64, path: &Path, now: Instant) -> Vec<(u64, FileKey)> {
         let mut copies = Vec::new();
+        let (Some(parent), Some(own)) = (path.parent(), path.file_name()) else { return copies };
+        let Some(dir) = self.directory_at(parent) else { return copies };
+        self.looks += 1;
+        let names = std::fs::read_dir(parent).into_iter().flatten().flatten();
+        let names = names.map(|entry| entry.file_name());
+        let is_copy = |name: &OsString| name != own && stem(name.as_bytes()) == own.as_bytes();
         let unseen_since = self.unseen_since.replace(since);
         for name in names.take(COPY_LOOKS_MAX).filter(is_copy) {
             self.refresh(dir, name.as_bytes(), None, now);
             let entry = self.dirs.get(dir as usize).and_then(Option::as_ref);
             let key = entry.and_then(|known| known.entries.get(name.as_bytes()).copied());
-            let Some(file) = key.and_then(|key| self.files.get(key)) else { continue };
+            let file = key.and_then(|key| Some((key, self.files.get(key)?)));
+            let Some((key, file)) = file else { continue };
             if file.offset == 0 && file.identity.birth_ns >= since {
                 copies.push((file.identity.birth_ns, key));
             }
         }
         self.unseen_since = unseen_since;
-        copies.sort_unstable();
-        for copy in copies.into_iter().filter_map(|(_, copy)| copy) {
-            self.leave_queue(copy);
-            self.put_before(copy, live);
-        }
-        self.settle(now);
+        copies
     }
 
     /// What a file held before it was truncated is read from its copy, or is at its end; the
@@ -170,14 +181,27 @@ impl Tailer {
         until.is_some()
     }
 
-    /// Looks beside a file for a copy of what it held: first among the rotated names that it may
-    /// have. Many files of one directory may be truncated at once, so that is not listed for each.
+    /// Looks for a copy of what a file held beside what its path leads to as a link, and beside it:
+    /// first among the rotated names that it may have. Many files of one directory may be truncated
+    /// at once, so that is not listed for each.
     pub(super) fn find_copy(&mut self, path: &Path, wanted: &Wanted) -> Option<Copied> {
         // A file that was never read is known by its beginning alone, one that begins with a hole
         // by what stands before the offset.
         if wanted.marker.len == 0 && (wanted.head.len == 0 || wanted.offset > 0) {
             return None;
         }
+        let target = self.target_of(path);
+        target
+            .and_then(|to| self.find_copy_beside((&to.path, Some(to.owner)), wanted))
+            .or_else(|| self.find_copy_beside((path, None), wanted))
+    }
+
+    /// The same in one directory, for the owner of the link that leads there.
+    fn find_copy_beside(
+        &mut self,
+        (path, owner): (&Path, Option<u32>),
+        wanted: &Wanted,
+    ) -> Option<Copied> {
         let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
         let own = path.file_name()?.as_bytes();
         if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
@@ -188,13 +212,15 @@ impl Tailer {
         let mut listed = self.listed.take().filter(|(of, _)| *of == number).map(|(_, names)| names);
         let mut best = listed
             .as_ref()
-            .and_then(|names| self.newest_copy((path, &dir), names.get(own)?, wanted));
+            .and_then(|names| self.newest_copy((path, &dir, owner), names.get(own)?, wanted));
         if best.is_none() {
             let names = self.list_by_live_name(parent);
-            best = names.get(own).and_then(|names| self.newest_copy((path, &dir), names, wanted));
+            best = names
+                .get(own)
+                .and_then(|names| self.newest_copy((path, &dir, owner), names, wanted));
             if best.is_none() {
                 let others = self.not_of_others(number, own, &names);
-                best = self.newest_copy((path, &dir), &others, wanted);
+                best = self.newest_copy((path, &dir, owner), &others, wanted);
             }
             listed = Some(names);
         }
@@ -204,7 +230,7 @@ impl Tailer {
 
     /// The names of a directory by the names that they are rotated names of.
     fn list_by_live_name(&mut self, dir: &Path) -> Names {
-        self.copy_looks += 1;
+        self.looks += 1;
         let mut names = Names::new();
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten().take(COPY_LOOKS_MAX) {
             let name = entry.file_name();
@@ -233,7 +259,7 @@ impl Tailer {
     /// Of these names the copy that was written to last.
     fn newest_copy(
         &mut self,
-        (path, dir): (&Path, &OwnedFd),
+        (path, dir, owner): (&Path, &OwnedFd, Option<u32>),
         names: &[OsString],
         wanted: &Wanted,
     ) -> Option<Copied> {
@@ -246,11 +272,14 @@ impl Tailer {
             if !is_file || known.is_some_and(|file| file.fd.is_some()) {
                 continue;
             }
-            self.copy_looks += 1;
+            self.looks += 1;
             let opened = peek_in(dir.as_fd(), name.as_bytes());
             let Some((fd, identity, stat)) = opened else { continue };
             let is_read = self.reads(&identity, wanted).is_some();
-            if is_read || identity.same(&wanted.not) || !wanted.fits(fd.as_fd(), stat.stx_size) {
+            if is_read || identity.same(&wanted.not) || !may_lead(owner, &stat) {
+                continue;
+            }
+            if !wanted.fits(fd.as_fd(), stat.stx_size) {
                 continue;
             }
             let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());

@@ -9,6 +9,7 @@ use super::config::{Symlinks, is_no_text, stem};
 use super::file::{Ending, FileKey, Home};
 use super::glob::Progress;
 use super::identity::{Identity, from_stat, look};
+use super::links::Meant;
 use super::mute::Writes;
 use super::open::Via;
 use super::stats::Notice;
@@ -72,6 +73,8 @@ pub(crate) struct Candidate {
     pub(crate) wanted: bool,
     /// The owner of the link that led here.
     pub(crate) link: Option<u32>,
+    /// The link whose target had this file's place.
+    pub(crate) of: Option<Place>,
     /// Whether a copy of a known file is to be left alone.
     pub(crate) unless_copy: bool,
 }
@@ -103,6 +106,7 @@ impl Tailer {
                 self.scan(dir, now);
             }
         }
+        self.look_beside_targets(now);
         self.unseen_since = unseen_since;
     }
 
@@ -213,14 +217,19 @@ impl Tailer {
         let mut names: Vec<Arc<[u8]>> = known.entries.keys().cloned().collect();
         let tracked = names.len();
         let by_link = known.by_link && known.reach.is_empty();
-        if !by_link {
+        // What is renamed beside a target is told by an event, where there are any.
+        if !by_link || known.poll.is_some() {
             match std::fs::read_dir(&path) {
                 Ok(listing) => {
                     self.can_read(&path);
                     let found = listing.flatten().map(|entry| entry.file_name());
                     let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
                     let is_new = |name: &std::ffi::OsString| {
-                        known.is_none_or(|known| !known.entries.contains_key(name.as_bytes()))
+                        let name = name.as_bytes();
+                        known.is_some_and(|known| {
+                            let is_meant = !by_link || known.links.contains_key(stem(name));
+                            is_meant && !known.entries.contains_key(name)
+                        })
                     };
                     names.extend(found.filter(is_new).map(|name| Arc::from(name.as_bytes())));
                 }
@@ -241,9 +250,9 @@ impl Tailer {
         }
     }
 
-    /// Compares one name with what is known about it. `adopt` is the input that a file which is
-    /// renamed to this name came from.
-    pub(super) fn refresh(&mut self, dir: u32, name: &[u8], adopt: Option<u32>, now: Instant) {
+    /// Compares one name with what is known about it. `adopt` is what meant a file that is renamed
+    /// to this name.
+    pub(super) fn refresh(&mut self, dir: u32, name: &[u8], adopt: Option<Meant>, now: Instant) {
         let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
         let path = known.path.join(OsStr::from_bytes(name));
         let tracked = known.entries.contains_key(name);
@@ -277,16 +286,19 @@ impl Tailer {
         }
         match kind(&stat) {
             FileType::RegularFile => {
-                let found = Candidate {
+                let is_meant = wanted.is_some() || adopt.is_some();
+                let mut found = Candidate {
                     dir,
                     name: name.into(),
                     path,
-                    input: wanted.or(adopt).unwrap_or(0),
+                    input: 0,
                     wanted: wanted.is_some(),
                     link,
+                    of: None,
                     unless_copy: false,
                 };
-                self.regular(found, &stat, wanted.is_some() || adopt.is_some(), now);
+                found.is_for(wanted.map(|input| Meant { input, link: None }).or(adopt));
+                self.regular(found, &stat, is_meant, now);
             }
             FileType::Directory => {
                 self.no_file(dir, name);
@@ -300,33 +312,6 @@ impl Tailer {
                     self.stats.special += 1;
                     self.notices.say(Notice::Special { path });
                 }
-            }
-        }
-    }
-
-    /// What a name leads to may have changed, and with it what links to that name lead to.
-    pub(super) fn refresh_links(&mut self, dir: u32, name: &[u8], now: Instant) {
-        let Some(Some(known)) = self.dirs.get(dir as usize) else { return };
-        for (dir, name) in known.links.get(name).cloned().unwrap_or_default() {
-            self.refresh(dir, &name, None, now);
-        }
-    }
-
-    /// Forgets links that lead elsewhere by now.
-    pub(super) fn forget_links(&mut self) {
-        for index in 0..self.dirs.len() {
-            let Some(Some(dir)) = self.dirs.get_mut(index) else { continue };
-            let mut links = std::mem::take(&mut dir.links);
-            links.retain(|target, of| {
-                let key_at = |dir: u32, name: &[u8]| {
-                    self.dirs.get(dir as usize)?.as_ref()?.entries.get(name).copied()
-                };
-                let target = u32::try_from(index).ok().and_then(|index| key_at(index, target));
-                of.retain(|(dir, name)| target.is_some() && key_at(*dir, name) == target);
-                !of.is_empty()
-            });
-            if let Some(Some(dir)) = self.dirs.get_mut(index) {
-                dir.links = links;
             }
         }
     }
@@ -392,7 +377,8 @@ impl Tailer {
     pub(super) fn group_of(&self, found: &Candidate) -> u64 {
         let input = self.inputs.get(found.input as usize);
         let by_directory = input.is_some_and(|input| input.directory_is_source);
-        group(found.dir, if by_directory { b"" } else { &found.name })
+        let (dir, name) = found.of.as_ref().map_or((found.dir, &found.name), |of| (of.0, &of.1));
+        group(dir, if by_directory { b"" } else { name })
     }
 
     /// The file that had a name last, when nobody had it since.
@@ -409,16 +395,17 @@ impl Tailer {
     /// Whether a name that no pattern means holds a file that was made, written and renamed
     /// while nobody watched.
     fn is_unseen_rotation(&self, found: &mut Candidate, seen: &Identity) -> bool {
-        let input = self.rotated_from(found.dir, &found.name).filter(|_| self.is_unseen(seen));
-        found.input = input.unwrap_or(found.input);
-        input.is_some()
+        let meant = self.rotated_from(found.dir, &found.name).filter(|_| self.is_unseen(seen));
+        let is_meant = meant.is_some();
+        found.is_for(meant);
+        is_meant
     }
 
-    /// The input whose patterns mean a name without what a rotation has appended to it.
-    pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<u32> {
+    /// By what a name is meant without what a rotation has appended to it.
+    pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<Meant> {
         let live = stem(name);
         let is_rotated = live.len() < name.len() && !is_no_text(name);
-        if is_rotated { self.wanted(dir, live) } else { None }
+        if is_rotated { self.meant(dir, live) } else { None }
     }
 
     /// Whether a file was made while nobody watched.
@@ -447,7 +434,8 @@ impl Tailer {
     /// A known file has one more name.
     fn attach(&mut self, key: FileKey, found: &Candidate, now: Instant) {
         self.left_by(found);
-        let is_looked_for = found.wanted || self.rotated_from(found.dir, &found.name).is_some();
+        let rotated = self.rotated_from(found.dir, &found.name);
+        let is_looked_for = found.wanted || rotated.is_some_and(|meant| meant.link.is_none());
         let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) else { return };
         dir.entries.insert(found.name.clone(), key);
         let Some(file) = self.files.get_mut(key) else { return };
@@ -460,6 +448,9 @@ impl Tailer {
         file.revive(now);
         if !file.is_wanted() {
             self.unnamed.push(key);
+        }
+        if found.link.is_some() {
+            self.watch_target(key, found, now);
         }
         self.ready(key);
     }
@@ -532,6 +523,15 @@ impl Tailer {
             }
         }
         reach
+    }
+}
+
+impl Candidate {
+    /// For whom it is read, when that is known.
+    fn is_for(&mut self, meant: Option<Meant>) {
+        if let Some(meant) = meant {
+            (self.input, self.of) = (meant.input, meant.link);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::discover::wall_ns;
 use super::file::{Ending, FileKey, State};
 use super::identity::{from_stat, look};
+use super::links::Meant;
 use super::stats::Notice;
 use super::tailer::{Moves, TICK, Tailer};
 use super::watch::{ReadFlags, Watch};
@@ -99,25 +100,25 @@ impl Tailer {
             return;
         }
         if mask.contains(ReadFlags::MOVED_FROM) {
-            let stands_for = self.take_moved_name(dir, name).or_else(|| self.wanted(dir, name));
-            if let Some(input) = stands_for {
-                self.moves.cookies.insert(cookie, input);
+            let stands_for = self.take_moved_name(dir, name).or_else(|| self.meant(dir, name));
+            if let Some(meant) = stands_for {
+                self.moves.cookies.insert(cookie, meant);
             }
         }
         let mut adopt = None;
         if mask.contains(ReadFlags::MOVED_TO) {
             let earlier = self.earlier_moves.cookies.remove(&cookie);
             adopt = self.moves.cookies.remove(&cookie).or(earlier);
-            if let Some(input) = adopt {
-                self.moves.names.insert((dir, name.into()), input);
+            if let Some(meant) = adopt.clone() {
+                self.moves.names.insert((dir, name.into()), meant);
             }
         }
         self.refresh(dir, name, adopt, now);
         self.refresh_links(dir, name, now);
     }
 
-    /// The input of the file that was renamed to this name a moment ago.
-    fn take_moved_name(&mut self, dir: u32, name: &[u8]) -> Option<u32> {
+    /// What meant the file that was renamed to this name a moment ago.
+    fn take_moved_name(&mut self, dir: u32, name: &[u8]) -> Option<Meant> {
         if self.moves.names.is_empty() && self.earlier_moves.names.is_empty() {
             return None;
         }
@@ -383,7 +384,7 @@ impl Tailer {
         let mut homes = file.homes.iter().filter(|_| !is_wanted && file.hold_until.is_none());
         let rotated = homes.find_map(|home| self.rotated_from(home.directory, &home.name));
         let Some(file) = self.files.get_mut(key) else { return };
-        file.input = rotated.unwrap_or(file.input);
+        file.input = rotated.as_ref().map_or(file.input, |meant| meant.input);
         if is_wanted {
             file.revive(now);
         }

@@ -5,11 +5,12 @@ use super::discover::Place;
 use super::identity::{
     HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at,
 };
+use super::open::may_lead;
 use super::stats::FileStat;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -250,12 +251,15 @@ impl File {
         is_gone && self.ending == Ending::Open && self.last_end.is_none_or(|end| self.offset < end)
     }
 
-    /// Whether it lies in the directory where a start looks for it, by a name that may be text.
-    pub(crate) fn is_beside(&self) -> bool {
+    /// Whether it lies in one of these directories by a name that may be text, and the owner of
+    /// the link that leads there may have it read.
+    pub(crate) fn lies_in(&self, folders: &[(PathBuf, Option<u32>)]) -> bool {
         let is_text = |name: &OsStr| !is_no_text(name.as_bytes());
-        self.path.parent() == self.called().parent()
-            && self.path.file_name().is_some_and(is_text)
-            && look(&self.path, false).is_ok_and(|stat| from_stat(&stat).same(&self.identity))
+        let folder = folders.iter().find(|(folder, _)| self.path.parent() == Some(folder));
+        self.path.file_name().is_some_and(is_text)
+            && folder.zip(look(&self.path, false).ok()).is_some_and(|((_, owner), stat)| {
+                may_lead(*owner, &stat) && from_stat(&stat).same(&self.identity)
+            })
     }
 
     /// It has another path now; `is_looked_for` says whether a start looks for that.

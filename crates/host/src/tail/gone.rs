@@ -96,7 +96,10 @@ impl Tailer {
     fn finds(&self, file: &File) -> bool {
         match file.state {
             State::Live | State::Copy | State::Retired => true,
-            State::Renamed => file.is_beside() && self.looks_for(file.called()).is_some(),
+            State::Renamed => {
+                let is_looked_for = self.looks_for(file.called()).is_some();
+                is_looked_for && file.lies_in(&self.folders(file.called()))
+            }
             State::Deleted => false,
         }
     }

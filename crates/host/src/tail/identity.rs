@@ -5,7 +5,7 @@ use crate::hash::Fnv;
 use crate::sys;
 use rustix::fs::{AtFlags, Statx, StatxFlags};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How much of a file's beginning is fingerprinted, in bytes.
@@ -205,12 +205,6 @@ impl Resume {
     /// it is long enough, begins in the same way and has the same bytes before the offset.
     pub(crate) fn fits(&self, file: BorrowedFd<'_>, size: u64, beginning: &[u8]) -> bool {
         self.offset <= size && self.head.fits(beginning) && self.marker.fits(file, self.offset)
-    }
-
-    /// The directory and the name.
-    pub(crate) fn place(&self) -> Option<(PathBuf, &[u8])> {
-        let name = self.path.file_name()?;
-        Some((self.path.parent()?.to_owned(), name.as_encoded_bytes()))
     }
 }
 

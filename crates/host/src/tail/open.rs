@@ -10,6 +10,7 @@ use super::identity::{Identity, from_stat, look_at};
 use super::tailer::Tailer;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Statx, readlinkat};
 use rustix::io::Errno;
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -80,10 +81,13 @@ impl Tailer {
         if link.is_none() {
             return Ok((open(dir.as_fd(), name, flags | nofollow)?, None));
         }
-        let link = open(dir.as_fd(), name, OFlags::PATH | OFlags::NOFOLLOW)?;
-        let target = readlinkat(&link, "", Vec::new())?;
-        let opened = open(dir.as_fd(), target.as_bytes(), flags)?;
-        Ok((opened, Some(look_at(link.as_fd())?.stx_uid)))
+        let (target, owner) = read_link(dir.as_fd(), name)?;
+        Ok((open(dir.as_fd(), target.as_bytes(), flags)?, Some(owner)))
+    }
+
+    /// Where a link in a known directory leads, and whose it is.
+    pub(super) fn read_link(&self, dir: u32, name: &[u8]) -> rustix::io::Result<(CString, u32)> {
+        read_link(self.open_dir(dir)?.as_fd(), name)
     }
 
     /// A known directory; nothing when its path leads elsewhere by now.
@@ -97,8 +101,13 @@ impl Tailer {
 }
 
 /// Whether a link of this owner may lead to this.
-fn may_lead(link: Option<u32>, to: &Statx) -> bool {
+pub(super) fn may_lead(link: Option<u32>, to: &Statx) -> bool {
     link.is_none_or(|owner| owner == 0 || owner == to.stx_uid)
+}
+
+fn read_link(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<(CString, u32)> {
+    let link = open(dir, name, OFlags::PATH | OFlags::NOFOLLOW)?;
+    Ok((readlinkat(&link, "", Vec::new())?, look_at(link.as_fd())?.stx_uid))
 }
 
 /// Opens a file so that reading it does not change when it was read last: else nearly every read

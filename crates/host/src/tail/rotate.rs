@@ -10,7 +10,7 @@ use super::copies::Wanted;
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Identity, Marker, Resume, look, read_at};
-use super::open::peek;
+use super::open::{may_lead, peek};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
 use rustix::fs::Statx;
@@ -122,7 +122,7 @@ impl Tailer {
     }
 
     /// A file that was closed while it was idle lost its name: it is looked for in the directory
-    /// where it was.
+    /// where it was, and beside what its name leads to as a link.
     pub(super) fn find_closed(&mut self, key: FileKey, now: Instant) {
         let Some(file) = self.files.get(key) else { return };
         let (path, identity) = (Arc::clone(&file.path), file.identity);
@@ -130,14 +130,17 @@ impl Tailer {
             let dir = self.dirs.get(home.directory as usize)?.as_ref()?;
             Some(dir.path.join(OsStr::from_bytes(&home.name)))
         });
-        let open = |at: &Path| peek(at).filter(|(_, found, _)| found.same(&identity));
-        let found = beside.and_then(|at| open(&at)).or_else(|| {
-            let parent = path.parent()?;
-            let inode = |entry: &std::fs::DirEntry| {
-                std::os::unix::fs::DirEntryExt::ino(entry) == identity.inode
-            };
-            let entries = std::fs::read_dir(parent).ok()?.flatten();
-            entries.filter(inode).find_map(|entry| open(&entry.path()))
+        let open = |at: &Path, owner: Option<u32>| {
+            peek(at).filter(|(_, found, stat)| found.same(&identity) && may_lead(owner, stat))
+        };
+        let found = beside.and_then(|at| open(&at, None)).or_else(|| {
+            self.folders(&path).into_iter().find_map(|(folder, owner)| {
+                let inode = |entry: &std::fs::DirEntry| {
+                    std::os::unix::fs::DirEntryExt::ino(entry) == identity.inode
+                };
+                let entries = std::fs::read_dir(folder).ok()?.flatten();
+                entries.filter(inode).find_map(|entry| open(&entry.path(), owner))
+            })
         });
         if let (Some((fd, ..)), Some(file)) = (found, self.files.get_mut(key)) {
             file.fd = Some(fd);
@@ -318,23 +321,15 @@ impl Tailer {
     pub(super) fn settle_orphans(&mut self, now: Instant) {
         let unmatched = std::mem::take(&mut self.resumes);
         let mut rewritten = std::mem::take(&mut self.orphans);
-        let mut listings: HashMap<PathBuf, HashMap<u64, PathBuf>> = HashMap::new();
+        let mut listings = Listings::new();
         for record in unmatched.into_values().flatten() {
-            let Some((parent, _)) = record.place() else { continue };
-            let by_inode = listings.entry(parent.clone()).or_insert_with(|| list(&parent));
-            let found = by_inode.get(&record.identity.inode).cloned();
-            let opened = found.and_then(|at| peek(&at).map(|opened| (at, opened)));
-            match opened {
+            match self.find_renamed(&record, &mut listings) {
                 // It is where it was, so it is no longer meant; unless a rotation gave it this name
                 // a while ago.
-                Some((at, (_, identity, _)))
-                    if *at == *record.path
-                        && record.identity.same(&identity)
-                        && self.was_meant_by(&at).is_none() =>
-                {
+                Some((at, _)) if self.is_at(&record, &at) && self.was_meant_by(&at).is_none() => {
                     self.keep_dormant(record, now);
                 }
-                Some((at, (fd, identity, stat))) if record.identity.same(&identity) => {
+                Some((at, (fd, identity, stat))) => {
                     let mut beginning = [0; HEAD_BYTES_MAX];
                     let read = read_at(fd.as_fd(), &mut beginning, 0);
                     let beginning = beginning.get(..read).unwrap_or_default();
@@ -354,6 +349,26 @@ impl Tailer {
         }
         // Copies that were found with that have their place.
         self.fresh.clear();
+    }
+
+    /// Looks for the file of a record beside its path, and beside what that leads to as a link.
+    fn find_renamed(&mut self, record: &Resume, listings: &mut Listings) -> Option<Renamed> {
+        self.folders(&record.path).into_iter().find_map(|(folder, owner)| {
+            let by_inode = listings.entry(folder).or_insert_with_key(|folder| {
+                self.looks += 1;
+                list(folder)
+            });
+            let at = by_inode.get(&record.identity.inode)?;
+            let opened = peek(at).filter(|(_, identity, stat)| {
+                record.identity.same(identity) && may_lead(owner, stat)
+            })?;
+            Some((at.clone(), opened))
+        })
+    }
+
+    /// Whether the path of a record is this one, or leads there.
+    fn is_at(&self, record: &Resume, at: &Path) -> bool {
+        *at == *record.path || self.target_of(&record.path).is_some_and(|target| target.path == at)
     }
 
     /// The input of a file that a start looks for in the directory of this path.
@@ -458,6 +473,11 @@ impl Tailer {
         }
     }
 }
+
+/// Directories with their files by inode number.
+type Listings = HashMap<PathBuf, HashMap<u64, PathBuf>>;
+/// Where a file is now, and the open file.
+type Renamed = (PathBuf, (OwnedFd, Identity, Statx));
 
 /// The regular files of a directory by inode number.
 fn list(directory: &Path) -> HashMap<u64, PathBuf> {

@@ -8,10 +8,11 @@
 use super::bases::Ways;
 use super::config::{Input, Limits};
 use super::copies::{Claimed, Names};
-use super::discover::{Dir, Found, Reach};
+use super::discover::{Dir, Found, Place, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::gone::Gone;
 use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
+use super::links::{Meant, Targets};
 use super::mute::LOOK_EVERY;
 use super::open::Via;
 use super::stats::{FileStat, Notice, Notices, Stats};
@@ -77,7 +78,7 @@ pub struct Flags {
 pub struct Chunk<'a> {
     /// Which file.
     pub key: FileKey,
-    /// Where it was seen last.
+    /// Where it was seen last, by a name that is meant or that a rotation gives.
     pub path: &'a Arc<Path>,
     /// The number of its input.
     pub input: u32,
@@ -145,8 +146,8 @@ pub(crate) struct Dormant {
 /// Renames whose other half has not been seen, and names that stand for a wanted one.
 #[derive(Default)]
 pub(crate) struct Moves {
-    pub(crate) cookies: HashMap<u32, u32>,
-    pub(crate) names: HashMap<(u32, Arc<[u8]>), u32>,
+    pub(crate) cookies: HashMap<u32, Meant>,
+    pub(crate) names: HashMap<Place, Meant>,
 }
 
 /// Follows files. See the module.
@@ -192,8 +193,11 @@ pub struct Tailer {
     pub(super) claimed: HashMap<(u64, u64), Claimed>,
     /// The directory in which a copy was looked for last, since the last tend.
     pub(super) listed: Option<(u32, Names)>,
-    /// How often a directory was listed or a file opened in the search of copies.
-    pub(super) copy_looks: u64,
+    /// How often a directory was listed, or a file opened, in the search of copies and of what was
+    /// renamed.
+    pub(super) looks: u64,
+    /// Targets that nobody saw before, beside which nobody looked yet.
+    pub(super) unseen_targets: Targets,
     pub(super) fresh: Vec<Found>,
     pub(super) first_scan: bool,
     /// During a reload: the inputs before it, and when it was, in nanoseconds since 1970.
@@ -294,7 +298,8 @@ impl Tailer {
             resumed: HashMap::new(),
             claimed: HashMap::new(),
             listed: None,
-            copy_looks: 0,
+            looks: 0,
+            unseen_targets: Targets::new(),
             fresh: Vec::new(),
             first_scan: true,
             before_reload: None,
@@ -360,7 +365,7 @@ impl Tailer {
         let file = self.files.get(given.key);
         Chunk {
             key: given.key,
-            path: file.map_or(&self.nowhere, |file| &file.path),
+            path: file.map_or(&self.nowhere, File::called),
             input: file.map_or(0, |file| file.input),
             start: given.start,
             bytes: self.buffer.chunk(given.from, given.len),

@@ -6,6 +6,7 @@ mod copies;
 mod holes;
 mod identity;
 mod idle;
+mod links;
 mod model;
 mod moved;
 mod own;

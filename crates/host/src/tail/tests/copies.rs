@@ -196,7 +196,7 @@ fn r5_r10_the_search_of_copies_costs_no_more_per_file_where_there_are_many() {
         assert_eq!(desk.stats().rewritten, FILES);
         // The names twice and the copies, and where none fits, what was listed before once more.
         let most = FILES * if has_copy { COPIES + 3 } else { 2 + 2 * COPIES };
-        let looks = desk.tail().copy_looks;
+        let looks = desk.tail().looks;
         assert!(looks <= most, "{looks} looks, and not {most}");
     }
 }

@@ -42,14 +42,45 @@ enum Setup {
     Wide,
     /// Every idle file is closed.
     Closing,
+    /// Files are read over links.
+    Linked,
+    /// … and every idle one is closed.
+    LinkedClosing,
+}
+
+impl Setup {
+    fn is_linked(self) -> bool {
+        matches!(self, Self::Linked | Self::LinkedClosing)
+    }
+
+    fn is_closing(self) -> bool {
+        matches!(self, Self::Closing | Self::LinkedClosing)
+    }
 }
 
 /// Plays the actions and looks for each line that was written.
 fn play(setup: Setup, actions: &[Action]) {
-    let mut desk = Desk::new(if matches!(setup, Setup::Wide) { &["f?.log*"] } else { &["f?.log"] });
+    let mut desk = Desk::new(match setup {
+        Setup::Usual | Setup::Closing => &["f?.log"],
+        Setup::Wide => &["f?.log*"],
+        Setup::Linked | Setup::LinkedClosing => &["links/*"],
+    });
     desk.limits.deleted_quiet = Duration::ZERO;
-    if matches!(setup, Setup::Closing) {
+    if setup.is_closing() {
         desk.limits.open_idle_max = 0;
+    }
+    let make = |desk: &Desk, file: &str| {
+        // A link that leads nowhere has nobody wait for its target.
+        if setup.is_linked() {
+            drop(std::fs::File::create(desk.path(file)).unwrap());
+        }
+    };
+    if setup.is_linked() {
+        std::fs::create_dir(desk.path("links")).unwrap();
+        for file in ["f0.log", "f1.log", "f2.log"] {
+            make(&desk, file);
+            std::os::unix::fs::symlink(desk.path(file), desk.path("links").join(file)).unwrap();
+        }
     }
     desk.start();
     let mut records = Vec::new();
@@ -66,6 +97,7 @@ fn play(setup: Setup, actions: &[Action]) {
                 archives += 1;
                 let (from, to) = (format!("f{file}.log"), format!("f{file}.log.{archives}"));
                 let _ = std::fs::rename(desk.path(&from), desk.path(&to));
+                make(&desk, &from);
             }
             Action::CopyTruncate(file) => {
                 archives += 1;
@@ -82,10 +114,12 @@ fn play(setup: Setup, actions: &[Action]) {
                 // It is open from here on, and what was written is read although it is gone.
                 let now = desk.now;
                 desk.tail().tend(now);
-                if matches!(setup, Setup::Closing) {
+                if setup.is_closing() {
                     desk.run();
                 }
-                let _ = std::fs::remove_file(desk.path(&format!("f{file}.log")));
+                let file = format!("f{file}.log");
+                let _ = std::fs::remove_file(desk.path(&file));
+                make(&desk, &file);
             }
             Action::Turn => drop(desk.turn()),
             Action::Run => drop(desk.run()),
@@ -125,7 +159,13 @@ proptest! {
     #[test]
     fn r4_r5_r19_whatever_is_done_no_line_is_lost_and_none_comes_twice_without_a_crash(
         actions in proptest::collection::vec(action(), 1..60),
-        setup in prop_oneof![Just(Setup::Usual), Just(Setup::Wide), Just(Setup::Closing)],
+        setup in prop_oneof![
+            Just(Setup::Usual),
+            Just(Setup::Wide),
+            Just(Setup::Closing),
+            Just(Setup::Linked),
+            Just(Setup::LinkedClosing),
+        ],
     ) {
         play(setup, &actions);
     }
