@@ -14,16 +14,17 @@ use crate::options::{Place, RunOptions};
 use crate::packed::{Before, Packed};
 use crate::pods::{self, Table, WatchOptions};
 use crate::reader::inputs::{Intent, METADATA_WAIT, intents};
-use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume};
+use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume, wall_ns};
 use crate::say::Say;
 use crate::sink::Letterbox;
 use crate::tap::Tap;
 use host::tail::{Limits, Resume, StartAt, Tailer};
 use model::{Build, Exit};
 use pipeline::ring::{self, Subscriber};
+use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 use store::{Checkpoint, DeadLetters, Entry, Loaded, Outcome, Spill, State};
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +152,7 @@ pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentErro
     let state = Arc::new(State::open(&config.state_dir).map_err(AgentError::State)?);
     let (checkpoint, loaded) = Checkpoint::load(&state).map_err(AgentError::State)?;
     tell_checkpoint(loaded.outcome);
-    let mut written_ns = written_ns(&config, &checkpoint, loaded.outcome);
+    let mut written_ns = checkpoint.written_ns();
     let mut known = (checkpoint, loaded);
     let closed_output = CancellationToken::new();
     let admin = Admin::start(&config, options, shared.clone(), *build, closed_output.clone())?;
@@ -199,6 +200,7 @@ fn reader(
     let mut wanted = intents(config, &shared.host_name, |input| watches.table(input, shared))?;
     watches.wait();
     let (files, cursors) = split(known.entries);
+    let written_ns = written_ns.map(|written_ns| by_clock(written_ns, wall_ns()));
     // When nothing of it can be used, nobody knows what was read before.
     let used_ns = written_ns.filter(|_| known.outcome != Outcome::Lost);
     let packed = packed(config, &wanted, &files, &cursors, used_ns);
@@ -369,13 +371,18 @@ fn tailer(
         .map_err(|error| AgentError::Input { input: "files".to_owned(), reason: words(&error) })
 }
 
-/// When the last checkpoint was written, in nanoseconds since 1970; none at the first start.
-fn written_ns(config: &Config, checkpoint: &Checkpoint, outcome: Outcome) -> Option<u64> {
-    let written = std::fs::metadata(config.state_dir.join(checkpoint.source()));
-    let written = written.and_then(|meta| meta.modified()).ok();
-    let since = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let written_ns = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-    (outcome != Outcome::Absent).then_some(written_ns)
+/// When a checkpoint was written by the clock as it is now. After it was set back, what was made
+/// since may seem to be older than the checkpoint, but not than the start of this machine.
+fn by_clock(written_ns: u64, now_ns: u64) -> u64 {
+    if written_ns <= now_ns {
+        return written_ns;
+    }
+    tracing::warn!(
+        "the clock was set back since the checkpoint was written: files that are not in it and \
+         were made since this machine's start are read from their beginning"
+    );
+    let up_s = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0);
+    now_ns.saturating_sub(up_s.saturating_add(1).saturating_mul(1_000_000_000))
 }
 
 /// The compressed files that are to be read.
@@ -447,6 +454,18 @@ mod tests {
     use super::*;
     use crate::pods::Pod;
     use std::sync::atomic::Ordering;
+
+    #[test]
+    fn r19_after_a_clock_was_set_back_what_may_be_unseen_goes_back_to_the_start_of_the_machine() {
+        let now_ns = wall_ns();
+        assert_eq!(by_clock(now_ns, now_ns), now_ns);
+        assert_eq!(by_clock(5, now_ns), 5);
+        let start = std::fs::read_to_string("/proc/stat").unwrap();
+        let start = start.lines().find_map(|line| line.strip_prefix("btime ")).unwrap();
+        let start_ns = start.parse::<u64>().unwrap() * 1_000_000_000;
+        let since = by_clock(now_ns + 1, now_ns);
+        assert!(since <= start_ns + 1_000_000_000 && since > start_ns - 60_000_000_000, "{since}");
+    }
 
     #[tokio::test]
     async fn r27_what_is_counted_of_pods_goes_on_and_those_of_a_watch_that_ended_are_not_known() {

@@ -12,8 +12,10 @@
 //! does not touch what the kernel was given; after that of the machine the soft ones count if they
 //! are whole and newer, and are else as if they had never been.
 //!
-//! Layout, little-endian: magic (8 bytes), generation (u64), count (u32), CRC-32 of these (u32);
-//! then for each record its length (u32), CRC-32 of the generation and its bytes (u32), and bytes.
+//! Layout, little-endian: magic (8 bytes), generation (u64), when it was written in nanoseconds
+//! since 1970 (u64), count (u32), CRC-32 of these (u32); then for each record its length (u32),
+//! CRC-32 of the generation and its bytes (u32), and bytes. With the magic of before, the time is
+//! missing.
 //! So pages of two generations, which a file written in place can have after a power cut, are not
 //! taken for one.
 
@@ -38,8 +40,10 @@ pub const CHECKPOINT: &str = "checkpoint";
 const PREVIOUS: &str = "checkpoint.1";
 /// Generations with an even and with an odd number that the disk was not waited for.
 const SOFT: [&str; 2] = ["checkpoint.soft.0", "checkpoint.soft.1"];
-const MAGIC: [u8; 8] = *b"orlopck2";
-const HEADER_BYTES: usize = 24;
+const MAGIC: [u8; 8] = *b"orlopck3";
+const MAGIC_WITHOUT_TIME: [u8; 8] = *b"orlopck2";
+const HEADER_BYTES: usize = 32;
+const HEADER_BYTES_WITHOUT_TIME: usize = 24;
 /// Bytes of records that are written at once.
 const PIECE_BYTES: usize = 64 << 10;
 const KIND_FILE: u8 = 1;
@@ -113,6 +117,8 @@ pub struct Loaded {
 pub struct Decoded {
     /// The number of the generation; 0 when the header is damaged.
     pub generation: u64,
+    /// When it was written, in nanoseconds since 1970, if it says so.
+    pub written_ns: Option<u64>,
     /// The records that are whole.
     pub entries: Vec<Entry>,
     /// Whether that is all of them.
@@ -126,7 +132,7 @@ pub struct Checkpoint {
     saved: u64,
     /// The files of [`SOFT`], once they were written to.
     soft: [Option<SoftFile>; 2],
-    source: &'static str,
+    written_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -142,30 +148,34 @@ impl Checkpoint {
     /// [`StoreError::Read`] when a file is there and the disk does not give it. What is damaged
     /// is no error; see [`Outcome`].
     pub fn load(state: &State) -> Result<(Self, Loaded), StoreError> {
-        let read = |name| Ok(state.read(name, FILE_BYTES_MAX)?.map(|bytes| decode(&bytes)));
+        let read = |name| -> Result<_, StoreError> {
+            let Some(bytes) = state.read(name, FILE_BYTES_MAX)? else { return Ok(None) };
+            let mut decoded = decode(&bytes);
+            // The earlier of both hides nothing that was made since.
+            let changed_ns = state.changed_ns(name);
+            let written_ns = decoded.written_ns.map_or(changed_ns, |said| said.min(changed_ns));
+            decoded.written_ns = Some(written_ns);
+            Ok(Some(decoded))
+        };
         let found = [read(CHECKPOINT)?, read(PREVIOUS)?, read(SOFT[0])?, read(SOFT[1])?];
         let generation = found.iter().flatten().map(|decoded| decoded.generation).max();
         let [current, previous, soft @ ..] = found;
-        let soft = SOFT.into_iter().zip(soft).filter_map(|(name, soft)| Some((name, soft?)));
-        let soft = soft.filter(|(_, soft)| soft.is_whole);
-        let soft = soft.max_by_key(|(_, soft)| soft.generation);
-        let source = match (&current, &soft) {
-            (Some(current), Some((name, soft))) if soft.generation > current.generation => name,
-            _ => CHECKPOINT,
-        };
-        let loaded = choose(current, previous, soft.map(|(_, soft)| soft));
+        let soft = soft.into_iter().flatten().filter(|soft| soft.is_whole);
+        let soft = soft.max_by_key(|soft| soft.generation);
+        let (loaded, written_ns) = choose(current, previous, soft);
         let generation = generation.unwrap_or(0);
-        Ok((Self { generation, saved: 0, soft: [None, None], source }, loaded))
+        Ok((Self { generation, saved: 0, soft: [None, None], written_ns }, loaded))
     }
 
-    /// The file in the state folder that tells when what was loaded was saved, if that is whole.
+    /// When what was loaded was written, in nanoseconds since 1970; none when there was nothing, of
+    /// several parts when the oldest was. The clock may have been set back since.
     #[must_use]
-    pub fn source(&self) -> &'static str {
-        self.source
+    pub fn written_ns(&self) -> Option<u64> {
+        self.written_ns
     }
 
-    /// Replaces the checkpoint, durably. When that fails the one before is still there, and the
-    /// next call tries again. Returns the number of bytes.
+    /// Replaces the checkpoint, durably, at a time in nanoseconds since 1970. When that fails the
+    /// one before is still there, and the next call tries again. Returns the number of bytes.
     ///
     /// # Errors
     /// [`StoreError::Write`] when the disk does not take it, [`StoreError::Full`] when there are
@@ -173,12 +183,13 @@ impl Checkpoint {
     pub fn save(
         &mut self,
         state: &State,
+        now_ns: u64,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<usize, StoreError> {
         let generation = self.generation.saturating_add(1);
         let mut bytes = 0;
         state.replace(CHECKPOINT, Some(PREVIOUS), |file| {
-            bytes = write(state, CHECKPOINT, file, generation, entries)?;
+            bytes = write((state, CHECKPOINT), file, (generation, now_ns), entries)?;
             Ok(bytes)
         })?;
         self.generation = generation;
@@ -194,6 +205,7 @@ impl Checkpoint {
     pub fn save_softly(
         &mut self,
         state: &State,
+        now_ns: u64,
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<(), StoreError> {
         let generation = self.generation.saturating_add(1);
@@ -211,7 +223,7 @@ impl Checkpoint {
         };
         let failed = |errno| state.cannot_write(name, errno);
         rustix::fs::seek(&file, SeekFrom::Start(0)).map_err(failed)?;
-        let length = write(state, name, &file, generation, entries)?;
+        let length = write((state, name), &file, (generation, now_ns), entries)?;
         if length < before {
             ftruncate(&file, length).map_err(failed)?;
         }
@@ -230,10 +242,9 @@ impl Checkpoint {
 
 /// Writes records piece by piece, and then the header, which says how many there are.
 fn write(
-    state: &State,
-    name: &str,
+    (state, name): (&State, &str),
     file: &OwnedFd,
-    generation: u64,
+    (generation, now_ns): (u64, u64),
     entries: impl IntoIterator<Item = Entry>,
 ) -> Result<u64, StoreError> {
     let failed = |errno| state.cannot_write(name, errno);
@@ -253,7 +264,7 @@ fn write(
             piece.clear();
         }
     }
-    let header = header(generation, count);
+    let header = header(generation, Some(now_ns), count);
     if bytes == 0 {
         // All of it is one piece.
         piece.splice(..HEADER_BYTES, header);
@@ -274,22 +285,27 @@ fn full(what: &'static str, limit: usize, unit: &'static str) -> StoreError {
     StoreError::Full { what, limit: limit as u64, unit }
 }
 
-/// Takes the best of what there is. The soft one is whole.
-fn choose(current: Option<Decoded>, previous: Option<Decoded>, soft: Option<Decoded>) -> Loaded {
+/// Takes the best of what there is, and when the oldest of that was written. The soft one is whole.
+fn choose(
+    current: Option<Decoded>,
+    previous: Option<Decoded>,
+    soft: Option<Decoded>,
+) -> (Loaded, Option<u64>) {
     let newer = |than: &Decoded| soft.as_ref().is_some_and(|s| s.generation > than.generation);
     let previous = match previous {
         Some(previous) if previous.is_whole && !newer(&previous) => Some(previous),
         previous => soft.clone().or(previous),
     };
+    let oldest_ns = current.iter().chain(&previous).filter_map(|decoded| decoded.written_ns).min();
     let damaged = match current {
         Some(current) if current.is_whole => {
             let newest = soft.filter(|soft| soft.generation > current.generation);
-            let entries = newest.unwrap_or(current).entries;
-            return Loaded { entries, outcome: Outcome::Whole };
+            let Decoded { entries, written_ns, .. } = newest.unwrap_or(current);
+            return (Loaded { entries, outcome: Outcome::Whole }, written_ns);
         }
         Some(current) => current.entries,
         None if previous.is_none() => {
-            return Loaded { entries: Vec::new(), outcome: Outcome::Absent };
+            return (Loaded { entries: Vec::new(), outcome: Outcome::Absent }, None);
         }
         None => Vec::new(),
     };
@@ -306,7 +322,7 @@ fn choose(current: Option<Decoded>, previous: Option<Decoded>, soft: Option<Deco
         previous.into_iter().filter(|entry| !known.contains(&identity(entry))).collect();
     drop(known);
     entries.extend(older);
-    Loaded { entries, outcome }
+    (Loaded { entries, outcome }, oldest_ns)
 }
 
 /// What a record is about, whatever it says.
@@ -317,13 +333,14 @@ fn identity(entry: &Entry) -> (u64, u64, u64, u64, Vec<u8>) {
     }
 }
 
-fn header(generation: u64, count: usize) -> [u8; HEADER_BYTES] {
+fn header(generation: u64, written_ns: Option<u64>, count: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
-    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(written_ns.map_or(&MAGIC_WITHOUT_TIME, |_| &MAGIC));
     bytes.extend_from_slice(&generation.to_le_bytes());
+    bytes.extend(written_ns.into_iter().flat_map(u64::to_le_bytes));
     bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    bytes.try_into().unwrap_or([0; HEADER_BYTES])
+    bytes
 }
 
 /// The checksum of a record.
@@ -375,17 +392,23 @@ fn text(bytes: &[u8], out: &mut Vec<u8>) -> bool {
 /// Reads the bytes of a checkpoint, whoever wrote them. Pure.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Decoded {
-    let mut decoded = Decoded { generation: 0, entries: Vec::new(), is_whole: false };
+    let mut decoded =
+        Decoded { generation: 0, written_ns: None, entries: Vec::new(), is_whole: false };
+    let has_time = bytes.starts_with(&MAGIC);
+    let length = if has_time { HEADER_BYTES } else { HEADER_BYTES_WITHOUT_TIME };
     let mut reader = Reader(bytes);
-    let Some(head) = reader.take(HEADER_BYTES - 4) else { return decoded };
+    let Some(head) = reader.take(length - 4) else { return decoded };
     let Some(crc) = reader.u32() else { return decoded };
     let mut fields = Reader(head);
-    let is_ours = fields.take(MAGIC.len()) == Some(&MAGIC) && crc32fast::hash(head) == crc;
-    let (generation, count) = (fields.u64().unwrap_or(0), fields.u32().unwrap_or(0));
-    if !is_ours {
+    let magic = fields.take(MAGIC.len());
+    let is_ours = has_time || magic == Some(&MAGIC_WITHOUT_TIME);
+    if !is_ours || crc32fast::hash(head) != crc {
         return decoded;
     }
-    decoded.generation = generation;
+    let generation = fields.u64().unwrap_or(0);
+    let written_ns = if has_time { fields.u64() } else { None };
+    let count = fields.u32().unwrap_or(0);
+    (decoded.generation, decoded.written_ns) = (generation, written_ns);
     let mut whole = 0;
     while let (Some(len), Some(crc)) = (reader.u32(), reader.u32()) {
         // A length that is damaged leads nowhere; what follows cannot be found.
@@ -406,8 +429,8 @@ pub fn decode(bytes: &[u8]) -> Decoded {
 /// A checkpoint whose checksums hold, with these bodies of records whatever they are: past the
 /// checksums, no fuzzer comes by itself.
 #[must_use]
-pub(crate) fn sealed(bodies: &[&[u8]]) -> Vec<u8> {
-    let mut out = header(1, bodies.len()).to_vec();
+pub(crate) fn sealed(written_ns: Option<u64>, bodies: &[&[u8]]) -> Vec<u8> {
+    let mut out = header(1, written_ns, bodies.len());
     for body in bodies {
         out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&checksum(1, body).to_le_bytes());
@@ -478,8 +501,8 @@ impl<'a> Reader<'a> {
 
 /// The bytes of a checkpoint with these records, for tests and fuzzing.
 #[must_use]
-pub fn encode_all(generation: u64, entries: &[Entry]) -> Vec<u8> {
-    let mut out = header(generation, entries.len()).to_vec();
+pub fn encode_all(generation: u64, written_ns: Option<u64>, entries: &[Entry]) -> Vec<u8> {
+    let mut out = header(generation, written_ns, entries.len());
     for entry in entries {
         encode(generation, entry, &mut out);
     }

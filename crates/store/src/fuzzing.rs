@@ -17,15 +17,18 @@ pub fn checkpoint(bytes: &[u8]) {
         bodies.push(body);
         rest = behind;
     }
-    read_checkpoint(&checkpoint::sealed(&bodies));
+    read_checkpoint(&checkpoint::sealed(None, &bodies));
+    let written_ns = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    read_checkpoint(&checkpoint::sealed(Some(written_ns), &bodies));
 }
 
 fn read_checkpoint(bytes: &[u8]) {
     let decoded = checkpoint::decode(bytes);
     assert!(decoded.entries.len() <= checkpoint::RECORDS_MAX);
     if decoded.is_whole {
-        let again = checkpoint::encode_all(decoded.generation, &decoded.entries);
-        assert_eq!(again, bytes, "a whole file is what we would write");
+        let (generation, written_ns) = (decoded.generation, decoded.written_ns);
+        let again = checkpoint::encode_all(generation, written_ns, &decoded.entries);
+        assert_eq!(again, bytes, "a whole file is what we would write, or wrote without a time");
     }
 }
 

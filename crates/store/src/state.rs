@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -82,6 +83,13 @@ impl State {
             (Err(Errno::NOENT), _) => false,
             _ => true,
         }
+    }
+
+    /// When a file was written to, in nanoseconds since 1970; 0 when nobody can tell.
+    pub(crate) fn changed_ns(&self, name: &str) -> u64 {
+        let changed = std::fs::symlink_metadata(self.path(name)).and_then(|meta| meta.modified());
+        let since = changed.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 
     pub(crate) fn remove(&self, name: &str) -> rustix::io::Result<()> {

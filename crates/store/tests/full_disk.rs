@@ -68,9 +68,9 @@ fn r18_a_full_disk_leaves_the_checkpoint_of_before() {
     let state = State::open(&path).unwrap();
     let (mut checkpoint, _) = Checkpoint::load(&state).unwrap();
     let records = |offset| (0..500).map(move |number| file(number, offset));
-    checkpoint.save(&state, records(1)).unwrap();
+    checkpoint.save(&state, 1, records(1)).unwrap();
     disk.fill();
-    let error = checkpoint.save(&state, records(2)).unwrap_err();
+    let error = checkpoint.save(&state, 1, records(2)).unwrap_err();
     assert!(is_full(&error), "{error:?}");
     assert!(model::Explain::hint(&error).is_some());
     drop(state);
@@ -80,7 +80,7 @@ fn r18_a_full_disk_leaves_the_checkpoint_of_before() {
     assert!(loaded.entries == records(1).collect::<Vec<_>>());
     disk.free();
     // The kernel may say for a moment yet that there is no room.
-    let mut saves = (0..100_000).map(|_| checkpoint.save(&state, records(3)));
+    let mut saves = (0..100_000).map(|_| checkpoint.save(&state, 1, records(3)));
     assert!(saves.any(|saved| saved.inspect_err(|error| assert!(is_full(error))).is_ok()));
     let (_, loaded) = Checkpoint::load(&state).unwrap();
     assert!(loaded.entries == records(3).collect::<Vec<_>>());

@@ -6,6 +6,7 @@
 
 use super::feed::Core;
 use super::sources::{Moved, SourceState, Sources};
+use super::wall_ns;
 use crate::block::Block;
 use crate::config::Sink;
 use crate::journal::Journals;
@@ -310,7 +311,7 @@ impl Core {
         let entries = files.chain(journals.entries());
         let books = &mut self.books;
         if !is_durable {
-            if books.checkpoint.save_softly(&books.state, entries).is_ok() {
+            if books.checkpoint.save_softly(&books.state, wall_ns(), entries).is_ok() {
                 books.unwritten = 0;
                 self.numbers.checkpoints.add(1);
             } else {
@@ -321,7 +322,7 @@ impl Core {
         }
         // It may make room.
         let is_let_go = self.aside.let_go(&self.say);
-        match books.checkpoint.save(&books.state, entries) {
+        match books.checkpoint.save(&books.state, wall_ns(), entries) {
             Ok(_) => {
                 (books.dirty, books.failed, books.unwritten) = (!is_let_go, false, 0);
                 books.next = Instant::now() + books.interval;

@@ -26,6 +26,8 @@ mod vanishing;
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::{Checkpoint, State};
 use support::{Agent, Desk, Sink, ask, closed_port, lines, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
@@ -92,6 +94,49 @@ fn r4_files_that_are_made_and_rotated_while_the_agent_is_away_are_read_whole() {
     sink.until(40);
     assert_eq!(agent.stop(), 0);
     sink.each_once(40);
+}
+
+/// Sets when the files of the state folder were written to.
+fn touch_state(desk: &Desk, time: SystemTime) {
+    for entry in std::fs::read_dir(desk.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn r4_r19_what_was_made_since_is_read_whole_also_where_times_of_the_state_folder_are_lost() {
+    let ahead = SystemTime::now() + Duration::from_secs(3_600);
+    let ahead_ns = ahead.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    for is_clock_set_back in [false, true] {
+        let (desk, sink) = (Desk::new(), all_well());
+        desk.config(&config(&sink, "").replace(", start_at: beginning", ""));
+        desk.append("logs/old.log", "from before\n");
+        let agent = desk.start();
+        desk.append("logs/a.log", &lines(0, 10));
+        sink.until(10);
+        assert_eq!(agent.stop(), 0);
+        if is_clock_set_back {
+            let state = State::open(&desk.path("state")).unwrap();
+            let (mut checkpoint, loaded) = Checkpoint::load(&state).unwrap();
+            let ahead_ns = ahead_ns.try_into().unwrap();
+            checkpoint.save(&state, ahead_ns, loaded.entries).unwrap();
+        }
+        // As by a copy of the folder.
+        touch_state(&desk, ahead);
+        std::fs::rename(desk.path("logs/a.log"), desk.path("logs/a.log.2")).unwrap();
+        desk.append("logs/a.log", &lines(10, 20));
+        std::fs::rename(desk.path("logs/a.log"), desk.path("logs/a.log.1")).unwrap();
+        desk.append("logs/a.log", &lines(20, 30));
+        desk.append("logs/b.log", &lines(30, 40));
+        let agent = desk.start();
+        sink.until(40);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(40);
+    }
 }
 
 #[test]
