@@ -88,7 +88,8 @@ pub const FIELDS: &[FieldDoc] = &[
         "beginning or end",
         "end; of kubernetes beginning",
         "where a file begins that was there before the agent and was never read by it; one \
-         that is made while the agent is away is read whole",
+         that is made while the agent is away or comes while it runs, also with a disk that is \
+         mounted then, is read whole",
     ),
     field(
         "inputs[].paths",
