@@ -177,11 +177,16 @@ impl<'a> Draft<'a> {
     pub(crate) fn give(&mut self, wanted: Wanted, key: Span, raw: Raw<'_>) {
         let filled = match raw {
             Raw::Text(text, at) => self.fill_text(wanted, key, text.as_bytes(), |block| {
-                // A severity is the same word again and again.
-                at.unwrap_or_else(|| match wanted.role {
-                    Role::Severity => block.push_name(text),
-                    _ => block.push_text(text),
-                })
+                match (wanted.role, at) {
+                    // The same word again and again.
+                    (Role::Severity, at) => {
+                        let plain = meaning::plain(text);
+                        at.filter(|_| plain.len() == text.len())
+                            .unwrap_or_else(|| block.push_name(plain))
+                    }
+                    (_, Some(at)) => at,
+                    (_, None) => block.push_text(text),
+                }
             }),
             Raw::Number(digits, _, at) => self.fill_number(wanted, digits, at),
             Raw::Bool(_) | Raw::Null | Raw::Json(_) => false,

@@ -51,7 +51,15 @@ fn counted(name: &[u8], steps: &[u8]) -> Option<u8> {
     u8::try_from(severity.clamp(1, 24)).ok()
 }
 
-/// The text among the colours of a terminal (`ESC[31m`); `None` when there is anything else.
+/// The text that a severity was read from, without its colours.
+pub(crate) fn plain(text: &str) -> &str {
+    let inside =
+        text.starts_with(char::from(ESCAPE)).then(|| uncoloured(text.as_bytes())).flatten();
+    inside.and_then(|inside| std::str::from_utf8(inside).ok()).unwrap_or(text)
+}
+
+/// The text among the colours of a terminal (`ESC[31m`), without blanks around it; `None` when
+/// there is anything else.
 fn uncoloured(text: &[u8]) -> Option<&[u8]> {
     let mut parts = text.split(|byte| *byte == ESCAPE);
     let mut inside = parts.next()?;
@@ -65,7 +73,7 @@ fn uncoloured(text: &[u8]) -> Option<&[u8]> {
             return None;
         }
     }
-    Some(inside)
+    Some(inside.trim_ascii())
 }
 
 /// The severity that was read last: most lines have that of the line before.
@@ -248,6 +256,7 @@ mod tests {
             ("\u{1b}[31merror\u{1b}[39m", Some(17)),
             ("\u{1b}[1m\u{1b}[38;5;196mWARNING\u{1b}[0m\u{1b}[22m", Some(13)),
             ("\u{1b}[31m50\u{1b}[39m", Some(17)),
+            ("\u{1b}[32m INFO \u{1b}[0m", Some(9)),
             ("\u{1b}[31m\u{1b}[39m", None),
             ("\u{1b}[31", None),
             ("\u{1b}[31x error\u{1b}[39m", None),

@@ -5,6 +5,7 @@ mod expected;
 mod groups;
 mod logfmt;
 mod redaction;
+mod roles;
 
 use std::fmt::Write as _;
 
@@ -106,58 +107,6 @@ fn r17_json_numbers_duplicates_escapes_and_nested_values() {
             ("{\"a\":\"\u{1}\"}", "unparsed"),
         ],
     );
-}
-
-#[test]
-fn fields_with_a_role_fill_the_record() {
-    check(
-        &with("json"),
-        &[
-            (
-                r#"{"time":"2024-05-06T07:08:09.5Z","level":"warn","msg":"m","status":503,"user":"u"}"#,
-                "13 500000000 503 |m| status=503 user=\"u\"",
-            ),
-            (
-                r#"{"ts":1714979289.25,"severity":"ERROR","message":"m","status_code":"404"}"#,
-                "17 250000000 404 |m| status_code=\"404\"",
-            ),
-            (r#"{"ts":1714979289001,"level":30,"msg":"m"}"#, "9 1000000 0 |m|"),
-            (r#"{"time":1.5,"ts":35,"msg":"m"}"#, "0 - 0 |m| time=number 1.5 ts=35"),
-            (
-                r#"{"ts":"later","level":"odd","msg":"m","status":"ok"}"#,
-                "0 - 0 |m| ts=\"later\" level=\"odd\" status=\"ok\"",
-            ),
-            // As .NET's console, Serilog and NLog write them.
-            (
-                r#"{"Timestamp":"2024-05-06T07:08:09Z","LogLevel":"Error","Message":"m","EventId":0}"#,
-                "17 0 0 |m| EventId=0",
-            ),
-            (r#"{"Level":"Fatal","Message":"m"}"#, "21 - 0 |m|"),
-            // As slog, winston and Monolog write them.
-            (r#"{"level":"ERROR+4","msg":"m"}"#, "21 - 0 |m|"),
-            (r#"{"level":"\u001b[31merror\u001b[39m","message":"m"}"#, "17 - 0 |m|"),
-            (
-                r#"{"message":"m","level":400,"level_name":"ERROR"}"#,
-                "17 - 0 |m| level_name=\"ERROR\"",
-            ),
-            // The second name of a role stays a field, so that nothing is lost.
-            (
-                r#"{"time":"2024-05-06T07:08:09Z","ts":"2024-05-06T07:08:10Z","msg":"a","message":"b"}"#,
-                "0 0 0 |a| ts=\"2024-05-06T07:08:10Z\" message=\"b\"",
-            ),
-        ],
-    );
-    let line = r#"{"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}"#;
-    let out = read(with("json"), line);
-    let record = out.records()[0];
-    assert_eq!((record.trace_id[0], record.span_id[1], record.trace_flags), (0x4b, 0xf0, 1));
-    let line = r#"{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","level":"Info"}"#;
-    let out = read(with("json"), line);
-    let record = out.records()[0];
-    assert_eq!((record.trace_id[15], record.span_id[7], record.has_trace()), (0x36, 0xb7, true));
-    assert_eq!(out.text(record.severity_text), "Info");
-    let out = read(with("json"), r#"{"level":8}"#);
-    assert_eq!((out.records()[0].severity_text.is_empty(), out.records()[0].severity), (true, 0));
 }
 
 #[test]
