@@ -76,8 +76,16 @@ struct Key {
     next: u8,
 }
 
-/// The names that are understood unless others are given.
-pub const USUAL_NAMES: [(&str, Role); 42] = [
+/// The names that are understood unless others are given. Of those with one hash the last one is
+/// found first.
+pub const USUAL_NAMES: [(&str, Role); 45] = [
+    ("status", Role::Status),
+    ("status_code", Role::Status),
+    ("statusCode", Role::Status),
+    ("http.status_code", Role::Status),
+    ("http_status", Role::Status),
+    ("http.response.status_code", Role::Status),
+    ("response_code", Role::Status),
     ("timestamp", Role::Time),
     ("time", Role::Time),
     ("ts", Role::Time),
@@ -93,11 +101,13 @@ pub const USUAL_NAMES: [(&str, Role); 42] = [
     ("levelname", Role::Severity),
     ("severity_text", Role::Severity),
     ("@l", Role::Severity),
+    ("@level", Role::Severity),
     ("Level", Role::Severity),
     ("LogLevel", Role::Severity),
     ("message", Role::Message),
     ("msg", Role::Message),
     ("@m", Role::Message),
+    ("@message", Role::Message),
     ("Message", Role::Message),
     ("trace_id", Role::TraceId),
     ("traceId", Role::TraceId),
@@ -114,12 +124,6 @@ pub const USUAL_NAMES: [(&str, Role); 42] = [
     ("otelSpanID", Role::SpanId),
     ("@sp", Role::SpanId),
     ("traceparent", Role::Traceparent),
-    ("status", Role::Status),
-    ("status_code", Role::Status),
-    ("statusCode", Role::Status),
-    ("http.status_code", Role::Status),
-    ("http_status", Role::Status),
-    ("http.response.status_code", Role::Status),
 ];
 
 /// What a field of this name means unless other names are given.

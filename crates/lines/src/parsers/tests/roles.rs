@@ -27,6 +27,19 @@ fn fields_with_a_role_fill_the_record() {
                 "17 0 0 |m| EventId=0",
             ),
             (r#"{"Level":"Fatal","Message":"m"}"#, "21 - 0 |m|"),
+            // As hclog (Vault, Consul, Nomad, Terraform) and Envoy write them.
+            (
+                r#"{"@level":"error","@message":"m","@module":"core","@timestamp":"2024-05-06T07:08:09.000001Z"}"#,
+                "17 1000 0 |m| @module=\"core\"",
+            ),
+            (
+                r#"{"method":"GET","response_code":503,"response_flags":"UF"}"#,
+                r#"0 - 503 |{"method":"GET","response_code":503,"response_flags":"UF"}| method="GET" response_code=503 response_flags="UF""#,
+            ),
+            (
+                r#"{"response_code":0,"upstream_host":null}"#,
+                r#"0 - 0 |{"response_code":0,"upstream_host":null}| response_code=0 upstream_host=null"#,
+            ),
             // As slog, winston and Monolog write them.
             (r#"{"level":"ERROR+4","msg":"m"}"#, "21 - 0 |m|"),
             (r#"{"level":"\u001b[31merror\u001b[39m","message":"m"}"#, "17 - 0 |m|"),
