@@ -292,7 +292,7 @@ impl Core {
             holds_pod: pod.is_some(),
             base: start,
             sinks: self.books.sinks.len(),
-            joined: if intent.kubernetes { Joined::Directory } else { Joined::Path },
+            joined: if intent.kubernetes { Joined::Instance } else { Joined::Path },
         });
         if is_late {
             self.waiting.begin(slot, Instant::now());

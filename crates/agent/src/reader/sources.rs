@@ -2,7 +2,7 @@
 //!
 //! The tailer may use a place again while records of the file that had it are still on their way;
 //! our numbers are used again only when every sink is done with them. Lines that go on after a
-//! rotation share their state by path, or by directory for containers (R13, R16).
+//! rotation share their state by path, or by instance for containers (R13, R16).
 //!
 //! There may be ten thousand files with nothing to say (R10), so what is only needed while a file
 //! is read is not kept for all of them: the joining state only while something is unfinished in
@@ -15,6 +15,8 @@ use lines::{File, Plan, Streams};
 use pipeline::ledger::FileId;
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -28,8 +30,8 @@ pub(crate) const WARM_MAX: usize = 512;
 pub(crate) enum Joined {
     /// By the path of the file.
     Path,
-    /// By its directory.
-    Directory,
+    /// By the instance of a container: its folder and the number that its files begin with.
+    Instance,
     /// By the path, apart from the file that has it now.
     Aside,
 }
@@ -182,13 +184,22 @@ pub(crate) struct NewSource {
 fn name(joined: Joined, path: &Path) -> Cow<'_, Path> {
     match joined {
         Joined::Path => path.into(),
-        Joined::Directory => path.parent().unwrap_or(path).into(),
+        Joined::Instance => instance(path).into(),
         Joined::Aside => {
             let mut name = path.as_os_str().to_owned();
             name.push(" (kept aside)");
             std::path::PathBuf::from(name).into()
         }
     }
+}
+
+/// The path up to the first dot of its name: what is behind it is of a rotation. A container that
+/// was started again writes to other files and goes on with no line of the one before it.
+fn instance(path: &Path) -> &Path {
+    let length = |name: Option<&OsStr>| name.map_or(0, OsStr::len);
+    let bytes = path.as_os_str().as_bytes();
+    let behind = length(path.file_name()) - length(path.file_prefix());
+    Path::new(OsStr::from_bytes(bytes.get(..bytes.len() - behind).unwrap_or(bytes)))
 }
 
 impl Sources {
@@ -426,6 +437,56 @@ mod tests {
         assert_eq!(kept, WARM_MAX + 1, "and the one that is under way");
         assert!(Arc::ptr_eq(&sources.origin(0).unwrap(), &under_way));
         assert!(sources.origin(files - 1).is_some() && sources.origin(2).is_none());
+    }
+
+    #[test]
+    fn r13_a_container_that_was_started_again_goes_on_with_no_line_of_the_one_before_it() {
+        let settings = lines::Settings {
+            framing: lines::Framing::Cri,
+            parsers: vec!["json".to_owned()],
+            ..lines::Settings::default()
+        };
+        let plan = Arc::new(Plan::new(settings).unwrap());
+        let (mut sources, mut intake) = (Sources::default(), lines::Intake::new());
+        let mut out = lines::Records::new();
+        let names = ["0.log.20260101-000000.gz", "0.log.20260102-000000", "0.log", "1.log"];
+        let mut number = 0;
+        let [oldest, older, first, second] = names.map(|name| {
+            number += 1;
+            let slot = add(&mut sources, number);
+            let source = sources.get_mut(slot).unwrap();
+            source.path = Path::new("/pods/shop_web-1_0af3/app").join(name).into();
+            (source.plan, source.joined) = (plan.clone(), Joined::Instance);
+            slot
+        });
+        for (slot, entry) in [
+            (oldest, "P a li"),
+            (older, "P ne in "),
+            (first, "F three files"),
+            (first, "P Segmentation fault"),
+            (second, "F {\"level\":\"error\",\"msg\":\"cannot start\"}"),
+        ] {
+            let bytes = format!("2026-01-02T03:04:05Z stdout {entry}\n").into_bytes();
+            sources.with_streams(slot, |source, streams| {
+                let (offset, lines) = (source.lines.settled(), &mut source.lines);
+                let chunk =
+                    lines::Chunk { source: slot, bytes: &bytes, offset, ..lines::Chunk::default() };
+                intake.feed(&source.plan, lines, streams, &chunk, &mut out)
+            });
+        }
+        assert!(sources.hold(first).is_some(), "its last words are lost");
+        sources.with_streams(first, |source, streams| {
+            intake.tick(&source.plan, None, streams, lines::CHAIN_PAUSE, &mut out);
+        });
+        let found: Vec<_> =
+            out.records().iter().map(|one| (one.source, out.body(one), one.severity)).collect();
+        let wanted = [
+            (first, "a line in three files", 0),
+            (second, "cannot start", 17),
+            (first, "Segmentation fault", 0),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(sources.hold(first), None);
     }
 
     #[test]

@@ -453,6 +453,12 @@ fn r13_containers_are_joined_over_rotation_and_named_by_their_path() {
     std::fs::rename(desk.path(log), desk.path(&format!("{log}.20260102-030405"))).unwrap();
     desk.append(log, &format!("{stamp} stdout F and half\n"));
     agent.until_status(&state, |status| status["sinks"][0]["sent"] == 2);
+    // It ends within a line, and is started again.
+    desk.append(log, &format!("{stamp} stdout P last words\n"));
+    agent.until_status(&state, |status| status["lines"].as_u64() >= Some(4));
+    let log = log.replace("0.log", "1.log");
+    desk.append(&log, &format!("{stamp} stdout F {{\"level\":\"error\",\"msg\":\"next\"}}\n"));
+    agent.until_status(&state, |status| status["sinks"][0]["sent"] == 3);
     assert_eq!(agent.stop(), 0);
     let text = std::fs::read_to_string(desk.path("out.jsonl")).unwrap();
     let records: Vec<serde_json::Value> =
@@ -462,6 +468,8 @@ fn r13_containers_are_joined_over_rotation_and_named_by_their_path() {
     assert_eq!(records[1]["body"], "half and half");
     assert_eq!(records[1]["resource"]["k8s.pod.name"], "web-1");
     assert_eq!(records[1]["resource"]["k8s.container.name"], "app");
+    assert_eq!((&records[2]["body"], &records[2]["severity"]), (&"next".into(), &"error".into()));
+    assert_eq!(records[2]["resource"]["k8s.container.restart_count"], "1");
 }
 
 #[test]
