@@ -1,5 +1,8 @@
 //! The journal of systemd as an input: entries become lines of JSON with the usual names.
 //!
+//! systemd gives the priority info to whatever a unit prints. So the first line of a message is
+//! read as lines of a file are, too, for its severity, status and ids; it stays the message.
+//!
 //! One thread for each input reads entries ([`host::journal`]); the cursor of an entry is written
 //! down once its record and all before it are acknowledged, so a restart goes on after it. Before
 //! the first one that is the cursor of the entry that was the newest at the first start, or, until
@@ -7,10 +10,11 @@
 //! is started again after a growing pause. Bounds: [`PIECES_MAX`] pieces wait for the reader; then
 //! the pipe fills and the journal is the queue.
 
+mod line;
+
 use crate::AgentError;
 use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Journald, StartAt};
-use crate::encode::json::string;
 use crate::packed::Packed;
 use crate::reader::Core;
 use crate::reader::sources::{Joined, NewSource};
@@ -19,6 +23,7 @@ use crate::say::Say;
 use crate::service;
 use host::journal::{From, JournalError, Source};
 use host::tail::{FileKey, Waker};
+use line::{Said, line};
 use lines::Plan;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -40,13 +45,6 @@ const NEWEST_LOOKS: usize = 20;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Keys of journals have this place and the number of the journal; see `Aside` for the other one.
 const OWN_SLOT: u32 = u32::MAX - 1;
-
-/// The longest value of a field beside the message, as JSON in bytes; a unit's name has 255.
-const SHORT_BYTES_MAX: usize = 1024;
-/// Room for the marks of a line of which something was cut off, in bytes.
-const MARKS_BYTES: usize = 80;
-/// So much of a long text is written at once, in bytes.
-const STEP_BYTES: usize = 4096;
 
 /// Lines of a journal; none when only the place is new.
 struct Lines {
@@ -253,6 +251,8 @@ fn start(
     say: &Say,
 ) -> Result<Journal, AgentError> {
     let meaning = Meaning::new(config, input, host_name)?;
+    let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
+    let said = Said::new().map_err(|error| failed(model::chain(&error)))?;
     let (sender, lines) = sync_channel(PIECES_MAX);
     let stop = Arc::new(AtomicBool::new(false));
     let is_first = written.is_none() && input.reading.start_at == StartAt::End;
@@ -268,6 +268,7 @@ fn start(
         is_first,
         place: place.clone(),
         own: service::Own::find(),
+        said,
         sender,
         waker: waker.clone(),
         stop: stop.clone(),
@@ -299,6 +300,7 @@ struct Follower {
     place: From,
     /// What this process wrote itself is passed over (R31).
     own: Option<service::Own>,
+    said: Said,
     sender: SyncSender<Lines>,
     waker: Waker,
     stop: Arc<AtomicBool>,
@@ -383,7 +385,8 @@ impl Follower {
             if self.own.as_ref().is_some_and(|own| own.wrote(&entry)) {
                 continue;
             }
-            let lost = line(&entry, self.line_bytes_max, &mut bytes);
+            let said = self.said.of(entry.message());
+            let lost = line(&entry, &said, self.line_bytes_max, &mut bytes);
             cut.lines += u64::from(lost > 0);
             cut.bytes += lost;
             if bytes.len() >= PIECE_BYTES && !self.send_some(&mut bytes, &mut cut) {
@@ -405,172 +408,9 @@ impl Follower {
     }
 }
 
-/// Fields that have a meaning for every record beside the message, with the names that the parser
-/// knows.
-const MEANINGS: [(&str, &str); 3] = [
-    ("SYSLOG_IDENTIFIER", "syslog.identifier"),
-    ("_SYSTEMD_UNIT", "systemd.unit"),
-    ("_PID", "process.pid"),
-];
-
-/// Priorities of syslog as words.
-const PRIORITIES: [&str; 8] =
-    ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
-
-/// An entry as a line of JSON of at most so many bytes; how many bytes of its text found no room.
-fn line(entry: &host::journal::Entry<'_>, bytes_max: usize, out: &mut Vec<u8>) -> u64 {
-    let end = out.len() + bytes_max;
-    out.extend_from_slice(b"{\"timestamp\":\"");
-    out.extend_from_slice(entry.realtime_us().to_string().as_bytes());
-    out.push(b'"');
-    let mut lost = 0;
-    let mut put = |out: &mut Vec<u8>, name: &str, field: &str, room: usize| {
-        let Some(value) = entry.get(field) else { return };
-        out.push(b',');
-        string(out, name);
-        out.push(b':');
-        let text = String::from_utf8_lossy(value);
-        let left = text.len() - string_within(out, &text, room);
-        lost += entry.lost(field) + left as u64;
-    };
-    for (field, name) in MEANINGS {
-        put(out, name, field, SHORT_BYTES_MAX);
-    }
-    let word = entry.priority().and_then(|priority| PRIORITIES.get(usize::from(priority)));
-    if let Some(word) = word {
-        out.extend_from_slice(b",\"level\":");
-        string(out, word);
-    }
-    // The message comes last: it has the room that is left.
-    let room = end.saturating_sub(out.len() + MARKS_BYTES);
-    put(out, "message", "MESSAGE", room);
-    if lost > 0 {
-        let length = entry.message().len() as u64 + entry.lost("MESSAGE");
-        let marks = format!(",\"log.truncated\":true,\"log.original_length\":{length}");
-        out.extend_from_slice(marks.as_bytes());
-    }
-    out.extend_from_slice(b"}\n");
-    lost
-}
-
-/// A text in quotes, as much of it as so many bytes of JSON hold; how many bytes of it.
-fn string_within(out: &mut Vec<u8>, text: &str, room: usize) -> usize {
-    // A byte has six at most when it is escaped.
-    if text.len() * 6 + 2 <= room {
-        string(out, text);
-        return text.len();
-    }
-    let end = out.len() + room.saturating_sub(1);
-    let (mut taken, mut step, mut piece) = (0, STEP_BYTES, Vec::new());
-    out.push(b'"');
-    while step > 0 && taken < text.len() {
-        let next = text.floor_char_boundary(taken + step);
-        piece.clear();
-        string(&mut piece, text.get(taken..next).unwrap_or_default());
-        let escaped = piece.get(1..piece.len() - 1).unwrap_or_default();
-        if next > taken && out.len() + escaped.len() <= end {
-            out.extend_from_slice(escaped);
-            taken = next;
-        } else {
-            step /= 2;
-        }
-    }
-    out.push(b'"');
-    taken
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::journal::Export;
-
-    #[test]
-    fn an_entry_is_a_line_with_time_level_message_and_unit() {
-        let mut export = Export::default();
-        let text = b"__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1700000000000000\nPRIORITY=3\n\
-                     _SYSTEMD_UNIT=a.service\nMESSAGE\n\x05\0\0\0\0\0\0\0a\nb\xff\"\n\n";
-        assert!(export.feed(text).complete);
-        let mut out = Vec::new();
-        assert_eq!(line(&export.entry(), 1 << 20, &mut out), 0);
-        assert_eq!(export.entry().cursor(), Some("s=1;i=2"));
-        let text = String::from_utf8(out).unwrap();
-        assert_eq!(text.lines().count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["message"], "a\nb\u{fffd}\"");
-        assert_eq!(
-            (&value["level"], &value["systemd.unit"]),
-            (&"error".into(), &"a.service".into())
-        );
-        assert_eq!(value["timestamp"], "1700000000000000");
-    }
-
-    /// An entry with these fields.
-    fn entry(fields: &[(&str, &str)]) -> Export {
-        let mut export = Export::default();
-        let mut bytes = b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1700000000000000\n".to_vec();
-        for (name, value) in fields {
-            bytes.extend_from_slice(format!("{name}\n").as_bytes());
-            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.push(b'\n');
-        }
-        bytes.push(b'\n');
-        assert!(export.feed(&bytes).complete);
-        export
-    }
-
-    #[test]
-    fn r14_a_message_is_cut_at_any_bound_so_that_the_line_keeps_it_and_all_else_is_whole() {
-        for text in ["x", "\n", "\u{1b}", "\u{e9}", "\u{1f980}", "ab\n\u{1f980}\u{e9}\"\u{1}"] {
-            let message = text.repeat(3000 / text.len());
-            let fields = [("PRIORITY", "3"), ("MESSAGE", &message), ("_PID", "7")];
-            let export = entry(&fields);
-            for bound in 1000..1100 {
-                let mut out = b"before\n".to_vec();
-                let lost = line(&export.entry(), bound, &mut out);
-                let line = out.strip_prefix(b"before\n").and_then(|l| l.strip_suffix(b"\n"));
-                let line = line.unwrap();
-                // A character and the marks are what may be missing.
-                assert!(line.len() <= bound && line.len() + MARKS_BYTES + 12 > bound);
-                let value: serde_json::Value = serde_json::from_slice(line).unwrap();
-                let kept = value["message"].as_str().unwrap();
-                assert!(message.starts_with(kept), "{text:?} at {bound}");
-                assert_eq!(lost, (message.len() - kept.len()) as u64);
-                assert_eq!(
-                    (&value["level"], &value["process.pid"]),
-                    (&"error".into(), &"7".into())
-                );
-                assert_eq!(value["log.truncated"], true);
-                assert_eq!(value["log.original_length"], message.len());
-            }
-        }
-    }
-
-    #[test]
-    fn what_the_reader_of_the_format_cut_off_counts_too_and_no_field_takes_the_room_of_another() {
-        let long = "\u{1}".repeat(host::journal::VALUE_BYTES_MAX + 5);
-        let export = entry(&[
-            ("SYSLOG_IDENTIFIER", &long),
-            ("_SYSTEMD_UNIT", &long),
-            ("_PID", &long),
-            ("MESSAGE", &"x".repeat(host::journal::VALUE_BYTES_MAX + 5)),
-            ("PRIORITY", "4"),
-        ]);
-        let mut out = Vec::new();
-        let lost = line(&export.entry(), 1 << 20, &mut out);
-        assert!(out.len() <= (1 << 20) + 1 && out.capacity() <= 3 << 20);
-        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        let length = |name: &str| value[name].as_str().unwrap().len();
-        assert!(length("message") > 1 << 18);
-        assert!((1..SHORT_BYTES_MAX).contains(&length("systemd.unit")));
-        assert_eq!(value["log.original_length"], host::journal::VALUE_BYTES_MAX + 5);
-        assert_eq!(value["level"], "warning");
-        let kept: usize = ["message", "syslog.identifier", "systemd.unit", "process.pid"]
-            .map(length)
-            .iter()
-            .sum();
-        assert_eq!(lost as usize, 4 * (host::journal::VALUE_BYTES_MAX + 5) - kept);
-    }
 
     #[test]
     fn a_place_that_is_written_down_is_read_as_it_was() {

@@ -74,7 +74,12 @@ pub const FIELDS: &[FieldDoc] = &[
     ),
     field("resource", "a map of texts", "none", "attributes of every record's resource"),
     field("inputs", "a list", "the standard logs of a host", "what is read"),
-    field("inputs[].type", "files, kubernetes or journald", "", "where lines come from"),
+    field(
+        "inputs[].type",
+        "files, kubernetes or journald",
+        "",
+        "where lines come from; a field below that names types before a colon is of these alone",
+    ),
     field(
         "inputs[].name",
         "a text",
@@ -114,55 +119,64 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].encoding",
         "a label such as utf-16le, latin1, shift_jis",
         "utf-8",
-        "the encoding of the files",
+        "files, kubernetes: the encoding of the files",
     ),
     field(
         "inputs[].framing",
         "none, cri or docker",
         "none; of kubernetes cri",
-        "what a container runtime puts around each line",
+        "files, kubernetes: what a container runtime puts around each line",
     ),
     field(
         "inputs[].parsers",
         "a list of json, logfmt, regex, access, syslog-rfc3164, syslog-rfc5424, klog",
         "json, klog, logfmt",
-        "how text becomes fields, the first that fits; a line that fits none stays the message and is counted",
+        "files, kubernetes: how text becomes fields, the first that fits; a line that fits none \
+         stays the message and is counted. The first line of a journal's message is read with the \
+         default ones for status, ids and a severity above the priority info that systemd gives, \
+         and stays the message",
     ),
     field(
         "inputs[].pattern",
         "a regular expression",
         "",
-        "with the parser regex: its named groups become fields",
+        "files, kubernetes: with the parser regex: its named groups become fields",
     ),
     field(
         "inputs[].skip_empty_lines",
         "true or false",
         "false",
-        "whether empty lines are passed over",
+        "files, kubernetes: whether empty lines are passed over",
     ),
-    field("inputs[].fields", "a list of names", "all fields", "only these become attributes"),
+    field(
+        "inputs[].fields",
+        "a list of names",
+        "all fields",
+        "files, kubernetes: only these become attributes",
+    ),
     field(
         "inputs[].body",
         "message or line",
         "message; with fields: line",
-        "what becomes the body; message is the field of that meaning, or the line when there is none. With fields and message, fields that were not named are given up",
+        "files, kubernetes: what becomes the body; message is the field of that meaning, or the \
+         line when there is none. With fields and message, fields that were not named are given up",
     ),
     field(
         "inputs[].line_max_bytes",
         "a size, 1Ki to 16Mi",
         "1Mi",
-        "a longer line is cut, and says how long it was; of a secret that is cut, redaction may \
-         leave the head",
+        "files, kubernetes: a longer line is cut, and says how long it was; of a secret that is \
+         cut, redaction may leave the head",
     ),
     field(
         "inputs[].partial_timeout",
         "a duration, 50ms to 5m",
         "5s",
-        "how long a last line without its line feed waits for the rest; then it is a record, and \
-         the rest another one: redaction sees each alone, and a secret cut in two in neither; the \
-         parts of a container's line wait for each other for a minute",
+        "files, kubernetes: how long a last line without its line feed waits for the rest; then it \
+         is a record, and the rest another one: redaction sees each alone, and a secret cut in two \
+         in neither; the parts of a container's line wait for each other for a minute",
     ),
-    field("inputs[].multiline", "a map", "none", "which lines are one record"),
+    field("inputs[].multiline", "a map", "none", "files, kubernetes: which lines are one record"),
     field(
         "inputs[].multiline.presets",
         "a list of java, go, python, dotnet",

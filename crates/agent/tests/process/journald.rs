@@ -480,3 +480,45 @@ fn r30_redaction_and_resource_of_a_reload_hold_for_journals_also_before_their_fi
     let calls = std::fs::read_to_string(desk.path("calls")).unwrap();
     assert!(!calls.contains("--unit"), "{calls}");
 }
+
+#[test]
+fn r22_an_entry_is_as_severe_as_its_message_says_where_systemd_gave_it_the_priority() {
+    let (desk, sink) = (Desk::new(), Sink::of_records());
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let message = |kind: usize, number: usize| match kind {
+        0 => format!("E1128 09:00:00.123456 1234 kubelet.go:12] \"no {number}\" err=\"x\""),
+        1 => format!("time=\"2026-11-28T09:00:00Z\" level=error msg=\"no {number}\""),
+        2 => format!("{{\"level\":\"error\",\"msg\":\"no {number}\"}}"),
+        3 => format!("{{\"status\":503,\"trace_id\":\"{trace}\",\"msg\":\"no {number}\"}}"),
+        _ => format!("all is well {number}"),
+    };
+    let mut entries = String::new();
+    for number in 0..200 {
+        // What a unit prints has priority 6.
+        let message = message(number % 5, number);
+        entries += &format!("__CURSOR=s={number}\nPRIORITY=6\nMESSAGE={message}\n\n");
+    }
+    std::fs::write(desk.path("entries"), entries).unwrap();
+    program(&desk, "case \"$*\" in *cursor=*) ;; *) cat DIR/entries ;; esac");
+    let input = "program: DIR/journalctl, start_at: beginning";
+    desk.config(&format!("sampling: {{keep_percent: 1}}\n{}", config_of(input, &sink)));
+    let agent = desk.start();
+    let read = |status: &Value| status["records"]["read"].as_u64() >= Some(200);
+    agent.until_status(&desk.path("state"), read);
+    assert_eq!(agent.stop(), 0);
+    let records = sink.0.records();
+    for (number, kind) in (0..200).map(|number| (number, number % 5)).filter(|(_, kind)| *kind < 4)
+    {
+        let body = message(kind, number);
+        let record = records.iter().find(|record| record.body == body);
+        let record = record.unwrap_or_else(|| panic!("left out: {body}"));
+        let severity = if kind < 3 { 17 } else { 9 };
+        assert_eq!(record.record["severityNumber"], severity, "{body}");
+        if kind == 3 {
+            assert_eq!(record.record["traceId"], trace);
+            assert_eq!(record.attributes["http.response.status_code"], 503);
+        }
+    }
+    let well: Vec<_> = records.iter().filter(|one| one.body.starts_with("all is well")).collect();
+    assert!(well.len() < 40 && well.iter().all(|one| one.record["severityNumber"] == 9));
+}
