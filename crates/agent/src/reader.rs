@@ -189,11 +189,12 @@ impl Reader {
 
     fn obey(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Inputs { intents, journals, stage } => {
+            Order::Inputs { intents, common, journals, stage } => {
                 self.core.flush(None);
                 let tail = intents.iter().map(|intent| intent.tail.clone()).collect();
                 self.tailer.reconfigure(tail, now);
                 self.core.replan(intents, stage, &self.tailer);
+                self.core.set_common(common);
                 self.journals.replan(journals, &mut self.core);
             }
             Order::Sinks { make } => {

@@ -13,7 +13,7 @@ use crate::numbers::Numbers;
 use crate::options::{Place, RunOptions};
 use crate::packed::{Before, Packed};
 use crate::pods::{self, Table, WatchOptions};
-use crate::reader::inputs::{Intent, METADATA_WAIT, intents};
+use crate::reader::inputs::{Intent, METADATA_WAIT, common, intents};
 use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume, wall_ns};
 use crate::say::Say;
 use crate::sink::Letterbox;
@@ -253,6 +253,7 @@ fn assemble(
     );
     let core = Core::new(Parts {
         intents: wanted,
+        common: common(config, &shared.host_name),
         books,
         aside: Aside::new(spill, state, config.spill_bytes),
         stage: Box::new(Stage::new(&config.sampling, seed(&shared.host_name))),

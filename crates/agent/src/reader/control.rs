@@ -20,8 +20,14 @@ pub(crate) type MakeSinks = Box<dyn FnOnce(&mut Vec<SinkHandle>) + Send>;
 
 /// A change.
 pub(crate) enum Order {
-    /// Other inputs, what lines of journals mean, and how what is read is thinned.
-    Inputs { intents: Vec<Intent>, journals: Vec<Meaning>, stage: Option<Box<Stage>> },
+    /// Other inputs, what all records have in common, what lines of journals mean, and how what is
+    /// read is thinned.
+    Inputs {
+        intents: Vec<Intent>,
+        common: Vec<(String, String)>,
+        journals: Vec<Meaning>,
+        stage: Option<Box<Stage>>,
+    },
     /// Other sinks.
     Sinks { make: MakeSinks },
 }

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 /// Everything of the reader but the tailer, from which chunks are borrowed.
 pub(crate) struct Core {
     pub(crate) intents: Vec<Intent>,
+    /// Attributes of records of our own.
+    pub(super) common: Vec<(String, String)>,
     pub(crate) sources: Sources,
     pub(crate) books: Books,
     pub(crate) aside: Aside,
@@ -78,6 +80,7 @@ pub(crate) struct Piece<'a> {
 /// What a core is made of.
 pub(crate) struct Parts {
     pub(crate) intents: Vec<Intent>,
+    pub(crate) common: Vec<(String, String)>,
     pub(crate) books: Books,
     pub(crate) aside: Aside,
     pub(crate) stage: Box<Stage>,
@@ -94,6 +97,7 @@ impl Core {
         let block = producer.buffer();
         Self {
             intents: parts.intents,
+            common: parts.common,
             sources: Sources::default(),
             books: parts.books,
             aside: parts.aside,

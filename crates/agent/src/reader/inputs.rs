@@ -151,13 +151,20 @@ fn start_at(start: StartAt) -> tail::StartAt {
     }
 }
 
+/// Attributes of all records of an input.
 pub(crate) fn attributes(config: &Config, input: &Input, host_name: &str) -> Vec<(String, String)> {
+    let mut attributes = common(config, host_name);
+    attributes.extend(input.resource.iter().cloned());
+    attributes
+}
+
+/// Attributes of all records, also of our own.
+pub(crate) fn common(config: &Config, host_name: &str) -> Vec<(String, String)> {
     let mut attributes = Vec::new();
     if !host_name.is_empty() {
         attributes.push(("host.name".to_owned(), host_name.to_owned()));
     }
     attributes.extend(config.resource.iter().cloned());
-    attributes.extend(input.resource.iter().cloned());
     attributes
 }
 

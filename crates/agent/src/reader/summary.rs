@@ -69,15 +69,12 @@ impl Core {
         }
         let settings = Settings { parsers: vec!["json".to_owned()], ..Settings::default() };
         let plan = Arc::new(Plan::new(settings).ok()?);
-        let known = self.intents.first().map(|intent| intent.attributes.clone());
-        let mut attributes = known.unwrap_or_default();
-        attributes.push(("log.file.path".to_owned(), SOURCE.to_owned()));
         let slot = self.sources.add(NewSource {
             key,
             input: usize::MAX,
             path: Path::new(SOURCE).into(),
             plan,
-            origin: Some(Arc::new(Origin::new(attributes, SOURCE, None))),
+            origin: Some(self.own_origin()),
             holds_pod: false,
             base: self.own_offset,
             sinks: self.books.sinks.len(),
@@ -85,6 +82,22 @@ impl Core {
         });
         self.stage.own = Some(slot);
         Some(slot)
+    }
+
+    /// What records of our own have in common: they are of no input.
+    fn own_origin(&self) -> Arc<Origin> {
+        let mut attributes = self.common.clone();
+        attributes.push(("log.file.path".to_owned(), SOURCE.to_owned()));
+        Arc::new(Origin::new(attributes, SOURCE, None))
+    }
+
+    /// All records have this in common from now on.
+    pub(crate) fn set_common(&mut self, common: Vec<(String, String)>) {
+        self.common = common;
+        if let Some(slot) = self.stage.own {
+            let origin = self.own_origin();
+            self.sources.set_origin(slot, &origin);
+        }
     }
 }
 

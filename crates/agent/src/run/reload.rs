@@ -12,7 +12,7 @@ use crate::config::fit::{misfits, within_memory};
 use crate::config::{Config, ConfigError, Input, Sink};
 use crate::journal::Meaning;
 use crate::options::RunOptions;
-use crate::reader::inputs::intents;
+use crate::reader::inputs::{common, intents};
 use crate::reader::{Order, SinkHandle, Stage};
 use crate::sink::Ready;
 use model::Explain;
@@ -130,7 +130,8 @@ impl Running {
         let stage = (fresh.sampling != self.config.sampling)
             .then(|| Box::new(Stage::new(&fresh.sampling, seed(&shared.host_name))));
         let journals = Meaning::all(fresh, &shared.host_name)?;
-        let mut orders = vec![Order::Inputs { intents: wanted, journals, stage }];
+        let common = common(fresh, &shared.host_name);
+        let mut orders = vec![Order::Inputs { intents: wanted, common, journals, stage }];
         if fresh.sinks != self.config.sinks {
             for sink in &fresh.sinks {
                 crate::sink::check(sink)

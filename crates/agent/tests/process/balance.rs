@@ -1,7 +1,9 @@
 //! R25: what was read is accounted for, for every sink and file, at any time.
 
-use super::support::{Desk, Sink, ask, closed_port, lines, sink, sink_at};
+use super::reload::reloaded;
+use super::support::{Desk, Sink, WAIT, ask, closed_port, lines, sink, sink_at};
 use serde_json::Value;
+use std::convert::Infallible;
 use testkit::log_sink::Reply;
 
 const COUNT: &str = "sampling.adjusted_count";
@@ -233,13 +235,17 @@ fn r26_only_lines_of_the_trace_are_given_back_whatever_stands_between_their_part
 fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
     let desk = Desk::new();
     let sink = Sink::of_records();
-    desk.config(&format!(
-        "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning}}]\n\
-         sampling: {{keep_percent: 20, summary: 1s, rate: {{field: user, lines_per_second: 5, \
-         keep_percent: 10}}}}\n\
-         sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
-        sink.address()
-    ));
+    let config = |env: &str| {
+        format!(
+            "inputs: [{{type: files, paths: ['DIR/logs/*.log'], start_at: beginning, \
+             resource: {{service.name: shop}}}}]\nresource: {{env: {env}}}\n\
+             sampling: {{keep_percent: 20, summary: 1s, rate: {{field: user, lines_per_second: 5, \
+             keep_percent: 10}}}}\n\
+             sinks: [{{type: otlp_http, endpoint: 'http://{}', batch: {{wait: 5ms}}}}]\n",
+            sink.address()
+        )
+    };
+    desk.config(&config("old"));
     desk.append("logs/a.log", &lines(0, 4_000));
     for at in 0..1_000 {
         desk.append("logs/a.log", &format!("user=loud msg=\"{at} of the loud one\"\n"));
@@ -247,16 +253,31 @@ fn r25_records_of_our_own_say_exactly_what_each_rule_left_out() {
     let agent = desk.start();
     let state = desk.path("state");
     agent.until_status(&state, |status| status["records"]["read"].as_u64() >= Some(5_000));
+    // Its records have what all of them have, and nothing of an input.
+    let of = |env: &str| {
+        let own = sink.0.records().into_iter().map(|record| record.resource);
+        own.filter(|own| own["log.file.path"] == "orlop:sampling" && own["env"] == env).count()
+    };
+    let well = testbed::wait::until(WAIT, || Ok::<_, Infallible>((of("old") > 0).then_some(())));
+    assert!(well.unwrap().is_some(), "no summary came");
+    reloaded(&desk, &agent, &config("new"));
+    desk.append("logs/a.log", &lines(4_000, 5_000));
+    agent.until_status(&state, |status| status["records"]["read"].as_u64() >= Some(6_000));
     // The last window is told at the end.
     assert_eq!(agent.stop(), 0);
     let records = sink.0.records();
     let (own, theirs): (Vec<_>, Vec<_>) =
         records.iter().partition(|record| record.resource["log.file.path"] == "orlop:sampling");
+    for record in &own {
+        assert!(record.resource.contains_key("host.name"), "{:?}", record.resource);
+        assert!(!record.resource.contains_key("service.name"), "{:?}", record.resource);
+    }
+    assert!(of("old") > 0 && of("new") > 0);
     assert!(own.iter().all(|record| record.attributes.contains_key("sampling.kept")), "{own:?}");
     let sum = |key: &str| {
         own.iter().map(|record| record.attributes[key].as_u64().unwrap()).sum::<u64>() as usize
     };
-    assert_eq!(sum("sampling.dropped") + theirs.len(), 5_000, "{own:?}");
+    assert_eq!(sum("sampling.dropped") + theirs.len(), 6_000, "{own:?}");
     let loud = own.iter().find(|record| record.attributes["sampling.rule"] == "hot-key").unwrap();
     let top = loud.attributes["sampling.top"].to_string();
     assert!(top.contains("loud"), "{top}");
