@@ -321,7 +321,9 @@ pub const FIELDS: &[FieldDoc] = &[
         "redaction",
         "a map",
         "none",
-        "what is made unreadable before anything is stored or sent",
+        "what is made unreadable before anything is stored or sent: in lines, and in values of \
+         labels and annotations of pods; names of files, hosts, Kubernetes objects and images \
+         (`log.file.path`, `k8s.pod.name`, `service.name`) and what `resource` says stay",
     ),
     field("redaction.rules", "a list of names", "none", "built-in rules, such as email"),
     field("redaction.patterns", "a list", "none", "rules of one's own"),

@@ -6,7 +6,7 @@ use crate::block::Origin;
 use crate::config::{Config, Input, InputKind, Kubernetes, StartAt};
 use crate::pods::{Pod, Table};
 use host::tail::{self, PodLog};
-use lines::Plan;
+use lines::{Chunk, File, Flags, Intake, Plan, PlanError, Records, Streams};
 use model::chain;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(crate) struct Intent {
     /// Attributes of all its files.
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) pods: Option<Arc<Table>>,
+    /// What nobody may see of what users write about a pod.
+    hides: Option<Arc<Plan>>,
     /// Whether the files are those of pods.
     pub(crate) kubernetes: bool,
     pub(crate) tail: tail::Input,
@@ -40,6 +42,11 @@ pub(crate) fn intents(
     table: impl Fn(&Kubernetes) -> Option<Arc<Table>>,
 ) -> Result<Vec<Intent>, AgentError> {
     let redaction = redaction(config)?;
+    let hides = redaction.clone().map(hides).transpose();
+    let hides = hides.map_err(|error| AgentError::Input {
+        input: "redaction".to_owned(),
+        reason: chain(&error),
+    })?;
     let own = Arc::new(own(config));
     let mut intents = Vec::new();
     for input in &config.inputs {
@@ -52,6 +59,7 @@ pub(crate) fn intents(
             plan: plan.clone(),
             attributes: attributes.clone(),
             pods,
+            hides: hides.clone(),
             kubernetes,
             tail: tail::Input { own: own.clone(), ..tail },
             compressed: false,
@@ -131,6 +139,25 @@ fn redaction(config: &Config) -> Result<Option<lines::Redaction>, AgentError> {
     config.redaction.compiled(key).map_err(|error| failed(chain(&error)))
 }
 
+/// The plan for a text of several lines that is one record, and nothing but redacted.
+fn hides(redaction: lines::Redaction) -> Result<Arc<Plan>, PlanError> {
+    let never = r"[^\s\S]";
+    let multiline = Some(lines::Multiline::starting_with(never)?);
+    let redaction = Some(redaction);
+    Plan::new(lines::Settings { multiline, redaction, ..lines::Settings::default() }).map(Arc::new)
+}
+
+/// The text without what nobody may see.
+fn redacted(plan: &Plan, text: &str) -> String {
+    let (mut intake, mut out) = (Intake::new(), Records::new());
+    let (mut file, mut streams) = (File::default(), Streams::default());
+    let chunk = Chunk { bytes: text.as_bytes(), last: true, ..Chunk::default() };
+    intake.feed(plan, &mut file, &mut streams, &chunk, &mut out);
+    intake.close(plan, &mut streams, 0, &mut out);
+    let found = out.records().first().filter(|one| one.flags.has(Flags::REDACTED));
+    found.map_or(text, |one| out.body(one)).to_owned()
+}
+
 /// The plan for the journal, whose lines are JSON.
 pub(crate) fn journal_plan(config: &Config, input: &Input) -> Result<Arc<Plan>, AgentError> {
     let failed = |reason: String| AgentError::Input { input: input.name.clone(), reason };
@@ -199,11 +226,11 @@ impl Intent {
         put("k8s.container.restart_count", &log.restart.to_string());
         let mut service = log.container.to_owned();
         if let Some(pod) = pod {
-            for (name, value) in &pod.labels {
-                put(&format!("k8s.pod.label.{name}"), value);
-            }
-            for (name, value) in &pod.annotations {
-                put(&format!("k8s.pod.annotation.{name}"), value);
+            for (of, pairs) in [("label", &pod.labels), ("annotation", &pod.annotations)] {
+                for (name, value) in pairs {
+                    let hidden = self.hides.as_ref().map(|plan| redacted(plan, value));
+                    put(&format!("k8s.pod.{of}.{name}"), hidden.as_ref().unwrap_or(value));
+                }
             }
             if let Some((key, name)) = &pod.owner {
                 put(key, name);
@@ -234,6 +261,36 @@ mod tests {
     use crate::config::parse;
     use crate::pods::{Wanted, read};
     use serde_json::json;
+
+    #[test]
+    fn r29_what_users_write_about_a_pod_is_redacted_and_names_are_not() {
+        let text = "inputs: [{type: kubernetes}]\nredaction: {rules: [email, ipv4]}\n";
+        let intent = intents(&parse(text).unwrap(), "", |_| None).unwrap().remove(0);
+        let pod = json!({
+            "metadata": {
+                "name": "cart-10.1.2.3", "namespace": "shop", "uid": "u",
+                "labels": {"app": "cart", "peer": "10.1.2.3"},
+                "annotations": {
+                    "owner": "ask bob@example.com,\n\n or 10.1.2.3\n", "team": "a\n",
+                },
+            },
+        });
+        let wanted =
+            Wanted { labels: vec!["*".into()], annotations: vec!["owner".into(), "team".into()] };
+        let pod = read(&pod, &wanted).map(Arc::new);
+        let path = Path::new("/var/log/pods/shop_cart-10.1.2.3_u/app/0.log");
+        let origin = intent.origin(path, pod.as_ref());
+        let value = |wanted: &str| {
+            let found = origin.attributes.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| &**value).unwrap()
+        };
+        assert_eq!(value("k8s.pod.label.app"), "cart");
+        assert_eq!(value("k8s.pod.label.peer"), "[ipv4]");
+        assert_eq!(value("k8s.pod.annotation.owner").trim_end(), "ask [email],\n\n or [ipv4]");
+        assert_eq!(value("k8s.pod.annotation.team"), "a\n");
+        assert_eq!(value("k8s.pod.name"), "cart-10.1.2.3");
+        assert_eq!(value("log.file.path"), path.to_str().unwrap());
+    }
 
     #[test]
     fn r27_the_name_of_a_service_does_not_hang_on_the_labels_that_are_kept() {
