@@ -104,6 +104,8 @@ struct Spec {
     // Null in a bookmark.
     containers: Option<Vec<SpecContainer>>,
     init_containers: Option<Vec<SpecContainer>>,
+    /// Those of `kubectl debug`, which come to a pod that runs.
+    ephemeral_containers: Option<Vec<SpecContainer>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -122,6 +124,7 @@ struct Status(StatusFields);
 struct StatusFields {
     container_statuses: Option<Vec<ContainerStatus>>,
     init_container_statuses: Option<Vec<ContainerStatus>>,
+    ephemeral_container_statuses: Option<Vec<ContainerStatus>>,
 }
 
 impl<'de> Deserialize<'de> for Status {
@@ -186,10 +189,19 @@ impl PodBody {
             && owners.iter().any(|owner| owner.kind == "Node");
         let uid = is_mirror.then(|| annotations.remove(CONFIG_HASH)).flatten().unwrap_or(meta.uid);
         let status = self.status.0;
-        let known = status.container_statuses.into_iter().chain(status.init_container_statuses);
-        let known: Vec<ContainerStatus> = known.flatten().collect();
-        let declared = self.spec.containers.into_iter().chain(self.spec.init_containers);
-        let containers = declared
+        let known: Vec<ContainerStatus> = [
+            status.container_statuses,
+            status.init_container_statuses,
+            status.ephemeral_container_statuses,
+        ]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+        let spec = self.spec;
+        let containers = [spec.containers, spec.init_containers, spec.ephemeral_containers]
+            .into_iter()
+            .flatten()
             .flatten()
             .take(CONTAINERS_MAX)
             .map(|one| {
@@ -323,6 +335,30 @@ pub(crate) mod tests {
         let waiting = json!({"name": "app", "restartCount": 1, "containerID": "containerd://b",
             "lastState": last("b")});
         assert_eq!(ids(waiting), ["-", "b", "-", "-"]);
+    }
+
+    #[test]
+    fn r27_init_containers_and_those_of_a_debugger_have_an_image_and_an_id_too() {
+        let mut value = pod();
+        for (declared, status, name) in [
+            ("initContainers", "initContainerStatuses", "init"),
+            ("ephemeralContainers", "ephemeralContainerStatuses", "debugger-x"),
+        ] {
+            value["spec"][declared] = json!([{"name": name, "image": format!("{name}:1")}]);
+            value["status"][status] =
+                json!([{"name": name, "containerID": format!("containerd://{name}-id")}]);
+        }
+        let kept = read(&value, &Wanted::default()).unwrap();
+        let all: Vec<_> =
+            kept.containers.iter().map(|one| (&*one.name, &*one.image, one.id(0))).collect();
+        assert_eq!(
+            all,
+            [
+                ("app", "web:1", Some("abc")),
+                ("init", "init:1", Some("init-id")),
+                ("debugger-x", "debugger-x:1", Some("debugger-x-id")),
+            ]
+        );
     }
 
     /// A pod as it is when its annotations say that it is the picture of a static one.
