@@ -25,7 +25,7 @@ impl Collector {
                 return None;
             }
         };
-        let (grpc, http) = (free_port(), free_port());
+        let [grpc, http] = free_ports();
         let config = format!(
             "receivers:\n  otlp:\n    protocols:\n      grpc: {{endpoint: '127.0.0.1:{grpc}'}}\n      \
              http: {{endpoint: '127.0.0.1:{http}'}}\n\
@@ -68,8 +68,10 @@ fn said(desk: &Desk) -> String {
     std::fs::read_to_string(desk.path("collector.log")).unwrap_or_default()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Both are held until both are known, so they differ.
+fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.each_ref().map(|held| held.local_addr().unwrap().port())
 }
 
 /// What a record says, without the times at which it was read.

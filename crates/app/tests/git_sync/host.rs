@@ -112,8 +112,10 @@ fn a_changed_agent_config_is_used_without_a_restart_and_what_cannot_be_used_is_n
         let text = std::fs::read_to_string(bed.desk.dir.path().join(name)).unwrap_or_default();
         text.lines().count()
     };
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let (one, two) = (free(), free());
+    // Both are held until both are known, so they differ.
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = held.each_ref().map(|held| held.local_addr().unwrap().to_string());
+    drop(held);
     write(&one, "one.jsonl", &bed.cluster);
     let mut process = run(&bed);
     shown(&bed, "web", "healthyRevision", &first);
