@@ -31,7 +31,7 @@ mod tracker;
 
 pub use error::AgentError;
 pub use manifests::{NAMESPACE_DEFAULT, deploy_files};
-pub use options::{OptionDoc, VERBS, Verb, help};
+pub use options::{EXITS, VERBS, help};
 
 use model::{Build, Exit};
 use std::ffi::OsString;

@@ -4,21 +4,11 @@
 use crate::AgentError;
 use crate::config::{LISTEN_DEFAULT, STATE_DIR_DEFAULT};
 use crate::tap::Stage;
-use model::Hint;
+use model::{Exit, ExitDoc, Hint, OptionDoc, Verb};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// One option, for the parser, for "did you mean" and for the help.
-pub struct OptionDoc {
-    /// Without the dashes.
-    pub name: &'static str,
-    /// What its value is called; empty when it has none.
-    pub value: &'static str,
-    /// What it does.
-    pub help: &'static str,
-}
 
 const fn option(name: &'static str, value: &'static str, help: &'static str) -> OptionDoc {
     OptionDoc { name, value, help }
@@ -34,18 +24,6 @@ const STATE: OptionDoc = option(
     "DIR",
     "State folder [default: `state_dir` of the config, /var/lib/orlop/agent]",
 );
-
-/// One command of the agent.
-pub struct Verb {
-    /// Its word.
-    pub name: &'static str,
-    /// What it does.
-    pub about: &'static str,
-    /// What may follow its word.
-    pub operand: &'static str,
-    /// Its options.
-    pub options: &'static [OptionDoc],
-}
 
 /// The table of commands; the first one is the default.
 pub const VERBS: &[Verb] = &[
@@ -91,6 +69,17 @@ pub const VERBS: &[Verb] = &[
         operand: "",
         options: &[],
     },
+];
+
+/// What its exit codes mean. SIGTERM and SIGINT are its usual end and have no code of their own.
+pub const EXITS: &[ExitDoc] = &[
+    (
+        Exit::Clean,
+        "ended in good order (SIGTERM and SIGINT, too): everything that was read is delivered",
+    ),
+    (Exit::Findings, "stopped with records that no sink has taken (`run`); not ready (`status`)"),
+    (Exit::CouldNot, "could not run, or the config is wrong"),
+    (Exit::Usage, "the command line is wrong"),
 ];
 
 /// What a command line asks for.
@@ -158,11 +147,11 @@ pub fn help() -> String {
          `status` and `tap` ask\nthrough the socket in the state folder ({STATE_DIR_DEFAULT}), \
          which its owner alone may use.\n\nExamples:\n  orlop agent\n  orlop agent run --config \
          /etc/orlop/agent.yaml\n  orlop agent check-config /etc/orlop/agent.yaml\n  orlop agent \
-         status\n  orlop agent tap --stage parsed --pod shop/\n\nExit codes:\n  0     ended in \
-         good order, everything that was read is delivered\n  1     stopped with records that no \
-         sink has taken (`run`); not ready (`status`)\n  2     could not run, or the \
-         config is wrong\n  64    the command line is wrong"
+         status\n  orlop agent tap --stage parsed --pod shop/\n\nExit codes:"
     );
+    for (exit, meaning) in EXITS {
+        let _ = writeln!(text, "  {:<5} {meaning}", exit.code());
+    }
     text
 }
 

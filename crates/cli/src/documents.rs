@@ -38,7 +38,7 @@ pub(crate) fn all(host: &Host) -> Vec<Document> {
     for shell in Shell::value_variants() {
         documents.push((format!("completions/orlop.{shell}"), completions(*shell, host)));
     }
-    documents.push(("exit-codes.md".to_owned(), page("Exit codes", &topics::exit_codes())));
+    documents.push(("exit-codes.md".to_owned(), page("Exit codes", &topics::exit_codes(host))));
     documents.push(("environment.md".to_owned(), page("Environment", &topics::environment())));
     documents.push(("config.md".to_owned(), page("Config file", &topics::config())));
     documents.push(("plan-schema.json".to_owned(), topics::PLAN_SCHEMA_JSON.to_owned()));
@@ -68,7 +68,7 @@ pub(crate) fn write_all(dir: &Path, documents: &[Document]) -> Result<(), CliErr
 /// A completion script.
 pub(crate) fn completions(shell: Shell, host: &Host) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut grammar::root(host), "orlop", &mut script);
+    clap_complete::generate(shell, &mut grammar::with_planes(host), "orlop", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 

@@ -47,6 +47,14 @@ pub const VARIABLES: &[Variable] = &[
         name: "KUBECONFIG",
         help: "Kubeconfig files, separated by `:`, merged as kubectl merges them.",
     },
+    Variable {
+        name: "NODE_NAME",
+        help: "The agent: name of this node, for the input `kubernetes`; its DaemonSet sets it.",
+    },
+    Variable {
+        name: "POD_UID",
+        help: "The agent: UID of its own Pod, whose logs it does not read; its DaemonSet sets it.",
+    },
     Variable { name: "NO_COLOR", help: "When set and not empty, `--color auto` uses no colour." },
     Variable { name: "TERM", help: "When `dumb`, `--color auto` uses no colour." },
     Variable { name: "COLUMNS", help: "Width of the terminal, in columns." },

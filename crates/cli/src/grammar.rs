@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::terminal::{self, ColorChoice, Painter};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, ValueHint, value_parser};
-use model::Exit;
+use model::{Exit, Verb};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -54,6 +54,48 @@ pub(crate) fn root(host: &Host) -> clap::Command {
         .after_help(after_help(host));
     root = root.subcommands(commands::COMMANDS.iter().map(with_exits));
     root
+}
+
+/// The same with the other planes, which read their command lines themselves: for completions.
+pub(crate) fn with_planes(host: &Host) -> clap::Command {
+    fn with_all(command: clap::Command, globals: &[Arg]) -> clap::Command {
+        // A command may have one of its own by that name, which wins.
+        let has = |id| command.get_arguments().any(|arg| arg.get_id() == id);
+        let lacking: Vec<Arg> = globals.iter().filter(|arg| !has(arg.get_id())).cloned().collect();
+        command.args(lacking).mut_subcommands(|sub| with_all(sub, globals))
+    }
+    let root = root(host);
+    let global: Vec<Arg> =
+        root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    // Those planes do not know the global options, so each other command gets its own.
+    let own: Vec<Arg> = global.iter().map(|arg| arg.clone().global(false)).collect();
+    root.mut_args(|arg| arg.global(false)).mut_subcommands(|sub| with_all(sub, &own)).subcommands(
+        host.planes.iter().map(|plane| {
+            clap::Command::new(plane.name)
+                .about(plane.about)
+                .subcommands(plane.verbs.iter().map(of_verb))
+        }),
+    )
+}
+
+fn of_verb(verb: &Verb) -> clap::Command {
+    let hint = |value| match value {
+        "FILE" => ValueHint::FilePath,
+        "DIR" => ValueHint::DirPath,
+        _ => ValueHint::Other,
+    };
+    let options = verb.options.iter().map(|option| {
+        let arg = Arg::new(option.name).long(option.name).help(option.help);
+        match option.value {
+            "" => arg.action(ArgAction::SetTrue),
+            value => arg.value_name(value).value_hint(hint(value)),
+        }
+    });
+    let operand = Some(verb.operand).filter(|operand| !operand.is_empty());
+    clap::Command::new(verb.name)
+        .about(verb.about)
+        .args(options)
+        .args(operand.map(|operand| Arg::new(operand).value_hint(hint(operand))))
 }
 
 /// A command's own grammar with its exit codes under the help.

@@ -2,7 +2,7 @@
 //! binary it is in and the other planes of that binary. Everything is an argument, so that tests
 //! can play any of them.
 
-use model::Build;
+use model::{Build, ExitDoc, Verb};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +30,10 @@ pub struct Plane {
     pub about: &'static str,
     /// Its help text.
     pub help: fn() -> String,
+    /// Its commands.
+    pub verbs: &'static [Verb],
+    /// What its exit codes mean.
+    pub exits: &'static [ExitDoc],
     /// Files to deploy it, as name below `deploy/` and content, for the image of this build.
     pub deploy_files: fn(&Build) -> Vec<(String, String)>,
     /// Further pages of the reference, as name and Markdown.

@@ -2,6 +2,7 @@
 
 use crate::host::{Environment, Host};
 use crate::terminal::{ColorChoice, Painter};
+use clap::ValueEnum as _;
 use model::Build;
 use std::cell::RefCell;
 
@@ -43,6 +44,44 @@ pub(crate) fn painter(host: &Host) -> Painter {
 #[test]
 fn the_grammar_of_every_command_is_sound() {
     crate::grammar::root(&host(&[])).debug_assert();
+}
+
+/// A plane that has a command with a file behind it.
+const PLANES: &[crate::Plane] = &[crate::Plane {
+    name: "agent",
+    about: "Collect",
+    help: String::new,
+    verbs: &[model::Verb {
+        name: "check-config",
+        about: "Check",
+        operand: "FILE",
+        options: &[model::OptionDoc { name: "state-dir", value: "DIR", help: "State" }],
+    }],
+    exits: &[(model::Exit::Findings, "some are left")],
+    deploy_files: |_| Vec::new(),
+    pages: Vec::new,
+}];
+
+#[test]
+fn completions_and_exit_codes_have_the_other_planes_too_without_the_global_options() {
+    let host = Host { planes: PLANES, ..host(&[]) };
+    let mut grammar = crate::grammar::with_planes(&host);
+    grammar.build();
+    let long = |path: &[&str]| -> Vec<String> {
+        let command = path.iter().fold(&grammar, |command, word| {
+            command.find_subcommand(word).unwrap_or_else(|| panic!("{word}"))
+        });
+        command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+    };
+    assert_eq!(long(&["agent", "check-config"]), ["state-dir", "help"]);
+    let plan = long(&["sync", "plan"]);
+    assert!(["color", "config"].iter().all(|name| plan.iter().any(|one| one == name)), "{plan:?}");
+    for shell in clap_complete::Shell::value_variants() {
+        let script = crate::documents::completions(*shell, &host);
+        assert!(script.contains("check-config") && script.contains("state-dir"), "{shell}");
+    }
+    let codes = crate::topics::exit_codes(&host);
+    assert!(codes.contains("\norlop agent\n  1     some are left\n"), "{codes}");
 }
 
 #[test]

@@ -15,8 +15,8 @@ mod server;
 pub use error::ControllerError;
 pub use manifests::{FIELD_OWNER, NAMESPACE_DEFAULT, deploy_files};
 pub use options::{
-    CACHE_DEFAULT, Config, LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN,
-    LISTEN_DEFAULT, OPTIONS, OptionDoc, SHARDS_MAX, help,
+    CACHE_DEFAULT, Config, EXITS, LEASE_SECONDS_DEFAULT, LEASE_SECONDS_MAX, LEASE_SECONDS_MIN,
+    LISTEN_DEFAULT, SHARDS_MAX, VERBS, help,
 };
 pub use reconcilers::{RECONCILERS, Reconciler, Rule};
 

@@ -5,7 +5,7 @@ use crate::ControllerError;
 use crate::manifests::NAMESPACE_DEFAULT;
 use cluster::LeaseTimes;
 use gitops::spec::Tenancy;
-use model::Hint;
+use model::{Exit, ExitDoc, Hint, OptionDoc, Verb};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -26,18 +26,8 @@ pub const CACHE_DEFAULT: &str = "/var/cache/orlop";
 /// More shards than this are a mistake.
 pub const SHARDS_MAX: u32 = 64;
 
-/// One option, for the parser, for "did you mean" and for the help.
-pub struct OptionDoc {
-    /// Without the dashes.
-    pub name: &'static str,
-    /// What its value is called.
-    pub value: &'static str,
-    /// What it does.
-    pub help: &'static str,
-}
-
 /// The table of options of `orlop controller run`.
-pub const OPTIONS: &[OptionDoc] = &[
+const OPTIONS: &[OptionDoc] = &[
     OptionDoc {
         name: "kubeconfig",
         value: "FILE",
@@ -91,6 +81,21 @@ pub const OPTIONS: &[OptionDoc] = &[
     },
 ];
 
+/// The table of commands.
+pub const VERBS: &[Verb] = &[Verb {
+    name: "run",
+    about: "Reconcile GitSyncs until SIGTERM or SIGINT",
+    operand: "",
+    options: OPTIONS,
+}];
+
+/// What its exit codes mean.
+pub const EXITS: &[ExitDoc] = &[
+    (Exit::Clean, "ended in good order by SIGTERM or SIGINT, the Lease released"),
+    (Exit::CouldNot, "could not run"),
+    (Exit::Usage, "the command line is wrong"),
+];
+
 /// The values as written, beside their option's name.
 pub(crate) type Written = Vec<(&'static str, OsString)>;
 
@@ -140,10 +145,10 @@ pub fn help() -> String {
     for reconciler in crate::RECONCILERS {
         let _ = writeln!(text, "  {:<24} {}", reconciler.name, reconciler.about);
     }
-    text.push_str(
-        "\nExit codes:\n  0     ended in good order by SIGTERM or SIGINT, the Lease released\n  2     \
-         could not run\n  64    the command line is wrong\n",
-    );
+    text.push_str("\nExit codes:\n");
+    for (exit, meaning) in EXITS {
+        let _ = writeln!(text, "  {:<5} {meaning}", exit.code());
+    }
     text
 }
 

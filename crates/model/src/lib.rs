@@ -4,7 +4,8 @@
 //! itself ([`Explain`], [`Hint`], [`Retry`], [`report`]), how sizes and durations are written
 //! ([`ByteSize`], [`Span`]), how a reader is told about a typing error ([`nearest`]), where the
 //! time comes from ([`Clock`]), which versions are wanted ([`VersionRange`]), which exit codes
-//! exist ([`Exit`]) and what a binary was built from ([`Build`]).
+//! exist ([`Exit`]), which commands a plane has ([`Verb`]) and what a binary was built from
+//! ([`Build`]).
 //!
 //! A type belongs here only when two planes need the same word. It is not a place for helpers.
 
@@ -16,6 +17,7 @@ mod finding;
 mod nearest;
 mod range;
 mod units;
+mod verb;
 
 pub use build::Build;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -25,3 +27,4 @@ pub use finding::{Evidence, Finding, Severity, Subject};
 pub use nearest::nearest;
 pub use range::{RANGE_TEXT_BYTES_MAX, RangeError, VersionRange};
 pub use units::{ByteSize, Span, UnitError};
+pub use verb::{ExitDoc, OptionDoc, Verb};

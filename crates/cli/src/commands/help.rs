@@ -36,7 +36,7 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     root.build();
     let text = match args.words.as_slice() {
         [] => root.render_long_help().to_string(),
-        words => match topic(words).or_else(|| plane(words, context)) {
+        words => match topic(words, context).or_else(|| plane(words, context)) {
             Some(text) => text,
             None => of_command(&mut root, words)?,
         },
@@ -45,10 +45,10 @@ fn run(matches: &ArgMatches, context: &Context<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Clean)
 }
 
-fn topic(words: &[String]) -> Option<String> {
+fn topic(words: &[String], context: &Context<'_>) -> Option<String> {
     let [word] = words else { return None };
     let topic = TOPICS.iter().find(|topic| topic.name == word)?;
-    Some((topic.text)())
+    Some((topic.text)(context.host))
 }
 
 fn plane(words: &[String], context: &Context<'_>) -> Option<String> {

@@ -3,33 +3,34 @@
 use crate::config::{CONFIG_BYTES_MAX, FIELDS};
 use crate::documents;
 use crate::environment::VARIABLES;
-use model::ByteSize;
+use crate::host::Host;
+use model::{ByteSize, ExitDoc};
 
 /// One topic.
 pub(crate) struct Topic {
     /// The word behind `orlop help`.
     pub(crate) name: &'static str,
     /// Its text.
-    pub(crate) text: fn() -> String,
+    pub(crate) text: fn(&Host) -> String,
 }
 
 /// The topics.
 pub(crate) const TOPICS: &[Topic] = &[
-    Topic { name: "sync", text: || include_str!("sync.txt").to_owned() },
-    Topic { name: "sources", text: || include_str!("sources.txt").to_owned() },
-    Topic { name: "prune", text: || include_str!("prune.txt").to_owned() },
-    Topic { name: "secrets", text: || include_str!("secrets.txt").to_owned() },
+    Topic { name: "sync", text: |_| include_str!("sync.txt").to_owned() },
+    Topic { name: "sources", text: |_| include_str!("sources.txt").to_owned() },
+    Topic { name: "prune", text: |_| include_str!("prune.txt").to_owned() },
+    Topic { name: "secrets", text: |_| include_str!("secrets.txt").to_owned() },
     Topic { name: "exit-codes", text: exit_codes },
-    Topic { name: "plan-schema", text: || PLAN_SCHEMA_JSON.to_owned() },
-    Topic { name: "environment", text: environment },
-    Topic { name: "config", text: config },
+    Topic { name: "plan-schema", text: |_| PLAN_SCHEMA_JSON.to_owned() },
+    Topic { name: "environment", text: |_| environment() },
+    Topic { name: "config", text: |_| config() },
 ];
 
 /// The JSON Schema of a plan.
 pub(crate) const PLAN_SCHEMA_JSON: &str = include_str!("plan-schema.json");
 
 /// Exit codes of every command.
-pub(crate) fn exit_codes() -> String {
+pub(crate) fn exit_codes(host: &Host) -> String {
     let mut text = String::from(
         "Exit codes\n\n  0     done, nothing found or left to do\n  1     done, and there is \
          something to look at\n  2     could not be done, wholly or in part\n  64    the command \
@@ -37,12 +38,16 @@ pub(crate) fn exit_codes() -> String {
          \n  143   stopped by SIGTERM\n\nA reader that closes the pipe early is no error: 0.\n",
     );
     for (name, command) in documents::commands_with_exits() {
-        text.push_str(&format!("\norlop {name}\n"));
-        for (exit, meaning) in command.exits {
-            text.push_str(&format!("  {:<5} {meaning}\n", exit.code()));
-        }
+        text.push_str(&format!("\norlop {name}\n{}", rows(command.exits)));
+    }
+    for plane in host.planes {
+        text.push_str(&format!("\norlop {}\n{}", plane.name, rows(plane.exits)));
     }
     text
+}
+
+fn rows(exits: &[ExitDoc]) -> String {
+    exits.iter().map(|(exit, meaning)| format!("  {:<5} {meaning}\n", exit.code())).collect()
 }
 
 /// The table of variables.
