@@ -36,6 +36,8 @@ complete -c orlop -n "__fish_orlop_needs_command" -f -a "completions" -d 'Print 
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "man" -d 'Print the manual page, or write every page to a folder'
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "version" -d 'Print what this binary was built from'
 complete -c orlop -n "__fish_orlop_needs_command" -f -a "generate" -d 'Write the reference pages, man pages, completions and deploy manifests'
+complete -c orlop -n "__fish_orlop_needs_command" -f -a "controller" -d 'Watch over deliveries from inside the cluster'
+complete -c orlop -n "__fish_orlop_needs_command" -f -a "agent" -d 'Collect the logs of this node, losing none'
 complete -c orlop -n "__fish_orlop_using_subcommand sync; and not __fish_seen_subcommand_from plan apply diff status list delete run get describe tree history report reconcile suspend resume rollback" -l color -d 'Use colours: auto, always or never [default: auto]' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`'
 always\t'Also into files and pipes'
 never\t'Not at all'"
@@ -368,3 +370,41 @@ always\t'Also into files and pipes'
 never\t'Not at all'"
 complete -c orlop -n "__fish_orlop_using_subcommand generate" -l config -d 'Config file [default: ~/.config/orlop/config.yaml]' -r -F
 complete -c orlop -n "__fish_orlop_using_subcommand generate" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and not __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and not __fish_seen_subcommand_from run" -f -a "run" -d 'Reconcile GitSyncs until SIGTERM or SIGINT'
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l kubeconfig -d 'Kubeconfig [default: $KUBECONFIG, ~/.kube/config, or the Pod\'s service account]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l context -d 'Context of the kubeconfig' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l namespace -d 'Namespace of the Lease [default: orlop-system]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l listen -d 'Where /metrics, /healthz and /readyz are served [default: 127.0.0.1:8080]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l identity -d 'Unique name in the election [default: $POD_NAME or the host\'s name, and the process]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l lease-seconds -d 'How long the Lease of a leader that is gone holds, 2 to 300 [default: 2]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l cache -d 'Where fetched Git objects are kept [default: /var/cache/orlop]' -r -f -a "(__fish_complete_directories)"
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l tenancy -d '`multi`: GitSyncs must name a service account; `single`: they need not [default: multi]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l shards -d 'Into how many shards GitSyncs are divided, 1 to 64 [default: 1]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l shard-index -d 'Which of the shards this process works on, from 0 [default: 0]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -l cluster-name -d 'What notifications and commit statuses call this cluster [default: nothing]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand controller; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -f -a "run" -d 'Collect logs until SIGTERM or SIGINT; SIGHUP loads the config again'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -f -a "check-config" -d 'Tell every mistake of a config file'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -f -a "status" -d 'Ask a running agent how it is'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -f -a "tap" -d 'Show live what a stage of a running agent sees; lossy, slows nothing'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and not __fish_seen_subcommand_from run check-config status tap config-reference" -f -a "config-reference" -d 'Print every field of the config file, in Markdown'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from run" -l config -d 'Config file [default: none, the standard logs of the host to stdout]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from run" -l state-dir -d 'State folder [default: `state_dir` of the config, /var/lib/orlop/agent]' -r -f -a "(__fish_complete_directories)"
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from run" -l listen -d 'Where /metrics, /healthz, /readyz are served, or off' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from check-config" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from status" -l config -d 'Config file [default: none, the standard logs of the host to stdout]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from status" -l state-dir -d 'State folder [default: `state_dir` of the config, /var/lib/orlop/agent]' -r -f -a "(__fish_complete_directories)"
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from status" -l json -d 'Print JSON'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l config -d 'Config file [default: none, the standard logs of the host to stdout]' -r -F
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l state-dir -d 'State folder [default: `state_dir` of the config, /var/lib/orlop/agent]' -r -f -a "(__fish_complete_directories)"
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l stage -d 'raw, parsed or sampled [default: sampled]' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l file -d 'Only files whose path has this text in it' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l pod -d 'Only pods whose namespace/name has this text in it' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l count -d 'End after N records' -r -f
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -l json -d 'Print JSON lines'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from tap" -s h -l help -d 'Print help'
+complete -c orlop -n "__fish_orlop_using_subcommand agent; and __fish_seen_subcommand_from config-reference" -s h -l help -d 'Print help'

@@ -551,6 +551,103 @@ never\:"Not at all"))' \
 ':dir -- Folder to write to:_files' \
 && ret=0
 ;;
+(controller)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_orlop__subcmd__controller_commands" \
+"*::: :->controller" \
+&& ret=0
+
+    case $state in
+    (controller)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:orlop-controller-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+'--kubeconfig=[Kubeconfig \[default\: \$KUBECONFIG, ~/.kube/config, or the Pod'\''s service account\]]:FILE:_files' \
+'--context=[Context of the kubeconfig]:NAME:' \
+'--namespace=[Namespace of the Lease \[default\: orlop-system\]]:NAME:' \
+'--listen=[Where /metrics, /healthz and /readyz are served \[default\: 127.0.0.1\:8080\]]:ADDRESS:' \
+'--identity=[Unique name in the election \[default\: \$POD_NAME or the host'\''s name, and the process\]]:NAME:' \
+'--lease-seconds=[How long the Lease of a leader that is gone holds, 2 to 300 \[default\: 2\]]:N:' \
+'--cache=[Where fetched Git objects are kept \[default\: /var/cache/orlop\]]:DIR:_files -/' \
+'--tenancy=[\`multi\`\: GitSyncs must name a service account; \`single\`\: they need not \[default\: multi\]]:MODE:' \
+'--shards=[Into how many shards GitSyncs are divided, 1 to 64 \[default\: 1\]]:N:' \
+'--shard-index=[Which of the shards this process works on, from 0 \[default\: 0\]]:I:' \
+'--cluster-name=[What notifications and commit statuses call this cluster \[default\: nothing\]]:NAME:' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(agent)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_orlop__subcmd__agent_commands" \
+"*::: :->agent" \
+&& ret=0
+
+    case $state in
+    (agent)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:orlop-agent-command-$line[1]:"
+        case $line[1] in
+            (run)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Config file \[default\: none, the standard logs of the host to stdout\]]:FILE:_files' \
+'--state-dir=[State folder \[default\: \`state_dir\` of the config, /var/lib/orlop/agent\]]:DIR:_files -/' \
+'--listen=[Where /metrics, /healthz, /readyz are served, or off]:ADDRESS:' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(check-config)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'::FILE:_files' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Config file \[default\: none, the standard logs of the host to stdout\]]:FILE:_files' \
+'--state-dir=[State folder \[default\: \`state_dir\` of the config, /var/lib/orlop/agent\]]:DIR:_files -/' \
+'--json[Print JSON]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(tap)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Config file \[default\: none, the standard logs of the host to stdout\]]:FILE:_files' \
+'--state-dir=[State folder \[default\: \`state_dir\` of the config, /var/lib/orlop/agent\]]:DIR:_files -/' \
+'--stage=[raw, parsed or sampled \[default\: sampled\]]:STAGE:' \
+'--file=[Only files whose path has this text in it]:TEXT:' \
+'--pod=[Only pods whose namespace/name has this text in it]:TEXT:' \
+'--count=[End after N records]:N:' \
+'--json[Print JSON lines]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(config-reference)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
         esac
     ;;
 esac
@@ -565,13 +662,63 @@ _orlop_commands() {
 'man:Print the manual page, or write every page to a folder' \
 'version:Print what this binary was built from' \
 'generate:Write the reference pages, man pages, completions and deploy manifests' \
+'controller:Watch over deliveries from inside the cluster' \
+'agent:Collect the logs of this node, losing none' \
     )
     _describe -t commands 'orlop commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent_commands] )) ||
+_orlop__subcmd__agent_commands() {
+    local commands; commands=(
+'run:Collect logs until SIGTERM or SIGINT; SIGHUP loads the config again' \
+'check-config:Tell every mistake of a config file' \
+'status:Ask a running agent how it is' \
+'tap:Show live what a stage of a running agent sees; lossy, slows nothing' \
+'config-reference:Print every field of the config file, in Markdown' \
+    )
+    _describe -t commands 'orlop agent commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent__subcmd__check-config_commands] )) ||
+_orlop__subcmd__agent__subcmd__check-config_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop agent check-config commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent__subcmd__config-reference_commands] )) ||
+_orlop__subcmd__agent__subcmd__config-reference_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop agent config-reference commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent__subcmd__run_commands] )) ||
+_orlop__subcmd__agent__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop agent run commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent__subcmd__status_commands] )) ||
+_orlop__subcmd__agent__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop agent status commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__agent__subcmd__tap_commands] )) ||
+_orlop__subcmd__agent__subcmd__tap_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop agent tap commands' commands "$@"
 }
 (( $+functions[_orlop__subcmd__completions_commands] )) ||
 _orlop__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'orlop completions commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__controller_commands] )) ||
+_orlop__subcmd__controller_commands() {
+    local commands; commands=(
+'run:Reconcile GitSyncs until SIGTERM or SIGINT' \
+    )
+    _describe -t commands 'orlop controller commands' commands "$@"
+}
+(( $+functions[_orlop__subcmd__controller__subcmd__run_commands] )) ||
+_orlop__subcmd__controller__subcmd__run_commands() {
+    local commands; commands=()
+    _describe -t commands 'orlop controller run commands' commands "$@"
 }
 (( $+functions[_orlop__subcmd__generate_commands] )) ||
 _orlop__subcmd__generate_commands() {
