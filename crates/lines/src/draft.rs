@@ -70,6 +70,8 @@ impl Raw<'_> {
 #[repr(align(4))]
 pub(crate) struct Wanted {
     role: Role,
+    /// It is a field also when it has filled its role.
+    stays: bool,
     name: u8,
     /// The bit of its name in [`Draft::seen`].
     bit: u8,
@@ -163,10 +165,12 @@ impl<'a> Draft<'a> {
     pub(crate) fn wants(&self, key: &[u8]) -> Option<Wanted> {
         let shape = Shape::of(key);
         match self.options.role(key, shape) {
-            Some((role, name)) => Some(Wanted { role, name, bit: name.wrapping_sub(1) }),
+            Some((role, stays, name)) => {
+                Some(Wanted { role, stays, name, bit: name.wrapping_sub(1) })
+            }
             None if self.options.keep == Keep::All => {
                 let bit = OTHERS_MIN | shape.spread();
-                Some(Wanted { role: Role::Kept, name: 0, bit })
+                Some(Wanted { role: Role::Kept, stays: true, name: 0, bit })
             }
             None => None,
         }
@@ -253,7 +257,8 @@ impl<'a> Draft<'a> {
         // A message that is the rest of a line has no name.
         if message != self.record.line && !self.scratch.message.is_empty() {
             let name = self.filled.get(Role::Message as usize).copied().unwrap_or(0);
-            let wanted = Wanted { role: Role::Kept, name, bit: name.wrapping_sub(1) };
+            let bit = name.wrapping_sub(1);
+            let wanted = Wanted { role: Role::Kept, stays: true, name, bit };
             self.put(wanted, self.scratch.message, Value::Str(message));
         }
     }
@@ -273,7 +278,7 @@ impl<'a> Draft<'a> {
         if done && let Some(filled) = self.filled.get_mut(wanted.role as usize) {
             *filled = wanted.name;
         }
-        done && wanted.role != Role::Status
+        done && !wanted.stays
     }
 
     /// Gives the role of a text its value; false when the text is to be a field. `place` says where

@@ -38,7 +38,7 @@ pub enum Keep {
     /// All of them.
     #[default]
     All,
-    /// Those with the role [`Role::Kept`], and the status.
+    /// Those with the role [`Role::Kept`], those that were picked, and the status.
     Named,
 }
 
@@ -72,6 +72,8 @@ struct Key {
     name: Box<str>,
     shape: Shape,
     role: Role,
+    /// Whether a field of this name stays one when it has filled its role.
+    stays: bool,
     /// The next key with the same hash, plus one; 0 is none.
     next: u8,
 }
@@ -149,14 +151,18 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Only the given fields (beside time, severity, ids and status), and the line as the body.
+    /// Only the given fields (beside time, severity, ids and status), and the line as the body. A
+    /// usual name that is given keeps its meaning, and is a field too.
     ///
     /// # Errors
     /// When there are too many names or one is too long.
     pub fn pick<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, PlanError> {
         let mut options = Self { keep: Keep::Named, body: Body::Line, ..Self::default() };
         for name in names {
-            options.name(name, Role::Kept)?;
+            match options.keys.iter_mut().find(|known| *known.name == *name) {
+                Some(known) => known.stays = true,
+                None => options.name(name, Role::Kept)?,
+            }
         }
         Ok(options)
     }
@@ -170,7 +176,7 @@ impl Options {
             return Err(PlanError::LongName { bytes: name.len(), max: NAME_BYTES_MAX });
         }
         if let Some(known) = self.keys.iter_mut().find(|known| *known.name == *name) {
-            known.role = role;
+            (known.role, known.stays) = (role, role == Role::Status);
             return Ok(());
         }
         if self.keys.len() >= NAMES_MAX {
@@ -190,7 +196,8 @@ impl Options {
 
     fn insert(&mut self, name: &str, role: Role) {
         let shape = Shape::of(name.as_bytes());
-        let key = Key { name: name.into(), shape, role, next: 0 };
+        let stays = role == Role::Status;
+        let key = Key { name: name.into(), shape, role, stays, next: 0 };
         self.keys.push(key);
         let number = u8::try_from(self.keys.len()).unwrap_or(0);
         if let (Some(head), Some(key)) = (self.heads.get_mut(shape.slot()), self.keys.last_mut()) {
@@ -198,15 +205,15 @@ impl Options {
         }
     }
 
-    /// The role of a name, and a number other than 0 that is the name's own.
+    /// The role of a name, whether it stays a field, and a number other than 0 that is its own.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    pub(crate) fn role(&self, name: &[u8], shape: Shape) -> Option<(Role, u8)> {
+    pub(crate) fn role(&self, name: &[u8], shape: Shape) -> Option<(Role, bool, u8)> {
         let mut number = *self.heads.get(shape.slot())?;
         while number != 0 {
             let key = self.keys.get(usize::from(number) - 1)?;
             if key.shape.is(shape) && (shape.len <= Shape::WHOLE || key.name.as_bytes() == name) {
-                return Some((key.role, number));
+                return Some((key.role, key.stays, number));
             }
             number = key.next;
         }
@@ -271,7 +278,7 @@ impl Shape {
 mod tests {
     use super::*;
 
-    fn found(options: &Options, name: &str) -> Option<(Role, u8)> {
+    fn found(options: &Options, name: &str) -> Option<(Role, bool, u8)> {
         options.role(name.as_bytes(), Shape::of(name.as_bytes()))
     }
 
@@ -288,10 +295,12 @@ mod tests {
     }
 
     #[test]
-    fn names_are_bounded_and_can_change_their_meaning() {
+    fn names_are_bounded_and_can_change_their_meaning_and_a_picked_one_keeps_it() {
         let mut options = Options::pick(["time", "user"]).unwrap();
-        assert_eq!(found(&options, "time").map(|found| found.0), Some(Role::Kept));
+        assert_eq!(found(&options, "time").map(|found| found.0), Some(Role::Time));
         assert_eq!(found(&options, "user").map(|found| found.0), Some(Role::Kept));
+        options.name("time", Role::Kept).unwrap();
+        assert_eq!(found(&options, "time").map(|found| found.0), Some(Role::Kept));
         options.name(&"n".repeat(NAME_BYTES_MAX), Role::Kept).unwrap();
         assert!(options.name(&"n".repeat(NAME_BYTES_MAX + 1), Role::Kept).is_err());
         let mut options = Options::default().without_names();

@@ -152,7 +152,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].fields",
         "a list of names",
         "all fields",
-        "files, kubernetes: only these become attributes",
+        "files, kubernetes: only these become attributes, and the HTTP status; a usual name of the time, severity, message, trace or status means the same whether it is listed or not",
     ),
     field(
         "inputs[].body",

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 #[test]
 fn fields_with_a_role_fill_the_record() {
     check(
@@ -85,4 +87,45 @@ fn the_text_of_a_severity_has_no_colours() {
         let found = (out.text(record.severity_text), record.severity);
         assert_eq!((found, out.body(&record)), (wanted, "m"), "{line}");
     }
+}
+
+#[test]
+fn r22_a_usual_name_that_is_picked_keeps_its_meaning_and_is_an_attribute_too() {
+    let picked = ["time", "level", "status", "msg", "trace_id", "user"];
+    let json = format!(
+        r#"{{"time":"2024-05-06T07:08:09Z","level":"error","status":503,"msg":"m\n","trace_id":"{TRACE}","user":"u","a":1}}"#
+    );
+    let logfmt = format!(
+        r#"time=2024-05-06T07:08:09Z level=error status=503 msg="m\n" trace_id={TRACE} user=u a=1"#
+    );
+    for (parser, line, status) in [("json", json, "503"), ("logfmt", logfmt, "\"503\"")] {
+        for (body, shown) in [(Body::Line, line.as_str()), (Body::Message, "m\n")] {
+            let mut options = Options::pick(picked).unwrap();
+            options.body = body;
+            // What a name is for is learned from the first line.
+            let plan = Plan::new(Settings { options, ..with(parser) }).unwrap();
+            let mut intake = Intake::new();
+            for _ in 0..2 {
+                let (mut file, mut streams, mut out) = <(File, Streams, Records)>::default();
+                let text = format!("{line}\n");
+                let chunk = Chunk { bytes: text.as_bytes(), now: NOW, ..Chunk::default() };
+                intake.feed(&plan, &mut file, &mut streams, &chunk, &mut out);
+                let wanted = format!(
+                    "17 0 503 |{shown}| time=\"2024-05-06T07:08:09Z\" level=\"error\" \
+                     status={status} msg=\"m\\n\" trace_id=\"{TRACE}\" user=\"u\""
+                );
+                assert_eq!(told(&out), wanted);
+                let record = out.records()[0];
+                assert_eq!(out.text(record.severity_text), "error");
+                assert_eq!(record.trace_id[0], 0x4b);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_usual_name_that_is_not_picked_has_its_meaning_and_is_no_attribute() {
+    let line = r#"{"level":"error","msg":"m","user":"u","a":1}"#;
+    let settings = Settings { options: Options::pick(["user"]).unwrap(), ..with("json") };
+    check(&settings, &[(line, &format!("17 - 0 |{line}| user=\"u\""))]);
 }
