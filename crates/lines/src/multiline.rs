@@ -3,12 +3,14 @@
 //! A line either starts a record or continues the open one. A group is closed by the line that
 //! starts the next, by a pause, or by its bounds; then it is one record with newlines in it. The
 //! head of a trace (`Traceback`, `panic:`, an exception's name) continues the open group only when
-//! that is one line which speaks of an error: a trace must not hide behind an `INFO` line. An empty
-//! line that a trace may go on behind belongs to the group; at the end of one the body has it not.
+//! that is one line which speaks of an error: a trace must not hide behind an `INFO` line. What a
+//! parser finds in the line says so, else its words do. An empty line that a trace may go on behind
+//! belongs to the group; at the end of one the body has it not.
 
 use regex::Regex;
 
 use crate::error::PlanError;
+use crate::meaning;
 
 mod presets;
 
@@ -20,6 +22,14 @@ pub const PAUSE: u64 = 1_000_000_000;
 pub const PAUSE_MAX: u64 = 60 * 1_000_000_000;
 /// A group has at most this many lines, unless told otherwise.
 pub const GROUP_LINES: usize = 2_000;
+/// A line of this severity or a higher one speaks of an error.
+const WARN: u8 = 13;
+/// So does one with this status or a higher one.
+const STATUS_ERROR: u16 = 500;
+/// Words that speak of an error and are no severity.
+const WORDS: [&str; 7] = ["exception", "failed", "failure", "failing", "erro", "fata", "panicked"];
+/// A shorter word is no severity.
+const WORD_BYTES_MIN: usize = 3;
 
 /// What a line is to the open group. The state is the preset's own; 0 is "no trace".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +52,7 @@ pub struct Open {
 /// What belongs together.
 #[derive(Debug, Clone)]
 pub struct Multiline {
-    presets: Vec<Preset>,
+    pub(crate) presets: Vec<Preset>,
     start: Option<Regex>,
     pub(crate) pause: u64,
     pub(crate) lines_max: usize,
@@ -94,8 +104,9 @@ impl Multiline {
         self
     }
 
-    /// Whether a line starts a record or continues the open group.
-    pub(crate) fn judge(&self, open: Option<&Trace>, line: &str) -> (Verdict, u8) {
+    /// Whether a line starts a record or continues the open group. `error_line` is whether that is
+    /// one line that speaks of an error.
+    pub(crate) fn judge(&self, open: Option<Trace>, error_line: bool, line: &str) -> (Verdict, u8) {
         if let Some(start) = &self.start {
             let starts = open.is_none() || start.is_match(line);
             return (if starts { Verdict::Starts(0) } else { Verdict::Continues(0) }, 0);
@@ -104,7 +115,7 @@ impl Multiline {
         if let Some(trace) = open.filter(|trace| trace.state != 0)
             && let Some(preset) = self.presets.get(usize::from(trace.preset))
         {
-            let view = Open { state: trace.state, error_line: trace.error_line };
+            let view = Open { state: trace.state, error_line };
             let verdict = (preset.judge)(view, line);
             if matches!(verdict, Verdict::Continues(_)) {
                 return (verdict, trace.preset);
@@ -113,8 +124,7 @@ impl Multiline {
         let mut started = (Verdict::Starts(0), 0);
         for (number, preset) in (0_u8..).zip(&self.presets) {
             let state = open.filter(|trace| trace.preset == number).map_or(0, |trace| trace.state);
-            let view = Open { state, error_line: open.is_some_and(|trace| trace.error_line) };
-            match (preset.judge)(view, line) {
+            match (preset.judge)(Open { state, error_line }, line) {
                 found @ Verdict::Continues(_) if open.is_some() => return (found, number),
                 Verdict::Starts(state) | Verdict::Continues(state)
                     if state != 0 && started.0 == Verdict::Starts(0) =>
@@ -133,30 +143,55 @@ impl Multiline {
 pub(crate) struct Trace {
     pub(crate) preset: u8,
     pub(crate) state: u8,
-    pub(crate) error_line: bool,
 }
 
 impl Trace {
-    /// The trace after a line with this verdict. `first` is whether the line is the group's first.
-    pub(crate) fn after(verdict: (Verdict, u8), line: &str) -> Self {
-        match verdict {
-            (Verdict::Starts(state), preset) => {
-                Self { preset, state, error_line: state == 0 && speaks_of_error(line) }
-            }
-            (Verdict::Continues(state), preset) => Self { preset, state, error_line: false },
-        }
+    /// The trace after a line with this verdict.
+    pub(crate) fn after((verdict, preset): (Verdict, u8)) -> Self {
+        let (Verdict::Starts(state) | Verdict::Continues(state)) = verdict;
+        Self { preset, state }
     }
 }
 
-/// Whether a line speaks of an error, as far as one can tell without knowing its format.
-fn speaks_of_error(line: &str) -> bool {
-    const WORDS: [&[u8]; 8] =
-        [b"err", b"fatal", b"crit", b"warn", b"exception", b"fail", b"severe", b"panic"];
-    let bytes = line.as_bytes();
-    (0..bytes.len()).any(|at| {
-        let rest = bytes.get(at..).unwrap_or_default();
-        WORDS
-            .iter()
-            .any(|word| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)))
+/// Whether a line speaks of an error: by the severity or the status that a parser found in it (0
+/// is none), else by the first of its words that is a severity, or that speaks of an error.
+pub(crate) fn speaks_of_error(severity: u8, status: u16, line: &str) -> bool {
+    match (severity, status) {
+        (0, 0) => words(line).find_map(says_error).unwrap_or(false),
+        (0, status) => status >= STATUS_ERROR,
+        (severity, _) => severity >= WARN,
+    }
+}
+
+/// Whether a word speaks of an error; nothing when it says neither.
+fn says_error(word: &str) -> Option<bool> {
+    let named = ["Exception", "Error"].iter().any(|end| word.ends_with(end));
+    if named || WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        return Some(true);
+    }
+    let is_word =
+        word.len() >= WORD_BYTES_MIN && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let severity = meaning::severity(word.as_bytes()).filter(|_| is_word);
+    severity.map(|severity| severity >= WARN)
+}
+
+/// The words of a line, without colours of a terminal, names of pairs and of JSON's members.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let part = |one: char| !one.is_alphanumeric() && one != '_';
+    let uncoloured = line.split('\u{1b}').map(|text| {
+        let colour = text.strip_prefix('[').and_then(|text| text.split_once('m'));
+        colour.map_or(text, |(_, behind)| behind)
+    });
+    uncoloured.flat_map(move |text| {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            let (word, behind) = rest.split_at_checked(rest.find(part).unwrap_or(rest.len()))?;
+            let mark = behind.chars().next();
+            rest = behind.get(mark.map_or(0, char::len_utf8)..)?;
+            let is_member = behind.strip_prefix('"');
+            let is_member = is_member.is_some_and(|text| text.trim_start().starts_with(':'));
+            let is_end = word.is_empty() && mark.is_none();
+            (!is_end).then_some(if mark == Some('=') || is_member { "" } else { word })
+        })
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Intake, Line};
 use crate::draft::Draft;
-use crate::multiline::{Multiline, Trace, Verdict};
+use crate::multiline::{Multiline, Trace, Verdict, speaks_of_error};
 use crate::options::{Body, Options};
 use crate::parsers::Parser;
 use crate::plan::Plan;
@@ -89,8 +89,16 @@ impl Intake {
         if open && late {
             self.close_group(plan, group, Flags::default(), out);
         }
-        let trace = group.pieces.current.is_some().then_some(&group.trace);
-        let verdict = multiline.judge(trace, text);
+        let trace = group.pieces.current.is_some().then_some(group.trace);
+        let is_lone = group.lines == 1 && group.trace.state == 0 && !multiline.presets.is_empty();
+        let mut verdict = multiline.judge(trace, is_lone, text);
+        if is_lone && matches!(verdict.0, Verdict::Continues(_)) {
+            // The line before is looked at only where it makes a difference.
+            let alone = multiline.judge(trace, false, text);
+            if alone != verdict && !self.speaks_of_error(plan, &group.text, out) {
+                verdict = alone;
+            }
+        }
         if matches!(verdict.0, Verdict::Starts(_)) {
             self.close_group(plan, group, Flags::default(), out);
         } else {
@@ -112,9 +120,19 @@ impl Intake {
         group.original += length;
         group.lines += 1;
         group.since = line.now;
-        group.trace = Trace::after(verdict, text);
+        group.trace = Trace::after(verdict);
         line.earlier.iter().for_each(|earlier| group.pieces.add(*earlier));
         group.pieces.add(line.piece);
+    }
+
+    /// Whether the one line of a group speaks of an error.
+    #[cold]
+    fn speaks_of_error(&mut self, plan: &Plan, text: &str, out: &mut Records) -> bool {
+        let (mark, line) = (out.mark(), out.push_text(text));
+        let mut record = Record { body: line, line, ..Record::default() };
+        self.parse(plan, &plan.options, (text, None), &mut record, out);
+        out.rewind(mark);
+        speaks_of_error(record.severity, record.status, text)
     }
 
     /// Emits the open group, when there is one.

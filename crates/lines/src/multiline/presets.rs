@@ -31,9 +31,13 @@ const PAUSED: u8 = 3;
 const RUNTIME: u8 = 4;
 /// Java, .NET: an empty line after the one that speaks of an error; its trace may follow.
 const HEADED: u8 = 5;
+/// Python: within the trace of a group of exceptions, of which all lines are indented.
+const EXCEPTIONS: u8 = 6;
+/// How that begins.
+const EXCEPTIONS_HEAD: &str = "  + Exception Group Traceback (most recent call last):";
 
 fn indented(line: &str) -> bool {
-    line.starts_with([' ', '\t'])
+    line.starts_with([' ', '\t']) && !line.starts_with(EXCEPTIONS_HEAD)
 }
 
 fn java(open: Open, line: &str) -> Verdict {
@@ -117,13 +121,12 @@ fn is_register(line: &str) -> bool {
 }
 
 fn python(open: Open, line: &str) -> Verdict {
-    if line.starts_with("Traceback (most recent call last):") {
-        return match open.state {
-            // `During handling of…` came before.
-            TRACE => Verdict::Continues(TRACE),
-            _ if open.error_line => Verdict::Continues(TRACE),
-            _ => Verdict::Starts(TRACE),
-        };
+    let is_group = line.starts_with(EXCEPTIONS_HEAD);
+    if is_group || line.starts_with("Traceback (most recent call last):") {
+        let state = if is_group { EXCEPTIONS } else { TRACE };
+        // In a trace `During handling of…` came before.
+        let goes_on = open.state == TRACE || open.error_line;
+        return if goes_on { Verdict::Continues(state) } else { Verdict::Starts(state) };
     }
     let chained = line.starts_with("During handling of the above exception")
         || line.starts_with("The above exception was the direct cause");
@@ -131,7 +134,7 @@ fn python(open: Open, line: &str) -> Verdict {
         TRACE if line.is_empty() || indented(line) => Verdict::Continues(TRACE),
         // The exception itself ends the traceback.
         TRACE => Verdict::Continues(RAISED),
-        RAISED if line.is_empty() => Verdict::Continues(PAUSED),
+        RAISED | EXCEPTIONS if line.is_empty() => Verdict::Continues(PAUSED),
         RAISED | PAUSED if chained => Verdict::Continues(TRACE),
         _ if indented(line) && !line.trim().is_empty() => Verdict::Continues(open.state),
         _ => Verdict::Starts(0),

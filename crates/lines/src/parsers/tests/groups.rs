@@ -234,3 +234,88 @@ fn r16_an_empty_line_before_a_trace_and_one_in_it_cut_nothing() {
     let whole = format!("[07:08:09 ERR] HTTP GET / responded 500\n\n{dotnet}\n");
     assert_groups("dotnet", &[info, &whole, info, &whole, &whole, dotnet]);
 }
+
+const PYTHON: &str = "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x";
+const GO: &str = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:1 +0x1";
+const EXCEPTIONS: &str = "  + Exception Group Traceback (most recent call last):\n  \
+    |   File \"a.py\", line 1, in <module>\n  | ExceptionGroup: both (2 sub-exceptions)\n  \
+    +-+---------------- 1 ----------------\n    | ValueError: 1\n    \
+    +---------------- 2 ----------------\n    | TypeError: 2\n    \
+    +------------------------------------";
+const USUAL: [&str; 3] = ["json", "klog", "logfmt"];
+
+/// Severity, its text and body of each record.
+fn severities(settings: Settings, lines: &str) -> Vec<(u8, String, String)> {
+    let out = groups(settings, lines);
+    let told = |record: &Record| {
+        let [text, body] =
+            [record.severity_text, record.body].map(|span| out.text(span).to_owned());
+        (record.severity, text, body)
+    };
+    out.records().iter().map(told).collect()
+}
+
+#[test]
+fn r22_a_trace_hides_behind_no_line_that_speaks_of_no_error() {
+    for line in [
+        r#"{"level":"info","msg":"request done","error":null}"#,
+        r#"{"level":"info","msg":"interrupt handler set"}"#,
+        r#"{"level":"info","msg":"request failed, tried again"}"#,
+        r#"{"level":30,"msg":"failed"}"#,
+        r#"{"msg":"done","error":null,"err" : ""}"#,
+        r#"{"referrer":"a","msg":"transferred","preferred":true}"#,
+        "level=info msg=x errors=0",
+        "msg=done error= fatal=0",
+        "I0506 07:08:09.000000 1 f.go:1] no error",
+        "2024-05-06 07:08:09,123 INFO main: request failed, tried again",
+        "07:08:09 DEBUG 1 --- [main] c.A : no exception",
+        "\u{1b}[32mINFO\u{1b}[0m[0000] fatal=0 warn",
+        "interrupted by cherry and Tiffany Kerr",
+        "GET /a status=200 failed",
+    ] {
+        for trace in [PYTHON, GO, TRACE, EXCEPTIONS] {
+            let out = severities(parsers(presets(), &USUAL), &format!("{line}\n{trace}"));
+            assert_eq!(out.len(), 2, "{line}\n{trace}");
+            assert!(out[0].0 < 13, "{line}");
+            assert_eq!(out[1].2, trace, "{line}");
+        }
+    }
+}
+
+#[test]
+fn r16_a_trace_joins_the_line_that_speaks_of_its_error() {
+    for (line, severity) in [
+        (r#"{"level":"error","msg":"x"}"#, 17),
+        (r#"{"level":50,"msg":"x"}"#, 17),
+        (r#"{"level":"warn","msg":"x"}"#, 13),
+        (r#"{"msg":"request failed","error":null}"#, 17),
+        ("lvl=eror msg=x", 17),
+        ("E0506 07:08:09.000000 1 f.go:1] x", 17),
+        ("ERROR:root:x", 17),
+        ("2024-05-06 07:08:09,123 Exception in the handler, more info below", 17),
+        ("\u{1b}[31mERROR\u{1b}[0m: x", 17),
+        ("[07:08:09 ERR] x", 17),
+        ("ERRO[0000] x", 17),
+        ("caught ValueError", 17),
+        ("GET /a status=503 done", 17),
+    ] {
+        for trace in [PYTHON, GO, TRACE, EXCEPTIONS] {
+            let lines = format!("{line}\n{trace}");
+            let out = severities(parsers(presets(), &USUAL), &lines);
+            assert_eq!(out.len(), 1, "{lines}");
+            assert!(out[0].0 == 0 || out[0].0 == severity, "{lines}");
+            // Of klog the body is the message.
+            assert!(lines.ends_with(&out[0].2) && out[0].2.len() > trace.len(), "{lines}");
+        }
+    }
+}
+
+#[test]
+fn r16_a_group_of_exceptions_of_python_is_one_record_and_takes_nothing_after_it() {
+    let info = "next";
+    let error = format!("ERROR:    Exception in ASGI application\n{EXCEPTIONS}");
+    let handling = "During handling of the above exception, another exception occurred:";
+    let chained = format!("{EXCEPTIONS}\n\n{handling}\n\n{PYTHON}");
+    let other = format!("{PYTHON}\n\n{handling}\n\n{EXCEPTIONS}");
+    assert_groups("python", &[info, EXCEPTIONS, info, &error, info, &chained, info, &other, info]);
+}
