@@ -22,6 +22,8 @@ pub const PAUSE: u64 = 1_000_000_000;
 pub const PAUSE_MAX: u64 = 60 * 1_000_000_000;
 /// A group has at most this many lines, unless told otherwise.
 pub const GROUP_LINES: usize = 2_000;
+/// The severity of a trace that says none: ERROR.
+pub(crate) const SEVERITY: u8 = 17;
 /// A line of this severity or a higher one speaks of an error.
 const WARN: u8 = 13;
 /// So does one with this status or a higher one.
@@ -143,13 +145,28 @@ impl Multiline {
 pub(crate) struct Trace {
     pub(crate) preset: u8,
     pub(crate) state: u8,
+    /// The group has a line that only traces have.
+    is_trace: bool,
+    /// So has its beginning, so that no line of it tells the severity.
+    is_headless: bool,
 }
 
 impl Trace {
-    /// The trace after a line with this verdict.
-    pub(crate) fn after((verdict, preset): (Verdict, u8)) -> Self {
-        let (Verdict::Starts(state) | Verdict::Continues(state)) = verdict;
-        Self { preset, state }
+    /// The trace after a line with this verdict, which may be the first one of its record.
+    pub(crate) fn after(self, (verdict, preset): (Verdict, u8), is_first: bool) -> Self {
+        let (state, before) = match verdict {
+            Verdict::Starts(state) => (state, false),
+            Verdict::Continues(state) => (state, self.is_trace),
+        };
+        let is_trace = before || presets::is_trace(state);
+        let is_headless = if is_first { is_trace } else { self.is_headless };
+        Self { preset, state, is_trace, is_headless }
+    }
+
+    /// Whether the group is a trace that says nothing of its severity, of which a parser found this
+    /// one.
+    pub(crate) fn is_bare(self, severity: u8) -> bool {
+        self.is_trace && (severity == 0 || self.is_headless && severity < SEVERITY)
     }
 }
 

@@ -181,7 +181,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "inputs[].multiline.presets",
         "a list of java, go, python, dotnet",
         "",
-        "how stack traces look; a trace joins the line before it when that speaks of an error; or",
+        "how stack traces look; a trace joins the line before it when that speaks of an error, and one that says no severity is an error itself, which sampling never leaves out; or",
     ),
     field(
         "inputs[].multiline.first_line",

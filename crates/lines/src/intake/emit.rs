@@ -2,11 +2,11 @@
 
 use super::{Intake, Line};
 use crate::draft::Draft;
-use crate::multiline::{Multiline, Trace, Verdict, speaks_of_error};
+use crate::multiline::{self, Multiline, Verdict, speaks_of_error};
 use crate::options::{Body, Options};
 use crate::parsers::Parser;
 use crate::plan::Plan;
-use crate::record::{Field, Flags, Record, Records, Value};
+use crate::record::{Field, Flags, Record, Records, Span, Value};
 use crate::state::Group;
 use crate::window::Clean;
 
@@ -99,6 +99,7 @@ impl Intake {
                 verdict = alone;
             }
         }
+        let before = group.trace;
         if matches!(verdict.0, Verdict::Starts(_)) {
             self.close_group(plan, group, Flags::default(), out);
         } else {
@@ -108,6 +109,7 @@ impl Intake {
                 self.close_group(plan, group, Flags::PARTIAL, out);
             }
         }
+        group.trace = before.after(verdict, group.lines == 0);
         if group.lines == 0 {
             group.time = line.time;
             group.flags = line.flags;
@@ -120,7 +122,6 @@ impl Intake {
         group.original += length;
         group.lines += 1;
         group.since = line.now;
-        group.trace = Trace::after(verdict);
         line.earlier.iter().for_each(|earlier| group.pieces.add(*earlier));
         group.pieces.add(line.piece);
     }
@@ -159,6 +160,12 @@ impl Intake {
         };
         self.counters.multiline += u64::from(flags.has(Flags::MULTILINE));
         self.emit(plan, (text.trim_end_matches('\n'), group.original), &line, out);
+        if let Some(record) = out.records_mut().last_mut()
+            && group.trace.is_bare(record.severity)
+        {
+            record.severity = multiline::SEVERITY;
+            record.severity_text = Span::default();
+        }
         group.reset(text);
     }
 

@@ -35,22 +35,40 @@ const HEADED: u8 = 5;
 const EXCEPTIONS: u8 = 6;
 /// How that begins.
 const EXCEPTIONS_HEAD: &str = "  + Exception Group Traceback (most recent call last):";
+/// Java, .NET: behind an indented line that may be another text's.
+const INDENTED: u8 = 7;
+
+/// Whether a line after which a preset's state is this one can only be of a trace.
+pub(super) fn is_trace(state: u8) -> bool {
+    state == TRACE || state == EXCEPTIONS
+}
+
+/// The state behind an indented line: `at a.b.C.d(E.java:1)` is a frame.
+fn behind(line: &str) -> u8 {
+    let frame = line.trim_start().strip_prefix("at ");
+    if frame.is_some_and(|frame| frame.contains('(')) { TRACE } else { INDENTED }
+}
 
 fn indented(line: &str) -> bool {
     line.starts_with([' ', '\t']) && !line.starts_with(EXCEPTIONS_HEAD)
 }
 
 fn java(open: Open, line: &str) -> Verdict {
-    if indented(line) && !line.trim().is_empty() || line.starts_with("Caused by: ") {
+    if line.starts_with("Caused by: ") {
         return Verdict::Continues(TRACE);
+    }
+    if indented(line) && !line.trim().is_empty() {
+        return Verdict::Continues(behind(line));
     }
     head(open, line, line.starts_with("Exception in thread \"") || names_exception(line))
 }
 
 fn dotnet(open: Open, line: &str) -> Verdict {
-    let within = line.starts_with("--- End of ") || line.starts_with("---> ");
-    if indented(line) && !line.trim().is_empty() || within {
+    if line.starts_with("--- End of ") || line.starts_with("---> ") {
         return Verdict::Continues(TRACE);
+    }
+    if indented(line) && !line.trim().is_empty() {
+        return Verdict::Continues(behind(line));
     }
     head(open, line, line.starts_with("Unhandled exception") || names_exception(line))
 }
@@ -63,7 +81,9 @@ fn head(open: Open, line: &str, is_head: bool) -> Verdict {
         true if is_headed && names_exception(line) => Verdict::Continues(TRACE),
         true => Verdict::Starts(TRACE),
         false if line.is_empty() && open.error_line => Verdict::Continues(HEADED),
-        false if line.is_empty() && open.state == TRACE => Verdict::Continues(PAUSED),
+        false if line.is_empty() && matches!(open.state, TRACE | INDENTED) => {
+            Verdict::Continues(PAUSED)
+        }
         false => Verdict::Starts(0),
     }
 }

@@ -277,7 +277,7 @@ fn r22_a_trace_hides_behind_no_line_that_speaks_of_no_error() {
             let out = severities(parsers(presets(), &USUAL), &format!("{line}\n{trace}"));
             assert_eq!(out.len(), 2, "{line}\n{trace}");
             assert!(out[0].0 < 13, "{line}");
-            assert_eq!(out[1].2, trace, "{line}");
+            assert_eq!(out[1], (17, String::new(), trace.to_owned()), "{line}");
         }
     }
 }
@@ -303,7 +303,7 @@ fn r16_a_trace_joins_the_line_that_speaks_of_its_error() {
             let lines = format!("{line}\n{trace}");
             let out = severities(parsers(presets(), &USUAL), &lines);
             assert_eq!(out.len(), 1, "{lines}");
-            assert!(out[0].0 == 0 || out[0].0 == severity, "{lines}");
+            assert_eq!(out[0].0, severity, "{lines}");
             // Of klog the body is the message.
             assert!(lines.ends_with(&out[0].2) && out[0].2.len() > trace.len(), "{lines}");
         }
@@ -318,4 +318,41 @@ fn r16_a_group_of_exceptions_of_python_is_one_record_and_takes_nothing_after_it(
     let chained = format!("{EXCEPTIONS}\n\n{handling}\n\n{PYTHON}");
     let other = format!("{PYTHON}\n\n{handling}\n\n{EXCEPTIONS}");
     assert_groups("python", &[info, EXCEPTIONS, info, &error, info, &chained, info, &other, info]);
+}
+
+#[test]
+fn r22_a_trace_without_a_severity_is_an_error() {
+    let thread = format!("Exception in thread \"main\" {TRACE}");
+    let dotnet = "Unhandled exception. System.IO.IOException: x\n   at A.B() in /a.cs:line 1";
+    let runtime = format!("runtime: out of memory\nfatal error: {GO}");
+    let named = PYTHON.replace("ValueError: x", "ValueError: level=info a=1");
+    for (lines, wanted) in [
+        (PYTHON, (17, "")),
+        (GO, (17, "")),
+        (TRACE, (17, "")),
+        (EXCEPTIONS, (17, "")),
+        (&thread, (17, "")),
+        (dotnet, (17, "")),
+        (&runtime, (17, "")),
+        ("panic: boom", (17, "")),
+        // What a line of a trace says is no severity of its record.
+        (&named, (17, "")),
+        ("started\n\tat a.b.C(D.java:1)", (17, "")),
+        ("started\nCaused by: x", (17, "")),
+        (r#"{"msg":"x"}"#, (0, "")),
+        ("runtime: x", (0, "")),
+        ("a table\n  of\n\tat noon\n\n  lines", (0, "")),
+        ("level=info msg=x\n\tat a.b.C(D.java:1)", (9, "info")),
+        ("level=warn msg=x\n\tat a.b.C(D.java:1)", (13, "warn")),
+        ("level=fatal msg=x\n\tat a.b.C(D.java:1)", (21, "fatal")),
+    ] {
+        let out = severities(parsers(presets(), &USUAL), lines);
+        assert_eq!(out.len(), 1, "{lines}");
+        assert_eq!((out[0].0, out[0].1.as_str()), wanted, "{lines}");
+    }
+    // Each part of one that is too long.
+    let parted = presets().with_lines(2);
+    let out = severities(parsers(parted, &USUAL), &format!("{GO}\nnext"));
+    let severities: Vec<u8> = out.iter().map(|record| record.0).collect();
+    assert_eq!(severities, [17, 17, 17, 0]);
 }
