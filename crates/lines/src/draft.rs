@@ -17,6 +17,8 @@ pub const FIELDS_MAX: usize = 256;
 /// The first bit for names that have no meaning. Those that have one count from 1.
 const OTHERS_MIN: u8 = 128;
 const _: () = assert!(NAMES_MAX <= OTHERS_MIN as usize);
+/// Stands for several names that gave a role the same value. No name has this number.
+const NAMES: u8 = u8::MAX;
 
 /// Memory that parsers use again and again.
 #[derive(Debug, Default)]
@@ -316,18 +318,33 @@ impl<'a> Draft<'a> {
             }
             Role::TraceId => set(&mut record.trace_id, meaning::id(text)),
             Role::SpanId => set(&mut record.span_id, meaning::id(text)),
-            Role::Traceparent => match meaning::traceparent(text) {
-                Some((trace, span, flags)) => {
-                    (record.trace_id, record.span_id) = (trace, span);
-                    record.trace_flags = flags;
-                    true
-                }
-                None => false,
-            },
+            Role::Traceparent => self.fill_parent(wanted, text),
             Role::Status => set(&mut record.status, meaning::status(text)),
             Role::Kept => false,
         };
         self.fills(wanted, done)
+    }
+
+    /// Gives both ids their values, unless another name gave one of them another value.
+    #[inline(never)]
+    fn fill_parent(&mut self, wanted: Wanted, text: &[u8]) -> bool {
+        let Some((trace, span, flags)) = meaning::traceparent(text) else { return false };
+        let record = &mut *self.record;
+        let ids =
+            [(Role::TraceId, record.trace_id == trace), (Role::SpanId, record.span_id == span)];
+        let filled = |role| self.filled.get(role as usize).copied().unwrap_or(0);
+        let by_others = ids.map(|(role, _)| ![0, wanted.name].contains(&filled(role)));
+        if std::iter::zip(ids, by_others).any(|((_, is_same), other)| other && !is_same) {
+            return false;
+        }
+        (record.trace_id, record.span_id, record.trace_flags) = (trace, span, flags);
+        // What two names said no third one changes.
+        for ((role, _), other) in std::iter::zip(ids, by_others) {
+            if let Some(filled) = self.filled.get_mut(role as usize) {
+                *filled = if other { NAMES } else { wanted.name };
+            }
+        }
+        true
     }
 
     /// The same for a number; `at` is where its digits are in the arena.

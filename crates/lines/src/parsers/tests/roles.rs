@@ -3,6 +3,7 @@
 use super::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
 
 #[test]
 fn fields_with_a_role_fill_the_record() {
@@ -128,4 +129,72 @@ fn a_usual_name_that_is_not_picked_has_its_meaning_and_is_no_attribute() {
     let line = r#"{"level":"error","msg":"m","user":"u","a":1}"#;
     let settings = Settings { options: Options::pick(["user"]).unwrap(), ..with("json") };
     check(&settings, &[(line, &format!("17 - 0 |{line}| user=\"u\""))]);
+}
+
+/// Trace id, span id and flags in hex, and the fields.
+fn ids(parser: &str, fields: &[(&str, &str)]) -> String {
+    let of = |separator: &str, quote: &str, mark: &str| {
+        let member =
+            |(name, value): &(&str, &str)| format!("{quote}{name}{quote}{mark}\"{value}\"");
+        fields.iter().map(member).collect::<Vec<_>>().join(separator)
+    };
+    let line = match parser {
+        "json" => format!("{{{}}}", of(",", "\"", ":")),
+        _ => of(" ", "", "="),
+    };
+    let out = read(with(parser), &line);
+    let record = out.records()[0];
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut text = format!(
+        "{} {} {}",
+        hex(&record.trace_id).get(..4).unwrap(),
+        hex(&record.span_id),
+        record.trace_flags
+    );
+    for field in out.fields(&record) {
+        let _ = write!(text, " {}={}", out.text(field.key), show(&out, field.value));
+    }
+    text
+}
+
+#[test]
+fn of_ids_and_a_traceparent_beside_them_none_is_lost() {
+    let other = "1".repeat(32);
+    let span = "1".repeat(16);
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    let second = format!("00-{other}-{SPAN}-01");
+    let trace_id = ("trace_id", TRACE);
+    let span_id = ("span_id", span.as_str());
+    let parent = ("traceparent", parent.as_str());
+    for parser in ["json", "logfmt"] {
+        for (fields, wanted) in [
+            (&[parent][..], format!("4bf9 {SPAN} 1")),
+            (&[trace_id, span_id], format!("4bf9 {span} 0")),
+            (&[trace_id, span_id, parent], format!("4bf9 {span} 0 traceparent=\"{}\"", parent.1)),
+            (&[span_id, parent], format!("0000 {span} 0 traceparent=\"{}\"", parent.1)),
+            (
+                &[("trace_id", &other), parent],
+                format!("1111 0000000000000000 0 traceparent=\"{}\"", parent.1),
+            ),
+            // What comes first counts.
+            (
+                &[parent, trace_id, span_id],
+                format!("4bf9 {SPAN} 1 trace_id=\"{TRACE}\" span_id=\"{span}\""),
+            ),
+            (&[parent, ("trace.id", &other)], format!("4bf9 {SPAN} 1 trace.id=\"{other}\"")),
+            // It says the same and more.
+            (&[trace_id, parent], format!("4bf9 {SPAN} 1")),
+            (&[trace_id, ("span_id", SPAN), parent], format!("4bf9 {SPAN} 1")),
+            (
+                &[trace_id, parent, ("trace_id", &other)],
+                format!("4bf9 {SPAN} 1 trace_id=\"{other}\""),
+            ),
+            (
+                &[trace_id, parent, ("traceparent", &second)],
+                format!("4bf9 {SPAN} 1 traceparent=\"{second}\""),
+            ),
+        ] {
+            assert_eq!(ids(parser, fields), wanted, "{parser} {fields:?}");
+        }
+    }
 }
