@@ -219,6 +219,7 @@ fn read(root: Section<'_>) -> Config {
             root.wrong(root.line_of(place), misfit.reason);
         }
         sinks::not_read(&root, &config.sinks, &config.inputs);
+        stages::no_message(&root, &config);
     }
     root.finish();
     config

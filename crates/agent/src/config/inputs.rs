@@ -142,6 +142,12 @@ impl Default for Reading {
 }
 
 impl Reading {
+    /// Whether its records have the message of this name, as their body or as an attribute.
+    pub(crate) fn has_message(&self, name: &str) -> bool {
+        let usual = if self.fields.is_empty() { Body::Message } else { Body::Line };
+        self.body.unwrap_or(usual) == Body::Message || self.fields.iter().any(|one| one == name)
+    }
+
     /// What to do with the lines.
     ///
     /// # Errors

@@ -273,7 +273,7 @@ pub const FIELDS: &[FieldDoc] = &[
         "sampling.rate.field",
         "a name",
         "",
-        "the field: an attribute, or a usual name of the message (`msg`) or the severity (`level`)",
+        "the field: an attribute, or a usual name of the message (`msg`) or the severity (`level`); where the body is the line, that of a message must be in fields",
     ),
     field(
         "sampling.rate.lines_per_second",

@@ -1,5 +1,6 @@
 //! What happens between reading and sending: sampling and redaction.
 
+use super::Config;
 use super::defaults::*;
 use super::inputs::with_hint;
 use super::path;
@@ -186,6 +187,21 @@ fn keyed(section: Section<'_>) -> Option<(String, KeyRate)> {
     let rate = rate_of(&section);
     section.finish();
     Some((field?.value, rate))
+}
+
+/// A rate of a message that no record has beside its line.
+pub(crate) fn no_message(root: &Section<'_>, config: &Config) {
+    let Some((field, _)) = &config.sampling.rate else { return };
+    if lines::role(field) != Some(Role::Message)
+        || config.inputs.iter().any(|input| input.reading.has_message(field))
+    {
+        return;
+    }
+    let message = format!(
+        "`sampling.rate.field`: no record has `{field}`, because the body of each input is the \
+         line: add `{field}` to `fields`, or say `body: message`"
+    );
+    root.wrong(root.line_of("sampling"), message);
 }
 
 /// The section `redaction`.

@@ -85,6 +85,25 @@ fn a_rate_of_what_no_record_has_as_a_value_is_refused() {
 }
 
 #[test]
+fn a_rate_of_a_message_that_no_record_has_beside_its_line_is_refused() {
+    let rate = "sampling: {rate: {field: msg}}\n";
+    let input = |more: &str| format!("{{type: files, paths: [/a], {more}}}");
+    let error = "`sampling.rate.field`: no record has `msg`, because the body of each input is the line: add `msg` to `fields`, or say `body: message`";
+    let whole = ["body: line", "fields: [user]", "fields: [message], body: line"];
+    for one in whole.map(input) {
+        let mistakes = parse(&format!("\n{rate}inputs: [{one}]\n")).unwrap_err();
+        let [mistake] = &mistakes[..] else { panic!("{mistakes:?}") };
+        assert_eq!((mistake.line, mistake.message.as_str()), (2, error), "{one}");
+    }
+    for more in ["name: a", "fields: [msg]", "fields: [user], body: message"] {
+        let (one, other) = (input(more), input("body: line"));
+        parse(&format!("{rate}inputs: [{one}]\n")).unwrap();
+        parse(&format!("{rate}inputs: [{one}, {other}]\n")).unwrap();
+    }
+    parse(&format!("{rate}inputs: [{{type: journald}}]\n")).unwrap();
+}
+
+#[test]
 fn an_address_with_what_is_not_sent_and_a_name_that_no_server_has_are_refused() {
     let endpoint = "must have no `?` and no `#`: nothing behind them is sent; what the server has to know goes into `headers`, a secret into `headers_from_files` or `bearer_file`";
     for address in ["http://h:1/v1/logs?api_key=CANARY", "http://h:1?CANARY", "http://h:1/x#CANARY"]
