@@ -422,8 +422,7 @@ fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
         if !word.eq_ignore_ascii_case(b"bearer") {
             continue;
         }
-        let gap = |byte| b" \t\n\r:=\"'".contains(&byte);
-        let begin = start + 6 + leading(text, start + 6, gap);
+        let begin = gap_end(text, start + 6);
         // Without a gap a row of these words would be looked at from each of them to its end.
         if begin == start + 6 {
             continue;
@@ -436,6 +435,39 @@ fn bearers(text: &[u8], each: &mut dyn FnMut(usize, usize)) {
             at = end;
         }
     }
+}
+
+/// Where the gap between the word and its token ends, which begins here: blanks and marks, as they
+/// are or as an escape of one byte (`%20`, `\x20`, `#011`), or the `+` of a form. Only behind the
+/// word or an escape a `+` is a blank: a token may begin with one.
+fn gap_end(text: &[u8], mut at: usize) -> usize {
+    let is_gap = |byte| b" \t\n\r:=\"'".contains(&byte);
+    let mut is_form = true;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let (length, is_next_form) = match rest {
+            [byte, ..] if is_gap(*byte) => (1, false),
+            [b'+', ..] if is_form => (1, false),
+            _ => match escaped(rest) {
+                Some((byte, length)) if is_gap(byte) => (length, true),
+                _ => return at,
+            },
+        };
+        (at, is_form) = (at + length, is_next_form);
+    }
+}
+
+/// The byte that an escape of one byte at the start of this text stands for, and its length.
+fn escaped(text: &[u8]) -> Option<(u8, usize)> {
+    let (digits, radix, length) = match text {
+        [b'%', digits @ ..] => (digits.get(..2)?, 16, 3),
+        [b'\\', b'x', digits @ ..] => (digits.get(..2)?, 16, 4),
+        [b'#', digits @ ..] => (digits.get(..3)?, 8, 4),
+        _ => return None,
+    };
+    let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
+    let digits = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(is_digit))?;
+    Some((u8::from_str_radix(digits, radix).ok()?, length))
 }
 
 /// Where the token that begins here ends: at a blank or a mark, without the brackets around it; or

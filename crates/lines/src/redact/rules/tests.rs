@@ -11,7 +11,7 @@ fn found<'t>(rule: &str, text: &'t str) -> Vec<&'t str> {
     found
 }
 
-const CASES: [(&str, &str, &[&str]); 67] = [
+const CASES: [(&str, &str, &[&str]); 72] = [
     ("email", "mail a.b+c@example.co.uk, please", &["a.b+c@example.co.uk"]),
     ("email", "<a@b.io>;{\"m\":\"x@y.de\"}", &["a@b.io", "x@y.de"]),
     ("email", "josé@exämple.com.", &["josé@exämple.com"]),
@@ -75,6 +75,11 @@ const CASES: [(&str, &str, &[&str]); 67] = [
     ("bearer", "Bearer 'abcdefgh and more", &["abcdefgh"]),
     ("bearer", "Bearer \u{4ee4}\u{724c}\u{5df2}\u{8fc7}", &[]),
     ("bearer", "the bearer's message", &[]),
+    ("bearer", "auth=Bearer%20abcdefgh Bearer+abcdefghi", &["abcdefgh", "abcdefghi"]),
+    ("bearer", "bearer%3A%20%09abcdefgh Bearer\\x20abcdefghi", &["abcdefgh", "abcdefghi"]),
+    ("bearer", "bearer%3a+abcdefgh Bearer#011abcdefghi", &["abcdefgh", "abcdefghi"]),
+    ("bearer", "Bearer +abc/def= Bearer++abc/def=", &["+abc/def=", "+abc/def="]),
+    ("bearer", "Bearer%2Fabcdefgh Bearer%2 Bearer\\x41bcdefgh Bearer#04abcdefgh", &[]),
     (
         "jwt",
         "t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1;",
@@ -176,6 +181,8 @@ fn r29_no_row_of_beginnings_makes_a_rule_look_at_a_line_from_each_of_them() {
         "bearer",
         "bearer=",
         "bearer ",
+        "bearer+",
+        "bearer%20",
         "bearer-a",
         "bearer: \"",
         "bearer: '\\",
