@@ -106,6 +106,10 @@ fn page(value: &Value) -> String {
             number("quarantined") + number("oversize"),
             number("failures")
         );
+        let expired = number("dead_letters_expired");
+        if expired > 0 {
+            let _ = writeln!(page, "  {expired} older dead letters were rotated away for its own");
+        }
         if let Some(reason) = sink.pointer("/failing/reason").and_then(Value::as_str) {
             let seconds = sink.pointer("/failing/seconds").and_then(Value::as_u64).unwrap_or(0);
             let _ = writeln!(page, "  failing for {seconds} s: {}", printable(reason));

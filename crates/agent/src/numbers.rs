@@ -222,7 +222,7 @@ impl Numbers {
 
     fn render_sinks(&self, text: &mut Text) {
         type Field = fn(&SinkNumbers) -> u64;
-        let families: [(&str, &str, &str, Field); 10] = [
+        let families: [(&str, &str, &str, Field); 11] = [
             ("orlop_agent_sink_records_sent", "counter", "Records that a sink took", |one| {
                 one.sent.get()
             }),
@@ -235,8 +235,14 @@ impl Numbers {
             (
                 "orlop_agent_sink_dead_letters",
                 "counter",
-                "Refused records in the dead-letter file",
+                "Refused records that were written to the dead-letter file",
                 |one| one.letters.get(),
+            ),
+            (
+                "orlop_agent_sink_dead_letters_expired",
+                "counter",
+                "Older dead letters, of any sink, that were rotated away for one of this sink",
+                |one| one.expired.get(),
             ),
             (
                 "orlop_agent_sink_records_oversize",

@@ -62,11 +62,9 @@ pub struct DeadLetters {
     runs: Vec<Run>,
     bytes: u64,
     bytes_max: u64,
-    lines: u64,
-    rotated_lines: u64,
     /// Lines that were written.
     pub written: u64,
-    /// Lines of this process that went with a file that was rotated away.
+    /// Lines that went with a file that was rotated away, whichever process wrote them.
     pub expired: u64,
     /// Lines that could not be written.
     pub failed: u64,
@@ -87,17 +85,8 @@ impl DeadLetters {
         let bytes = whole_lines(state).map_err(|error| state.cannot_write(NAME, error))?;
         // Half a line, which a crash may leave, is no JSON, and the next one would be part of it.
         ftruncate(&file, bytes).map_err(|errno| state.cannot_write(NAME, errno))?;
-        let mut letters = Self {
-            file,
-            runs: Vec::new(),
-            bytes,
-            bytes_max,
-            lines: 0,
-            rotated_lines: 0,
-            written: 0,
-            expired: 0,
-            failed: 0,
-        };
+        let mut letters =
+            Self { file, runs: Vec::new(), bytes, bytes_max, written: 0, expired: 0, failed: 0 };
         letters.serve(sinks);
         letters.remember(state);
         Ok(letters)
@@ -159,7 +148,6 @@ impl DeadLetters {
             return Err(state.cannot_write(NAME, errno));
         }
         self.bytes += line.len() as u64;
-        self.lines += 1;
         if let Some(run) = self.run(letter.sink) {
             run.files |= HERE;
         }
@@ -174,9 +162,10 @@ impl DeadLetters {
             let (what, sink) = ("the dead letters", run.sink.clone());
             return Err(StoreError::Kept { what, limit: self.bytes_max, sink });
         }
+        let expired = count_lines(state, ROTATED);
         state.rename(NAME, ROTATED).map_err(|errno| state.cannot_write(ROTATED, errno))?;
         self.pass_on();
-        self.expired += std::mem::replace(&mut self.rotated_lines, self.lines);
+        self.expired += expired;
         self.begin(state)
     }
 
@@ -185,7 +174,6 @@ impl DeadLetters {
         self.file = open(state)?;
         state.sync().map_err(|errno| state.cannot_write(NAME, errno))?;
         self.bytes = whole_lines(state).map_err(|error| state.cannot_write(NAME, error))?;
-        self.lines = 0;
         Ok(())
     }
 
@@ -252,6 +240,18 @@ fn whole_lines(state: &State) -> std::io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+/// How many lines a file has, as far as it can be read.
+fn count_lines(state: &State, name: &str) -> u64 {
+    let Ok(file) = state.open_file(name, OFlags::RDONLY) else { return 0 };
+    let (mut file, mut bytes) = (std::fs::File::from(file), vec![0; TAIL_BYTES as usize]);
+    let mut lines = 0;
+    while let Ok(length @ 1..) = file.read(&mut bytes) {
+        let read = bytes.get(..length).unwrap_or_default();
+        lines += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+    }
+    lines
 }
 
 /// The end of the last whole line of a file.

@@ -103,6 +103,8 @@ fn sinks(served: &Served) -> Vec<Value> {
                 "sent": sink.sent.get(),
                 "in_flight": sink.in_flight.get(),
                 "quarantined": sink.quarantined.get(),
+                "dead_letters": sink.letters.get(),
+                "dead_letters_expired": sink.expired.get(),
                 "oversize": sink.oversize.get(),
                 "requests": sink.requests.get(),
                 "failures": sink.failures.get(),

@@ -27,8 +27,10 @@ pub(crate) struct SinkNumbers {
     pub(crate) sent: Count,
     /// Records that it refuses for good.
     pub(crate) quarantined: Count,
-    /// Of these, how many are in the dead-letter file.
+    /// Of these, how many were written to the dead-letter file.
     pub(crate) letters: Count,
+    /// Older letters, of any sink, that were rotated away for one of this sink.
+    pub(crate) expired: Count,
     /// Records that fit into no request.
     pub(crate) oversize: Count,
     /// Records on their way.

@@ -433,7 +433,18 @@ impl Desk {
             record: record.trim_ascii_end(),
         };
         let (sink, run) = (&self.name, self.run_of_refusals.get());
-        let written = self.letterbox.letters().write(&self.letterbox.state, &letter);
+        let mut letters = self.letterbox.letters();
+        let expired = letters.expired;
+        let written = letters.write(&self.letterbox.state, &letter);
+        let expired = letters.expired - expired;
+        drop(letters);
+        self.numbers.expired.add(expired);
+        if expired > 0 {
+            self.say.warn(&format!(
+                "{expired} older dead letters were rotated away for those of sink `{sink}`: raise \
+                 `dead_letter_bytes`, or move dead-letter.jsonl.1 away in time"
+            ));
+        }
         match written {
             Ok(()) => {
                 self.is_in_letters.set(true);

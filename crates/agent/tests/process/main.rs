@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Checkpoint, State};
-use support::{Agent, Desk, Sink, ask, closed_port, lines, play, ran, sink, sink_at};
+use support::{Agent, Desk, Sink, ask, closed_port, lines, metric, play, ran, sink, sink_at};
 use testkit::log_sink::Reply;
 
 /// Not a guarantee but the agent that the other tests start.
@@ -250,6 +250,35 @@ fn r20_a_sink_that_refuses_everything_costs_no_record_beyond_those_that_are_kept
     let letters = letters.lines().count();
     assert_eq!(status["sinks"][0]["quarantined"], letters);
     sink.each_once(5_000 - letters);
+}
+
+#[test]
+fn r20_dead_letters_that_are_rotated_away_are_told_and_counted() {
+    let desk = Desk::new();
+    let sink = sink(|_, bodies| {
+        let is_bad = bodies.iter().any(|body| body.contains("POISON"));
+        if is_bad { Reply::Status(400) } else { Reply::Take }
+    });
+    desk.config(&config(&sink, "dead_letter_bytes: 1Mi\n"));
+    let (state, filling) = (desk.path("state"), "x".repeat(100_000));
+    // No run of refusals: between two of them a record is taken.
+    for number in 0..30 {
+        desk.append("logs/a.log", &format!("POISON {number} {filling}\ngood {number}\n"));
+    }
+    let agent = desk.start();
+    sink.until(30);
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 0);
+    let files = ["dead-letter.jsonl", "dead-letter.jsonl.1"];
+    let kept = files.map(|name| std::fs::read_to_string(state.join(name)).unwrap());
+    let gone = 30 - kept.concat().lines().count();
+    let of_sink =
+        |name: &str| metric(&state, &format!("orlop_agent_sink_{name}_total{{sink=\"s\"}}"));
+    assert_eq!(of_sink("dead_letters"), 30);
+    assert_eq!(of_sink("dead_letters_expired"), gone as u64);
+    assert!(gone > 10 && full_disk::said(&desk).contains("older dead letters were rotated away"));
+    let (_, page, _) = ran(&["status", "--state-dir", state.to_str().unwrap()]);
+    assert!(page.contains(&format!("{gone} older dead letters were rotated away")), "{page}");
+    assert_eq!(agent.stop(), 0);
 }
 
 #[test]

@@ -181,6 +181,29 @@ fn r20_letters_that_somebody_moved_away_or_of_sinks_that_are_gone_hold_nobody_up
 }
 
 #[test]
+fn r20_letters_that_are_rotated_away_are_counted_whichever_process_wrote_them() {
+    let desk = Desk::new(3);
+    let write = |letters: &mut DeadLetters| {
+        letters.taken("a");
+        letters.write(&desk.state, &from("a")).unwrap();
+        letters.taken("a");
+    };
+    let mut expired = 0;
+    for written in 1..=20 {
+        let mut letters = desk.open();
+        write(&mut letters);
+        expired += letters.expired;
+        assert_eq!(expired, written - desk.count("a").iter().sum::<usize>() as u64);
+    }
+    assert!(expired > 10);
+    // What somebody took away is not gone.
+    std::fs::remove_file(desk.dir.path().join(ROTATED)).unwrap();
+    let mut letters = desk.open();
+    (0..3).for_each(|_| write(&mut letters));
+    assert_eq!((letters.expired, desk.count("a")), (0, [3, 2]));
+}
+
+#[test]
 fn r20_dead_letters_are_rotated_once_and_never_pass_their_bound() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::open(dir.path()).unwrap();
