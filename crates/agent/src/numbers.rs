@@ -152,6 +152,11 @@ impl Numbers {
             "Bytes that were cut off",
             lines.truncated_bytes,
         );
+        text.counter(
+            "orlop_agent_line_hole_bytes",
+            "NULs behind a hole that were passed over before a line",
+            lines.hole_bytes,
+        );
         text.counter("orlop_agent_empty_lines", "Empty lines that were passed over", lines.empty);
         text.family("orlop_agent_records_sampled_out", "counter", "Records that a rule left out");
         for (rule, count) in Rule::ALL.iter().zip(&self.sampled_out) {
@@ -394,6 +399,23 @@ fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
             tail.failures,
         ),
         ("orlop_agent_own_files", "Files and folders not read because we write them", tail.own),
+        ("orlop_agent_special_files", "Names that are no regular file", tail.special),
+        (
+            "orlop_agent_links_refused",
+            "Links that are not followed because of their owner",
+            tail.links_refused,
+        ),
+        (
+            "orlop_agent_files_refused",
+            "Files and folders that are not followed because of a bound",
+            tail.refused,
+        ),
+        (
+            "orlop_agent_hole_bytes",
+            "Bytes of holes and long runs of NULs that were stepped over",
+            tail.hole_bytes,
+        ),
+        ("orlop_agent_notices_lost", "Messages about files beyond their bound", tail.notices_lost),
     ];
     for (name, help, number) in counters {
         text.counter(name, help, number);
@@ -450,6 +472,28 @@ mod tests {
         types.sort_unstable();
         types.dedup();
         assert_eq!(types.len(), all);
+    }
+
+    #[test]
+    fn what_is_odd_of_files_is_shown() {
+        let numbers = Numbers::default();
+        let (mut lines, mut tail) = numbers.published();
+        lines.hole_bytes = 6;
+        (tail.special, tail.links_refused, tail.refused) = (1, 2, 3);
+        (tail.hole_bytes, tail.notices_lost) = (4, 5);
+        numbers.publish(lines, tail);
+        let text = numbers.render("1", "c", &[]);
+        for (name, number) in [
+            ("special_files", 1),
+            ("links_refused", 2),
+            ("files_refused", 3),
+            ("hole_bytes", 4),
+            ("notices_lost", 5),
+            ("line_hole_bytes", 6),
+        ] {
+            let line = format!("\norlop_agent_{name}_total {number}\n");
+            assert!(text.contains(&line), "{name}: {text}");
+        }
     }
 
     #[test]

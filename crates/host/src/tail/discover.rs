@@ -308,7 +308,7 @@ impl Tailer {
             }
             _ => {
                 self.no_file(dir, name);
-                if wanted.is_some() && self.odd.len() < ODD_MAX && self.odd.insert(path.clone()) {
+                if wanted.is_some() && self.is_odd(&path) {
                     self.stats.special += 1;
                     self.notices.say(Notice::Special { path });
                 }
@@ -327,7 +327,7 @@ impl Tailer {
         if rule == Some(Symlinks::Owned) && (link == Some(0) || link == Some(to.stx_uid)) {
             return true;
         }
-        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+        if self.is_odd(path) {
             self.stats.links_refused += 1;
             if rule == Some(Symlinks::Owned) {
                 self.notices.say(Notice::LinkRefused { path: path.to_owned() });

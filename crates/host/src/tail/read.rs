@@ -12,7 +12,7 @@
 
 use super::file::{Ending, File, FileKey, State, Tail};
 use super::identity::{MARKER_BYTES_MAX, nuls_at_end};
-use super::stats::Notice;
+use super::stats::{HOLE_TOLD_BYTES, Notice};
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::Errno;
@@ -223,6 +223,9 @@ impl Tailer {
         len: usize,
         now: Instant,
     ) -> Option<Given> {
+        if start - offset >= HOLE_TOLD_BYTES {
+            self.tell_hole(key, start - offset);
+        }
         let file = self.files.get_mut(key)?;
         let bytes = self.buffer.chunk(from, len);
         file.tail.push(bytes);

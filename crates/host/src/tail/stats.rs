@@ -9,6 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// A shorter hole is not told.
+pub(super) const HOLE_TOLD_BYTES: u64 = 1 << 20;
 /// Notices that are kept for the caller; further ones are counted.
 pub const NOTICES_MAX: usize = 256;
 
@@ -127,9 +129,22 @@ impl Tailer {
         }
     }
 
+    /// A hole was stepped over.
+    pub(super) fn tell_hole(&mut self, key: FileKey, bytes: u64) {
+        let path = self.path_of(key);
+        if self.is_odd(&path) {
+            self.notices.say(Notice::Hole { path: path.to_path_buf(), bytes });
+        }
+    }
+
+    /// Remembers a path of which something is told once; whether it is the first time.
+    pub(super) fn is_odd(&mut self, path: &Path) -> bool {
+        self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned())
+    }
+
     pub(super) fn too_many(&mut self, path: &Path) {
         self.stats.refused += 1;
-        if self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned()) {
+        if self.is_odd(path) {
             self.notices.say(Notice::TooMany { path: path.to_owned() });
         }
     }
@@ -205,6 +220,13 @@ pub enum Notice {
         /// The unread bytes of before that were found in a copy, if one was found.
         recovered: Option<u64>,
     },
+    /// A hole, or NULs, were stepped over. Told once of a path.
+    Hole {
+        /// The file.
+        path: PathBuf,
+        /// How long it is.
+        bytes: u64,
+    },
     /// Unread bytes are gone.
     PossibleLoss {
         /// The file.
@@ -262,6 +284,11 @@ impl fmt::Display for Notice {
             Self::Rewritten { path, recovered: None } => {
                 write!(f, "{} was truncated or written anew and is read from 0", path.display())
             }
+            Self::Hole { path, bytes } => write!(
+                f,
+                "{} has a hole of {bytes} bytes, or as many NULs: it is stepped over",
+                path.display()
+            ),
             Self::PossibleLoss { path, bytes } => write!(
                 f,
                 "{} lost at least {bytes} bytes before they were read; rotate by renaming",

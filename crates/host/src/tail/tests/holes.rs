@@ -196,6 +196,23 @@ fn r5_nuls_with_something_behind_them_are_stepped_over_however_they_came_to_be()
 }
 
 #[test]
+fn a_long_hole_is_told_once_of_each_file() {
+    let mut desk = Desk::new(&["*.log"]);
+    let path = desk.path("app.log");
+    let file = File::create(&path).unwrap();
+    file.write_all_at(b"first\n", 0).unwrap();
+    file.write_all_at(b"short\n", 100_000).unwrap();
+    desk.start();
+    assert_eq!((desk.take().as_str(), desk.notices()), ("first\nshort\n", vec![]));
+    for number in 1..4 {
+        file.write_all_at(b"next\n", number << 22).unwrap();
+        assert_eq!(desk.run().take(), "next\n");
+    }
+    let bytes = (1 << 22) - 100_006;
+    assert_eq!(desk.notices(), [Notice::Hole { path, bytes }]);
+}
+
+#[test]
 fn what_is_written_into_a_hole_that_was_stepped_over_is_not_read() {
     let mut desk = Desk::new(&["app.log"]);
     let file = File::create(desk.path("app.log")).unwrap();
