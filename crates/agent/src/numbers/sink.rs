@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes of an error that are kept for the status.
 const ERROR_BYTES_MAX: usize = 512;
+/// Ways to fail that are told of one outage.
+const TOLD_MAX: usize = 8;
 
 /// What fails of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(crate) struct SinkNumbers {
     pub(crate) wire_bytes: Count,
     /// What fails, since when, and why it did the last time; the oldest first.
     failing: Mutex<Vec<(Failing, Instant, String)>>,
+    /// How it failed since all was well, as far as it was told; hashes.
+    told: Mutex<Vec<u64>>,
     /// Requests without an answer, and when the last answer came, or the first of them was sent.
     waiting: Mutex<(u64, Option<Instant>)>,
     /// What became of the records of each file, since this sink is there (R25).
@@ -86,21 +90,30 @@ impl SinkNumbers {
         waiting.1.filter(|_| waiting.0 > 0).map(|since| now.saturating_duration_since(since))
     }
 
-    /// A request failed; says whether all was well before.
+    /// A request failed; says whether that is news: all was well before, or it failed in other ways
+    /// since then. Of two ways in turns each is news once.
     pub(crate) fn failed(&self, what: Failing, reason: &str) -> bool {
         self.failures.add(1);
+        let way = pipeline::hash::bytes(0, way(reason).as_bytes());
         let mut cut = reason.len().min(ERROR_BYTES_MAX);
         while !reason.is_char_boundary(cut) {
             cut -= 1;
         }
         let reason: String = reason.get(..cut).unwrap_or_default().to_owned();
         let mut failing = self.lock_failing();
-        let was_well = failing.is_empty();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.is_empty() {
+            told.clear();
+        }
+        let is_news = told.len() < TOLD_MAX && !told.contains(&way);
+        if is_news {
+            told.push(way);
+        }
         match failing.iter_mut().find(|(known, _, _)| *known == what) {
             Some((_, _, last)) => *last = reason,
             None => failing.push((what, Instant::now(), reason)),
         }
-        was_well
+        is_news
     }
 
     /// A part of a batch goes on, and with it a run of refusals may be over; says whether something
@@ -120,17 +133,16 @@ impl SinkNumbers {
         self.lock_failing().first().map(|(_, since, reason)| (*since, reason.clone()))
     }
 
-    /// Whether the sink fails, and this with another reason or not at all.
-    pub(crate) fn fails_otherwise(&self, what: Failing, reason: &str) -> bool {
-        let failing = self.lock_failing();
-        let is_it =
-            |(known, _, last): &(Failing, Instant, String)| *known == what && last == reason;
-        !failing.is_empty() && !failing.iter().any(is_it)
-    }
-
     fn lock_failing(&self) -> MutexGuard<'_, Vec<(Failing, Instant, String)>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// In which way something failed: a reason without what a server said, which may differ each time.
+fn way(reason: &str) -> &str {
+    let answer = reason.find(" answered ").unwrap_or(reason.len());
+    let said = reason.get(answer..).and_then(|answer| answer.find(": "));
+    said.and_then(|said| reason.get(..answer + said)).unwrap_or(reason)
 }
 
 #[cfg(test)]
@@ -159,7 +171,8 @@ mod tests {
         let fails = |batch, reason| sink.failed(Failing::Batch(batch, 0), reason);
         let takes = |batch, is_run_over| sink.succeeded(Failing::Batch(batch, 0), is_run_over);
         let reason = || sink.failing().map(|(_, reason)| reason);
-        assert!(fails(one, "no") && !fails(two, "full") && !fails(one, "still no"));
+        assert!(fails(one, "no") && fails(two, "full") && !fails(one, "no"));
+        assert!(fails(one, "still no"));
         let since = sink.failing();
         assert_eq!(reason().as_deref(), Some("still no"));
         // Others are taken, also the one that failed later: the oldest one still is not.
@@ -168,21 +181,29 @@ mod tests {
         assert!(!fails(two, "full") && !takes(one, true));
         assert_eq!(reason().as_deref(), Some("full"));
         assert!(takes(two, true) && !takes(two, true));
-        assert_eq!((sink.failing(), sink.failures.get()), (None, 4));
+        assert_eq!((sink.failing(), sink.failures.get()), (None, 5));
         // A run of refusals is of no batch.
         assert!(sink.failed(Failing::Refusals, &"ä".repeat(ERROR_BYTES_MAX)));
         assert!(reason().unwrap().len() <= ERROR_BYTES_MAX);
-        assert!(!fails(one, "full") && !takes(one, false) && takes(one, true));
+        assert!(fails(one, "full") && !takes(one, false) && takes(one, true));
     }
 
     #[test]
-    fn another_reason_of_a_sink_that_fails_already_is_known_as_one() {
+    fn each_way_to_fail_is_news_once_until_all_is_well() {
         let (sink, batch) = (SinkNumbers::new("s"), Ledger::default().begin().unwrap());
-        let is_other = |reason| sink.fails_otherwise(Failing::Batch(batch, 0), reason);
-        assert!(!is_other("full"));
-        sink.failed(Failing::Refusals, "100 refusals");
-        assert!(is_other("full"));
-        sink.failed(Failing::Batch(batch, 0), "full");
-        assert!(!is_other("full") && is_other("no"));
+        let fails = |reason: &str| sink.failed(Failing::Batch(batch, 0), reason);
+        for _ in 0..2 {
+            assert!(fails("cannot connect to http://a: refused"));
+            for number in 0..10 {
+                let is_first = number == 0;
+                assert_eq!(fails(&format!("http://a answered 401: try {number}")), is_first);
+                assert_eq!(fails(&format!("http://a answered 404: try {number}")), is_first);
+                assert!(!fails("cannot connect to http://a: refused"));
+            }
+            assert!(fails("http://a answered 401 with a page of HTML: x"));
+            assert!(sink.succeeded(Failing::Batch(batch, 0), true));
+        }
+        let news = (0..100).filter(|number| fails(&format!("reason {number}"))).count();
+        assert_eq!(news, TOLD_MAX);
     }
 }

@@ -288,7 +288,8 @@ impl Desk {
     async fn refused(&self, sealed: &Sealed, at: usize, words: &str, tries: &mut Tries) -> Outcome {
         let run = self.run_of_refusals.get();
         if run >= self.pause_at.get() {
-            let words = format!("{run} records in a row were refused, now with: {words}");
+            let words =
+                format!("records in a row are refused, now with: {words}: {run} of them so far");
             let outcome = self.pause(Failing::Refusals, tries, None, &words).await;
             self.pause_at.set(self.run_of_refusals.get() + PUT_ASIDE_RUN_MAX);
             return outcome;
@@ -304,10 +305,6 @@ impl Desk {
             }
             Err(words) => {
                 let what = if is_run { Failing::Refusals } else { tries.this };
-                // In a run the sink is failing already, and that was told with other words.
-                if self.numbers.fails_otherwise(what, &words) {
-                    self.say.warn(&format!("sink `{}`: {words}; reading waits", self.name));
-                }
                 self.pause(what, tries, None, &words).await
             }
         }

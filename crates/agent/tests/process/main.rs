@@ -414,6 +414,10 @@ fn a_sink_that_answers_garbage_or_not_at_all_is_tried_until_it_is_well() {
     let agent = desk.start();
     agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 100);
     assert_eq!(agent.stop(), 0);
+    let said = full_disk::said(&desk);
+    for status in [503, 302, 401] {
+        assert!(said.contains(&format!(" answered {status}")), "each way to fail is told: {said}");
+    }
     let bodies = sink.bodies();
     assert_eq!(bodies.len(), 100);
     // The server that took it and said nothing is told again.
