@@ -202,10 +202,21 @@ impl Tailer {
         }
     }
 
-    /// Tells once that some directories are polled.
+    /// Tells why a directory is polled: of what holds for all of them once, else of each.
     pub(super) fn tell_polling(&mut self, path: &Path, errno: Errno) {
-        if !std::mem::replace(&mut self.polling_told, true) {
-            let reason = std::io::Error::from(errno).to_string();
+        let is_news = match errno {
+            Errno::NOSPC | Errno::MFILE | Errno::NFILE | Errno::NOSYS => {
+                !std::mem::replace(&mut self.polling_told, true)
+            }
+            // It is gone again.
+            Errno::NOENT | Errno::NOTDIR => false,
+            _ => self.is_odd(path),
+        };
+        if is_news {
+            let mut reason = std::io::Error::from(errno).to_string();
+            if matches!(errno, Errno::NOSPC | Errno::MFILE | Errno::NFILE) {
+                reason += "; raise fs.inotify.max_user_watches or max_user_instances";
+            }
             self.notices.say(Notice::Polling { path: path.to_owned(), reason });
         }
     }

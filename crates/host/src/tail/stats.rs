@@ -241,11 +241,11 @@ pub enum Notice {
         /// Its unread bytes.
         bytes: u64,
     },
-    /// No more watches are to be had; directories are polled from here on.
+    /// There is no watch to be had for a directory, so it is polled.
     Polling {
-        /// The first directory without a watch.
+        /// The directory; when a limit of the system is reached, the first one.
         path: PathBuf,
-        /// Why.
+        /// Why, and what may be done.
         reason: String,
     },
     /// The kernel dropped events.
@@ -299,12 +299,9 @@ impl fmt::Display for Notice {
                 "{} is deleted and was let go with {bytes} unread bytes, to free the disk",
                 path.display()
             ),
-            Self::Polling { path, reason } => write!(
-                f,
-                "no watch for {} ({reason}), so it is polled; raise fs.inotify.max_user_watches \
-                 or max_user_instances",
-                path.display()
-            ),
+            Self::Polling { path, reason } => {
+                write!(f, "no watch for {}, so it is polled: {reason}", path.display())
+            }
             Self::Overflow => f.write_str(
                 "the kernel dropped events, and everything was compared with the disk; raise \
                  fs.inotify.max_queued_events",

@@ -1,6 +1,7 @@
 //! Bad input: what is no file, cannot be read, or is too much; R7 and R9.
 
 use super::*;
+use rustix::io::Errno;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 #[test]
@@ -71,7 +72,7 @@ fn what_cannot_be_read_is_tried_again_with_growing_pauses() {
     desk.start();
     let (path, now) = (desk.path("a.log"), desk.now);
     for _ in 0..20 {
-        desk.tail().cannot_read(&path, rustix::io::Errno::ACCESS, now);
+        desk.tail().cannot_read(&path, Errno::ACCESS, now);
     }
     assert_eq!(desk.notices().len(), 1);
     let longest = desk.limits.retry_every.1;
@@ -317,6 +318,28 @@ fn r9_a_queue_of_writes_that_overflows_is_made_good_by_a_look_at_each_file() {
     let text = desk.take();
     assert!(text.contains("2\n"), "what no event told of is read");
     assert_eq!(text.lines().count(), limit as usize + 2);
+}
+
+#[test]
+fn r9_only_of_a_limit_that_is_reached_a_limit_is_spoken_of() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.start();
+    for (name, errno) in [
+        ("a", Errno::ACCESS),
+        ("a", Errno::ACCESS),
+        ("b", Errno::PERM),
+        ("c", Errno::NOENT),
+        ("d", Errno::NOSPC),
+        ("e", Errno::MFILE),
+    ] {
+        let path = desk.path(name);
+        desk.tail().tell_polling(&path, errno);
+    }
+    let told: Vec<String> = desk.notices().iter().map(Notice::to_string).collect();
+    let is_of = |text: &String, name: &str| text.contains(desk.path(name).to_str().unwrap());
+    assert!(is_of(&told[0], "a") && is_of(&told[1], "b") && is_of(&told[2], "d"), "{told:?}");
+    let speaks = |text: &String| text.contains("max_user_watches");
+    assert_eq!(told.iter().map(speaks).collect::<Vec<_>>(), [false, false, true]);
 }
 
 #[test]
