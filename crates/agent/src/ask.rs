@@ -94,6 +94,7 @@ fn page(value: &Value) -> String {
         number("/files/unreadable"),
         ByteSize(number("/files/possible_loss_bytes") + number("/files/dropped_bytes"))
     );
+    page.push_str(&troubles(value));
     page.push_str("\nSINK                 SENT   IN FLIGHT   REFUSED   FAILURES\n");
     for sink in value.pointer("/sinks").and_then(Value::as_array).into_iter().flatten() {
         let number = |name: &str| sink.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -127,6 +128,33 @@ fn page(value: &Value) -> String {
         let _ = writeln!(page, "              and {} more", number("/files/left_out"));
     }
     page
+}
+
+/// A line for each thing that is not as it should be, of those that have no other place.
+fn troubles(value: &Value) -> String {
+    let mut lines = String::new();
+    if let Some(why) = value.pointer("/reloads/refused_now").and_then(Value::as_str) {
+        let why = why.trim_start_matches("error: ").lines().map(str::trim);
+        let why = why.collect::<Vec<_>>().join(" ");
+        let _ = writeln!(
+            lines,
+            "the config that is there now is not used, and a start may fail with it: {}",
+            printable(&why)
+        );
+    }
+    let count: fn(u64) -> String = |number| number.to_string();
+    let size: fn(u64) -> String = |bytes| ByteSize(bytes).to_string();
+    for (pointer, shown, words) in [
+        ("/checkpoints/failed", count, "checkpoints could not be written"),
+        ("/files/memory_only_bytes", size, "of deleted files wait in memory: no room on the disk"),
+        ("/files/spilled_bytes", size, "of deleted or moved files were kept aside"),
+    ] {
+        let number = value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+        if number > 0 {
+            let _ = writeln!(lines, "{} {words}", shown(number));
+        }
+    }
+    lines
 }
 
 /// Text that is safe on a terminal.
@@ -204,6 +232,33 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_not_well_has_a_line_each_and_what_is_well_has_none() {
+        let mut status = json!({
+            "reloads": {"refused": 1, "refused_now": null},
+            "checkpoints": {"failed": 0},
+            "files": {"memory_only_bytes": 0, "spilled_bytes": 0},
+        });
+        let lines = |status: &Value| page(status).split("\nSINK").next().unwrap().lines().count();
+        assert_eq!((lines(&status), troubles(&status).as_str()), (3, ""));
+        for (pointer, value, words) in [
+            (
+                "/reloads/refused_now",
+                json!("a\n  b:3: c\u{1b}"),
+                "a start may fail with it: a b:3: c",
+            ),
+            ("/checkpoints/failed", json!(7), "7 checkpoints could not be written"),
+            ("/files/memory_only_bytes", json!(2048), "2 KiB of deleted files wait in memory"),
+            ("/files/spilled_bytes", json!(1024), "1 KiB of deleted or moved files were kept"),
+        ] {
+            let before = lines(&status);
+            *status.pointer_mut(pointer).unwrap() = value;
+            assert!(page(&status).contains(words), "{}", page(&status));
+            assert_eq!(lines(&status), before + 1);
+        }
+        assert!(!troubles(&status).contains('\u{1b}'));
+    }
 
     #[test]
     fn nothing_that_a_container_writes_moves_a_terminal() {

@@ -68,6 +68,8 @@ pub(crate) struct Numbers {
     pub(crate) reloads: Count,
     /// Configs that were refused.
     pub(crate) reload_failures: Count,
+    /// Why the config that is there now is not used; none when it is.
+    refused: Mutex<Option<String>>,
     /// Bytes of vanishing files that were kept aside.
     pub(crate) spilled_bytes: Count,
     /// Bytes of deleted files that could not be kept aside and wait in memory.
@@ -100,6 +102,16 @@ impl Numbers {
         let lines = *self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let tail = *self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         (lines, tail)
+    }
+
+    /// Whether the config that is there now is used, or why not.
+    pub(crate) fn set_refused(&self, why: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Why the config that is there now is not used.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The sinks.

@@ -47,7 +47,11 @@ pub(super) fn render(served: &Served) -> Value {
             "left_out": left_out,
         },
         "sinks": sinks,
-        "reloads": {"done": numbers.reloads.get(), "refused": numbers.reload_failures.get()},
+        "reloads": {
+            "done": numbers.reloads.get(),
+            "refused": numbers.reload_failures.get(),
+            "refused_now": numbers.refused(),
+        },
         "checkpoints": {
             "written": numbers.checkpoints.get(),
             "failed": numbers.checkpoint_failures.get(),

@@ -43,38 +43,34 @@ impl Running {
     }
 
     fn use_fresh(&mut self, spawner: &Spawner) {
+        let refused = self.change_to_fresh(spawner).err();
+        let refused = refused.map(|error| model::report(&error, error.hint()).to_string());
         let numbers = &self.shared.numbers;
-        let fresh = match load(&self.options).and_then(|fresh| self.whole(fresh)) {
-            Ok(fresh) => fresh,
-            Err(error) => {
-                numbers.reload_failures.add(1);
-                let text = model::report(&error, error.hint()).to_string();
-                tracing::error!("the new config is not used, the old one goes on: {text}");
-                return;
-            }
-        };
+        if let Some(text) = &refused {
+            numbers.reload_failures.add(1);
+            tracing::error!("the new config is not used, the old one goes on: {text}");
+        }
+        numbers.set_refused(refused);
+    }
+
+    fn change_to_fresh(&mut self, spawner: &Spawner) -> Result<(), AgentError> {
+        let fresh = self.whole(load(&self.options)?)?;
         let kept = self.keep_what_cannot_change(&fresh);
         if kept == self.config {
             tracing::info!("the config is as before");
-            return;
+            return Ok(());
         }
-        match self.orders(&kept, spawner) {
-            Ok(orders) => {
-                self.shared.control.set_shutdown_timeout(kept.shutdown_timeout);
-                self.shared.watches.keep(&kept, &self.shared);
-                self.shared.control.order(orders);
-                numbers.reloads.add(1);
-                self.config = kept;
-                tracing::info!("the new config is in use");
-            }
-            Err(error) => {
-                // It may have begun some.
-                self.shared.watches.keep(&self.config, &self.shared);
-                numbers.reload_failures.add(1);
-                let text = model::report(&error, error.hint()).to_string();
-                tracing::error!("the new config is not used, the old one goes on: {text}");
-            }
-        }
+        let orders = self.orders(&kept, spawner).inspect_err(|_| {
+            // It may have begun some.
+            self.shared.watches.keep(&self.config, &self.shared);
+        })?;
+        self.shared.control.set_shutdown_timeout(kept.shutdown_timeout);
+        self.shared.watches.keep(&kept, &self.shared);
+        self.shared.control.order(orders);
+        self.shared.numbers.reloads.add(1);
+        self.config = kept;
+        tracing::info!("the new config is in use");
+        Ok(())
     }
 
     /// A config that lacks nothing of the one in use.

@@ -436,6 +436,8 @@ fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_change
     desk.config("inputs: nonsense\n");
     agent.signal(Signal::HUP);
     agent.until_status(&state, |status| status["reloads"]["refused"].as_u64() >= Some(1));
+    let page = || ran(&["status", "--state-dir", state.to_str().unwrap()]).1;
+    assert!(page().contains("a start may fail with it: the config file is wrong"), "{}", page());
     desk.append("logs/a.log", &lines(20, 30));
     sink.until(20);
     let both =
@@ -446,6 +448,7 @@ fn r30_a_reload_reads_new_files_keeps_what_is_the_same_and_a_wrong_config_change
     }
     sink.until(30);
     agent.until_status(&state, |status| status["reloads"]["done"] == 2);
+    assert!(!page().contains("a start may fail"), "{}", page());
     assert_eq!(agent.stop(), 0);
     assert!(sink.bodies().values().all(|times| *times == 1));
 }
