@@ -22,6 +22,8 @@ use host::tail::{Limits, Resume, StartAt, Tailer};
 use model::{Build, Exit};
 use pipeline::ring::{self, Subscriber};
 use rustix::time::{ClockId, clock_gettime};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -330,8 +332,10 @@ pub(crate) fn state_dir(place: &Place, config: &Config) -> PathBuf {
     below.map_or_else(|| usual.to_owned(), |folder| folder.join("orlop/agent"))
 }
 
+/// Whether it is there, or can be made: for its owner alone.
 fn is_usable(path: &Path) -> bool {
-    std::fs::create_dir_all(path).is_ok() && std::fs::read_dir(path).is_ok()
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.is_ok() && std::fs::read_dir(path).is_ok()
 }
 
 fn words(error: &dyn std::error::Error) -> String {
@@ -454,6 +458,8 @@ pub(crate) fn seed(host_name: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::pods::Pod;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::atomic::Ordering;
 
     #[test]
@@ -466,6 +472,19 @@ mod tests {
         let start_ns = start.parse::<u64>().unwrap() * 1_000_000_000;
         let since = by_clock(now_ns + 1, now_ns);
         assert!(since <= start_ns + 1_000_000_000 && since > start_ns - 60_000_000_000, "{since}");
+    }
+
+    #[test]
+    fn the_usual_state_folder_is_made_for_its_owner_alone_and_one_that_was_there_is_left_as_it_is()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, open) = (dir.path().join("orlop/agent"), Permissions::from_mode(0o755));
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert!(is_usable(&path));
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o700));
+        std::fs::set_permissions(&path, open).unwrap();
+        assert!(is_usable(&path));
+        assert_eq!(mode(&path), 0o755);
     }
 
     #[tokio::test]
