@@ -16,6 +16,7 @@ use crate::pods::{self, Table, WatchOptions};
 use crate::reader::inputs::{Intent, METADATA_WAIT, common, intents};
 use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume, wall_ns};
 use crate::say::Say;
+use crate::service::{self, HostJournal};
 use crate::sink::Letterbox;
 use crate::tap::Tap;
 use host::tail::{Limits, Resume, StartAt, Tailer};
@@ -293,7 +294,8 @@ pub(crate) fn load(options: &RunOptions) -> Result<Config, AgentError> {
     if let Some(listen) = options.listen {
         config.listen = listen;
     }
-    crate::service::refuse_loop(&config)?;
+    service::add_journal(&mut config);
+    service::refuse_loop(&config)?;
     Ok(config)
 }
 
@@ -429,7 +431,15 @@ fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
     if more > 0 {
         tracing::info!(more, "and further files");
     }
-    let reads_files = |input: &Input| !matches!(input.kind, InputKind::Journald(_));
+    for journal in config.inputs.iter().filter(|input| input.kind.is_journal()) {
+        tracing::info!(input = journal.name, "reading a journal");
+    }
+    if config.missing.contains(&"inputs")
+        && let HostJournal::RepeatedIn(path) = service::host_journal(Path::exists)
+    {
+        tracing::info!(path, "the journal is not read, a syslog daemon writes it to this file");
+    }
+    let reads_files = |input: &Input| !input.kind.is_journal();
     if stats.files == 0 && config.inputs.iter().any(reads_files) {
         shared.say.warn("no file matches the inputs now; new ones are read when they come");
     }

@@ -5,7 +5,7 @@
 //! its control group.
 
 use crate::AgentError;
-use crate::config::{Config, SinkKind};
+use crate::config::{self, Config, SinkKind};
 use crate::reader::wall_ns;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -14,6 +14,38 @@ use std::path::Path;
 /// Where syslog daemons repeat what the journal has.
 const SYSLOG_FILES: [&str; 4] =
     ["/var/log/syslog", "/var/log/messages", "/var/log/daemon.log", "/var/log/user.log"];
+
+/// What is there where a journal is written.
+const JOURNALS: [&str; 2] = ["/run/systemd/journal", "/var/log/journal"];
+
+/// What of the journal of the host is read when no input is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostJournal {
+    /// There is none, or nothing that can read it.
+    Absent,
+    /// It is read.
+    Read,
+    /// It is not read: this file, which is read, has what it has.
+    RepeatedIn(&'static str),
+}
+
+/// Looks for the journal of the host.
+pub(crate) fn host_journal(is_there: impl Fn(&Path) -> bool) -> HostJournal {
+    let first =
+        |paths: &[&'static str]| paths.iter().copied().find(|path| is_there(Path::new(path)));
+    if first(&JOURNALS).and_then(|_| first(&host::journal::PROGRAMS)).is_none() {
+        return HostJournal::Absent;
+    }
+    first(&SYSLOG_FILES).map_or(HostJournal::Read, HostJournal::RepeatedIn)
+}
+
+/// Adds the journal of the host where no input is named and no file that is read repeats it.
+pub(crate) fn add_journal(config: &mut Config) {
+    if config.missing.contains(&"inputs") && host_journal(Path::exists) == HostJournal::Read {
+        let journal = config::parse("inputs: [{type: journald}]");
+        config.inputs.extend(journal.into_iter().flat_map(|journal| journal.inputs));
+    }
+}
 
 /// Whether what is written here goes to a journal, that of the machine or of a namespace.
 fn is_journal(output: &impl AsFd) -> bool {
@@ -153,6 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn without_inputs_the_journal_is_read_where_it_can_be_and_no_syslog_file_repeats_it() {
+        use HostJournal::{Absent, Read, RepeatedIn};
+        let (run, log, program) = ("/run/systemd/journal", "/var/log/journal", "/bin/journalctl");
+        for (there, expected) in [
+            (vec![], Absent),
+            (vec![run, log], Absent),
+            (vec![program], Absent),
+            (vec![run, program], Read),
+            (vec![log, program, "/var/log/dpkg.log"], Read),
+            (vec![log, program, "/var/log/syslog"], RepeatedIn("/var/log/syslog")),
+            (vec![run, program, "/var/log/messages"], RepeatedIn("/var/log/messages")),
+        ] {
+            let is_there = |path: &Path| there.iter().any(|known| path == Path::new(known));
+            assert_eq!(host_journal(is_there), expected, "{there:?}");
+        }
+    }
+
+    #[test]
     fn only_a_socket_of_journald_is_the_journal() {
         for (path, expected) in [
             ("/run/systemd/journal/stdout", true),
@@ -170,8 +220,7 @@ mod tests {
     #[test]
     fn r31_records_are_not_written_to_the_journal_when_a_file_that_is_read_repeats_it() {
         let text = "inputs: [{type: files, name: host, paths: ['/var/log/*log']}]\n";
-        let config =
-            |sinks: &str| crate::config::parse(&format!("{text}sinks: [{sinks}]\n")).unwrap();
+        let config = |sinks: &str| config::parse(&format!("{text}sinks: [{sinks}]\n")).unwrap();
         let is_syslog = |path: &Path| path == Path::new("/var/log/syslog");
         let stdout = config("{type: stdout, name: out}");
         let reason = refuse_among(&stdout, is_syslog).unwrap_err().to_string();

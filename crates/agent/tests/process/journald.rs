@@ -272,7 +272,7 @@ fn r19_with_start_at_end_what_comes_after_the_first_start_is_read_whatever_happe
 }
 
 /// A program in the folder in the place of journalctl: it writes down how it was called.
-fn program(desk: &Desk, script: &str) {
+pub(crate) fn program(desk: &Desk, script: &str) {
     let path = desk.path("journalctl");
     let script = format!("#!/bin/sh\necho \"$*\" >> DIR/calls\n{script}\n");
     let script = script.replace("DIR", desk.dir.path().to_str().unwrap());

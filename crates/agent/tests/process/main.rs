@@ -18,6 +18,7 @@ mod own;
 mod packed;
 mod reload;
 mod replaced;
+mod standard_logs;
 mod stopping;
 mod support;
 mod surviving;

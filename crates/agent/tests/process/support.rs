@@ -111,9 +111,13 @@ impl Desk {
     /// The same by another program, with its standard output going there.
     pub(crate) fn start_by(&self, by: &[&str], stdout: Stdio) -> Agent {
         let config = self.path("agent.yaml");
-        let words = ["run", "--config", config.to_str().unwrap()];
+        self.start_as(by, &["run", "--config", config.to_str().unwrap()], stdout)
+    }
+
+    /// The same with these words behind `orlop agent`; its state folder is that of the desk.
+    pub(crate) fn start_as(&self, by: &[&str], words: &[&str], stdout: Stdio) -> Agent {
         let log = std::fs::File::options().create(true).append(true).open(self.path("agent.log"));
-        let agent = Agent::start_with(command(by, &words).stdout(stdout).stderr(log.unwrap()));
+        let agent = Agent::start_with(command(by, words).stdout(stdout).stderr(log.unwrap()));
         // Then it has found its files and written down which there are.
         agent.until_status(&self.path("state"), |status| {
             !status["not_ready"].as_str().is_some_and(|reason| reason.contains("starting"))
