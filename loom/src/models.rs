@@ -25,6 +25,14 @@ pub(crate) const MODELS: &[(&str, fn())] = &[
         "a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end",
         a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end,
     ),
+    (
+        "what_is_taken_back_while_its_consumer_takes_a_block_is_let_go_exactly_once",
+        what_is_taken_back_while_its_consumer_takes_a_block_is_let_go_exactly_once,
+    ),
+    (
+        "a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back",
+        a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back,
+    ),
 ];
 
 const LONG: Duration = Duration::from_secs(60);
@@ -204,4 +212,45 @@ fn a_consumer_that_is_retired_while_it_waits_sees_what_it_has_and_then_the_end()
         assert_eq!(other.join().unwrap(), [1]);
         assert_eq!(producer.lossless_gone(), 0);
     });
+}
+
+fn what_is_taken_back_while_its_consumer_takes_a_block_is_let_go_exactly_once() {
+    model(|| {
+        let (mut producer, subscriber) = ring::<Vec<u64>>(limits(2, 20));
+        let mut consumer = subscriber.subscribe(Mode::Lossless);
+        let retirement = consumer.retirement();
+        for at in 0..2 {
+            assert!(producer.try_push(vec![at], 10).is_ok());
+        }
+        let other = thread::spawn(move || {
+            let held = consumer.try_next();
+            (consumer, held)
+        });
+        retirement.take_back();
+        let (mut consumer, held) = other.join().unwrap();
+        let is_held = matches!(held, Next::Block(_));
+        assert_eq!(subscriber.live_bytes(), if is_held { 10 } else { 0 });
+        assert!(producer.has_room(10));
+        assert!(matches!(consumer.try_next(), Next::Closed));
+        drop((consumer, held));
+        assert_eq!((subscriber.live_bytes(), producer.lossless_gone()), (0, 0));
+    });
+}
+
+fn a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back() {
+    // A block that only waits, and one that another consumer holds, too.
+    for is_shared in [false, true] {
+        model(move || {
+            let (mut producer, subscriber) = ring::<Vec<u64>>(limits(1, 100));
+            let consumer = subscriber.subscribe(Mode::Lossless);
+            let mut holder = is_shared.then(|| subscriber.subscribe(Mode::Lossless));
+            assert!(producer.try_push(vec![1], 10).is_ok());
+            let held = holder.as_mut().map(Consumer::try_next);
+            let retirement = consumer.retirement();
+            let other = thread::spawn(move || retirement.take_back());
+            while !producer.wait_for_room(10, LONG) {}
+            other.join().unwrap();
+            drop((held, consumer));
+        });
+    }
 }

@@ -5,8 +5,9 @@
 //! A *lossless* consumer holds the reader up when it is slow or dead; a *lossy* one (somebody who
 //! watches) never does: what finds no room is counted and not given to it.
 //!
-//! Passing a block takes no lock. Locks are taken to sleep, to wake, to join and to give memory
-//! back: each is held for a few instructions.
+//! Passing a block waits for nobody. Locks are taken to sleep, to wake, to join and to give memory
+//! back: each is held for a few instructions. That of a queue's taking end is its consumer's alone,
+//! until what waits there is taken back ([`Retirement::take_back`]).
 //!
 //! The ceiling: blocks that are alive anywhere, those in a sink's hands included, have at most
 //! [`Limits::bytes_max`] bytes together, and with the blocks that wait for reuse at most
@@ -187,14 +188,31 @@ struct Outlet<T: Default> {
 }
 
 /// Ends a consumer in good order: it is given no further blocks, sees those that it has, and then
-/// the end.
-#[derive(Debug, Clone)]
-pub struct Retirement(Arc<AtomicBool>);
+/// the end. Or without it: what waits for it is taken back.
+pub struct Retirement<T: Default> {
+    core: Arc<Core<T>>,
+    popper: Arc<Mutex<Popper<Lease<T>>>>,
+    retired: Arc<AtomicBool>,
+}
 
-impl Retirement {
+impl<T: Default> Retirement<T> {
     /// From the producer's next look on.
     pub fn retire(&self) {
-        self.0.store(true, Ordering::Release);
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Retires it and lets go of all blocks in its queue: its thread may hang and never come for
+    /// them. What it took before is still its own.
+    pub fn take_back(&self) {
+        self.retire();
+        lock(&self.popper).leave();
+        self.core.space.notify();
+    }
+}
+
+impl<T: Default> fmt::Debug for Retirement<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Retirement").field(&self.retired).finish()
     }
 }
 
@@ -288,6 +306,7 @@ impl<T: Default> Subscriber<T> {
             drop(joining);
             self.0.somebody_joins.store(true, Ordering::Release);
         }
+        let popper = Arc::new(Mutex::new(popper));
         Consumer { core: Arc::clone(&self.0), popper, items, missed, retired }
     }
 
@@ -470,30 +489,33 @@ pub enum Next<T: Default> {
 /// One reader of the ring.
 pub struct Consumer<T: Default> {
     core: Arc<Core<T>>,
-    popper: Popper<Lease<T>>,
+    popper: Arc<Mutex<Popper<Lease<T>>>>,
     items: Arc<Signal>,
     missed: Arc<AtomicU64>,
     retired: Arc<AtomicBool>,
 }
 
 impl<T: Default> Consumer<T> {
-    /// Ends it in good order, from wherever.
+    /// Ends it, from wherever.
     #[must_use]
-    pub fn retirement(&self) -> Retirement {
-        Retirement(Arc::clone(&self.retired))
+    pub fn retirement(&self) -> Retirement<T> {
+        let (core, popper) = (Arc::clone(&self.core), Arc::clone(&self.popper));
+        Retirement { core, popper, retired: Arc::clone(&self.retired) }
     }
 
     /// The next block, without waiting.
     pub fn try_next(&mut self) -> Next<T> {
-        if let Some(lease) = self.popper.pop() {
+        let mut popper = lock(&self.popper);
+        if let Some(lease) = popper.pop() {
+            drop(popper);
             self.core.space.notify();
             return Next::Block(lease);
         }
-        if !self.popper.pusher_gone() {
+        if !popper.pusher_gone() {
             return Next::Empty;
         }
         // What was pushed before the producer left is visible now.
-        match self.popper.pop() {
+        match popper.pop() {
             Some(lease) => Next::Block(lease),
             None => Next::Closed,
         }
@@ -529,7 +551,7 @@ impl<T: Default> Consumer<T> {
 
 impl<T: Default> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.popper.leave();
+        lock(&self.popper).leave();
         self.core.space.notify();
     }
 }

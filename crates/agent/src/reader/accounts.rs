@@ -98,7 +98,7 @@ impl Core {
             if sink.is_done() {
                 tracing::info!(sink = name, "a sink that was removed has taken what it had");
             } else {
-                sink.abandon.cancel();
+                sink.give_up();
                 self.numbers.given_up.add(left);
                 self.say.warn(&format!(
                     "sink `{name}` was removed and did not take {left} records in time: they are \

@@ -41,7 +41,7 @@ pub(crate) struct SinkHandle {
     pub(crate) last_call: CancellationToken,
     pub(crate) abandon: CancellationToken,
     /// Ends it in good order.
-    pub(crate) retirement: Retirement,
+    pub(crate) retirement: Retirement<Block>,
     /// It is not wanted any more, and has until then to deliver what it was given.
     pub(crate) retired: Option<Instant>,
     /// Where each file stood when it was added by a reload: it is not given what is before that.
@@ -55,6 +55,13 @@ impl SinkHandle {
         self.retirement.retire();
         self.last_call.cancel();
         self.retired = Some(Instant::now() + at_most);
+    }
+
+    /// Ends it, whatever is under way, and takes back what it did not come for: its thread may hang
+    /// in a write for ever, and the others need the room.
+    pub(crate) fn give_up(&self) {
+        self.abandon.cancel();
+        self.retirement.take_back();
     }
 
     /// Whether its thread has ended.
@@ -361,7 +368,7 @@ impl Core {
     /// not acknowledged: it is delivered twice then, and not lost.
     pub(crate) fn abandon_sinks(&self) {
         for sink in self.books.sinks.iter().filter(|sink| !sink.has_ended()) {
-            sink.abandon.cancel();
+            sink.give_up();
         }
     }
 }

@@ -101,6 +101,32 @@ fn r30_a_sink_that_is_removed_and_dead_is_given_up_in_time_and_the_others_go_on(
 }
 
 #[test]
+fn r30_a_sink_that_is_removed_and_hangs_in_a_write_is_given_up_and_the_others_go_on() {
+    let (desk, other) = (Desk::new(), sink(|_, _| Reply::Take));
+    let with = |more: &str| {
+        let all = config(&[to("other", &other)], &format!("memory_max_bytes: 16Mi\n{more}"));
+        all.replace("beginning", "beginning, line_max_bytes: 64Ki")
+    };
+    desk.config(&format!("{}  - {{type: stdout, name: hung}}\n", with("")));
+    let written = 200_000;
+    desk.append("logs/a.log", &lines(0, written));
+    // Nobody reads it.
+    let agent = desk.start_by(&[], std::process::Stdio::piped());
+    let state = desk.path("state");
+    agent.until_status(&state, |_| metric(&state, "orlop_agent_stalls_total") > 0);
+    desk.config(&with("shutdown_timeout: 200ms\n"));
+    agent.signal(Signal::HUP);
+    other.until(written);
+    let status = agent.until_status(&state, |status| {
+        let file = &status["files"]["shown"][0];
+        file["delivered"] == file["size"]
+    });
+    assert!(status["records"]["given_up"].as_u64() >= Some(1), "{}", status["records"]);
+    assert_eq!(agent.stop(), 0);
+    other.each_once(written);
+}
+
+#[test]
 fn r30_a_sink_that_is_removed_waits_for_no_pause_that_its_server_asked_for() {
     let old = sink(|number, _| if number == 0 { BUSY } else { Reply::Take });
     let (desk, other) = (Desk::new(), sink(|_, _| Reply::Take));

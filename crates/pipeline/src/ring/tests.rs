@@ -276,3 +276,26 @@ fn r30_a_consumer_that_is_retired_sees_what_it_has_and_then_the_end_and_holds_no
     assert!(matches!(sink.try_next(), Next::Closed));
     assert_eq!(producer.lossless_gone(), 0, "it ended on purpose");
 }
+
+#[test]
+fn r30_what_waits_for_a_consumer_that_hangs_is_taken_back_and_counts_no_more() {
+    let (mut producer, subscriber) = ring::<Vec<u64>>(Limits { blocks_max: 16, ..LIMITS });
+    let mut hangs = subscriber.subscribe(Mode::Lossless);
+    let mut well = subscriber.subscribe(Mode::Lossless);
+    for at in 0..10 {
+        assert!(producer.try_push(vec![at], 100).is_ok());
+        assert!(matches!(well.try_next(), Next::Block(_)));
+    }
+    let held = hangs.try_next();
+    assert!(!producer.has_room(101) && subscriber.live_bytes() == 1_000);
+    let retirement = hangs.retirement();
+    retirement.take_back();
+    // But for the one that it has.
+    assert_eq!(subscriber.live_bytes(), 100);
+    assert!(producer.try_push(vec![10], 800).is_ok_and(|told| told.lossless == 1));
+    assert!(matches!(well.try_next(), Next::Block(block) if *block == [10]));
+    assert!(matches!(hangs.try_next(), Next::Closed));
+    retirement.take_back();
+    drop((held, hangs));
+    assert_eq!((subscriber.live_bytes(), producer.lossless_gone()), (0, 0));
+}
