@@ -1,6 +1,7 @@
 //! Lines in a file or on standard output.
 //!
-//! What could not be written whole is taken back, so that the next try begins at a line's start.
+//! What could not be written whole is taken back, so that the next try begins at a line's start;
+//! standard output takes nothing back: half a line is ended there before the next one.
 //! A file is on the disk before its lines count as delivered (unless told otherwise) and is begun
 //! anew at a size, or when somebody renamed or removed it, which is looked for before each batch.
 //! A pipe or a device is written to as it is, and waited for when it has no room.
@@ -64,13 +65,10 @@ impl Appender {
     pub(crate) fn append<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<u64> {
         match &mut *self.0.borrow_mut() {
             State::Stdout => {
-                let (stdout, mut length) = (io::stdout().lock(), 0);
                 // Past its buffer, which does not say how much was written when that fails.
-                for piece in lines {
-                    write_all(&stdout, piece)?;
-                    length += piece.len() as u64;
-                }
-                Ok(length)
+                let stdout = io::stdout().lock();
+                let mut torn = TORN.lock().unwrap_or_else(PoisonError::into_inner);
+                print(&stdout, lines, &mut torn)
             }
             State::File { config, open, stuck, unsynced } => {
                 let _turn = Turn::take(&config.path)?;
@@ -102,6 +100,29 @@ impl Appender {
             }
         }
     }
+}
+
+/// Standard output ends within a line, whichever sink wrote it.
+static TORN: Mutex<bool> = Mutex::new(false);
+
+/// Writes whole lines to where nothing can be taken back; gives how many bytes they are. When that
+/// fails within a line (a full disk takes a part), the next try ends it first.
+fn print<'l>(
+    to: impl AsFd,
+    lines: impl Iterator<Item = &'l [u8]>,
+    torn: &mut bool,
+) -> io::Result<u64> {
+    let mut length = 0;
+    let end = torn.then_some(b"\n".as_slice());
+    for piece in end.into_iter().chain(lines) {
+        let mut left = piece;
+        let written = write_all(&to, &mut left);
+        let taken = piece.strip_suffix(left).unwrap_or_default();
+        *torn = taken.last().map_or(*torn, |last| *last != b'\n');
+        written?;
+        length += piece.len() as u64;
+    }
+    Ok(length)
 }
 
 /// Paths that are being written to.
@@ -173,9 +194,10 @@ impl Open {
             self.reserve(self.length + lines.len() as u64, config.rotate_bytes);
             let mut most = PIECE_BYTES - (self.length % PIECE_BYTES as u64) as usize;
             while !lines.is_empty() {
-                let (piece, rest) = lines.split_at_checked(most).unwrap_or((lines, &[]));
-                write_all(&self.file, piece)?;
-                self.length += piece.len() as u64;
+                let (mut piece, rest) = lines.split_at_checked(most).unwrap_or((lines, &[]));
+                let length = piece.len() as u64;
+                write_all(&self.file, &mut piece)?;
+                self.length += length;
                 (lines, most) = (rest, PIECE_BYTES);
             }
         }
@@ -218,13 +240,14 @@ impl Open {
     }
 }
 
-/// Writes all of it. What does not block when it has no room (a pipe, when anybody who has it wants
-/// it so) is waited for as if it did: what it took already must not be written again.
-fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all of it; what is left when that fails stays. What does not block when it has no room (a
+/// pipe, when anybody who has it wants it so) is waited for as if it did: what it took already must
+/// not be written again.
+fn write_all(to: impl AsFd, bytes: &mut &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&to, bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+            Ok(taken) => *bytes = bytes.get(taken..).unwrap_or_default(),
             Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&to, PollFlags::OUT)], None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -516,6 +539,37 @@ mod tests {
                 assert_eq!(appender.append([b"{}\n".as_slice()].into_iter()).unwrap(), 3);
             }
         }
+    }
+
+    #[test]
+    fn r20_what_follows_half_a_line_on_standard_output_is_not_glued_to_it() {
+        use std::io::Read;
+        use std::os::unix::net::UnixStream;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let line = format!("{}\n", "x".repeat(4 << 20));
+        let mut torn = false;
+        // It takes a part, and then no more, as a full disk.
+        let (writer, mut reader) = UnixStream::pair().unwrap();
+        let written = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                reader.read_exact(&mut [0; 10]).unwrap();
+                drop(reader);
+            });
+            print(&writer, [b"1\n".as_slice(), line.as_bytes()].into_iter(), &mut torn)
+        });
+        assert!(written.is_err() && torn);
+        // It is still full.
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        print(&full, [b"1\n".as_slice()].into_iter(), &mut torn).unwrap_err();
+        let file = File::create(&path).unwrap();
+        for number in ["1\n", "2\n"] {
+            print(&file, [number.as_bytes()].into_iter(), &mut torn).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "\n1\n2\n");
+        // What was refused as a whole left no half line.
+        print(&full, [b"3\n".as_slice()].into_iter(), &mut torn).unwrap_err();
+        assert!(!torn);
     }
 
     #[test]
