@@ -106,6 +106,11 @@ impl Reader {
                 self.wait_for_room(now);
                 continue;
             }
+            if self.core.awaits_list(now) {
+                self.core.flush_when_due(now);
+                self.tailer.pause(LOOK);
+                continue;
+            }
             if now >= next_tick {
                 self.core.summarize(wall_ns());
                 self.core.tick(wall_ns());

@@ -13,7 +13,7 @@ use crate::numbers::Numbers;
 use crate::options::{Place, RunOptions};
 use crate::packed::{Before, Packed};
 use crate::pods::{self, Table, WatchOptions};
-use crate::reader::inputs::{Intent, METADATA_WAIT, common, intents};
+use crate::reader::inputs::{Intent, common, intents};
 use crate::reader::{Aside, Books, Control, Core, Ended, Parts, Reader, Stage, resume, wall_ns};
 use crate::say::Say;
 use crate::service::{self, HostJournal};
@@ -113,18 +113,6 @@ impl Watches {
         });
         publish(&list, shared);
     }
-
-    /// Waits for the first list of every watch, not for long.
-    fn wait(&self) {
-        let tables: Vec<Arc<Table>> = {
-            let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-            list.iter().map(|(_, table, _)| table.clone()).collect()
-        };
-        let start = Instant::now();
-        for table in tables {
-            table.wait_synced(METADATA_WAIT.saturating_sub(start.elapsed()));
-        }
-    }
 }
 
 /// Tells the numbers which tables there are.
@@ -201,7 +189,6 @@ fn reader(
 ) -> Result<Reader, AgentError> {
     let watches = &shared.watches;
     let mut wanted = intents(config, &shared.host_name, |input| watches.table(input, shared))?;
-    watches.wait();
     let (files, cursors) = split(known.entries);
     let written_ns = written_ns.map(|written_ns| by_clock(written_ns, wall_ns()));
     // When nothing of it can be used, nobody knows what was read before.

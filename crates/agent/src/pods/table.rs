@@ -3,14 +3,12 @@
 use super::{PODS_MAX, Pod};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Pods by the folder of their logs; shared by the watch and the reader.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Mutex<HashMap<String, Entry>>,
-    changed: Condvar,
     synced: AtomicBool,
     numbers: Arc<PodNumbers>,
 }
@@ -83,8 +81,6 @@ impl Table {
         if entry.pod.as_deref() != Some(&pod) {
             entry.pod = Some(Arc::new(pod));
         }
-        drop(entries);
-        self.changed.notify_all();
     }
 
     /// A pod is deleted: it goes when its files are drained.
@@ -108,7 +104,6 @@ impl Table {
         }
         self.lock().retain(|_, entry| !entry.gone || entry.holders > 0);
         self.synced.store(true, Ordering::Release);
-        self.changed.notify_all();
     }
 
     /// Somebody begins to read a file of the pod.
@@ -133,16 +128,6 @@ impl Table {
     /// What is known of a pod now.
     pub(crate) fn get(&self, folder: &str) -> Option<Arc<Pod>> {
         self.lock().get(folder)?.pod.clone()
-    }
-
-    /// Waits for the first list, for a while.
-    pub(crate) fn wait_synced(&self, at_most: Duration) -> bool {
-        let waiting = |_: &mut HashMap<String, Entry>| !self.is_synced();
-        let _unused = self
-            .changed
-            .wait_timeout_while(self.lock(), at_most, waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        self.is_synced()
     }
 }
 

@@ -116,7 +116,7 @@ impl Core {
             numbers: parts.numbers,
             tap: parts.tap,
             say: parts.say,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(Instant::now()),
             own_offset: 0,
             caught_up: 0,
         }

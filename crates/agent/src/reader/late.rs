@@ -1,6 +1,8 @@
 //! Lines of pods that are not known yet (R27): they wait in memory, at most [`METADATA_WAIT`] and
 //! [`WAITING_BYTES_MAX`], while everything else is read on. What waited too long goes on with what
-//! its path says, and is counted; later lines of the file have what was learned meanwhile.
+//! its path says, and is counted; later lines of the file have what was learned meanwhile. Only at
+//! a start, when no pod is known yet, may there be more of them than can wait: then reading waits,
+//! too, for the first list and within the same time.
 
 use super::feed::{Core, Piece};
 use super::inputs::METADATA_WAIT;
@@ -11,10 +13,12 @@ use std::time::Instant;
 pub(crate) const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Files whose pod is not known, in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
     files: Vec<File>,
     bytes: usize,
+    /// When reading began.
+    begun: Instant,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,11 @@ struct Kept {
 }
 
 impl Waiting {
+    /// Reading begins, and nothing waits.
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { files: Vec::new(), bytes: 0, begun: now }
+    }
+
     /// Lines of this file wait from now on.
     pub(super) fn begin(&mut self, slot: u32, now: Instant) {
         self.files.push(File { slot, since: now, pieces: Vec::new() });
@@ -61,9 +70,18 @@ impl Waiting {
         self.files.is_empty()
     }
 
+    fn is_full(&self) -> bool {
+        self.bytes > WAITING_BYTES_MAX
+    }
+
+    /// Whether nothing more can wait so soon after the start.
+    fn is_full_at_start(&self, now: Instant) -> bool {
+        self.is_full() && now.saturating_duration_since(self.begun) < METADATA_WAIT
+    }
+
     /// The first file that need not wait any more.
     fn next(&mut self, known: impl Fn(u32) -> bool, now: Instant, all: bool) -> Option<File> {
-        let full = self.bytes > WAITING_BYTES_MAX;
+        let full = self.is_full();
         let is_over = |file: &File| {
             let waited = now.saturating_duration_since(file.since) >= METADATA_WAIT;
             all || full || waited || known(file.slot)
@@ -76,6 +94,12 @@ impl Waiting {
 }
 
 impl Core {
+    /// Whether reading waits for the first list of pods.
+    pub(crate) fn awaits_list(&self, now: Instant) -> bool {
+        let mut tables = self.intents.iter().filter_map(|intent| intent.pods.as_ref());
+        self.waiting.is_full_at_start(now) && tables.any(|table| !table.is_synced())
+    }
+
     /// Goes on with a file whose pod is known by now, or that waited long enough, or any with
     /// `all`; false when there is none.
     pub(crate) fn resume_waiting(&mut self, now: Instant, all: bool) -> bool {
@@ -121,7 +145,8 @@ mod tests {
 
     #[test]
     fn r27_only_files_of_unknown_pods_wait_and_each_for_itself() {
-        let (mut waiting, start) = (Waiting::default(), Instant::now());
+        let start = Instant::now();
+        let mut waiting = Waiting::new(start);
         waiting.begin(1, start);
         waiting.begin(2, start + Duration::from_secs(1));
         assert!(waiting.keep(&piece(1, b"a")) && waiting.keep(&piece(2, b"b")));
@@ -139,11 +164,17 @@ mod tests {
 
     #[test]
     fn r27_what_waits_is_bounded() {
-        let (mut waiting, start) = (Waiting::default(), Instant::now());
+        let start = Instant::now();
+        let mut waiting = Waiting::new(start);
         waiting.begin(1, start);
         waiting.keep(&piece(1, &vec![0; WAITING_BYTES_MAX]));
         assert!(waiting.next(|_| false, start, false).is_none());
+        assert!(!waiting.is_full_at_start(start));
         waiting.keep(&piece(1, b"x"));
+        // At a start the list may still come in time for all of it.
+        let just_before = start + METADATA_WAIT - Duration::from_nanos(1);
+        assert!(waiting.is_full_at_start(just_before));
+        assert!(!waiting.is_full_at_start(start + METADATA_WAIT));
         assert_eq!(waiting.next(|_| false, start, false).unwrap().pieces.len(), 2);
         assert_eq!(waiting.bytes, 0);
     }

@@ -16,6 +16,7 @@ mod journald;
 mod loki;
 mod own;
 mod packed;
+mod pods;
 mod reload;
 mod replaced;
 mod standard_logs;
