@@ -9,6 +9,7 @@ use crate::config::Kubernetes;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Method};
 use pipeline::batch::{Backoff, BackoffPolicy};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -72,6 +73,22 @@ impl WatchOptions {
     }
 }
 
+impl WatchOptions {
+    /// Whether it asks without TLS.
+    fn is_plain(&self) -> bool {
+        self.address.starts_with("http:")
+    }
+}
+
+/// Why the pods cannot be followed.
+#[derive(Debug, thiserror::Error)]
+enum WatchError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("cannot use the token in {}: {reason}", path.display())]
+    Token { path: PathBuf, reason: String },
+}
+
 /// Why a round ended.
 enum Ended {
     /// The version is too old: list again.
@@ -128,7 +145,7 @@ async fn follow(options: &WatchOptions, table: &Table, pace: &mut Pace) {
 }
 
 /// One list and the watches that follow it; well when the version expired.
-async fn round(options: &WatchOptions, table: &Table, pace: &mut Pace) -> Result<(), WireError> {
+async fn round(options: &WatchOptions, table: &Table, pace: &mut Pace) -> Result<(), WatchError> {
     let channel = Channel::new(ChannelOptions {
         tls: TlsFiles { ca: Some(options.ca_file.clone()), ..TlsFiles::default() },
         answer_bytes_max: LIST_BYTES_MAX,
@@ -161,7 +178,7 @@ async fn list(
     options: &WatchOptions,
     table: &Table,
     expired: bool,
-) -> Result<String, WireError> {
+) -> Result<String, WatchError> {
     // Version 0 is answered from the server's memory, which knows pods by their node, but may give
     // the version again that has just expired. None is the most recent.
     let version = if expired { "" } else { "&resourceVersion=0" };
@@ -169,11 +186,12 @@ async fn list(
     let received = channel.exchange(message(channel, options, path)?).await?;
     if received.status != 200 || received.cut {
         let shown = format!("{}/api/v1/pods", channel.shown());
-        return Err(if received.cut {
+        let error = if received.cut {
             WireError::TooLarge { shown, limit: LIST_BYTES_MAX }
         } else {
             WireError::Status { shown, status: received.status, after: None }
-        });
+        };
+        return Err(error.into());
     }
     let body: ListBody = serde_json::from_slice(&received.body)
         .map_err(|error| garbage(channel, &format!("no list of pods: {error}")))?;
@@ -189,7 +207,7 @@ async fn watch(
     table: &Table,
     version: &str,
     backoff: &mut Backoff,
-) -> Result<Ended, WireError> {
+) -> Result<Ended, WatchError> {
     let path = format!(
         "/api/v1/pods?{}&watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}\
          &resourceVersion={version}",
@@ -201,7 +219,7 @@ async fn watch(
         410 => return Ok(Ended::Expired),
         status => {
             let shown = format!("{}/api/v1/pods", channel.shown());
-            return Err(WireError::Status { shown, status, after: None });
+            return Err(WireError::Status { shown, status, after: None }.into());
         }
     }
     let mut place = Place { version: version.to_owned(), silence: options.silences.0 };
@@ -221,7 +239,7 @@ async fn watch(
         }
         if pending.len() > EVENT_BYTES_MAX {
             let shown = channel.shown().to_owned();
-            return Err(WireError::TooLarge { shown, limit: EVENT_BYTES_MAX });
+            return Err(WireError::TooLarge { shown, limit: EVENT_BYTES_MAX }.into());
         }
     }
 }
@@ -276,26 +294,34 @@ fn selector(node: &str) -> String {
     text
 }
 
-fn message(channel: &Channel, options: &WatchOptions, path: String) -> Result<Message, WireError> {
+fn message(channel: &Channel, options: &WatchOptions, path: String) -> Result<Message, WatchError> {
     let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
-    // The kubelet replaces the token every hour or so: it is read for each request.
-    let token = std::fs::read_to_string(&options.token_file).ok();
-    let token = token.filter(|token| token.len() <= TOKEN_BYTES_MAX);
-    match token {
-        Some(token) if channel.is_open_line() => {
-            drop(token);
+    if let Some(token) = token(options)? {
+        if channel.is_open_line() {
             let (host, shown) = (options.address.clone(), channel.shown().to_owned());
-            return Err(WireError::Credential { host, shown });
+            return Err(WireError::Credential { host, shown }.into());
         }
-        Some(token) => {
-            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.trim())) {
-                value.set_sensitive(true);
-                headers.push((AUTHORIZATION, value));
-            }
-        }
-        None => {}
+        headers.push((AUTHORIZATION, token));
     }
     Ok(Message { method: Method::GET, path, headers, body: Body::default() })
+}
+
+/// The token as a header; none without TLS, when there is none (behind `kubectl proxy`).
+fn token(options: &WatchOptions) -> Result<Option<HeaderValue>, WatchError> {
+    let path = &options.token_file;
+    let wrong = |reason: String| WatchError::Token { path: path.clone(), reason };
+    // The kubelet replaces the token every hour or so: it is read for each request.
+    let token = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && options.is_plain() => return Ok(None),
+        read => read.map_err(|error| wrong(error.to_string()))?,
+    };
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(wrong(format!("it is larger than {TOKEN_BYTES_MAX} bytes")));
+    }
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+    let mut value = value.map_err(|_| wrong("it is no token".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 #[cfg(test)]

@@ -212,11 +212,36 @@ async fn r27_a_token_never_goes_over_an_open_line() {
     let options = options("http://192.0.2.1".to_owned(), token);
     let channel = Channel::new(ChannelOptions::to(options.address.clone())).unwrap();
     let error = list_error(&channel, &options).await;
-    assert!(matches!(error, WireError::Credential { .. }), "{error:?}");
+    assert!(matches!(error, WatchError::Wire(WireError::Credential { .. })), "{error:?}");
     assert!(!format!("{error:?} {error}").contains("CANARY"));
 }
 
-async fn list_error(channel: &Channel, options: &WatchOptions) -> WireError {
+#[tokio::test]
+async fn a_token_that_cannot_be_used_is_told_and_nobody_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let long = of("long", &"x".repeat(TOKEN_BYTES_MAX + 1));
+    let two = of("two", "CANARY\nCANARY");
+    for (path, words) in [
+        (dir.path().join("none"), "No such file"),
+        (dir.path().to_owned(), "Is a directory"),
+        (long, "larger than 65536 bytes"),
+        (two, "no token"),
+    ] {
+        // Nobody listens there.
+        let options = options("https://127.0.0.1:1".to_owned(), path.clone());
+        let channel = Channel::new(ChannelOptions::to(options.address.clone())).unwrap();
+        let told = list_error(&channel, &options).await.to_string();
+        assert!(told.contains(path.to_str().unwrap()) && told.contains(words), "{told}");
+        assert!(!told.contains("CANARY"));
+    }
+}
+
+async fn list_error(channel: &Channel, options: &WatchOptions) -> WatchError {
     super::list(channel, options, &Table::default(), false).await.unwrap_err()
 }
 
