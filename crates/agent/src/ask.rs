@@ -94,6 +94,7 @@ fn page(value: &Value) -> String {
         number("/files/unreadable"),
         ByteSize(number("/files/possible_loss_bytes") + number("/files/dropped_bytes"))
     );
+    page.push_str(&pods(value));
     page.push_str(&troubles(value));
     page.push_str("\nSINK                 SENT   IN FLIGHT   REFUSED   FAILURES\n");
     for sink in value.pointer("/sinks").and_then(Value::as_array).into_iter().flatten() {
@@ -126,6 +127,25 @@ fn page(value: &Value) -> String {
     }
     if number("/files/left_out") > 0 {
         let _ = writeln!(page, "              and {} more", number("/files/left_out"));
+    }
+    page
+}
+
+/// What is known of the pods of this node; nothing without an input that asks for them.
+fn pods(value: &Value) -> String {
+    let mut page = String::new();
+    let Some(pods) = value.get("pods").filter(|pods| pods.is_object()) else { return page };
+    let number = |name: &str| pods.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let (known, late) = (number("known"), number("late_files"));
+    let (lists, failures) = (number("lists"), number("failures"));
+    let listed = pods.get("listed") == Some(&Value::Bool(true));
+    let _ = writeln!(
+        page,
+        "pods {known}, lists {lists}, failures {failures}, files without their pod {late}{}",
+        if listed { "" } else { ", not listed yet" }
+    );
+    if let Some(reason) = pods.get("failing").and_then(Value::as_str) {
+        let _ = writeln!(page, "  failing: {}", printable(reason));
     }
     page
 }

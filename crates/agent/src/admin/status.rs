@@ -1,9 +1,12 @@
 //! What `orlop agent status` shows, as JSON.
 
 use super::Served;
+use crate::pods::PodNumbers;
 use pipeline::balance::Balance;
 use pipeline::sampling::Rule;
 use serde_json::{Value, json};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Everything.
@@ -46,6 +49,7 @@ pub(super) fn render(served: &Served) -> Value {
             "shown": files,
             "left_out": left_out,
         },
+        "pods": pods(served),
         "sinks": sinks,
         "reloads": {
             "done": numbers.reloads.get(),
@@ -56,6 +60,26 @@ pub(super) fn render(served: &Served) -> Value {
             "written": numbers.checkpoints.get(),
             "failed": numbers.checkpoint_failures.get(),
         },
+    })
+}
+
+/// What is known of pods; nothing when they are not watched.
+fn pods(served: &Served) -> Option<Value> {
+    let numbers = &served.shared.numbers;
+    let tables = numbers.pods.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    let PodNumbers { lists, events, failures, late, refused } = &*numbers.pod_numbers;
+    (!tables.is_empty()).then(|| {
+        json!({
+            "known": tables.iter().map(|table| table.len()).sum::<usize>(),
+            "listed": tables.iter().all(|table| table.is_synced()),
+            "failing": tables.iter().find_map(|table| table.failing()),
+            "lists": count(lists),
+            "events": count(events),
+            "failures": count(failures),
+            "late_files": count(late),
+            "refused": count(refused),
+        })
     })
 }
 

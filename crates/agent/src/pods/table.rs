@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Table {
     entries: Mutex<HashMap<String, Entry>>,
     synced: AtomicBool,
+    /// Why the API server could not be asked, since the last list.
+    failing: Mutex<Option<String>>,
+    /// It was told that there are no pods where their files are.
+    told_empty: AtomicBool,
     numbers: Arc<PodNumbers>,
 }
 
@@ -63,6 +67,21 @@ impl Table {
     /// Whether the API server was asked successfully, once.
     pub(crate) fn is_synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
+    }
+
+    /// The API server cannot be asked, for this reason, or can again.
+    pub(crate) fn set_failing(&self, reason: Option<String>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why it cannot be asked now.
+    pub(crate) fn failing(&self) -> Option<String> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the API server knows no pods at all, which is said once.
+    pub(crate) fn is_empty_first(&self) -> bool {
+        self.is_synced() && self.len() == 0 && !self.told_empty.swap(true, Ordering::Relaxed)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {

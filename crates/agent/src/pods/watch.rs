@@ -138,7 +138,12 @@ async fn follow(options: &WatchOptions, table: &Table, pace: &mut Pace) {
     loop {
         if let Err(error) = round(options, table, pace).await {
             table.numbers().failures.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, "cannot follow the pods of this node; records go without what is new of them");
+            table.set_failing(Some(error.to_string()));
+            if table.is_synced() {
+                tracing::warn!(%error, "cannot follow the pods of this node; records go without what is new of them");
+            } else {
+                tracing::warn!(%error, "cannot list the pods of this node; records go without what the API knows of them");
+            }
         }
         pace.pause().await;
     }
@@ -197,6 +202,7 @@ async fn list(
         .map_err(|error| garbage(channel, &format!("no list of pods: {error}")))?;
     let pods = body.items.into_iter().filter_map(|pod| pod.kept(&options.wanted)).collect();
     table.replace(pods);
+    table.set_failing(None);
     table.numbers().lists.fetch_add(1, Ordering::Relaxed);
     Ok(body.metadata.resource_version)
 }

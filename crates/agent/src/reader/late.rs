@@ -119,6 +119,12 @@ impl Core {
             && table.get(&pod).is_none()
         {
             table.numbers().late.fetch_add(1, Ordering::Relaxed);
+            if table.is_empty_first() {
+                self.say.warn(
+                    "the API lists no pod of this node, but files of pods are read: is \
+                     `node_name` (or NODE_NAME) the name that the cluster has for it?",
+                );
+            }
         }
         for piece in &file.pieces {
             self.take_now(&Piece {

@@ -1,6 +1,7 @@
-//! R27: what the API says of pods, at a start.
+//! R27: what the API says of pods, at a start and when it says nothing.
 
-use super::support::{Desk, Sink, WAIT};
+use super::reload::TO_FILE;
+use super::support::{Desk, Sink, WAIT, ran};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -72,4 +73,28 @@ fn r27_at_a_start_pods_are_known_by_all_their_lines_and_nobody_else_waits_for_th
     let records = sink.0.records();
     let count = records.iter().filter(|one| known(&format!("{:?}", one.resource))).count();
     assert_eq!((records.len(), count), (1_501, 1_500));
+}
+
+#[test]
+fn r27_an_api_that_knows_no_pod_of_the_node_or_refuses_is_told_and_shown() {
+    for (status, body, said, shown) in [
+        ("200 OK", list(""), "lists no pod of this node", "pods 0, lists 1, failures 0, "),
+        ("403 Forbidden", String::new(), "cannot list the pods", "/api/v1/pods answered 403"),
+    ] {
+        let (desk, (api, open)) = (Desk::new(), api(status, body));
+        drop(open);
+        desk.config(&format!("inputs: [{}]\n{TO_FILE}", input(api)));
+        pod(&desk, 1);
+        let agent = desk.start();
+        desk.until_said(said);
+        let state = desk.path("state");
+        let status = agent.until_status(&state, |status| status["pods"]["late_files"] == 1);
+        assert_eq!(status["pods"]["known"], 0);
+        assert_eq!(status["pods"]["listed"], status["pods"]["failing"].is_null(), "{status}");
+        let (_, page, _) = ran(&["status", "--state-dir", state.to_str().unwrap()]);
+        assert!(page.contains(shown), "{page}");
+        assert_eq!(agent.stop(), 0);
+        let log = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+        assert_eq!(log.matches("lists no pod").count(), usize::from(said.starts_with("lists")));
+    }
 }
