@@ -123,10 +123,10 @@ pub struct Limits {
     /// are polled.
     pub watches_max: usize,
     /// Files that are held open. What must wait beyond that is closed and opened again in its
-    /// turn; if it is deleted before, its bytes are lost. By default three quarters of what this
-    /// process may open.
+    /// turn; if it is deleted before, its bytes are lost, and told. By default three quarters of
+    /// what this process may open.
     pub open_max: usize,
-    /// Files that are held open although nothing happens to them.
+    /// Files that are held open although nothing happens to them and everything has arrived.
     pub open_idle_max: usize,
     /// Bytes per second of what was written before we came; `None` is as fast as it goes.
     pub backlog_bytes_per_s: Option<u64>,

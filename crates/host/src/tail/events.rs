@@ -179,7 +179,6 @@ impl Tailer {
                     file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
                 }
                 None => {
-                    // It was read to its end when it was closed.
                     file.state = State::Deleted;
                     file.ending = Ending::Pending { dropped: 0 };
                 }
@@ -188,6 +187,14 @@ impl Tailer {
             file.grown = now;
             file.drained = false;
             file.hold_until = None;
+            if file.fd.is_none() {
+                // Most of the time nothing: it was idle when it was closed.
+                let unread = file.lag();
+                self.tell_not_held(key);
+                if unread > 0 {
+                    self.lose(key, unread);
+                }
+            }
             self.attended.push(key);
             self.ready(key);
         }

@@ -5,6 +5,7 @@
 
 use super::file::{File, FileKey, State};
 use super::identity::read_at;
+use super::stats::Notice;
 use super::tailer::{Chunk, Given, Tailer};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -69,6 +70,16 @@ impl Tailer {
         let Some(fd) = file.fd.take() else { return };
         if is_missed && file.state == State::Deleted && self.gone.len() < GONE_MAX {
             self.gone.push(Gone { key, end: file.offset, file: fd });
+        }
+    }
+
+    /// Tells that a file that is gone cannot be read once more, although not all that was read of it
+    /// has arrived.
+    pub(super) fn tell_not_held(&mut self, key: FileKey) {
+        let Some(file) = self.files.get(key) else { return };
+        let bytes = file.offset.saturating_sub(file.committed);
+        if bytes > 0 {
+            self.notices.say(Notice::NotHeld { path: file.path.to_path_buf(), bytes });
         }
     }
 

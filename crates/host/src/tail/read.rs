@@ -352,11 +352,14 @@ impl Tailer {
         waits
     }
 
-    /// The file became idle just now; the files that are idle for longest are closed.
+    /// The file may have become idle just now; the files that are idle for longest are closed.
     pub(super) fn touch(&mut self, key: FileKey) {
-        self.uses += 1;
         let Some(file) = self.files.get_mut(key) else { return };
         self.lru.remove(&file.used);
+        if file.committed < file.offset {
+            return;
+        }
+        self.uses += 1;
         file.used = self.uses;
         self.lru.insert(self.uses, key);
         let over = self.lru.len().saturating_sub(self.limits.open_idle_max);
@@ -364,7 +367,8 @@ impl Tailer {
     }
 
     /// Leaves at most so many files open, as far as they can be found again by their names: idle
-    /// ones are closed first, then those that wait for a turn.
+    /// ones are closed first, then those that were read, then those that wait for a turn. What of
+    /// them has not arrived or was not read cannot be had again when they are deleted meanwhile.
     pub(super) fn bound_open(&mut self, most: usize) {
         let open = self.files.iter().filter(|(_, file)| file.fd.is_some()).count();
         if open <= most {
@@ -375,22 +379,29 @@ impl Tailer {
         let idle = self.lru.len().min(over);
         self.close_idle(idle);
         over -= idle;
-        let waiting = |file: &File| {
-            file.fd.is_some() && file.state == State::Live && file.hold_until.is_none()
-        };
-        for (_, file) in self.files.iter_mut().filter(|(_, file)| waiting(file)).take(over) {
-            file.resume();
-            file.fd = None;
+        for is_read in [true, false] {
+            let may_close = |file: &File| {
+                let has_name = file.state == State::Live && file.hold_until.is_none();
+                file.fd.is_some() && has_name && (file.lag() == 0) == is_read
+            };
+            let mut closed = 0;
+            for (_, file) in self.files.iter_mut().filter(|(_, file)| may_close(file)).take(over) {
+                file.resume();
+                file.fd = None;
+                closed += 1;
+            }
+            over -= closed;
         }
     }
 
-    /// Closes the idle files that were not used for longest. A file with unread bytes, or one
-    /// that could not be found again by its name, stays open.
+    /// Closes the idle files that were not used for longest. A file with bytes that are unread or
+    /// have not arrived, or one that could not be found again by its name, stays open.
     pub(super) fn close_idle(&mut self, count: usize) {
         for _ in 0..count {
             let Some((_, key)) = self.lru.pop_first() else { return };
             let Some(file) = self.files.get_mut(key) else { continue };
-            let idle = file.drained && !file.queued && file.lag() == 0;
+            let is_done = file.lag() == 0 && file.committed >= file.offset;
+            let idle = file.drained && !file.queued && is_done;
             if idle && file.state == State::Live && file.hold_until.is_none() {
                 // A marker before an offset that was committed by now must be taken while the
                 // file is open.

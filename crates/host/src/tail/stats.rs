@@ -241,6 +241,14 @@ pub enum Notice {
         /// Its unread bytes.
         bytes: u64,
     },
+    /// It is gone and was not held open, because of a bound, although not all that was read of it
+    /// has arrived.
+    NotHeld {
+        /// The file.
+        path: PathBuf,
+        /// What was read and has not arrived.
+        bytes: u64,
+    },
     /// There is no watch to be had for a directory, so it is polled.
     Polling {
         /// The directory; when a limit of the system is reached, the first one.
@@ -297,6 +305,12 @@ impl fmt::Display for Notice {
             Self::Dropped { path, bytes } => write!(
                 f,
                 "{} is deleted and was let go with {bytes} unread bytes, to free the disk",
+                path.display()
+            ),
+            Self::NotHeld { path, bytes } => write!(
+                f,
+                "{} is gone and is not held open, because of a bound: {bytes} bytes of it have \
+                 not arrived, and are lost if this process ends before they do",
                 path.display()
             ),
             Self::Polling { path, reason } => {

@@ -466,6 +466,8 @@ impl Tailer {
         file.committed = file.committed.max(offset.min(file.offset));
         if file.ending == Ending::Told {
             self.let_go(key);
+        } else if file.drained && file.state == State::Live && file.fd.is_some() {
+            self.touch(key);
         }
     }
 

@@ -83,6 +83,73 @@ fn r10_an_idle_file_that_was_closed_and_deleted_ends() {
     assert_eq!((desk.stats().files, desk.ended.len()), (0, 3));
 }
 
+/// Files of a line each that were read and of which nothing has arrived.
+fn undelivered(names: &[String], open_idle_max: usize) -> Desk {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.commit = false;
+    desk.limits.open_idle_max = open_idle_max;
+    for name in names {
+        desk.write(name, "1\n");
+    }
+    desk.start();
+    desk
+}
+
+#[test]
+fn r20_a_file_is_not_idle_before_all_that_was_read_of_it_has_arrived() {
+    let mut desk = undelivered(&["a.log", "b.log", "c.log", "d.log"].map(str::to_owned), 1);
+    assert_eq!(desk.stats().open, 4);
+    let (now, keys) = (desk.now, desk.keys.clone());
+    // One that is deleted now can be kept elsewhere, also after its end.
+    std::fs::remove_file(desk.tail().path_of(keys[0])).unwrap();
+    desk.tail().tend(now);
+    assert_eq!(desk.tail().deleted(now), [(keys[0], 2)]);
+    desk.pass(Duration::from_secs(4));
+    let [gone] = &desk.tail().take_gone()[..] else { panic!("nothing is kept") };
+    assert_eq!((gone.key, gone.end, gone.read(0, &mut [0; 3])), (keys[0], 2, 2));
+    for (key, open) in [(keys[1], 3), (keys[2], 2), (keys[3], 1)] {
+        desk.tail().commit(key, 1);
+        desk.tail().commit(key, 2);
+        assert_eq!(desk.stats().open, open);
+    }
+}
+
+#[test]
+fn r10_at_the_bound_what_has_arrived_is_closed_first_and_what_is_unread_last() {
+    let names: Vec<String> = (0..12).map(|number| format!("{number}.log")).collect();
+    let mut desk = undelivered(&names, 12);
+    let keys = desk.keys.clone();
+    for key in keys.iter().step_by(3) {
+        desk.tail().commit(*key, 2);
+    }
+    for key in keys.iter().skip(2).step_by(3) {
+        append(&desk.tail().path_of(*key), b"2\n");
+    }
+    desk.now += TICK;
+    let now = desk.now;
+    desk.tail().tend(now);
+    let mut open = |most: usize| {
+        desk.tail().bound_open(most);
+        [0, 1, 2].map(|kind| {
+            let of_kind = keys.iter().skip(kind).step_by(3);
+            of_kind.filter(|key| desk.tail().file(**key).unwrap().fd.is_some()).count()
+        })
+    };
+    // A quarter less than that is left.
+    assert_eq!(open(8), [0, 2, 4]);
+    assert_eq!(open(4), [0, 0, 3]);
+    // What was only in memory, and what was nowhere else, is told when its file is gone.
+    for key in &keys {
+        std::fs::remove_file(desk.tail().path_of(*key)).unwrap();
+    }
+    desk.tail().tend(now);
+    let notices = desk.notices();
+    let not_held = |notice: &&Notice| matches!(notice, Notice::NotHeld { bytes: 2, .. });
+    let is_lost = |notice: &&Notice| matches!(notice, Notice::PossibleLoss { bytes: 2, .. });
+    let told = (notices.iter().filter(not_held).count(), notices.iter().filter(is_lost).count());
+    assert_eq!((told, desk.stats().possible_loss_bytes), ((5, 1), 2), "{notices:?}");
+}
+
 #[test]
 fn r21_a_backlog_keeps_to_its_rate_while_live_lines_come_at_once() {
     let mut desk = Desk::new(&["*/*.log"]);
