@@ -301,3 +301,27 @@ fn r20_what_was_read_of_files_that_are_deleted_one_after_the_other_is_kept_with_
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
 }
+
+#[test]
+fn r19_r20_what_is_read_of_many_files_that_are_deleted_at_once_survives_a_kill() {
+    // More than are held open while they are idle, and than are kept aside at once.
+    let (alone, files, deleted) = (Alone::new(""), 1_500, 400);
+    let name = |number: usize| format!("logs/{number}.log");
+    for number in 0..files {
+        alone.desk.append(&name(number), &lines(number, number + 1));
+    }
+    let agent = alone.start(&[]);
+    agent.until_status(&alone.desk.path("state"), |status| {
+        status["sinks"][0]["in_flight"].as_u64() == Some(files as u64)
+    });
+    for number in 0..deleted {
+        std::fs::remove_file(alone.desk.path(&name(number))).unwrap();
+    }
+    alone.until_kept(&agent, lines(0, deleted).len());
+    agent.kill();
+    let sink = alone.sink();
+    let agent = alone.desk.start();
+    sink.until(files);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(files);
+}

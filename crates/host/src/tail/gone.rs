@@ -10,7 +10,7 @@ use super::tailer::{Chunk, Given, Tailer};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-/// So many wait to be taken; further ones are closed.
+/// So many wait to be taken; further ones stay open until these were.
 pub const GONE_MAX: usize = 256;
 
 /// A deleted file whose end was reached.
@@ -60,17 +60,29 @@ impl Tailer {
 
     /// Closes a file, unless not all that was read of it has arrived. When it is deleted then, it
     /// is kept for [`Tailer::take_gone`]; when it is renamed, it stays open, because it may be
-    /// deleted yet, or be where no start finds it.
+    /// deleted yet, or be where no start finds it. So does a deleted one while too many are kept.
     pub(super) fn part_with(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
         let is_missed = file.committed < file.offset;
-        if is_missed && file.state == State::Renamed {
-            return;
+        let is_full = self.gone.len() >= GONE_MAX;
+        match file.state {
+            State::Renamed if is_missed => {}
+            State::Deleted if is_missed && is_full => {}
+            State::Deleted if is_missed => {
+                let gone = file.fd.take().map(|fd| Gone { key, end: file.offset, file: fd });
+                self.gone.extend(gone);
+            }
+            _ => file.fd = None,
         }
-        let Some(fd) = file.fd.take() else { return };
-        if is_missed && file.state == State::Deleted && self.gone.len() < GONE_MAX {
-            self.gone.push(Gone { key, end: file.offset, file: fd });
-        }
+    }
+
+    /// Whether a deleted file has to stay open until those were taken that wait for that.
+    pub(super) fn waits_for_room(&self, key: FileKey) -> bool {
+        self.gone.len() >= GONE_MAX
+            && self.files.get(key).is_some_and(|file| {
+                let is_missed = file.fd.is_some() && file.committed < file.offset;
+                file.state == State::Deleted && is_missed
+            })
     }
 
     /// Tells that a file that is gone cannot be read once more, although not all that was read of it

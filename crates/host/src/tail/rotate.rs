@@ -70,7 +70,8 @@ impl Tailer {
     /// wanted may be wanted soon, so its record is kept for a while.
     pub(super) fn let_go(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
-        let is_done = file.state == State::Deleted || file.committed >= file.offset;
+        let is_closed = file.state == State::Deleted && file.fd.is_none();
+        let is_done = is_closed || file.committed >= file.offset;
         if file.ending != Ending::Told || !is_done {
             return;
         }
@@ -228,13 +229,16 @@ impl Tailer {
                 continue;
             }
             // Of one that ends, not all has arrived while it is open.
-            let is_held = file.state == State::Renamed && file.fd.is_some();
+            let is_gone = matches!(file.state, State::Renamed | State::Deleted);
+            let is_held = is_gone && file.fd.is_some();
             if file.state == State::Live || (file.ending != Ending::Open && !is_held) {
                 continue;
             }
             file.look_at_links(now);
+            let waits = self.waits_for_room(key);
+            let Some(file) = self.files.get_mut(key) else { continue };
             if file.ending != Ending::Open {
-                if file.state == State::Deleted {
+                if file.state == State::Deleted && !waits {
                     self.part_with(key);
                     self.let_go(key);
                 } else {
@@ -247,7 +251,7 @@ impl Tailer {
                 _ => self.limits.renamed_quiet,
             };
             let is_quiet = now.saturating_duration_since(file.grown) >= quiet;
-            if file.drained && file.lag() == 0 && is_quiet {
+            if file.drained && file.lag() == 0 && is_quiet && !waits {
                 file.ending = Ending::Pending { dropped: 0 };
                 // Its room is given back even while nobody asks for the end.
                 if file.state == State::Deleted {
@@ -261,7 +265,8 @@ impl Tailer {
         self.drop_deleted(now);
     }
 
-    /// Gives up deleted files that nobody reads, the oldest first, until the bounds hold.
+    /// Gives up deleted files that nobody reads, or takes once more, the oldest first, until the
+    /// bounds hold.
     fn drop_deleted(&mut self, now: Instant) {
         let mut held: Vec<(Instant, FileKey, u64)> = Vec::new();
         let mut total = 0;
@@ -274,6 +279,7 @@ impl Tailer {
         }
         held.sort_unstable();
         for (since, key, disk) in held {
+            let waits = self.waits_for_room(key);
             let too_old = now.saturating_duration_since(since) >= self.limits.deleted_age_max;
             let Some(file) = self.files.get_mut(key) else { continue };
             let unread = file.lag();
@@ -281,7 +287,14 @@ impl Tailer {
                 || file.fd.as_ref().is_some_and(|fd| {
                     over_percent(fd.as_fd(), total, self.limits.deleted_percent_max)
                 });
-            if unread > 0 && (too_old || too_much) {
+            if unread == 0 && waits && (too_old || too_much) {
+                // It is given back, and nobody keeps elsewhere what of it has not arrived.
+                file.ending = Ending::Pending { dropped: 0 };
+                file.fd = None;
+                total -= disk;
+                self.tell_not_held(key);
+                self.ready(key);
+            } else if unread > 0 && (too_old || too_much) {
                 file.ending = Ending::Pending { dropped: unread };
                 file.fd = None;
                 let path = file.path.to_path_buf();

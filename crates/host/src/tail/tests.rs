@@ -3,6 +3,7 @@
 mod bad;
 mod bases;
 mod copies;
+mod gone;
 mod holes;
 mod identity;
 mod idle;
