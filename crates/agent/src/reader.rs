@@ -61,7 +61,7 @@ pub(crate) enum Ended {
         /// When it was known, in nanoseconds since 1970: what was made after this may be unseen.
         known_ns: u64,
     },
-    /// Some of it is not; so many bytes of deleted files are lost.
+    /// Some of it is not; so many bytes are lost.
     Undelivered {
         /// What the next start does not find.
         lost_bytes: u64,
@@ -239,6 +239,9 @@ impl Reader {
         }
         if !self.core.waiting.is_empty() {
             until = until.min(LOOK);
+        }
+        if self.core.aside.is_holding() {
+            until = until.min(spill::PATIENCE);
         }
         if let Some(due) = self.core.summary_due() {
             let left = Duration::from_nanos(due.saturating_sub(wall_ns()));

@@ -266,7 +266,7 @@ impl Core {
         tailer: &mut Tailer,
         journals: &Journals,
     ) -> (Checkpoint, Loaded) {
-        self.take_vanished();
+        self.forget_vanishing();
         self.sources.iter().for_each(|source| self.release_pod(source));
         let entries = tailer.records().map(record).chain(journals.entries()).collect();
         (self.books.checkpoint, Loaded { entries, outcome: Outcome::Whole })

@@ -242,13 +242,14 @@ impl Core {
 
     /// A piece of a deleted file waits until everything that was kept aside is read back.
     pub(super) fn put_vanished(&mut self, vanished: Vanished) {
-        self.numbers.memory_only_bytes.set(vanished.bytes.len() as u64);
         self.vanished = Some(vanished);
+        self.count_memory_only();
     }
 
     pub(super) fn take_vanished(&mut self) -> Option<Vanished> {
-        self.numbers.memory_only_bytes.set(0);
-        self.vanished.take()
+        let vanished = self.vanished.take();
+        self.count_memory_only();
+        vanished
     }
 
     /// Goes on with that piece; false when there is none.

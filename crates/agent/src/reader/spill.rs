@@ -13,16 +13,21 @@
 //! of the file: the next process joins what belongs together, and does not join two files that
 //! were deleted at one path.
 
+mod held;
+
+pub(super) use held::PATIENCE;
+
 use super::feed::{Core, Piece};
-use super::sources::{Joined, NewSource, Sources};
+use super::sources::{Joined, NewSource, SourceState, Sources};
 use crate::say::Say;
-use host::tail::{CHUNK_BYTES_MAX, FileKey, Gone, Tailer};
+use held::Held;
+use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
 use pipeline::ledger::FileId;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use store::{Frame, Spill, State, Token};
 
 /// A frame is the last of its file.
@@ -34,8 +39,16 @@ const CHUNKS_AT_ONCE: usize = 16;
 /// Keys of files that only exist here have this place; the tailer never comes so far.
 pub(super) const OWN_SLOT: u32 = u32::MAX;
 
-/// So long the sinks may take for what was read of a deleted file before it is kept aside.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// What became of the bytes of a deleted file that no sink has.
+struct Outcome {
+    path: Arc<Path>,
+    is_kept: bool,
+    /// So many are neither on the disk nor wait in memory by themselves.
+    left: u64,
+    /// Whether that is all of them.
+    is_whole: bool,
+    refused: Option<String>,
+}
 
 /// A frame of this process.
 struct Kept {
@@ -73,8 +86,8 @@ pub(crate) struct Aside {
     read: VecDeque<(FileId, Range<u64>, Token)>,
     /// Where the last frame of each file ends, and whether a line does.
     ends: Vec<(FileId, u64, bool)>,
-    /// Deleted files that were read to their end, and since when.
-    gone: VecDeque<(Instant, Gone)>,
+    /// Deleted files that were read to their end, in the order in which they were tried.
+    held: VecDeque<Held>,
     /// Files of earlier processes that may go on, by path and number.
     own: Vec<(PathBuf, Option<u64>, FileId)>,
     own_keys: u32,
@@ -101,7 +114,7 @@ impl Aside {
             pushed: VecDeque::new(),
             read: VecDeque::new(),
             ends: Vec::new(),
-            gone: VecDeque::new(),
+            held: VecDeque::new(),
             own: Vec::new(),
             own_keys: 0,
             seed: super::wall_ns(),
@@ -154,6 +167,12 @@ impl Aside {
     /// Whether something waits to be read back.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting
+    }
+
+    /// Where in a file that begins which neither every sink has nor the disk.
+    fn begin(&self, source: &SourceState) -> u64 {
+        let lowest = source.lowest();
+        self.kept(source.id).map_or(lowest, |kept| kept.end.max(lowest))
     }
 
     /// What of a file is on the disk and not acknowledged: pieces behind each other.
@@ -271,33 +290,16 @@ fn has_all(sources: &Sources, file: FileId, range: &Range<u64>) -> bool {
 }
 
 impl Core {
-    /// Keeps aside what was read of deleted files that were read to their end, when the sinks have
-    /// not taken it within `patience`.
-    #[inline(never)]
-    pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
-        self.aside.refused.clear();
-        for gone in tailer.take_gone() {
-            self.aside.gone.push_back((now, gone));
-        }
-        let mut is_kept = false;
-        while let Some((since, _)) = self.aside.gone.front()
-            && now.saturating_duration_since(*since) >= patience
-            && let Some((_, gone)) = self.aside.gone.pop_front()
-        {
-            let read = &mut |start, room: &mut [u8]| gone.read(start, room);
-            is_kept |= self.keep_read(gone.key, gone.end, true, read);
-        }
-        if is_kept {
-            self.aside.sync();
-        }
-    }
-
-    /// The same for deleted files that are still read, as far as they were.
+    /// Keeps aside what was read of deleted files that are still read.
     fn keep_deleted(&mut self, tailer: &mut Tailer, now: Instant) -> bool {
         let mut is_kept = false;
         for (key, offset) in tailer.deleted(now) {
             let read = &mut |start, room: &mut [u8]| tailer.read_again(key, start, room, now);
-            is_kept |= self.keep_read(key, offset, false, read);
+            let Some(outcome) = self.keep_read(key, offset, false, read) else { continue };
+            is_kept |= outcome.is_kept;
+            if let Some(reason) = outcome.refused {
+                self.cannot_keep(outcome.left, &outcome.path, &reason);
+            }
         }
         is_kept
     }
@@ -307,45 +309,41 @@ impl Core {
         self.aside.settle(&self.sources, &self.say);
     }
 
-    /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; whether there was
-    /// anything. `is_whole` says that nothing follows. A piece that waits in memory alone is not
-    /// among it: it comes next.
+    /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; nothing when every
+    /// sink is done with the file. `is_whole` says that nothing follows. A piece that waits in memory
+    /// alone is not among it: it comes next.
     fn keep_read(
         &mut self,
         key: FileKey,
         end: u64,
         is_whole: bool,
         read: &mut dyn FnMut(u64, &mut [u8]) -> usize,
-    ) -> bool {
-        let source = self.sources.find(key).and_then(|slot| self.sources.get(slot));
-        let Some((id, path)) = source.map(|source| (source.id, Arc::clone(&source.path))) else {
-            return false;
-        };
+    ) -> Option<Outcome> {
+        let source = self.sources.find(key).and_then(|slot| self.sources.get(slot))?;
+        let (id, path) = (source.id, Arc::clone(&source.path));
+        let begin = self.aside.begin(source);
         let alone = self.vanished.as_ref().filter(|one| one.slot == id.slot);
-        let alone = alone.map(|one| one.offset);
-        let (end, is_whole) = (end.min(alone.unwrap_or(end)), is_whole && alone.is_none());
-        let lowest = source.map_or(end, super::sources::SourceState::lowest);
-        let begin = self.aside.kept(id).map_or(lowest, |kept| kept.end.max(lowest));
-        let mut start = begin;
-        let mut buffer = Vec::new();
-        while start < end && self.aside.has_room() {
+        let until = alone.map_or(end, |one| one.offset.min(end));
+        let (mut start, mut refused, mut buffer) = (begin, None, Vec::new());
+        while start < until && self.aside.has_room() {
             buffer.resize(CHUNK_BYTES_MAX, 0);
-            let most = usize::try_from(end - start).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
+            let most = usize::try_from(until - start).unwrap_or(usize::MAX).min(CHUNK_BYTES_MAX);
             let count = read(start, buffer.get_mut(..most).unwrap_or_default());
             let bytes = buffer.get(..count).unwrap_or_default();
             if bytes.is_empty() {
                 break;
             }
             let next = start + bytes.len() as u64;
-            let last = is_whole && next >= end;
+            let last = is_whole && alone.is_none() && next >= end;
             if let Err(reason) = self.aside.push(&path, start, (last, true), bytes, id) {
-                self.cannot_keep(end - start, &path, &reason);
+                refused = Some(reason);
                 break;
             }
             self.numbers.spilled_bytes.add(bytes.len() as u64);
             start = next;
         }
-        start > begin
+        let left = until.saturating_sub(start);
+        Some(Outcome { path, is_kept: start > begin, left, is_whole: start >= end, refused })
     }
 
     fn cannot_keep(&self, bytes: u64, path: &Path, reason: &str) {
@@ -411,7 +409,9 @@ impl Core {
         let Some(source) = self.sources.get(vanished.slot) else { return Err(vanished) };
         let (key, id, path) = (source.key, source.id, source.path.clone());
         let Vanished { offset, last, .. } = vanished;
-        if !self.aside.has_room()
+        // A start goes on behind the last piece that was kept.
+        if self.aside.begin(source) < offset
+            || !self.aside.has_room()
             || self.aside.push(&path, offset, (last, false), &vanished.bytes, id).is_err()
         {
             return Err(vanished);

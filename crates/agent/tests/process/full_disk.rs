@@ -166,6 +166,35 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
 }
 
 #[test]
+fn r20_what_was_read_of_a_deleted_file_is_kept_aside_once_a_full_disk_has_room() {
+    let desk = Desk::new();
+    let Some(disk) = SmallDisk::mount(&desk, 2_048) else { return };
+    let closed = closed_port();
+    let address = closed.local_addr().unwrap();
+    desk.config(&config(&address.to_string(), ""));
+    let (written, text) = (1_000, lines(0, 1_000));
+    desk.append("logs/a.log", &text);
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| !status["sinks"][0]["failing"].is_null());
+    disk.fill();
+    std::fs::remove_file(desk.path("logs/a.log")).unwrap();
+    agent.until_status(&state, |status| status["files"]["memory_only_bytes"] == text.len());
+    assert!(said(&desk).contains(&format!("cannot keep {} bytes of the deleted", text.len())));
+    disk.free();
+    agent.until_status(&state, |status| {
+        let files = &status["files"];
+        files["spilled_bytes"] == text.len() && files["memory_only_bytes"] == 0
+    });
+    agent.kill();
+    let sink = sink_at(closed, |_, _| Reply::Take);
+    let agent = desk.start();
+    sink.until(written);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written);
+}
+
+#[test]
 fn r20_what_a_stop_loses_of_a_deleted_file_with_a_full_disk_is_told_to_the_byte() {
     let desk = Desk::new();
     let Some(_disk) = SmallDisk::mount(&desk, 2_048) else { return };

@@ -42,6 +42,13 @@ impl Alone {
         std::fs::rename(self.desk.path(from), to).unwrap();
     }
 
+    fn until_memory_only(&self, agent: &Agent, well: impl Fn(u64) -> bool) {
+        agent.until_status(&self.desk.path("state"), |status| {
+            let alone = status.pointer("/files/memory_only_bytes");
+            alone.and_then(serde_json::Value::as_u64).is_some_and(&well)
+        });
+    }
+
     fn until_kept(&self, agent: &Agent, bytes: usize) {
         agent.until_status(&self.desk.path("state"), |status| {
             let kept = status.pointer("/files/spilled_bytes");
@@ -324,4 +331,18 @@ fn r19_r20_what_is_read_of_many_files_that_are_deleted_at_once_survives_a_kill()
     sink.until(files);
     assert_eq!(agent.stop(), 0);
     sink.each_once(files);
+}
+
+#[test]
+fn r20_what_spill_bytes_has_no_room_for_is_told_and_counted_until_a_sink_has_it() {
+    let (alone, written) = (Alone::new("spill_bytes: 1Mi\n"), 12_000);
+    alone.desk.append("logs/a.log", &lines(0, written));
+    let agent = alone.start(&["logs/a.log"]);
+    alone.until_memory_only(&agent, |bytes| bytes > 100_000);
+    alone.desk.until_said("aside: `spill_bytes` has no room; they are lost if the agent ends");
+    let sink = alone.sink();
+    sink.until(written);
+    alone.until_memory_only(&agent, |bytes| bytes == 0);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(written);
 }

@@ -20,13 +20,18 @@ pub struct Gone {
     pub key: FileKey,
     /// Up to where it was read.
     pub end: u64,
-    file: OwnedFd,
+    file: Option<OwnedFd>,
 }
 
 impl Gone {
     /// Reads bytes from an offset on; how many.
     pub fn read(&self, start: u64, buffer: &mut [u8]) -> usize {
-        read_at(self.file.as_fd(), buffer, start)
+        self.file.as_ref().map_or(0, |file| read_at(file.as_fd(), buffer, start))
+    }
+
+    /// Gives its room on the disk back: nothing of it can be read any more.
+    pub fn close(&mut self) {
+        self.file = None;
     }
 }
 
@@ -69,7 +74,7 @@ impl Tailer {
             State::Renamed if is_missed => {}
             State::Deleted if is_missed && is_full => {}
             State::Deleted if is_missed => {
-                let gone = file.fd.take().map(|fd| Gone { key, end: file.offset, file: fd });
+                let gone = file.fd.take().map(|fd| Gone { key, end: file.offset, file: Some(fd) });
                 self.gone.extend(gone);
             }
             _ => file.fd = None,
