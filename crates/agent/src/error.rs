@@ -71,7 +71,7 @@ pub enum AgentError {
     /// What was read could not be delivered in the time that a stop may take.
     #[error("stopped with records that no sink has taken; {}", fate(*lost_bytes))]
     Undelivered {
-        /// Bytes of deleted files that the next start does not find.
+        /// Bytes that the next start does not find.
         lost_bytes: u64,
     },
 }
@@ -80,7 +80,9 @@ fn fate(lost_bytes: u64) -> String {
     match lost_bytes {
         0 => "the next start reads them again".to_owned(),
         lost => {
-            format!("the next start reads them again, but {lost} bytes of deleted files are lost")
+            format!(
+                "the next start reads them again, but {lost} bytes are lost that it does not find"
+            )
         }
     }
 }

@@ -31,7 +31,7 @@ mod watch;
 pub use config::{Input, Limits, StartAt, Symlinks};
 pub use file::FileKey;
 pub use glob::{GlobError, PATTERN_BYTES_MAX, PATTERN_NAMES_MAX, Pattern};
-pub use gone::{GONE_MAX, Gone};
+pub use gone::{GONE_MAX, Gone, Unfound};
 pub use identity::{HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume};
 pub use own::Own;
 pub use packed::{DEPTH_MAX, PACKED_MAX, PackedFile, packed};

@@ -4,11 +4,13 @@
 //! Every other file is its own queue: the next start reads on from its offset. Of a deleted file
 //! only what was kept aside is there for the next start. The same is done with a file that was
 //! moved to where no start looks; should one find it all the same, it goes on after what was kept
-//! aside. Messages at the end are not limited by rate; at most [`LOST_TOLD_MAX`] files are named.
+//! aside. Of a file that was truncated without a copy, or that no input means any more, what was
+//! read and not delivered is lost. Messages at the end are not limited by rate; at most
+//! [`LOST_TOLD_MAX`] files are named.
 
 use super::feed::Core;
 use super::{LOOK, Reader, wall_ns};
-use host::tail::{FileStat, Tailer};
+use host::tail::{FileStat, Tailer, Unfound};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -78,19 +80,28 @@ impl Reader {
     /// Tells what is lost with this process; how many bytes.
     pub(super) fn tell_lost(&mut self) -> u64 {
         let mut lost = self.core.lost(&self.tailer);
-        lost.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        for (path, bytes) in lost.iter().take(LOST_TOLD_MAX) {
-            tracing::warn!(
-                "{bytes} bytes of {}, which was deleted or moved to where no start looks, reached \
-                 no sink and could not be kept aside: they are lost",
-                path.display()
-            );
+        lost.sort_by_key(|(_, bytes, _)| std::cmp::Reverse(*bytes));
+        for (path, bytes, unfound) in lost.iter().take(LOST_TOLD_MAX) {
+            let fate = match unfound {
+                Unfound::Gone => {
+                    "was deleted or moved to where no start looks, reached no sink and could not \
+                     be kept aside: they are lost"
+                }
+                Unfound::Rewritten => {
+                    "was truncated or written anew and has no copy, reached no sink: they are lost"
+                }
+                Unfound::Unmeant => {
+                    "no input means any more, reached no sink: they are lost, unless one means it \
+                     again"
+                }
+            };
+            tracing::warn!("{bytes} bytes of {}, which {fate}", path.display());
         }
         if lost.len() > LOST_TOLD_MAX {
             let more = lost.len() - LOST_TOLD_MAX;
-            tracing::warn!("… and bytes of {more} further files that were deleted or moved");
+            tracing::warn!("… and bytes of {more} further files");
         }
-        let bytes = lost.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = lost.iter().map(|(_, bytes, _)| bytes).sum();
         self.core.numbers.lost_bytes.add(bytes);
         bytes
     }
@@ -107,32 +118,27 @@ impl Core {
         }
     }
 
-    /// Deleted files with what of each neither every sink has nor the disk.
-    fn lost(&self, tailer: &Tailer) -> Vec<(PathBuf, u64)> {
-        // A file that the tailer does not know any more was deleted and read to its end; it keeps
-        // all others until all of them is committed.
+    /// Files that the next start does not find, with what of each neither every sink has nor the
+    /// disk.
+    fn lost(&self, tailer: &Tailer) -> Vec<(PathBuf, u64, Unfound)> {
         let end = |file: &FileStat<'_>| file.size.max(file.offset);
         let mut lost = Vec::new();
         for file in tailer.files() {
             let end = end(&file);
             if file.deleted && self.sources.find(file.key).is_none() && end > file.committed {
-                lost.push((file.path.to_path_buf(), end - file.committed));
+                lost.push((file.path.to_path_buf(), end - file.committed, Unfound::Gone));
             }
         }
-        for source in self.sources.iter() {
-            if source.is_made_here() {
-                continue;
-            }
-            let end = match tailer.file_stat(source.key) {
-                Some(file) if !file.deleted => continue,
-                Some(file) => end(&file),
-                None => 0,
-            };
+        for source in self.sources.iter().filter(|source| !source.is_made_here()) {
+            let Some(unfound) = tailer.unfound(source.key) else { continue };
+            // What was not read of another file was told before, or is not wanted.
+            let file = tailer.file_stat(source.key).filter(|file| file.deleted);
+            let end = file.map_or(0, |file| end(&file));
             let slot = source.id.slot;
             let whole = source.lowest()..end.max(source.base).max(self.waiting_end(slot));
             let bytes = missing(&whole, self.aside.kept(source.id));
             if bytes > 0 {
-                lost.push((source.path.to_path_buf(), bytes));
+                lost.push((source.path.to_path_buf(), bytes, unfound));
             }
         }
         lost

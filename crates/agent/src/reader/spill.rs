@@ -309,9 +309,9 @@ impl Core {
         self.aside.settle(&self.sources, &self.say);
     }
 
-    /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; nothing when every
-    /// sink is done with the file. `is_whole` says that nothing follows. A piece that waits in memory
-    /// alone is not among it: it comes next.
+    /// Keeps aside what was read of a deleted file, up to `end`, and no sink has; nothing when
+    /// every sink is done with the file. `is_whole` says that nothing follows. A piece that waits
+    /// in memory alone is not among it: it comes next.
     fn keep_read(
         &mut self,
         key: FileKey,

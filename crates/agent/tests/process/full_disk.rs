@@ -219,7 +219,7 @@ fn r20_what_a_stop_loses_of_a_deleted_file_with_a_full_disk_is_told_to_the_byte(
     assert!(lost.contains("logs/a.log,") && !said.contains("stays.log,"), "{said}");
     let before = lost.split(" bytes of ").next().unwrap();
     let lost: usize = before.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(said.contains(&format!("but {lost} bytes of deleted files are lost")), "{said}");
+    assert!(said.contains(&format!("but {lost} bytes are lost")), "{said}");
     // The next start delivers all the rest, and nothing that was called lost.
     let sink = sink_at(closed, |_, _| Reply::Take);
     let agent = desk.start();

@@ -346,3 +346,45 @@ fn r20_what_spill_bytes_has_no_room_for_is_told_and_counted_until_a_sink_has_it(
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
 }
+
+/// Asserts what an agent that stopped has said of this file, of which it had read so much.
+fn lost(alone: &Alone, name: &str, bytes: usize, fate: &str) {
+    let (said, path) = (said(&alone.desk), alone.desk.path(name));
+    let named = format!("{bytes} bytes of {}, which {fate}", path.display());
+    assert!(said.contains(&named), "{named}: {said}");
+    assert!(said.contains(&format!("but {bytes} bytes are lost")), "{said}");
+}
+
+#[test]
+fn r20_what_a_stop_has_of_a_file_that_was_truncated_without_a_copy_is_told_as_lost() {
+    let alone = Alone::new("shutdown_timeout: 300ms\n");
+    alone.desk.append("logs/a.log", &lines(0, 1_000));
+    alone.desk.append("logs/stays.log", &lines(1_000, 1_010));
+    let agent = alone.start(&[]);
+    let state = alone.desk.path("state");
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_010);
+    std::fs::write(alone.desk.path("logs/a.log"), lines(2_000, 2_010)).unwrap();
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_020);
+    assert_eq!(agent.stop(), 1);
+    lost(&alone, "logs/a.log", lines(0, 1_000).len(), "was truncated or written anew");
+    let sink = alone.sink();
+    let agent = alone.desk.start();
+    sink.until(20);
+    assert_eq!((agent.stop(), sink.bodies().len()), (0, 20));
+}
+
+#[test]
+fn r20_r30_what_a_stop_has_of_a_file_that_no_input_means_any_more_is_told_as_lost() {
+    let alone = Alone::new("shutdown_timeout: 300ms\n");
+    alone.desk.append("logs/a.log", &lines(0, 1_000));
+    alone.desk.append("logs/stays.log", &lines(1_000, 1_010));
+    let agent = alone.start(&[]);
+    let state = alone.desk.path("state");
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == 1_010);
+    let address = alone.closed.local_addr().unwrap().to_string();
+    let text = config(&address, "shutdown_timeout: 300ms\n");
+    alone.desk.config(&text.replace("logs/*.log", "logs/s*.log"));
+    agent.until_status(&state, |_| metric(&state, "orlop_agent_reloads_total") == 2);
+    assert_eq!(agent.stop(), 1);
+    lost(&alone, "logs/a.log", lines(0, 1_000).len(), "no input means any more");
+}

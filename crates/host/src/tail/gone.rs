@@ -23,6 +23,17 @@ pub struct Gone {
     file: Option<OwnedFd>,
 }
 
+/// Why the next start does not read on in a file behind what has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfound {
+    /// It is deleted, or has no name that a start looks for.
+    Gone,
+    /// It was truncated or written anew, and there is no copy of what it held.
+    Rewritten,
+    /// No input means it any more.
+    Unmeant,
+}
+
 impl Gone {
     /// Reads bytes from an offset on; how many.
     pub fn read(&self, start: u64, buffer: &mut [u8]) -> usize {
@@ -90,8 +101,8 @@ impl Tailer {
             })
     }
 
-    /// Tells that a file that is gone cannot be read once more, although not all that was read of it
-    /// has arrived.
+    /// Tells that a file that is gone cannot be read once more, although not all that was read of
+    /// it has arrived.
     pub(super) fn tell_not_held(&mut self, key: FileKey) {
         let Some(file) = self.files.get(key) else { return };
         let bytes = file.offset.saturating_sub(file.committed);
@@ -117,6 +128,22 @@ impl Tailer {
             if let Some(file) = self.files.get_mut(key) {
                 file.last_end = end;
             }
+        }
+    }
+
+    /// Why the next start does not read on behind what has arrived of a file, unless it does. Only
+    /// a deleted file is not known any more before all of it has arrived.
+    #[must_use]
+    pub fn unfound(&self, key: FileKey) -> Option<Unfound> {
+        let Some(file) = self.files.get(key) else { return Some(Unfound::Gone) };
+        if file.is_beyond_recall() {
+            return Some(Unfound::Rewritten);
+        }
+        // Should an input mean it again, it is read on under another key.
+        let is_last = self.by_place.get(&file.identity.place()) == Some(&key);
+        match file.state {
+            State::Retired if is_last => Some(Unfound::Unmeant),
+            _ => file.stat(key).deleted.then_some(Unfound::Gone),
         }
     }
 
