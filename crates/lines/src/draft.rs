@@ -370,6 +370,22 @@ impl<'a> Draft<'a> {
         self.fills(wanted, done)
     }
 
+    /// Gives the status a whole number and says whether that is a field besides; false when it is
+    /// none.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each number of each line")]
+    pub(crate) fn fill_status(&mut self, wanted: Wanted, number: i64) -> bool {
+        if wanted.role != Role::Status || !self.is_open(wanted) {
+            return false;
+        }
+        let Some(status) = u16::try_from(number).ok().filter(|one| (100..=599).contains(one))
+        else {
+            return false;
+        };
+        self.record.status = status;
+        !self.fills(wanted, true)
+    }
+
     /// Whether there is room for a field and no other one has its key.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]

@@ -94,7 +94,8 @@ impl Members for Fields<'_, '_> {
     fn number(&mut self, wanted: Option<Wanted>, key: Part, value: Token, number: i64) {
         let Some(wanted) = wanted else { return };
         let key = self.place(key);
-        let is_plain = wanted.is_plain_field() && value.kind != Kind::Whole;
+        let is_status = value.kind == Kind::Int && self.draft.fill_status(wanted, number);
+        let is_plain = (is_status || wanted.is_plain_field()) && value.kind != Kind::Whole;
         if !is_plain || !self.draft.admits(wanted) {
             let value = self.of_line(value);
             give(self.draft, wanted, key, value);
