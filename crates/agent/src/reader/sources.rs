@@ -213,6 +213,11 @@ impl Sources {
         (generation == key.generation).then_some(slot)
     }
 
+    /// The number of a file.
+    pub(crate) fn id(&self, key: FileKey) -> Option<FileId> {
+        self.get(self.find(key)?).map(|source| source.id)
+    }
+
     pub(crate) fn get(&self, slot: u32) -> Option<&SourceState> {
         self.slots.get(slot as usize)?.as_deref()
     }

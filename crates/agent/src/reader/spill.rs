@@ -295,7 +295,8 @@ impl Core {
         let mut is_kept = false;
         for (key, offset) in tailer.deleted(now) {
             let read = &mut |start, room: &mut [u8]| tailer.read_again(key, start, room, now);
-            let Some(outcome) = self.keep_read(key, offset, false, read) else { continue };
+            let Some(file) = self.sources.id(key) else { continue };
+            let Some(outcome) = self.keep_read(file, offset, false, read) else { continue };
             is_kept |= outcome.is_kept;
             if let Some(reason) = outcome.refused {
                 self.cannot_keep(outcome.left, &outcome.path, &reason);
@@ -314,12 +315,12 @@ impl Core {
     /// in memory alone is not among it: it comes next.
     fn keep_read(
         &mut self,
-        key: FileKey,
+        file: FileId,
         end: u64,
         is_whole: bool,
         read: &mut dyn FnMut(u64, &mut [u8]) -> usize,
     ) -> Option<Outcome> {
-        let source = self.sources.find(key).and_then(|slot| self.sources.get(slot))?;
+        let source = self.sources.get(file.slot).filter(|source| source.id == file)?;
         let (id, path) = (source.id, Arc::clone(&source.path));
         let begin = self.aside.begin(source);
         let alone = self.vanished.as_ref().filter(|one| one.slot == id.slot);

@@ -181,6 +181,9 @@ fn r20_what_was_read_of_a_deleted_file_is_kept_aside_once_a_full_disk_has_room()
     std::fs::remove_file(desk.path("logs/a.log")).unwrap();
     agent.until_status(&state, |status| status["files"]["memory_only_bytes"] == text.len());
     assert!(said(&desk).contains(&format!("cannot keep {} bytes of the deleted", text.len())));
+    // Another file has its number by now.
+    desk.append("logs/b.log", &lines(written, written + 10));
+    agent.until_status(&state, |status| status["sinks"][0]["in_flight"] == written + 10);
     disk.free();
     agent.until_status(&state, |status| {
         let files = &status["files"];
@@ -189,9 +192,9 @@ fn r20_what_was_read_of_a_deleted_file_is_kept_aside_once_a_full_disk_has_room()
     agent.kill();
     let sink = sink_at(closed, |_, _| Reply::Take);
     let agent = desk.start();
-    sink.until(written);
+    sink.until(written + 10);
     assert_eq!(agent.stop(), 0);
-    sink.each_once(written);
+    sink.each_once(written + 10);
 }
 
 #[test]

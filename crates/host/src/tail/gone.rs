@@ -80,7 +80,7 @@ impl Tailer {
     pub(super) fn part_with(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
         let is_missed = file.committed < file.offset;
-        let is_full = self.gone.len() >= GONE_MAX;
+        let is_full = self.gone.len() + self.gone_held >= GONE_MAX;
         match file.state {
             State::Renamed if is_missed => {}
             State::Deleted if is_missed && is_full => {}
@@ -94,7 +94,7 @@ impl Tailer {
 
     /// Whether a deleted file has to stay open until those were taken that wait for that.
     pub(super) fn waits_for_room(&self, key: FileKey) -> bool {
-        self.gone.len() >= GONE_MAX
+        self.gone.len() + self.gone_held >= GONE_MAX
             && self.files.get(key).is_some_and(|file| {
                 let is_missed = file.fd.is_some() && file.committed < file.offset;
                 file.state == State::Deleted && is_missed
@@ -112,8 +112,10 @@ impl Tailer {
     }
 
     /// The deleted files that were read to their end since this was last asked and of which not
-    /// everything had arrived then. They occupy the disk until they are dropped.
-    pub fn take_gone(&mut self) -> Vec<Gone> {
+    /// everything had arrived then. They occupy the disk until they are dropped; `held` is how
+    /// many of those that were taken before are not.
+    pub fn take_gone(&mut self, held: usize) -> Vec<Gone> {
+        self.gone_held = held;
         std::mem::take(&mut self.gone)
     }
 

@@ -182,6 +182,7 @@ pub struct Tailer {
     pub(super) told: Vec<FileKey>,
     /// Deleted files whose bytes have not all arrived.
     pub(super) gone: Vec<Gone>,
+    pub(super) gone_held: usize,
     /// Files that are looked at with every tick.
     pub(super) attended: Vec<FileKey>,
     pub(super) resumes: HashMap<u64, Vec<Resume>>,
@@ -291,6 +292,7 @@ impl Tailer {
             unnamed: Vec::new(),
             told: Vec::new(),
             gone: Vec::new(),
+            gone_held: 0,
             attended: Vec::new(),
             resumes: by_inode(resumes),
             orphans: Vec::new(),

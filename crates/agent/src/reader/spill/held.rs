@@ -2,7 +2,8 @@
 //! until that is so or the rest is kept aside.
 
 use super::{Aside, Core};
-use host::tail::{GONE_MAX, Gone, Tailer};
+use host::tail::{Gone, Tailer};
+use pipeline::ledger::FileId;
 use std::time::{Duration, Instant};
 
 /// So long the sinks may take for what was read of a deleted file before it is kept aside.
@@ -14,6 +15,7 @@ const HELD_MAX: Duration = Duration::from_secs(300);
 
 /// A deleted file that was read to its end.
 pub(super) struct Held {
+    file: FileId,
     gone: Gone,
     since: Instant,
     /// When it was tried last to keep it aside.
@@ -35,9 +37,12 @@ impl Core {
     #[inline(never)]
     pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
         self.aside.refused.clear();
-        if patience.is_zero() || self.aside.held.len() < GONE_MAX {
-            let held = |gone| Held { gone, since: now, tried: now, left: 0 };
-            self.aside.held.extend(tailer.take_gone().into_iter().map(held));
+        for gone in tailer.take_gone(self.aside.held.len()) {
+            // Its key is that of no file soon. When there is none, every sink is done with it.
+            if let Some(file) = self.sources.id(gone.key) {
+                let held = Held { file, gone, since: now, tried: now, left: 0 };
+                self.aside.held.push_back(held);
+            }
         }
         let is_due = |one: &&Held| now.saturating_duration_since(one.tried) >= patience;
         let due = self.aside.held.iter().take_while(is_due).count();
@@ -49,7 +54,7 @@ impl Core {
             }
             let gone = &held.gone;
             let read = &mut |start, room: &mut [u8]| gone.read(start, room);
-            let Some(outcome) = self.keep_read(gone.key, gone.end, true, read) else { continue };
+            let Some(outcome) = self.keep_read(held.file, gone.end, true, read) else { continue };
             is_kept |= outcome.is_kept;
             if outcome.left > 0 && held.left == 0 {
                 let why = if self.aside.has_room() {

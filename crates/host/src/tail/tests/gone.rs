@@ -27,7 +27,7 @@ fn r8_what_of_many_files_has_not_arrived_that_are_deleted_at_once_can_be_had_onc
     let [(arrived, end), ..] = desk.tail().deleted(now)[..] else { panic!("nothing waits") };
     desk.tail().commit(arrived, end);
     for number in [GONE_MAX, 43, 0] {
-        let gone = desk.tail().take_gone();
+        let gone = desk.tail().take_gone(0);
         assert_eq!(gone.len(), number);
         had.extend(gone.iter().map(|gone| (gone.key, gone.read(0, &mut [0; 3]))));
         desk.pass(TICK);
@@ -59,9 +59,9 @@ fn r8_a_renamed_file_whose_end_was_told_waits_for_room_too_when_it_is_deleted() 
     desk.pass(TICK * 4);
     desk.tail().commit(key, 2);
     desk.pass(TICK * 4);
-    assert_eq!((desk.tail().take_gone().len(), desk.stats().open), (GONE_MAX, 1));
+    assert_eq!((desk.tail().take_gone(0).len(), desk.stats().open), (GONE_MAX, 1));
     desk.pass(TICK);
-    assert_eq!(desk.tail().take_gone().iter().map(|gone| gone.key).collect::<Vec<_>>(), [key]);
+    assert_eq!(desk.tail().take_gone(0).iter().map(|gone| gone.key).collect::<Vec<_>>(), [key]);
 }
 
 #[test]

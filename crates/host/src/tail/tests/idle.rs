@@ -105,7 +105,7 @@ fn r20_a_file_is_not_idle_before_all_that_was_read_of_it_has_arrived() {
     desk.tail().tend(now);
     assert_eq!(desk.tail().deleted(now), [(keys[0], 2)]);
     desk.pass(Duration::from_secs(4));
-    let [gone] = &desk.tail().take_gone()[..] else { panic!("nothing is kept") };
+    let [gone] = &desk.tail().take_gone(0)[..] else { panic!("nothing is kept") };
     assert_eq!((gone.key, gone.end, gone.read(0, &mut [0; 3])), (keys[0], 2, 2));
     for (key, open) in [(keys[1], 3), (keys[2], 2), (keys[3], 1)] {
         desk.tail().commit(key, 1);

@@ -162,7 +162,7 @@ fn r8_what_of_a_renamed_file_has_not_arrived_can_be_had_once_more_after_its_end(
     // It is deleted after all, and nobody else has it.
     std::fs::remove_file(desk.path("old/a.log")).unwrap();
     desk.pass(TICK);
-    let [gone] = &desk.tail().take_gone()[..] else { panic!("nothing is kept") };
+    let [gone] = &desk.tail().take_gone(0)[..] else { panic!("nothing is kept") };
     assert_eq!((gone.key, gone.end, gone.read(0, &mut room)), (key, 2, 2));
     assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
 }

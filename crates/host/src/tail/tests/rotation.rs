@@ -509,14 +509,14 @@ fn r8_what_of_a_deleted_file_has_not_arrived_can_be_had_once_more_after_its_end(
         assert_eq!(desk.tail().deleted(now), [(key, 4)]);
         desk.pass(Duration::from_secs(4));
         assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
-        let gone = desk.tail().take_gone();
+        let gone = desk.tail().take_gone(0);
         assert_eq!(gone.len(), usize::from(!arrived));
         for gone in gone {
             let mut bytes = [0; 9];
             assert_eq!((gone.key, gone.end, gone.read(2, &mut bytes)), (key, 4, 2));
             assert_eq!(bytes.get(..2), Some(&b"2\n"[..]));
         }
-        assert!(desk.tail().take_gone().is_empty());
+        assert!(desk.tail().take_gone(0).is_empty());
     }
 }
 
