@@ -53,8 +53,9 @@ impl Tailer {
         file.begin_at(offset);
         if was_there {
             file.backlog_end = file.size;
-        } else if offset == 0 && self.may_be_copy(&file) {
-            file.hold_until = Some(now + self.limits.copy_grace);
+        } else if offset == 0 {
+            let likeness = self.likeness(&file);
+            file.hold(likeness, now + self.limits.copy_grace);
         }
         let key = self.files.insert(file);
         self.can_read(&found.path);
@@ -174,7 +175,7 @@ impl Tailer {
 }
 
 /// The end of the last whole line, or of what was written when none is near.
-fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
+pub(super) fn after_last_line(fd: &OwnedFd, size: u64) -> u64 {
     let (mut end, mut bytes) = (size, before(fd, size));
     if nuls_at_end(&bytes) > 0 {
         end = end_of_text(fd, size);

@@ -1,6 +1,6 @@
 //! Copies of files that are truncated: which one holds what was not read, and who reads it.
 
-use super::admit::end_of_text;
+use super::admit::{after_last_line, end_of_text};
 use super::config::{is_no_text, live_name, stem};
 use super::discover::kind;
 use super::file::{Ending, File, FileKey, State, Tail};
@@ -40,6 +40,15 @@ pub(super) struct Copied {
     identity: Identity,
     size: u64,
     written: (i64, u64),
+}
+
+/// How a new file resembles one that may be truncated.
+#[derive(Clone, Copy)]
+pub(crate) enum Likeness {
+    /// That one has all that it holds.
+    CopyOf(FileKey),
+    /// One may have had all that it holds, or it holds nothing yet.
+    MayBeCopy,
 }
 
 /// A copy that was read for the file that it is a copy of.
@@ -128,6 +137,7 @@ impl Tailer {
     /// A copy is read as the file that it was made of, not once more as a file of its own.
     fn claim(&mut self, identity: Identity, size: u64) {
         if let Some(file) = self.known(&identity).and_then(|key| self.files.get_mut(key)) {
+            file.meet();
             file.begin_at(size);
             file.hold_until = None;
         } else {
@@ -136,31 +146,85 @@ impl Tailer {
         }
     }
 
+    /// Copies that were held back when the file was truncated that they were compared with. When
+    /// more of it was read than they have, no search finds them, and nothing of them is unread but
+    /// what came since they were compared.
+    pub(super) fn claim_held(&mut self, whole: FileKey, offset: u64) {
+        let same = |key: FileKey| {
+            let copy = self.files.get(key).filter(|copy| copy.hold_until.is_some())?;
+            let (_, same) = copy.copied_from.filter(|(of, _)| *of == whole)?;
+            let fd = copy.fd.as_ref()?;
+            let size = u64::try_from(rustix::fs::fstat(fd).ok()?.st_size).ok()?;
+            let end = if size == same { same } else { after_last_line(fd, same) };
+            (same <= offset.min(size)).then_some((key, copy.identity, end))
+        };
+        let held: Vec<_> = self.attended.iter().filter_map(|key| same(*key)).collect();
+        for (key, identity, end) in held {
+            self.claim(identity, end);
+            self.ready(key);
+        }
+    }
+
     /// Whether a file holds nothing but what another one of its group has, or had before it was
     /// truncated.
     pub(super) fn has_copy(&self, group: u64, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
         !beginning.is_empty()
-            && self.members(group).any(|file| is_copy_of(file, copy, size, beginning))
+            && self.keys_of(group).any(|key| self.compare(key, copy, size, beginning).is_some())
     }
 
-    /// Whether a new file may be a copy of a neighbour that is about to be truncated: its name is
-    /// that of a rotated file, and it holds nothing but what the neighbour has. An empty one may
-    /// become a copy of the file whose rotated name it has.
-    pub(super) fn may_be_copy(&self, file: &File) -> bool {
-        let (Some(home), Some(copy)) = (file.homes.first(), &file.fd) else { return false };
-        let Some(name) = live_name(&home.name) else { return false };
-        let is_read =
-            |file: &&File| file.state == State::Live && file.is_wanted() && file.offset > 0;
+    /// How a new file resembles a neighbour that is about to be truncated: its name is that of a
+    /// rotated file, and it holds nothing but what the neighbour has. An empty one may become a
+    /// copy of the file whose rotated name it has.
+    pub(super) fn likeness(&self, file: &File) -> Option<Likeness> {
+        let (home, copy) = (file.homes.first()?, file.fd.as_ref()?);
+        let name = live_name(&home.name)?;
+        let is_read = |key: &FileKey| {
+            self.files.get(*key).is_some_and(|file| {
+                file.state == State::Live && file.is_wanted() && file.offset > 0
+            })
+        };
         let dir = self.dirs.get(home.directory as usize).and_then(Option::as_ref);
-        let live = dir.and_then(|dir| self.files.get(*dir.entries.get(&*name)?)).filter(is_read);
+        let live = dir.and_then(|dir| dir.entries.get(&*name).copied()).filter(is_read);
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(copy.as_fd(), &mut beginning, 0);
         let beginning = beginning.get(..read).unwrap_or_default();
         if beginning.is_empty() {
-            return live.is_some();
+            return live.map(|_| Likeness::MayBeCopy);
         }
-        let mut others = live.into_iter().chain(self.members(file.group).filter(is_read));
-        others.any(|other| is_copy_of(other, copy, file.size, beginning))
+        let mut others = live.into_iter().chain(self.keys_of(file.group).filter(is_read));
+        others.find_map(|key| self.compare(key, copy, file.size, beginning))
+    }
+
+    /// Whether `copy` holds nothing but what a file has. Many files begin with the same header, so
+    /// the end of the copy is compared, too. Of a file that was truncated only what was read is
+    /// known: when that is noticed, all copies of it are found.
+    fn compare(
+        &self,
+        key: FileKey,
+        copy: &OwnedFd,
+        size: u64,
+        beginning: &[u8],
+    ) -> Option<Likeness> {
+        let file = self.files.get(key)?;
+        if usize::from(file.head.len) <= beginning.len() && !file.head.fits(beginning) {
+            return None;
+        }
+        let closed = file.fd.is_none().then(|| peek(&file.path)).flatten();
+        let opened = closed.filter(|(_, found, _)| found.same(&file.identity)).map(|(fd, ..)| fd);
+        let whole = file.fd.as_ref().or(opened.as_ref());
+        let read = Marker::of(file.tail.bytes());
+        if let Some(whole) = whole.filter(|whole| read.fits(whole.as_fd(), file.offset)) {
+            let mut bytes = [0; HEAD_BYTES_MAX];
+            let room = bytes.get_mut(..beginning.len()).unwrap_or_default();
+            let is_same = read_at(whole.as_fd(), room, 0) == beginning.len()
+                && room == beginning
+                && Marker::of(Tail::load(copy, size).bytes()).fits(whole.as_fd(), size);
+            return is_same.then_some(Likeness::CopyOf(key));
+        }
+        let is_like = file.offset > 0
+            && file.head.fits_read(beginning)
+            && (size < file.offset || read.fits(copy.as_fd(), file.offset));
+        is_like.then_some(Likeness::MayBeCopy)
     }
 
     /// Whether a file that may be a copy is held back still: until it has not grown for a while, or
@@ -168,17 +232,15 @@ impl Tailer {
     pub(super) fn is_held(&mut self, key: FileKey, now: Instant) -> bool {
         let Some(file) = self.files.get_mut(key) else { return false };
         let stat = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());
-        let size = stat.and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(file.size);
-        let has_grown = std::mem::replace(&mut file.size, size) != size;
-        let mut until = file.hold_until;
-        if has_grown && let Some(file) = self.files.get(key) {
-            until = self.may_be_copy(file).then(|| now + self.limits.copy_grace);
+        file.size = stat.and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(file.size);
+        let has_grown = std::mem::replace(&mut file.size_of_content, file.size) != file.size;
+        file.hold_until = file.hold_until.filter(|until| now < *until);
+        let likeness = self.files.get(key).filter(|_| has_grown).map(|file| self.likeness(file));
+        let Some(file) = self.files.get_mut(key) else { return false };
+        if let Some(likeness) = likeness {
+            file.hold(likeness, now + self.limits.copy_grace);
         }
-        until = until.filter(|until| now < *until);
-        if let Some(file) = self.files.get_mut(key) {
-            file.hold_until = until;
-        }
-        until.is_some()
+        file.hold_until.is_some()
     }
 
     /// Looks for a copy of what a file held beside what its path leads to as a link, and beside it:
@@ -331,29 +393,6 @@ impl Tailer {
             self.read_copies_since(made + 1, &record.path, live, now);
         }
     }
-}
-
-/// Whether `copy` holds nothing but what `file` has. Many files begin with the same header, so the
-/// end of the copy is compared, too. Of a file that was truncated only what was read is known: when
-/// that is noticed, all copies of it are found.
-fn is_copy_of(file: &File, copy: &OwnedFd, size: u64, beginning: &[u8]) -> bool {
-    if usize::from(file.head.len) <= beginning.len() && !file.head.fits(beginning) {
-        return false;
-    }
-    let closed = file.fd.is_none().then(|| peek(&file.path)).flatten();
-    let opened = closed.filter(|(_, found, _)| found.same(&file.identity)).map(|(fd, ..)| fd);
-    let whole = file.fd.as_ref().or(opened.as_ref());
-    let read = Marker::of(file.tail.bytes());
-    if let Some(whole) = whole.filter(|whole| read.fits(whole.as_fd(), file.offset)) {
-        let mut bytes = [0; HEAD_BYTES_MAX];
-        let room = bytes.get_mut(..beginning.len()).unwrap_or_default();
-        return read_at(whole.as_fd(), room, 0) == beginning.len()
-            && room == beginning
-            && Marker::of(Tail::load(copy, size).bytes()).fits(whole.as_fd(), size);
-    }
-    file.offset > 0
-        && file.head.fits_read(beginning)
-        && (size < file.offset || read.fits(copy.as_fd(), file.offset))
 }
 
 impl Wanted {

@@ -1,6 +1,7 @@
 //! One file that is followed, and the table of all of them.
 
 use super::config::is_no_text;
+use super::copies::Likeness;
 use super::discover::Place;
 use super::identity::{
     HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at,
@@ -154,6 +155,8 @@ pub(crate) struct File {
     pub(crate) grown: Instant,
     /// It may be a copy; until then it is not read.
     pub(crate) hold_until: Option<Instant>,
+    /// The file that had all that this one holds, up to an offset, when they were compared last.
+    pub(crate) copied_from: Option<(FileKey, u64)>,
     pub(crate) used: u64,
     /// This process ends, and nobody finds it after that: it is read up to here and no further.
     pub(crate) last_end: Option<u64>,
@@ -196,6 +199,7 @@ impl File {
             since: now,
             grown: now,
             hold_until: None,
+            copied_from: None,
             used: 0,
             last_end: None,
             is_copied: false,
@@ -312,6 +316,14 @@ impl File {
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
         self.state == State::Copy && self.fd.is_none() && !self.is_copied
+    }
+
+    /// It is not read until then, when it is like another file.
+    pub(crate) fn hold(&mut self, likeness: Option<Likeness>, until: Instant) {
+        self.hold_until = likeness.map(|_| until);
+        if let Some(Likeness::CopyOf(whole)) = likeness {
+            self.copied_from = Some((whole, self.size));
+        }
     }
 
     /// Before it is read, its beginning tells one content from another.

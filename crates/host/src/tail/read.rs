@@ -76,7 +76,8 @@ impl Tailer {
         if let Ending::Pending { dropped } = file.ending {
             return Some(self.tell_end(key, dropped));
         }
-        if file.ending == Ending::Told || file.hold_until.is_some() {
+        let is_held = file.hold_until.is_some();
+        if file.ending == Ending::Told || (is_held && self.is_held(key, now)) {
             return None;
         }
         self.ensure_open(key, now)?;

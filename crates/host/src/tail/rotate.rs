@@ -199,6 +199,7 @@ impl Tailer {
         self.by_place.insert(place.place(), new);
         self.groups.insert((group, new));
         let recovered = self.become_copy(key, copy, lost);
+        self.claim_held(key, wanted.offset);
         self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
         self.queue_after(key, new);
         if let Some(next) = next {

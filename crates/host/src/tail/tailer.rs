@@ -546,7 +546,7 @@ impl Tailer {
     /// Puts a file into its queue, unless it stands there.
     pub(super) fn ready(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key) else { return };
-        if file.queued || file.ending == Ending::Told || file.hold_until.is_some() {
+        if file.queued || file.ending == Ending::Told {
             return;
         }
         file.queued = true;
@@ -583,11 +583,6 @@ impl Tailer {
     }
 
     /// The files of a group.
-    pub(super) fn members(&self, group: u64) -> impl Iterator<Item = &File> {
-        self.keys_of(group).filter_map(|key| self.files.get(key))
-    }
-
-    /// Their keys.
     pub(super) fn keys_of(&self, group: u64) -> impl Iterator<Item = FileKey> {
         let key = |number| FileKey { slot: number, generation: number };
         let keys = self.groups.range((group, key(0))..=(group, key(u32::MAX)));

@@ -145,6 +145,93 @@ fn r5_a_copy_that_is_seen_before_its_first_byte_is_not_read_twice_however_long_i
 }
 
 #[test]
+fn r5_a_copy_that_the_patterns_mean_is_not_read_twice() {
+    let mut desk = Desk::new(&["app.log*"]);
+    desk.write("app.log", "1\n2\n");
+    desk.start();
+    // The copy is seen before the truncation.
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    assert_eq!(desk.run().take(), "1\n2\n");
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "3\n");
+    desk.run();
+    desk.pass(Duration::from_secs(5));
+    assert_eq!(desk.take(), "3\n");
+    assert_eq!(desk.restart().take(), "");
+    // A file that only looks like a copy is read in the end.
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+    desk.run();
+    desk.pass(Duration::from_secs(5));
+    assert_eq!(desk.take(), "3\n");
+}
+
+#[test]
+fn r5_a_copy_that_the_patterns_mean_is_not_read_twice_whatever_comes_before_the_truncation() {
+    for (pattern, copy) in [("app.log*", "app.log."), ("app*.log", "app-2026010")] {
+        for steps in [1, 3] {
+            let mut desk = Desk::new(&[pattern]);
+            desk.start();
+            for round in 0..4 {
+                // The first one came right after the truncation before.
+                let lines: Vec<String> = (0..6).map(|line| format!("{round} {line}\n")).collect();
+                desk.write("app.log", lines[usize::from(round > 0)..].concat());
+                desk.run().take();
+                // What is made is called otherwise each time, or its name is free.
+                let end = if pattern == "app.log*" { "1" } else { &format!("{round}.log") };
+                for number in (1..4).rev() {
+                    let name = |number: u32| desk.path(&format!("app.log.{number}"));
+                    let _ = rename(name(number), name(number + 1));
+                }
+                let copy = format!("{copy}{end}");
+                if steps > 1 {
+                    File::create(desk.path(&copy)).unwrap();
+                    desk.run();
+                }
+                for part in lines.chunks(6 / steps) {
+                    desk.write(&copy, part.concat());
+                    desk.write("app.log", "meanwhile\n");
+                    assert_eq!(desk.run().take(), "meanwhile\n");
+                }
+                File::create(desk.path("app.log")).unwrap();
+                let new = format!("{} 0\n", round + 1);
+                desk.write("app.log", &new);
+                assert_eq!(desk.run().take(), new, "{copy} {round}");
+                // The next one may come before or after it was forgotten.
+                if round % 2 == 0 {
+                    desk.pass(Duration::from_secs(5));
+                    assert_eq!(desk.take(), "", "{copy} {round}");
+                }
+            }
+            desk.pass(Duration::from_secs(5));
+            assert_eq!(desk.take(), "", "{copy}");
+            let records = desk.leave();
+            assert_eq!(desk.restart_with(records).take(), "", "{copy}");
+        }
+    }
+}
+
+#[test]
+fn r5_what_a_new_file_holds_beyond_what_its_truncated_neighbour_had_is_read() {
+    let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n".repeat(30);
+    for seen in ["", &header] {
+        let mut desk = Desk::new(&["app.log*"]);
+        desk.write("app.log", format!("{header}1 is longer than what comes beside it\n"));
+        desk.start().take();
+        desk.write("app.log.1", seen);
+        desk.run();
+        // Before the next look, so that it can be compared with nothing.
+        desk.write("app.log.1", header.strip_prefix(seen).unwrap());
+        desk.write("app.log.1", "2\n");
+        File::create(desk.path("app.log")).unwrap();
+        desk.write("app.log", "3\n");
+        desk.run().pass(Duration::from_secs(5));
+        let text = desk.take();
+        assert_eq!(text.len(), header.len() - seen.len() + 4, "{text}");
+        assert!(text.contains("2\n") && text.contains("3\n"), "{text}");
+    }
+}
+
+#[test]
 fn r5_a_new_file_with_a_rotated_name_is_read_as_soon_as_it_holds_what_its_neighbour_has_not() {
     let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n".repeat(30);
     let mut desk = Desk::new(&["app.log*"]);

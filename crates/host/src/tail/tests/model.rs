@@ -8,7 +8,8 @@ use proptest::prelude::*;
 enum Action {
     Write(u8),
     Rename(u8),
-    CopyTruncate(u8),
+    /// With a line that is written and read in between, or not.
+    CopyTruncate(u8, bool),
     Delete(u8),
     Turn,
     Run,
@@ -22,7 +23,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (0..3_u8).prop_map(Action::Write),
         2 => (0..3_u8).prop_map(Action::Rename),
-        1 => (0..3_u8).prop_map(Action::CopyTruncate),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(file, read)| Action::CopyTruncate(file, read)),
         1 => (0..3_u8).prop_map(Action::Delete),
         3 => Just(Action::Turn),
         2 => Just(Action::Run),
@@ -56,6 +57,23 @@ impl Setup {
     fn is_closing(self) -> bool {
         matches!(self, Self::Closing | Self::LinkedClosing)
     }
+}
+
+/// Copies and truncates a file; how many lines were written to it and read in between.
+fn copy_and_truncate(desk: &mut Desk, file: u8, archive: u32, line: Option<u32>) -> u32 {
+    let from = desk.path(&format!("f{file}.log"));
+    // A file that was not read before has no mark to find its copy by.
+    desk.run();
+    if !from.exists() {
+        return 0;
+    }
+    std::fs::copy(&from, desk.path(&format!("f{file}.log.{archive}"))).unwrap();
+    if let Some(line) = line {
+        append(&from, format!("<{line:05}>\n").as_bytes());
+        desk.run();
+    }
+    std::fs::File::create(&from).unwrap();
+    u32::from(line.is_some())
 }
 
 /// Plays the actions and looks for each line that was written.
@@ -99,16 +117,10 @@ fn play(setup: Setup, actions: &[Action]) {
                 let _ = std::fs::rename(desk.path(&from), desk.path(&to));
                 make(&desk, &from);
             }
-            Action::CopyTruncate(file) => {
+            Action::CopyTruncate(file, is_read) => {
                 archives += 1;
-                let from = desk.path(&format!("f{file}.log"));
-                // A file that was not read before has no mark to find its copy by.
-                desk.run();
-                if from.exists() {
-                    let to = desk.path(&format!("f{file}.log.{archives}"));
-                    std::fs::copy(&from, to).unwrap();
-                    std::fs::File::create(&from).unwrap();
-                }
+                let line = is_read.then_some(written);
+                written += copy_and_truncate(&mut desk, *file, archives, line);
             }
             Action::Delete(file) => {
                 // It is open from here on, and what was written is read although it is gone.

@@ -253,27 +253,6 @@ fn r5_a_copy_before_a_truncation_gives_back_what_was_not_read() {
 }
 
 #[test]
-fn r5_a_copy_that_the_patterns_mean_is_not_read_twice() {
-    let mut desk = Desk::new(&["app.log*"]);
-    desk.write("app.log", "1\n2\n");
-    desk.start();
-    // The copy is seen before the truncation.
-    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
-    assert_eq!(desk.run().take(), "1\n2\n");
-    File::create(desk.path("app.log")).unwrap();
-    desk.write("app.log", "3\n");
-    desk.run();
-    desk.pass(Duration::from_secs(5));
-    assert_eq!(desk.take(), "3\n");
-    assert_eq!(desk.restart().take(), "");
-    // A file that only looks like a copy is read in the end.
-    std::fs::copy(desk.path("app.log"), desk.path("app.log.2")).unwrap();
-    desk.run();
-    desk.pass(Duration::from_secs(5));
-    assert_eq!(desk.take(), "3\n");
-}
-
-#[test]
 fn r5_without_a_copy_the_loss_is_told_with_its_size() {
     let mut desk = Desk::new(&["app.log"]);
     desk.write("app.log", vec![b'x'; CHUNK_BYTES_MAX + 100]);
