@@ -358,8 +358,8 @@ impl Tailer {
         known.filter(|file| file.offset > 0 && (file.read_bytes > 0 || !wanted.is_saved))
     }
 
-    /// What a record meant was truncated away, once or several times, while we were not there or
-    /// nobody read.
+    /// What a record meant was truncated away, once or several times, or its file is gone, since
+    /// nobody watched or read.
     pub(super) fn look_for_copy(&mut self, record: &Resume, now: Instant) {
         let wanted = Wanted {
             head: record.head,
@@ -387,7 +387,15 @@ impl Tailer {
         let made = copy.as_ref().map(|copy| copy.identity.birth_ns);
         let recovered = self.become_copy(key, copy, 0);
         let path = record.path.to_path_buf();
-        self.notices.say(Notice::Rewritten { path, recovered });
+        let found = live.and_then(|key| self.files.get(key)).map(|file| file.identity);
+        let found = found.or_else(|| Some(from_stat(&look(&path, true).ok()?)));
+        let is_there = found.is_some_and(|it| {
+            it.same(&record.identity) || it.same_but_for_device(&record.identity)
+        });
+        self.notices.say(match recovered {
+            None if !is_there => Notice::Replaced { path, offset: record.offset },
+            _ => Notice::Rewritten { path, recovered },
+        });
         self.put_before(key, live);
         if let Some(made) = made {
             self.read_copies_since(made + 1, &record.path, live, now);

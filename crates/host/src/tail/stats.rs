@@ -227,6 +227,13 @@ pub enum Notice {
         /// How long it is.
         bytes: u64,
     },
+    /// Another file has its name since nobody watched, and it is not found, nor a copy of it.
+    Replaced {
+        /// Its path.
+        path: PathBuf,
+        /// Up to where it was read.
+        offset: u64,
+    },
     /// Unread bytes are gone.
     PossibleLoss {
         /// The file.
@@ -295,6 +302,12 @@ impl fmt::Display for Notice {
             Self::Hole { path, bytes } => write!(
                 f,
                 "{} has a hole of {bytes} bytes, or as many NULs: it is stepped over",
+                path.display()
+            ),
+            Self::Replaced { path, offset } => write!(
+                f,
+                "{} is another file than before; what was written to that one after byte {offset}, \
+                 if anything, cannot be found as text",
                 path.display()
             ),
             Self::PossibleLoss { path, bytes } => write!(

@@ -252,3 +252,32 @@ fn r19_where_nobody_says_when_a_file_was_made_its_last_write_counts() {
         assert_eq!(tail.may_be_unseen(file), unseen, "{birth_ns} {written:?}");
     }
 }
+
+#[test]
+fn what_became_of_a_file_while_we_were_away_is_not_called_a_truncation_when_it_was_none() {
+    type Way = (fn(&Desk), fn(PathBuf) -> Notice);
+    let rewritten = |path| Notice::Rewritten { path, recovered: None };
+    let replaced = |path| Notice::Replaced { path, offset: 2 };
+    let ways: [Way; 3] = [
+        (
+            |desk| {
+                std::fs::create_dir(desk.path("old")).unwrap();
+                rename(desk.path("app.log"), desk.path("old/app.log.1")).unwrap();
+            },
+            replaced,
+        ),
+        (|desk| std::fs::remove_file(desk.path("app.log")).unwrap(), replaced),
+        (|desk| drop(std::fs::File::create(desk.path("app.log")).unwrap()), rewritten),
+    ];
+    for (take_away, told) in ways {
+        let mut desk = Desk::new(&["*.log"]);
+        desk.write("app.log", "1\n");
+        desk.start().take();
+        let records = desk.leave();
+        take_away(&desk);
+        desk.write("app.log", "new\n");
+        assert_eq!(desk.restart_with(records).take(), "new\n");
+        assert_eq!(desk.notices(), [told(desk.path("app.log"))]);
+        assert_eq!(desk.stats().possible_losses, 1);
+    }
+}
