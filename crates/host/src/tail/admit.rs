@@ -100,8 +100,8 @@ impl Tailer {
             return offset;
         }
         let claimed = self.claimed.remove(&file.identity.place());
-        if let Some(copy) = claimed.filter(|copy| copy.identity.same(&file.identity)) {
-            return copy.end.min(file.size);
+        if let Some(copy) = claimed.filter(|copy| copy.record.identity.same(&file.identity)) {
+            return copy.record.offset.min(file.size);
         }
         let start = self.inputs.get(file.input as usize).map(|input| input.start_at);
         let is_old = was_there && !file.rewritten && !self.may_be_unseen(file);

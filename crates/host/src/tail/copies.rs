@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,6 +36,7 @@ pub(super) struct Wanted {
 
 /// A copy that holds what was truncated away.
 pub(super) struct Copied {
+    path: PathBuf,
     fd: OwnedFd,
     identity: Identity,
     size: u64,
@@ -53,8 +54,9 @@ pub(crate) enum Likeness {
 
 /// A copy that was read for the file that it is a copy of.
 pub(super) struct Claimed {
-    pub(super) identity: Identity,
-    pub(super) end: u64,
+    /// Up to where. It is no file that is followed, but the next start must not take it for one
+    /// that was made meanwhile.
+    pub(super) record: Resume,
     /// Whether everything was compared with the disk since; the copy may be found after that.
     pub(super) is_old: bool,
 }
@@ -122,8 +124,15 @@ impl Tailer {
             file.size = copy.size;
             file.nuls = 0;
             file.is_copied = true;
+            let record = Resume {
+                path: copy.path.into(),
+                identity: copy.identity,
+                offset: copy.size,
+                head: file.head,
+                marker: Marker::of(Tail::load(&copy.fd, copy.size).bytes()),
+            };
             file.fd = Some(copy.fd);
-            self.claim(copy.identity, copy.size);
+            self.claim(record);
             self.ready(key);
             return Some(recovered);
         }
@@ -135,15 +144,20 @@ impl Tailer {
     }
 
     /// A copy is read as the file that it was made of, not once more as a file of its own.
-    fn claim(&mut self, identity: Identity, size: u64) {
-        if let Some(file) = self.known(&identity).and_then(|key| self.files.get_mut(key)) {
-            file.meet();
-            file.begin_at(size);
-            file.hold_until = None;
+    fn claim(&mut self, record: Resume) {
+        if let Some(key) = self.known(&record.identity) {
+            self.pass_over(key, record.offset);
         } else {
-            let claimed = Claimed { identity, end: size, is_old: false };
-            self.claimed.insert(identity.place(), claimed);
+            self.claimed.insert(record.identity.place(), Claimed { record, is_old: false });
         }
+    }
+
+    /// What a copy has before this was read of the file that it is a copy of.
+    fn pass_over(&mut self, copy: FileKey, end: u64) {
+        let Some(file) = self.files.get_mut(copy) else { return };
+        file.meet();
+        file.begin_at(end);
+        file.hold_until = None;
     }
 
     /// Copies that were held back when the file was truncated that they were compared with. When
@@ -156,11 +170,11 @@ impl Tailer {
             let fd = copy.fd.as_ref()?;
             let size = u64::try_from(rustix::fs::fstat(fd).ok()?.st_size).ok()?;
             let end = if size == same { same } else { after_last_line(fd, same) };
-            (same <= offset.min(size)).then_some((key, copy.identity, end))
+            (same <= offset.min(size)).then_some((key, end))
         };
         let held: Vec<_> = self.attended.iter().filter_map(|key| same(*key)).collect();
-        for (key, identity, end) in held {
-            self.claim(identity, end);
+        for (key, end) in held {
+            self.pass_over(key, end);
             self.ready(key);
         }
     }
@@ -346,7 +360,8 @@ impl Tailer {
             }
             let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
             if best.as_ref().is_none_or(|best| best.written < written) {
-                best = Some(Copied { fd, identity, size: stat.stx_size, written });
+                let (path, size) = (path.with_file_name(name), stat.stx_size);
+                best = Some(Copied { path, fd, identity, size, written });
             }
         }
         best

@@ -488,6 +488,7 @@ impl Tailer {
             .map(|(_, file)| file.resume())
             .chain(self.dormant.iter().filter(|one| one.is_saved).map(|one| one.record.clone()))
             .chain(self.orphans.iter().cloned())
+            .chain(self.claimed.values().map(|copy| copy.record.clone()))
     }
 
     /// What was counted, with the gauges of now.

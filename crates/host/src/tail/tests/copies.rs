@@ -211,6 +211,38 @@ fn r5_a_copy_that_the_patterns_mean_is_not_read_twice_whatever_comes_before_the_
 }
 
 #[test]
+fn r5_r19_a_copy_is_not_read_once_more_after_a_stop_right_behind_the_truncation() {
+    for copy in ["app.log.1", "app.log-20260101-1"] {
+        let mut desk = Desk::new(&["*.log"]);
+        desk.write("app.log", "1\n2\n");
+        desk.start().take();
+        // A start takes what was made shortly before the checkpoint for unseen.
+        let slack = desk.later();
+        std::fs::copy(desk.path("app.log"), desk.path(copy)).unwrap();
+        File::create(desk.path("app.log")).unwrap();
+        desk.write("app.log", "3\n");
+        assert_eq!(desk.run().take(), "3\n");
+        for _ in 0..2 {
+            let records = desk.leave();
+            desk.left_ns = Some(slack);
+            assert_eq!(desk.restart_with(records).take(), "", "{copy}");
+            assert!(desk.notices().is_empty(), "{copy}");
+        }
+        // It may have another name by then, or none.
+        for change in [
+            |desk: &Desk, copy: &str| rename(desk.path(copy), desk.path("app.log.2")).unwrap(),
+            |desk: &Desk, _: &str| std::fs::remove_file(desk.path("app.log.2")).unwrap(),
+        ] {
+            let records = desk.leave();
+            desk.left_ns = Some(slack);
+            change(&desk, copy);
+            assert_eq!(desk.restart_with(records).take(), "", "{copy}");
+            assert!(desk.notices().is_empty(), "{copy}");
+        }
+    }
+}
+
+#[test]
 fn r5_what_a_new_file_holds_beyond_what_its_truncated_neighbour_had_is_read() {
     let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n".repeat(30);
     for seen in ["", &header] {
