@@ -326,9 +326,7 @@ impl Tailer {
             notices: Notices::default(),
             nowhere: Path::new("").into(),
         };
-        if let Some(errno) = refused {
-            tailer.tell_polling(Path::new("/"), errno);
-        }
+        refused.into_iter().for_each(|errno| tailer.tell_polling(Path::new("/"), errno));
         tailer.visit_bases(now);
         tailer.settle_orphans(now);
         (tailer.first_scan, tailer.unseen_since) = (false, None);
