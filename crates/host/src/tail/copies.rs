@@ -162,15 +162,17 @@ impl Tailer {
 
     /// Copies that were held back when the file was truncated that they were compared with. When
     /// more of it was read than they have, no search finds them, and nothing of them is unread but
-    /// what came since they were compared.
+    /// what came since they were compared. What has not arrived of the file, which no start finds
+    /// any more, is read once more from them.
     pub(super) fn claim_held(&mut self, whole: FileKey, offset: u64) {
+        let arrived = self.files.get(whole).map_or(0, |file| file.committed);
         let same = |key: FileKey| {
             let copy = self.files.get(key).filter(|copy| copy.hold_until.is_some())?;
             let (_, same) = copy.copied_from.filter(|(of, _)| *of == whole)?;
             let fd = copy.fd.as_ref()?;
             let size = u64::try_from(rustix::fs::fstat(fd).ok()?.st_size).ok()?;
             let end = if size == same { same } else { after_last_line(fd, same) };
-            (same <= offset.min(size)).then_some((key, end))
+            (same <= offset.min(size)).then_some((key, end.min(arrived)))
         };
         let held: Vec<_> = self.attended.iter().filter_map(|key| same(*key)).collect();
         for (key, end) in held {

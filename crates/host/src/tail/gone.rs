@@ -40,6 +40,12 @@ impl Gone {
         self.file.as_ref().map_or(0, |file| read_at(file.as_fd(), buffer, start))
     }
 
+    /// Whether it has its room on the disk still.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Gives its room on the disk back: nothing of it can be read any more.
     pub fn close(&mut self) {
         self.file = None;

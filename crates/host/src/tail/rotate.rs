@@ -273,7 +273,8 @@ impl Tailer {
         let mut total = 0;
         for key in &self.attended {
             let Some(file) = self.files.get(*key) else { continue };
-            if file.state == State::Deleted && file.ending == Ending::Open {
+            let is_held = file.ending == Ending::Open || file.fd.is_some();
+            if file.state == State::Deleted && is_held {
                 held.push((file.since, *key, file.disk));
                 total += file.disk;
             }
@@ -290,11 +291,14 @@ impl Tailer {
                 });
             if unread == 0 && waits && (too_old || too_much) {
                 // It is given back, and nobody keeps elsewhere what of it has not arrived.
-                file.ending = Ending::Pending { dropped: 0 };
+                if file.ending == Ending::Open {
+                    file.ending = Ending::Pending { dropped: 0 };
+                }
                 file.fd = None;
                 total -= disk;
                 self.tell_not_held(key);
                 self.ready(key);
+                self.let_go(key);
             } else if unread > 0 && (too_old || too_much) {
                 file.ending = Ending::Pending { dropped: unread };
                 file.fd = None;

@@ -37,7 +37,8 @@ impl Core {
     #[inline(never)]
     pub(crate) fn keep_gone(&mut self, tailer: &mut Tailer, now: Instant, patience: Duration) {
         self.aside.refused.clear();
-        for gone in tailer.take_gone(self.aside.held.len()) {
+        let open = self.aside.held.iter().filter(|held| held.gone.is_open()).count();
+        for gone in tailer.take_gone(open) {
             // Its key is that of no file soon. When there is none, every sink is done with it.
             if let Some(file) = self.sources.id(gone.key) {
                 let held = Held { file, gone, since: now, tried: now, left: 0 };

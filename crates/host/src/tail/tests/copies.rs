@@ -211,6 +211,28 @@ fn r5_a_copy_that_the_patterns_mean_is_not_read_twice_whatever_comes_before_the_
 }
 
 #[test]
+fn r5_r19_of_a_copy_only_what_has_arrived_of_the_truncated_file_is_passed_over() {
+    let mut desk = Desk::new(&["app.log*"]);
+    desk.write("app.log", "1\n");
+    assert_eq!(desk.start().take(), "1\n");
+    // Nothing that is read from here on arrives.
+    desk.commit = false;
+    desk.write("app.log", "2\n3\n");
+    assert_eq!(desk.run().take(), "2\n3\n");
+    std::fs::copy(desk.path("app.log"), desk.path("app.log.1")).unwrap();
+    desk.run();
+    desk.write("app.log", "meanwhile\n");
+    assert_eq!(desk.run().take(), "meanwhile\n");
+    File::create(desk.path("app.log")).unwrap();
+    desk.write("app.log", "new\n");
+    assert_eq!(desk.run().take().matches(['2', '3']).count(), 2);
+    let records = desk.leave();
+    let read = desk.restart_with(records).take();
+    assert!(["2\n3\n", "new\n"].iter().all(|part| read.contains(part)), "{read}");
+    assert!(!read.contains('1'), "{read}");
+}
+
+#[test]
 fn r5_r19_a_copy_is_not_read_once_more_after_a_stop_right_behind_the_truncation() {
     for copy in ["app.log.1", "app.log-20260101-1"] {
         let mut desk = Desk::new(&["*.log"]);

@@ -76,3 +76,28 @@ fn r8_deleted_files_that_nobody_takes_are_held_no_longer_than_allowed_when_they_
     assert!(notices.iter().all(|notice| matches!(notice, Notice::NotHeld { bytes: 2, .. })));
     assert_eq!((notices.len(), desk.stats().dropped_files), (3, 0));
 }
+
+#[test]
+fn r8_a_file_whose_end_was_told_before_it_was_deleted_is_held_no_longer_than_allowed_either() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.commit = false;
+    desk.write("a.log", "1\n2\n");
+    desk.start();
+    rename(desk.path("a.log"), desk.path("a.log.gz")).unwrap();
+    desk.pass(Duration::from_secs(62));
+    for number in 0..GONE_MAX {
+        desk.write(&format!("{number}.log"), "1\n");
+    }
+    desk.run();
+    for number in 0..GONE_MAX {
+        remove_file(desk.path(&format!("{number}.log"))).unwrap();
+    }
+    desk.pass(Duration::from_secs(4));
+    remove_file(desk.path("a.log.gz")).unwrap();
+    desk.pass(TICK * 4);
+    assert_eq!(desk.stats().open, 1);
+    desk.pass(desk.limits.deleted_age_max);
+    assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
+    let notices = desk.notices();
+    assert!(matches!(notices[..], [Notice::NotHeld { bytes: 4, .. }]), "{notices:?}");
+}
