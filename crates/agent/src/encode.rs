@@ -223,13 +223,14 @@ pub(crate) fn time(record: &Record) -> u64 {
 
 /// Bytes as hex digits in lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
     for part in bytes.chunks(8) {
         let mut eight = [0; 8];
         eight.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
-        text.extend(lines::hex::digits(eight).iter().take(part.len() * 2).copied().map(char::from));
+        let digits = lines::hex::digits(eight);
+        text.extend_from_slice(digits.get(..part.len() * 2).unwrap_or_default());
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// A value as text.

@@ -204,7 +204,9 @@ impl Sampler {
         subject.severity >= self.severity_min
             || subject.status >= self.status_min
             || subject.marks & self.marks != 0
-            || (subject.status != 0 && self.statuses.contains(&subject.status))
+            || (subject.status != 0
+                && !self.statuses.is_empty()
+                && self.statuses.contains(&subject.status))
     }
 
     #[inline]
