@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -174,6 +175,8 @@ impl Journal {
         command.args(source.units.iter().map(|unit| format!("--unit={unit}")));
         command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C in a terminal is for this process, which ends the program when it ends.
+        command.process_group(0);
         let child = command.spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => JournalError::NotInstalled,
             _ => JournalError::Start { program: program.clone(), source },

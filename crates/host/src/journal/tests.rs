@@ -162,6 +162,15 @@ fn entries_come_as_they_are_printed_and_the_cursor_is_where_to_go_on() {
 }
 
 #[test]
+fn a_signal_to_the_group_of_this_process_does_not_reach_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "read -r pid name state parent group rest < /proc/$$/stat; \
+                  printf 'MESSAGE=%s\n\n' $((group - pid))";
+    let mut journal = Journal::start(&program(&dir, script)).unwrap();
+    assert_eq!(journal.next(LONG).unwrap().unwrap().message(), b"0");
+}
+
+#[test]
 fn a_time_is_given_in_whole_microseconds_and_the_newest_entry_is_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     let mut source = program(&dir, "printf 'MESSAGE=%s\n\n' \"$*\"");
