@@ -38,13 +38,12 @@ fn r8_what_of_many_files_has_not_arrived_that_are_deleted_at_once_can_be_had_onc
     assert_eq!((desk.stats().files, desk.stats().open, desk.ended.len()), (0, 0, GONE_MAX + 44));
 }
 
-#[test]
-fn r8_a_renamed_file_whose_end_was_told_waits_for_room_too_when_it_is_deleted() {
+/// As many deleted files as wait, and one that was renamed before, whose end was told, and deleted.
+fn deleted_after_its_end() -> Desk {
     let mut desk = Desk::new(&["*.log"]);
     desk.commit = false;
     desk.write("a.log", "1\n2\n");
     desk.start();
-    let key = desk.keys[0];
     rename(desk.path("a.log"), desk.path("a.log.gz")).unwrap();
     desk.pass(Duration::from_secs(62));
     for number in 0..GONE_MAX {
@@ -57,6 +56,13 @@ fn r8_a_renamed_file_whose_end_was_told_waits_for_room_too_when_it_is_deleted() 
     desk.pass(Duration::from_secs(4));
     remove_file(desk.path("a.log.gz")).unwrap();
     desk.pass(TICK * 4);
+    desk
+}
+
+#[test]
+fn r8_a_renamed_file_whose_end_was_told_waits_for_room_too_when_it_is_deleted() {
+    let mut desk = deleted_after_its_end();
+    let key = desk.keys[0];
     desk.tail().commit(key, 2);
     desk.pass(TICK * 4);
     assert_eq!((desk.tail().take_gone(0).len(), desk.stats().open), (GONE_MAX, 1));
@@ -79,22 +85,7 @@ fn r8_deleted_files_that_nobody_takes_are_held_no_longer_than_allowed_when_they_
 
 #[test]
 fn r8_a_file_whose_end_was_told_before_it_was_deleted_is_held_no_longer_than_allowed_either() {
-    let mut desk = Desk::new(&["*.log"]);
-    desk.commit = false;
-    desk.write("a.log", "1\n2\n");
-    desk.start();
-    rename(desk.path("a.log"), desk.path("a.log.gz")).unwrap();
-    desk.pass(Duration::from_secs(62));
-    for number in 0..GONE_MAX {
-        desk.write(&format!("{number}.log"), "1\n");
-    }
-    desk.run();
-    for number in 0..GONE_MAX {
-        remove_file(desk.path(&format!("{number}.log"))).unwrap();
-    }
-    desk.pass(Duration::from_secs(4));
-    remove_file(desk.path("a.log.gz")).unwrap();
-    desk.pass(TICK * 4);
+    let mut desk = deleted_after_its_end();
     assert_eq!(desk.stats().open, 1);
     desk.pass(desk.limits.deleted_age_max);
     assert_eq!((desk.stats().files, desk.stats().open), (0, 0));
