@@ -56,6 +56,16 @@ impl Alone {
         });
     }
 
+    /// The next agent finds somebody who takes everything, and all of it comes, each line once.
+    fn all_come(&self, number: usize) -> Sink {
+        let sink = self.sink();
+        let agent = self.desk.start();
+        sink.until(number);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(number);
+        sink
+    }
+
     /// From now on somebody takes everything.
     fn sink(&self) -> Sink {
         sink_at(self.closed.try_clone().unwrap(), |_, _| Reply::Take)
@@ -71,11 +81,7 @@ fn r19_r20_a_deleted_file_that_no_sink_has_survives_a_kill() {
         let agent = alone.start(&["logs/a.log"]);
         alone.until_kept(&agent, text.len());
         agent.kill();
-        let sink = alone.sink();
-        let agent = alone.desk.start();
-        sink.until(written);
-        assert_eq!(agent.stop(), 0);
-        sink.each_once(written);
+        alone.all_come(written);
     }
 }
 
@@ -88,11 +94,7 @@ fn r20_a_stop_keeps_what_it_has_of_deleted_files_for_the_next_start() {
         assert_eq!(alone.start(&["logs/a.log"]).stop(), 1);
         let said = said(&alone.desk);
         assert!(!said.contains("lost"), "{said}");
-        let sink = alone.sink();
-        let agent = alone.desk.start();
-        sink.until(written + 10);
-        assert_eq!(agent.stop(), 0);
-        sink.each_once(written + 10);
+        alone.all_come(written + 10);
     }
 }
 
@@ -187,11 +189,7 @@ fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() 
     });
     std::fs::remove_file(new).unwrap();
     assert_eq!(agent.stop(), 1);
-    let sink = alone.sink();
-    let agent = alone.desk.start();
-    sink.until(written);
-    assert_eq!(agent.stop(), 0);
-    sink.each_once(written);
+    let sink = alone.all_come(written);
     whole(&sink, &lines(0, written));
 }
 
@@ -212,11 +210,7 @@ fn r19_r20_what_a_stop_has_of_a_file_that_no_start_finds_is_kept_for_the_next_st
         assert_eq!(agent.stop(), 1, "{to}");
         let said = said(&alone.desk);
         assert!(!said.contains("lost"), "{said}");
-        let sink = alone.sink();
-        let agent = alone.desk.start();
-        sink.until(written + 10);
-        assert_eq!(agent.stop(), 0);
-        sink.each_once(written + 10);
+        let sink = alone.all_come(written + 10);
         whole(&sink, &lines(0, written + 10));
     }
 }
@@ -230,11 +224,7 @@ fn r19_what_was_kept_aside_of_a_file_is_not_read_from_it_when_the_next_start_fin
     assert_eq!(agent.stop(), 1);
     alone.desk.append("logs/old/a.log", &lines(written, written + 10));
     alone.rename("logs/old/a.log", "logs/a.log");
-    let sink = alone.sink();
-    let agent = alone.desk.start();
-    sink.until(written + 10);
-    assert_eq!(agent.stop(), 0);
-    sink.each_once(written + 10);
+    alone.all_come(written + 10);
 }
 
 #[test]
@@ -265,11 +255,7 @@ fn r19_a_file_that_was_renamed_in_its_folder_survives_a_kill_and_a_stop() {
         } else {
             assert_eq!(agent.stop(), 1);
         }
-        let sink = alone.sink();
-        let agent = alone.desk.start();
-        sink.until(written);
-        assert_eq!(agent.stop(), 0);
-        sink.each_once(written);
+        let sink = alone.all_come(written);
         whole(&sink, &lines(0, written));
     }
 }
@@ -302,11 +288,7 @@ fn r20_what_was_read_of_files_that_are_deleted_one_after_the_other_is_kept_with_
     assert_eq!(agent.stop(), 1);
     let said = said(&alone.desk);
     assert!(!said.contains("lost"), "{said}");
-    let sink = alone.sink();
-    let agent = alone.desk.start();
-    sink.until(written);
-    assert_eq!(agent.stop(), 0);
-    sink.each_once(written);
+    alone.all_come(written);
 }
 
 #[test]
@@ -326,11 +308,7 @@ fn r19_r20_what_is_read_of_many_files_that_are_deleted_at_once_survives_a_kill()
     }
     alone.until_kept(&agent, lines(0, deleted).len());
     agent.kill();
-    let sink = alone.sink();
-    let agent = alone.desk.start();
-    sink.until(files);
-    assert_eq!(agent.stop(), 0);
-    sink.each_once(files);
+    alone.all_come(files);
 }
 
 #[test]
