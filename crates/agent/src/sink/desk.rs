@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::{DeadLetter, StoreError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Records put aside in a row, with none taken between them, from which on the server may be wrong
@@ -70,12 +71,20 @@ struct Tries {
     apart: Option<Range<usize>>,
     /// How often a limit refused the same part, and nothing else happened.
     limited: u32,
+    /// How many requests were taken when the first one of a row failed.
+    taken: Option<u64>,
 }
 
 impl Tries {
     fn new(to: Rc<Current>, this: Failing) -> Self {
         let backoff = Backoff::new(to.backoff);
-        Self { this, to, backoff, is_last_call: false, apart: None, limited: 0 }
+        Self { this, to, backoff, is_last_call: false, apart: None, limited: 0, taken: None }
+    }
+
+    /// Something worked: pauses begin anew.
+    fn succeeded(&mut self) {
+        self.backoff.succeeded();
+        self.taken = None;
     }
 
     /// A limit refused so many records: whether half of them are sent next, with tries and pauses
@@ -88,7 +97,7 @@ impl Tries {
         let halves = records >= self.to.limited.get();
         if halves {
             self.limited = 0;
-            self.backoff.succeeded();
+            self.succeeded();
         }
         halves
     }
@@ -111,6 +120,10 @@ pub(super) struct Desk {
     /// Whether the dead letters may know of them, or of some of before the start.
     is_in_letters: Cell<bool>,
     random: Cell<u64>,
+    /// How many requests were taken.
+    taken: Cell<u64>,
+    /// Woken with each of them.
+    takes: Notify,
     spare: RefCell<Vec<Encoder>>,
     buffers: Buffers,
 }
@@ -139,6 +152,8 @@ impl Desk {
             pause_at: Cell::new(PUT_ASIDE_RUN_MAX),
             is_in_letters: Cell::new(true),
             random: Cell::new(seed()),
+            taken: Cell::new(0),
+            takes: Notify::new(),
             spare: RefCell::default(),
             buffers: Buffers::default(),
         }
@@ -243,7 +258,7 @@ impl Desk {
                         tries.to.limited.set(usize::MAX);
                     }
                     self.accepted(sealed, part, &answer, this);
-                    tries.backoff.succeeded();
+                    tries.succeeded();
                     Outcome::Accepted
                 }
                 // A reload came meanwhile: what the old server said is nothing to the new one.
@@ -256,7 +271,7 @@ impl Desk {
                 Class::Poisoned | Class::TooLarge if is_alone => {
                     if answer.untimely.is_some() {
                         // It is a Loki, and knows a record from another.
-                        tries.backoff.succeeded();
+                        tries.succeeded();
                     }
                     self.refused(sealed, part.start, words, &mut tries).await
                 }
@@ -349,6 +364,8 @@ impl Desk {
 
     fn accepted(&self, sealed: &Sealed, part: Range<usize>, answer: &Answer, this: Failing) {
         self.believe();
+        self.taken.set(self.taken.get() + 1);
+        self.takes.notify_waiters();
         let (sink, records) = (&self.name, part.len() as u64);
         let rejected = answer.rejected.min(records);
         self.numbers.sent.add(records - rejected);
@@ -385,6 +402,10 @@ impl Desk {
 
     /// Waits before the next try. Once the sink is about to end there is one at once, whatever a
     /// server asked for, and further ones after pauses that begin anew.
+    ///
+    /// So there is when the sink takes another request and took none since the first failure of
+    /// this one: an outage is over then. When it did take some it is this one alone that fails, and
+    /// tries in the pace of the others would be too many.
     async fn pause(
         &self,
         what: Failing,
@@ -410,9 +431,12 @@ impl Desk {
         if self.is_elsewhere(tries) {
             return Outcome::Again;
         }
+        let takes = self.takes.notified();
+        let is_outage = *tries.taken.get_or_insert(self.taken.get()) == self.taken.get();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = changed => {}
+            () = takes, if is_outage && asked.is_none() => tries.backoff.succeeded(),
             () = self.last_call.cancelled(), if !tries.is_last_call => tries.backoff.succeeded(),
         }
         Outcome::Again

@@ -101,6 +101,38 @@ fn r20_statuses_of_grpc_are_retried_bisected_or_waited_for_as_their_meaning_is()
 }
 
 #[test]
+fn r20_when_a_batch_is_taken_after_an_outage_the_others_are_tried_at_once() {
+    // How often the two batches under way were refused, and what was first in those taken.
+    let seen = Arc::new(Mutex::new((BTreeMap::<String, usize>::new(), Vec::new())));
+    let seen_there = seen.clone();
+    let answers = move |_: usize, bodies: &[String]| {
+        let (mut seen, first) = (seen_there.lock().unwrap(), bodies[0].clone());
+        let (refused, taken) = &mut *seen;
+        // By then the next pauses are seconds, and begin and end at different times.
+        let is_down = refused.len() < 2 || refused.values().any(|times| *times < 5);
+        if taken.is_empty() && is_down {
+            *refused.entry(first).or_default() += 1;
+            return Reply::Status(503);
+        }
+        taken.push(first);
+        Reply::Take
+    };
+    let (desk, sink) = (Desk::new(), sink(answers));
+    let endpoint = format!("http://{}", sink.address());
+    let text = config("otlp_http", &endpoint, "    in_flight: 2\n    batch: {records: 10}\n");
+    desk.config(&text.replace("backoff_max: 200ms", "backoff_max: 1m"));
+    desk.append("logs/a.log", &lines(0, 5_000));
+    let agent = desk.start();
+    sink.until(5_000);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(5_000);
+    let (refused, taken) = &*seen.lock().unwrap();
+    let at = |first: &String| taken.iter().position(|one| one == first);
+    let at: Vec<_> = refused.keys().map(at).collect();
+    assert!(at.iter().all(|at| at.is_some_and(|at| at < 4)), "they were taken as {at:?}");
+}
+
+#[test]
 fn r20_a_limit_of_rate_over_grpc_costs_no_record() {
     // RESOURCE_EXHAUSTED without a pause: also a record alone is refused.
     let answers =
