@@ -33,6 +33,10 @@ pub(crate) const MODELS: &[(&str, fn())] = &[
         "a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back",
         a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back,
     ),
+    (
+        "a_consumer_that_waits_sees_the_end_when_its_queue_is_taken_back",
+        a_consumer_that_waits_sees_the_end_when_its_queue_is_taken_back,
+    ),
 ];
 
 const LONG: Duration = Duration::from_secs(60);
@@ -253,4 +257,19 @@ fn a_reader_that_waits_is_woken_when_what_it_waits_for_is_taken_back() {
             drop((held, consumer));
         });
     }
+}
+
+fn a_consumer_that_waits_sees_the_end_when_its_queue_is_taken_back() {
+    model(|| {
+        let (mut producer, subscriber) = ring::<Vec<u64>>(limits(1, 100));
+        let mut consumer = subscriber.subscribe(Mode::Lossless);
+        assert!(producer.try_push(vec![1], 10).is_ok());
+        let retirement = consumer.retirement();
+        let other = thread::spawn(move || all(&mut consumer));
+        retirement.take_back();
+        producer.look();
+        let seen = other.join().unwrap();
+        assert!(seen.is_empty() || seen == [1]);
+        assert_eq!((subscriber.live_bytes(), producer.lossless_gone()), (0, 0));
+    });
 }

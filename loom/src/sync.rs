@@ -10,6 +10,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    mutex.try_lock().ok()
+}
+
 /// Waits for ever: a model in which nobody tells has a deadlock, and the checker says so.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,

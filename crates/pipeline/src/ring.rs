@@ -6,8 +6,8 @@
 //! watches) never does: what finds no room is counted and not given to it.
 //!
 //! Passing a block waits for nobody. Locks are taken to sleep, to wake, to join and to give memory
-//! back: each is held for a few instructions. That of a queue's taking end is its consumer's alone,
-//! until what waits there is taken back ([`Retirement::take_back`]).
+//! back: each is held for a few instructions. The taking end of a queue is its consumer's until what
+//! waits there is taken back ([`Retirement::take_back`]): the two never wait for each other.
 //!
 //! The ceiling: blocks that are alive anywhere, those in a sink's hands included, have at most
 //! [`Limits::bytes_max`] bytes together, and with the blocks that wait for reuse at most
@@ -19,7 +19,7 @@
 
 use crate::signal::Signal;
 use crate::spsc::{self, Popper, Pusher};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, lock, try_lock};
 use std::fmt;
 use std::ops::Deref;
 use std::task::{Context, Poll};
@@ -505,7 +505,8 @@ impl<T: Default> Consumer<T> {
 
     /// The next block, without waiting.
     pub fn try_next(&mut self) -> Next<T> {
-        let mut popper = lock(&self.popper);
+        // It is taken back just now; the producer tells of the end when it lets go of the queue.
+        let Some(mut popper) = try_lock(&self.popper) else { return Next::Empty };
         if let Some(lease) = popper.pop() {
             drop(popper);
             self.core.space.notify();
