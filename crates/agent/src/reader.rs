@@ -302,12 +302,17 @@ impl Reader {
 
     /// What a sink that is gone did not take is for those that are there now.
     fn begin_again(&mut self) -> Ended {
-        let sinks = self.core.books.sinks.iter();
-        for sink in sinks.filter(|sink| sink.retired.is_some() && !sink.is_done()) {
+        let now = Instant::now();
+        for sink in self.core.books.sinks.iter().filter(|sink| !sink.is_done()) {
+            let why = match sink.retired {
+                Some(_) => "was removed",
+                None if sink.hangs(now) => "hangs in a write",
+                None => continue,
+            };
             let (name, left) = (&sink.sink.name, sink.numbers.in_flight.get());
             self.say.warn(&format!(
-                "sink `{name}` was removed and did not take {left} records in time: they are read \
-                 again for the sinks that are there now"
+                "sink `{name}` {why} and did not take {left} records in time: they are read again \
+                 for the sinks that are there now"
             ));
         }
         let known_ns = wall_ns();

@@ -78,6 +78,11 @@ impl Swap {
         self.changed.notify_waiters();
     }
 
+    /// Whether the sink has not come for it yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn take(&self) -> Option<Sink> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -91,6 +96,15 @@ pub(crate) fn same_format(one: &SinkKind, other: &SinkKind) -> bool {
         | (File(_) | Stdout(_), File(_) | Stdout(_)) => true,
         (Loki(_, one), Loki(_, other)) => one == other,
         _ => false,
+    }
+}
+
+/// Whether a write to the one that hangs keeps nobody from writing to the other.
+pub(crate) fn is_elsewhere(one: &SinkKind, other: &SinkKind) -> bool {
+    match (one, other) {
+        (SinkKind::File(one), SinkKind::File(other)) => one.path != other.path,
+        (SinkKind::Stdout(_), SinkKind::Stdout(_)) => false,
+        _ => one != other,
     }
 }
 
@@ -162,12 +176,17 @@ async fn run(current: Current, task: SinkTask) {
     let (mut consumer, moves, abandon) = (task.consumer, task.moves, task.abandon);
     let (numbers, letterbox, swap) = (task.numbers, task.letterbox, task.swap);
     let (last_call, closed_output) = (task.last_call, task.closed_output);
+    let changes = Arc::clone(&swap);
     let desk = Desk::new(current, numbers, letterbox, swap, last_call, closed_output, task.say);
     let mut filling = Filling::new(&desk);
     let mut under_way = FuturesUnordered::new();
     let mut moved = Vec::new();
     let mut open = true;
-    loop {
+    // A write that hung may end when nobody waits for the sink any more.
+    while !abandon.is_cancelled() {
+        // It comes for another server at once: one that does not hangs.
+        let changed = changes.changed.notified();
+        desk.now();
         // Everything that can be done without waiting.
         filling.fill(&desk);
         let may_send =
@@ -184,6 +203,7 @@ async fn run(current: Current, task: SinkTask) {
         let due = filling.due;
         tokio::select! {
             () = abandon.cancelled() => return,
+            () = changed => {}
             block = poll_fn(|context| consumer.poll_next(context)), if open && filling.wants() => {
                 match block {
                     Some(block) => filling.take(block),

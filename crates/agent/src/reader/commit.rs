@@ -11,7 +11,7 @@ use crate::block::Block;
 use crate::config::Sink;
 use crate::journal::Journals;
 use crate::numbers::SinkNumbers;
-use crate::sink::{Moves, Swap};
+use crate::sink::{Moves, Swap, is_elsewhere};
 use host::tail::{Head, Identity, Marker, Resume, Tailer};
 use pipeline::ledger::FileId;
 use pipeline::ring::Retirement;
@@ -37,6 +37,8 @@ pub(crate) struct SinkHandle {
     pub(crate) moves: Arc<Moves>,
     pub(crate) numbers: Arc<SinkNumbers>,
     pub(crate) swap: Arc<Swap>,
+    /// Until then it has to come for another place to write to.
+    pub(crate) redirected: Option<Instant>,
     /// Nothing more will come: it tries once more at once what it waits with.
     pub(crate) last_call: CancellationToken,
     pub(crate) abandon: CancellationToken,
@@ -50,6 +52,23 @@ pub(crate) struct SinkHandle {
 }
 
 impl SinkHandle {
+    /// Goes on with another server. Its thread comes for that at once, unless it hangs in a write.
+    pub(crate) fn redirect(&mut self, heir: &Sink, at_most: Duration) {
+        self.redirected = self.redirected.filter(|_| self.swap.is_waiting());
+        if is_elsewhere(&self.sink.kind, &heir.kind) {
+            self.redirected.get_or_insert(Instant::now() + at_most);
+        }
+        self.swap.set(heir.clone());
+        self.sink = heir.clone();
+    }
+
+    /// Whether it did not come in time for another place to write to.
+    pub(crate) fn hangs(&self, now: Instant) -> bool {
+        self.retired.is_none()
+            && self.redirected.is_some_and(|until| now >= until)
+            && self.swap.is_waiting()
+    }
+
     /// Not wanted any more: it is given nothing further, and delivers what it has within a time.
     pub(crate) fn retire(&mut self, at_most: Duration) {
         self.retirement.retire();
@@ -278,9 +297,11 @@ impl Core {
         self.books.has_no_heir(&self.sources, |old| !old.is_done())
     }
 
-    /// Whether such a sink is out of time: what it did not deliver has to be read again.
+    /// Whether such a sink is out of time, or one that hangs was given another place to write to:
+    /// what it did not deliver has to be read again.
     pub(crate) fn begins_again(&self, now: Instant) -> bool {
-        self.books.has_no_heir(&self.sources, |old| old.is_over(now) && !old.is_done())
+        self.books.sinks.iter().any(|sink| sink.hangs(now))
+            || self.books.has_no_heir(&self.sources, |old| old.is_over(now) && !old.is_done())
     }
 
     /// Whether sinks have not taken everything yet.

@@ -172,15 +172,15 @@ fn goes_on(old: &Sink, new: &Sink) -> bool {
 }
 
 /// Ends the sinks that are gone or differ, and starts those that are new. When none stays that has
-/// all that those were given, reading waits for them, and what they do not take is read again.
+/// all that those were given, reading waits for them, and what they do not take is read again. So
+/// it is when one that goes on elsewhere hangs in a write for as long as a removed one may take.
 fn change(running: &mut Vec<SinkHandle>, fresh: &Config, ready: Vec<Ready>, spawner: &Spawner) {
     let wanted: Vec<_> = fresh.sinks.iter().map(|sink| within_memory(sink, fresh)).collect();
     let differs =
         |known: &&mut SinkHandle| known.retired.is_none() && !wanted.contains(&known.sink);
     for known in running.iter_mut().filter(differs) {
         if let Some(heir) = wanted.iter().find(|sink| goes_on(&known.sink, sink)) {
-            known.swap.set(heir.clone());
-            known.sink = heir.clone();
+            known.redirect(heir, fresh.shutdown_timeout);
         }
     }
     for known in running.iter_mut().filter(differs) {

@@ -68,8 +68,18 @@ impl Spawner {
             closed_output: self.closed_output.clone(),
             say: self.say.clone(),
         });
-        let (retired, begins) = (None, HashMap::new());
-        SinkHandle { sink, moves, numbers, swap, last_call, abandon, retirement, retired, begins }
+        SinkHandle {
+            sink,
+            moves,
+            numbers,
+            swap,
+            redirected: None,
+            last_call,
+            abandon,
+            retirement,
+            retired: None,
+            begins: HashMap::new(),
+        }
     }
 
     /// Makes the sinks known to those who ask for numbers. One that is not wanted any more and

@@ -95,3 +95,21 @@ async fn r30_from_a_reload_on_records_are_written_as_the_new_config_says() {
         push();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn r30_a_sink_that_does_not_hang_comes_for_another_place_also_while_it_sends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3_600));
+    let to = |path: &str| sink(dir.path().join(path), Format::Text, hour);
+    let (mut producer, task) = task(dir.path());
+    let swap = task.swap.clone();
+    let mut running = std::pin::pin!(run(Current::new(to("0")).unwrap(), task));
+    for place in ["1", "2"] {
+        assert!(tokio::time::timeout(second, &mut running).await.is_err());
+        swap.set(to(place));
+        assert!(tokio::time::timeout(second, &mut running).await.is_err());
+        assert!(!swap.is_waiting(), "{place}");
+        // Then it has a record, which waits for others.
+        producer.try_push(block(None), 100).unwrap();
+    }
+}

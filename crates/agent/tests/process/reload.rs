@@ -2,7 +2,9 @@
 
 use super::support::{Agent, BUSY, Desk, Sink, WAIT, closed_port, lines, metric, sink, sink_at};
 use rustix::process::Signal;
-use std::os::unix::fs::symlink;
+use std::collections::HashSet;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use testkit::log_sink::Reply;
@@ -124,6 +126,47 @@ fn r30_a_sink_that_is_removed_and_hangs_in_a_write_is_given_up_and_the_others_go
     assert!(status["records"]["given_up"].as_u64() >= Some(1), "{}", status["records"]);
     assert_eq!(agent.stop(), 0);
     other.each_once(written);
+}
+
+#[test]
+fn r30_a_file_sink_that_hangs_in_a_write_and_gets_another_path_loses_nothing() {
+    for with_other in [true, false] {
+        let (desk, other) = (Desk::new(), sink(|_, _| Reply::Take));
+        let pipe = desk.path("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        // What is in it stays when the agent ends; until then nobody reads it.
+        let mut options = std::fs::File::options();
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let mut pipe = options.read(true).write(true).custom_flags(nonblock).open(pipe).unwrap();
+        let with = |path: &str, more: &str| {
+            let others = [to("other", &other)];
+            let others = if with_other { &others[..] } else { &[] };
+            let all = config(others, &format!("memory_max_bytes: 16Mi\n{more}"));
+            let all = all.replace("beginning", "beginning, line_max_bytes: 64Ki");
+            format!("{all}  - {{type: file, name: hung, path: 'DIR/{path}'}}\n")
+        };
+        desk.config(&with("pipe", ""));
+        let (written, all) = (200_000, lines(0, 200_000));
+        desk.append("logs/a.log", &all);
+        let (agent, state) = (desk.start(), desk.path("state"));
+        agent.until_status(&state, |_| metric(&state, "orlop_agent_stalls_total") > 0);
+        desk.config(&with("out.jsonl", "shutdown_timeout: 200ms\n"));
+        agent.signal(Signal::HUP);
+        agent.until_status(&state, |status| status["files"]["shown"][0]["delivered"] == all.len());
+        assert_eq!(agent.stop(), 0);
+        let (mut text, mut piece) = (std::fs::read(desk.path("out.jsonl")).unwrap(), [0; 4096]);
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            text.extend_from_slice(&piece[..length]);
+        }
+        let text = String::from_utf8(text).unwrap();
+        // The pipe may end within a line, which is in the other file then.
+        let records = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let bodies = records.map(|record: serde_json::Value| record["body"].to_string());
+        assert_eq!(bodies.collect::<HashSet<_>>().len(), written);
+        assert_eq!(other.bodies().len(), if with_other { written } else { 0 });
+        let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+        assert!(said.contains("sink `hung` hangs in a write and did not take"), "{said}");
+    }
 }
 
 #[test]
