@@ -17,6 +17,7 @@ impl Core {
         let mut stats = tailer.stats();
         self.aside.add_damage(&mut stats);
         self.numbers.publish(self.counters, stats);
+        self.count_short();
         if let Some(producer) = &self.producer {
             let stage = self.stage.memory() as u64;
             self.numbers.block_bytes.set(producer.bytes() + stage);

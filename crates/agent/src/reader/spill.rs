@@ -23,7 +23,7 @@ use crate::say::Say;
 use held::Held;
 use host::tail::{CHUNK_BYTES_MAX, FileKey, Tailer};
 use pipeline::ledger::FileId;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub(super) const OWN_SLOT: u32 = u32::MAX;
 struct Outcome {
     path: Arc<Path>,
     is_kept: bool,
+    /// Up to there they were to be kept.
+    end: u64,
     /// So many are neither on the disk nor wait in memory by themselves.
     left: u64,
     /// Whether that is all of them.
@@ -88,6 +90,11 @@ pub(crate) struct Aside {
     ends: Vec<(FileId, u64, bool)>,
     /// Deleted files that were read to their end, in the order in which they were tried.
     held: VecDeque<Held>,
+    /// Deleted files of which there was no room for all while they were read, which was told, and
+    /// where what was read of them ended then.
+    short: HashMap<FileId, u64>,
+    /// So much of that neither every sink has nor the disk.
+    short_bytes: u64,
     /// Files of earlier processes that may go on, by path and number.
     own: Vec<(PathBuf, Option<u64>, FileId)>,
     own_keys: u32,
@@ -115,6 +122,8 @@ impl Aside {
             read: VecDeque::new(),
             ends: Vec::new(),
             held: VecDeque::new(),
+            short: HashMap::new(),
+            short_bytes: 0,
             own: Vec::new(),
             own_keys: 0,
             seed: super::wall_ns(),
@@ -298,10 +307,11 @@ impl Core {
             let Some(file) = self.sources.id(key) else { continue };
             let Some(outcome) = self.keep_read(file, offset, false, read) else { continue };
             is_kept |= outcome.is_kept;
-            if let Some(reason) = outcome.refused {
-                self.cannot_keep(outcome.left, &outcome.path, &reason);
+            if outcome.left > 0 && self.aside.short.insert(file, outcome.end).is_none() {
+                self.tell_short(&outcome);
             }
         }
+        self.count_short();
         is_kept
     }
 
@@ -344,7 +354,18 @@ impl Core {
             start = next;
         }
         let left = until.saturating_sub(start);
-        Some(Outcome { path, is_kept: start > begin, left, is_whole: start >= end, refused })
+        let (is_kept, is_whole) = (start > begin, start >= end);
+        Some(Outcome { path, is_kept, end: until, left, is_whole, refused })
+    }
+
+    /// Tells that not all of a deleted file can be kept aside.
+    fn tell_short(&self, outcome: &Outcome) {
+        let why = if self.aside.has_room() {
+            "it cannot be read any more"
+        } else {
+            "`spill_bytes` has no room"
+        };
+        self.cannot_keep(outcome.left, &outcome.path, outcome.refused.as_deref().unwrap_or(why));
     }
 
     fn cannot_keep(&self, bytes: u64, path: &Path, reason: &str) {
@@ -387,7 +408,9 @@ impl Core {
                 }
                 Err(reason) => {
                     // It was read and cannot be read again: it waits in memory, alone.
-                    self.cannot_keep(chunk.bytes.len() as u64, chunk.path, &reason);
+                    if self.aside.short.insert(source.id, start).is_none() {
+                        self.cannot_keep(chunk.bytes.len() as u64, chunk.path, &reason);
+                    }
                     let bytes = chunk.bytes.to_vec();
                     self.put_vanished(Vanished { slot, offset: start, bytes, last });
                     break;

@@ -1,7 +1,7 @@
 //! R18, R20: a full disk under the state folder, for the whole process: checkpoint, spill and dead
 //! letters. Needs a small file system of its own, which only root can have.
 
-use super::support::{Agent, Desk, closed_port, lines, sink, sink_at};
+use super::support::{Agent, Desk, closed_port, lines, metric, sink, sink_at};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -156,12 +156,16 @@ fn r20_a_full_disk_under_the_spill_loses_nothing_while_the_agent_lives() {
     })
     .unwrap()
     .unwrap();
+    // However often it is tried, it is told once.
+    let tried = metric(&state, "orlop_agent_stalls_total");
+    agent.until_status(&state, |_| metric(&state, "orlop_agent_stalls_total") > tried + 10);
     let memory = agent.rss_kb();
     assert!(memory < 64_000, "{memory} kB");
     let sink = sink_at(closed, |_, _| Reply::Take);
     sink.until(written);
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
+    assert_eq!(said(&desk).matches("cannot keep").count(), 1, "{}", said(&desk));
     drop(disk);
 }
 

@@ -313,16 +313,21 @@ fn r19_r20_what_is_read_of_many_files_that_are_deleted_at_once_survives_a_kill()
 
 #[test]
 fn r20_what_spill_bytes_has_no_room_for_is_told_and_counted_until_a_sink_has_it() {
-    let (alone, written) = (Alone::new("spill_bytes: 1Mi\n"), 12_000);
-    alone.desk.append("logs/a.log", &lines(0, written));
-    let agent = alone.start(&["logs/a.log"]);
-    alone.until_memory_only(&agent, |bytes| bytes > 100_000);
-    alone.desk.until_said("aside: `spill_bytes` has no room; they are lost if the agent ends");
-    let sink = alone.sink();
-    sink.until(written);
-    alone.until_memory_only(&agent, |bytes| bytes == 0);
-    assert_eq!(agent.stop(), 0);
-    sink.each_once(written);
+    // One that memory holds whole, and one that it does not.
+    for written in [12_000, 200_000] {
+        let alone = Alone::new("spill_bytes: 1Mi\n");
+        alone.desk.append("logs/a.log", &lines(0, written));
+        let agent = alone.start(&["logs/a.log"]);
+        alone.until_memory_only(&agent, |bytes| bytes > 100_000);
+        alone.desk.until_said("aside: `spill_bytes` has no room; they are lost if the agent ends");
+        let sink = alone.sink();
+        sink.until(written);
+        alone.until_memory_only(&agent, |bytes| bytes == 0);
+        assert_eq!(agent.stop(), 0);
+        sink.each_once(written);
+        let said = said(&alone.desk);
+        assert_eq!(said.matches("cannot keep").count(), 1, "{said}");
+    }
 }
 
 /// Asserts what an agent that stopped has said of this file, of which it had read so much.

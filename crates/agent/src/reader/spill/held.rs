@@ -1,7 +1,7 @@
 //! Deleted files that were read to their end, while not every sink has all of them: they are held
 //! until that is so or the rest is kept aside.
 
-use super::{Aside, Core};
+use super::{Aside, Core, Sources};
 use host::tail::{Gone, Tailer};
 use pipeline::ledger::FileId;
 use std::time::{Duration, Instant};
@@ -22,12 +22,20 @@ pub(super) struct Held {
     tried: Instant,
     /// So many bytes could not be kept aside then.
     left: u64,
+    is_told: bool,
 }
 
 impl Aside {
     /// Whether one waits to be kept aside.
     pub(in crate::reader) fn is_holding(&self) -> bool {
         !self.held.is_empty()
+    }
+
+    /// So much that was read of a file, which was deleted then, is in memory alone.
+    fn short_of(&self, file: FileId, sources: &Sources) -> u64 {
+        let end = self.short.get(&file).copied().unwrap_or(0);
+        let source = sources.get(file.slot).filter(|source| source.id == file);
+        source.map_or(0, |source| end.saturating_sub(self.begin(source)))
     }
 }
 
@@ -41,7 +49,9 @@ impl Core {
         for gone in tailer.take_gone(open) {
             // Its key is that of no file soon. When there is none, every sink is done with it.
             if let Some(file) = self.sources.id(gone.key) {
-                let held = Held { file, gone, since: now, tried: now, left: 0 };
+                let left = self.aside.short_of(file, &self.sources);
+                let is_told = self.aside.short.remove(&file).is_some();
+                let held = Held { file, gone, since: now, tried: now, left, is_told };
                 self.aside.held.push_back(held);
             }
         }
@@ -57,14 +67,8 @@ impl Core {
             let read = &mut |start, room: &mut [u8]| gone.read(start, room);
             let Some(outcome) = self.keep_read(held.file, gone.end, true, read) else { continue };
             is_kept |= outcome.is_kept;
-            if outcome.left > 0 && held.left == 0 {
-                let why = if self.aside.has_room() {
-                    "it cannot be read any more"
-                } else {
-                    "`spill_bytes` has no room"
-                };
-                let reason = outcome.refused.as_deref().unwrap_or(why);
-                self.cannot_keep(outcome.left, &outcome.path, reason);
+            if outcome.left > 0 && !std::mem::replace(&mut held.is_told, true) {
+                self.tell_short(&outcome);
             }
             if !outcome.is_whole {
                 self.aside.held.push_back(Held { tried: now, left: outcome.left, ..held });
@@ -82,16 +86,29 @@ impl Core {
         }
     }
 
+    /// Counts what of deleted files that are still read is in memory alone; no sink may have had
+    /// it, or only some, when it was counted last.
+    pub(in crate::reader) fn count_short(&mut self) {
+        let (aside, sources) = (&mut self.aside, &self.sources);
+        if aside.short.is_empty() && aside.short_bytes == 0 {
+            return;
+        }
+        aside.short.retain(|file, _| sources.get(file.slot).is_some_and(|one| one.id == *file));
+        aside.short_bytes = aside.short.keys().map(|file| aside.short_of(*file, sources)).sum();
+        self.count_memory_only();
+    }
+
     /// Tells how much of deleted files is in memory alone.
     pub(in crate::reader) fn count_memory_only(&self) {
         let vanished = self.vanished.as_ref().map_or(0, |one| one.bytes.len() as u64);
         let held: u64 = self.aside.held.iter().map(|held| held.left).sum();
-        self.numbers.memory_only_bytes.set(vanished + held);
+        self.numbers.memory_only_bytes.set(vanished + held + self.aside.short_bytes);
     }
 
     /// Nothing waits in memory any more.
     pub(in crate::reader) fn forget_vanishing(&mut self) {
         self.aside.held.clear();
+        (self.aside.short, self.aside.short_bytes) = Default::default();
         self.take_vanished();
     }
 }
