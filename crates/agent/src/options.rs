@@ -2,7 +2,8 @@
 //! alone, too, and stays small.
 
 use crate::AgentError;
-use crate::config::{LISTEN_DEFAULT, STATE_DIR_DEFAULT};
+use crate::config::{LISTEN_DEFAULT, STANDARD_LOGS, STATE_DIR_DEFAULT};
+use crate::service::SYSLOG_FILES;
 use crate::tap::Stage;
 use model::{Exit, ExitDoc, Hint, OptionDoc, Verb};
 use std::ffi::OsString;
@@ -140,14 +141,21 @@ pub fn help() -> String {
             let _ = writeln!(text, "  {flag:<20} {}", option.help);
         }
     }
+    let files = SYSLOG_FILES.join(", ");
+    let _ =
+        writeln!(text, "\nWithout a config file the agent reads the standard logs of the host:");
+    for path in STANDARD_LOGS {
+        let _ = writeln!(text, "  {path}");
+    }
     let _ = writeln!(
         text,
-        "\nWithout a config file the agent reads the standard logs of the host, says on stderr \
-         what it\nfound, writes JSON lines to stdout and serves metrics on {LISTEN_DEFAULT}. \
-         `status` and `tap` ask\nthrough the socket in the state folder ({STATE_DIR_DEFAULT}), \
-         which its owner alone may use.\n\nExamples:\n  orlop agent\n  orlop agent run --config \
-         /etc/orlop/agent.yaml\n  orlop agent check-config /etc/orlop/agent.yaml\n  orlop agent \
-         status\n  orlop agent tap --stage parsed --pod shop/\n\nExit codes:"
+        "and its journal, unless a syslog daemon has written that within two days to one of\n  \
+         {files}.\nIt says on stderr what it found, writes JSON lines to stdout and serves \
+         metrics on\n{LISTEN_DEFAULT}. `status` and `tap` ask through the socket in the state \
+         folder\n({STATE_DIR_DEFAULT}), which its owner alone may use.\n\nExamples:\n  orlop \
+         agent\n  orlop agent run --config /etc/orlop/agent.yaml\n  orlop agent check-config \
+         /etc/orlop/agent.yaml\n  orlop agent status\n  orlop agent tap --stage parsed --pod \
+         shop/\n\nExit codes:"
     );
     for (exit, meaning) in EXITS {
         let _ = writeln!(text, "  {:<5} {meaning}", exit.code());

@@ -418,13 +418,15 @@ fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
     if more > 0 {
         tracing::info!(more, "and further files");
     }
-    for journal in config.inputs.iter().filter(|input| input.kind.is_journal()) {
-        tracing::info!(input = journal.name, "reading a journal");
-    }
+    let mut journals = config.inputs.iter().filter(|input| input.kind.is_journal()).peekable();
     if config.missing.contains(&"inputs")
-        && let HostJournal::RepeatedIn(path) = service::host_journal(Path::exists)
+        && journals.peek().is_none()
+        && let HostJournal::RepeatedIn(path) = service::host_journal()
     {
         tracing::info!(path, "the journal is not read, a syslog daemon writes it to this file");
+    }
+    for journal in journals {
+        tracing::info!(input = journal.name, "reading a journal");
     }
     let reads_files = |input: &Input| !input.kind.is_journal();
     if stats.files == 0 && config.inputs.iter().any(reads_files) {

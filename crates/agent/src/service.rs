@@ -10,10 +10,15 @@ use crate::reader::wall_ns;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Where syslog daemons repeat what the journal has.
-const SYSLOG_FILES: [&str; 4] =
+pub(crate) const SYSLOG_FILES: [&str; 4] =
     ["/var/log/syslog", "/var/log/messages", "/var/log/daemon.log", "/var/log/user.log"];
+
+/// A daemon that runs writes to its file at least so often, if only of the daily timers. One that
+/// was removed leaves its file behind.
+const LIVE_WITHIN: Duration = Duration::from_hours(48);
 
 /// What is there where a journal is written.
 const JOURNALS: [&str; 2] = ["/run/systemd/journal", "/var/log/journal"];
@@ -30,18 +35,29 @@ pub(crate) enum HostJournal {
 }
 
 /// Looks for the journal of the host.
-pub(crate) fn host_journal(is_there: impl Fn(&Path) -> bool) -> HostJournal {
-    let first =
-        |paths: &[&'static str]| paths.iter().copied().find(|path| is_there(Path::new(path)));
-    if first(&JOURNALS).and_then(|_| first(&host::journal::PROGRAMS)).is_none() {
+pub(crate) fn host_journal() -> HostJournal {
+    let now = SystemTime::now();
+    journal_among(now, |path| path.metadata().and_then(|known| known.modified()).ok())
+}
+
+/// The same by when each path was modified that is there.
+fn journal_among(now: SystemTime, modified: impl Fn(&Path) -> Option<SystemTime>) -> HostJournal {
+    let is_any = |paths: &[&str]| paths.iter().any(|path| modified(Path::new(path)).is_some());
+    if !is_any(&JOURNALS) || !is_any(&host::journal::PROGRAMS) {
         return HostJournal::Absent;
     }
-    first(&SYSLOG_FILES).map_or(HostJournal::Read, HostJournal::RepeatedIn)
+    let is_live = |path: &&'static str| {
+        let modified = modified(Path::new(path));
+        // After a clock was set back it may be in the future.
+        modified.is_some_and(|then| now.duration_since(then).unwrap_or_default() < LIVE_WITHIN)
+    };
+    let live = SYSLOG_FILES.into_iter().find(is_live);
+    live.map_or(HostJournal::Read, HostJournal::RepeatedIn)
 }
 
 /// Adds the journal of the host where no input is named and no file that is read repeats it.
 pub(crate) fn add_journal(config: &mut Config) {
-    if config.missing.contains(&"inputs") && host_journal(Path::exists) == HostJournal::Read {
+    if config.missing.contains(&"inputs") && host_journal() == HostJournal::Read {
         let journal = config::parse("inputs: [{type: journald}]");
         config.inputs.extend(journal.into_iter().flat_map(|journal| journal.inputs));
     }
@@ -188,17 +204,29 @@ mod tests {
     fn without_inputs_the_journal_is_read_where_it_can_be_and_no_syslog_file_repeats_it() {
         use HostJournal::{Absent, Read, RepeatedIn};
         let (run, log, program) = ("/run/systemd/journal", "/var/log/journal", "/bin/journalctl");
-        for (there, expected) in [
-            (vec![], Absent),
-            (vec![run, log], Absent),
-            (vec![program], Absent),
-            (vec![run, program], Read),
-            (vec![log, program, "/var/log/dpkg.log"], Read),
-            (vec![log, program, "/var/log/syslog"], RepeatedIn("/var/log/syslog")),
-            (vec![run, program, "/var/log/messages"], RepeatedIn("/var/log/messages")),
+        let (syslog, messages) = ("/var/log/syslog", "/var/log/messages");
+        let (now, hour) = (SystemTime::now(), Duration::from_hours(1));
+        // What was modified lately, and what was not for a long time.
+        for (live, old, expected) in [
+            (vec![], vec![], Absent),
+            (vec![run], vec![log], Absent),
+            (vec![], vec![program], Absent),
+            (vec![run], vec![program], Read),
+            (vec!["/var/log/dpkg.log"], vec![log, program], Read),
+            (vec![syslog], vec![log, program], RepeatedIn(syslog)),
+            (vec![messages], vec![run, program], RepeatedIn(messages)),
+            (vec![], vec![run, program, syslog, messages], Read),
+            (vec![messages], vec![run, program, syslog], RepeatedIn(messages)),
         ] {
-            let is_there = |path: &Path| there.iter().any(|known| path == Path::new(known));
-            assert_eq!(host_journal(is_there), expected, "{there:?}");
+            let is_among =
+                |paths: &[&str], path: &Path| paths.iter().any(|one| path == Path::new(one));
+            for later in [now + hour, now - LIVE_WITHIN + hour] {
+                let modified = |path: &Path| {
+                    let is_old = is_among(&old, path).then_some(now - LIVE_WITHIN);
+                    is_old.or_else(|| is_among(&live, path).then_some(later))
+                };
+                assert_eq!(journal_among(now, modified), expected, "{live:?} {old:?}");
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The list of all fields, and the page that is made of it.
 
+use super::defaults::STANDARD_LOGS;
+use crate::service::SYSLOG_FILES;
 use std::fmt::Write as _;
 
 /// One field, for the page and for the test that holds it equal to what is read.
@@ -469,13 +471,17 @@ pub(crate) const EXAMPLE: &str = include_str!("example.yaml");
 /// The page of the reference, in Markdown.
 #[must_use]
 pub fn page() -> String {
-    let mut text = String::from(
+    let list = |paths: &[&str]| format!("`{}`", paths.join("`, `"));
+    let (logs, syslog) = (list(&STANDARD_LOGS), list(&SYSLOG_FILES));
+    let mut text = format!(
         "# The agent's config file\n\n\
          One YAML file, given as `orlop agent run --config FILE`. Without one the agent reads the \
-         standard logs of the host and writes JSON lines to stdout. `orlop agent check-config \
-         FILE` tells every mistake with its line. Sizes are written as `64Mi`, durations as \
-         `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes nothing, and \
-         neither does one without the `inputs` or `sinks` that the one in use has.\n\n\
+         standard logs of the host ({logs}) and its journal, unless a syslog daemon has written \
+         that within two days to one of {syslog}; it writes JSON lines to stdout. `orlop agent \
+         check-config FILE` tells every mistake with its line. Sizes are written as `64Mi`, \
+         durations as `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes \
+         nothing, and neither does one without the `inputs` or `sinks` that the one in use \
+         has.\n\n\
          | Field | Value | Default | What it does |\n|---|---|---|---|\n",
     );
     for field in FIELDS {

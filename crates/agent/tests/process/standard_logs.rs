@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// A host of its own as the agent sees it: what it has in `/var/log`, and its journalctl.
 fn host(desk: &Desk, files: &[&str]) -> Option<String> {
@@ -34,9 +35,14 @@ fn with_no_config_at_all_the_agent_reads_the_host_and_says_what_it_found() {
     for (files, of_journal) in [
         (["dpkg.log", "nginx/access.log"], "reading a journal"),
         (["dpkg.log", "syslog"], "the journal is not read, a syslog daemon writes it to this file"),
+        // A daemon that is gone has left it.
+        (["dpkg.log", "messages"], "reading a journal"),
     ] {
         let desk = Desk::new();
         let Some(root) = host(&desk, &files) else { return };
+        if let Ok(left) = File::options().append(true).open(desk.path("log/messages")) {
+            left.set_modified(SystemTime::now() - Duration::from_hours(72)).unwrap();
+        }
         let script = "mount --bind \"$0/log\" /var/log && \
                       mount --bind \"$0/journalctl\" /usr/bin/journalctl && exec \"$@\"";
         let by = ["unshare", "--mount", "sh", "-c", script, &root];
