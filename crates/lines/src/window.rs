@@ -93,17 +93,17 @@ impl Window {
         self.newlines.resize(WINDOW_BYTES, 0);
         self.quotes.resize(BITS_BYTES / 8, [0; 8]);
         self.odd.resize(WINDOW_BYTES / BLOCK, 0);
-        let (newlines, mut count, mut all) = (self.newlines.as_mut_slice(), 0, 0);
-        let mut words = self.quotes.iter_mut().zip(&mut self.odd).enumerate();
-        let mut keep = |bits: Bits| {
-            let Some((at, (quotes, odd))) = words.next() else { return };
+        let (mut count, mut all) = (0, 0);
+        let Some(newlines) = self.newlines.first_chunk_mut::<WINDOW_BYTES>() else { return 0 };
+        let mut keep = |at: usize, bits: Bits, quotes: &mut [u8; 8], odd: &mut u64| {
             (*quotes, *odd) = (bits.quotes.to_le_bytes(), bits.odd);
             all |= bits.odd;
             let mut rest = bits.newlines;
-            // Nearly always there is one at most: it is written in any case.
+            // Nearly always there is one at most: it is written in any case. There are never more
+            // than bytes, so the remainder is the place itself.
             loop {
-                if let Some(place) = newlines.get_mut(count) {
-                    *place = (at * BLOCK) as u16 | rest.trailing_zeros() as u16 & 63;
+                if let Some(place) = newlines.get_mut(count % WINDOW_BYTES) {
+                    *place = (at * BLOCK) as u16 | rest.trailing_zeros() as u16;
                 }
                 count += usize::from(rest != 0);
                 rest &= rest.wrapping_sub(1);
@@ -113,13 +113,17 @@ impl Window {
             }
         };
         let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        for block in blocks {
-            keep(look(block));
+        let words = self.quotes.iter_mut().zip(&mut self.odd);
+        for ((at, block), (quotes, odd)) in blocks.iter().enumerate().zip(words) {
+            keep(at, look(block), quotes, odd);
         }
-        if !rest.is_empty() {
+        let at = blocks.len();
+        if let (false, Some(quotes), Some(odd)) =
+            (rest.is_empty(), self.quotes.get_mut(at), self.odd.get_mut(at))
+        {
             let mut block = [b' '; BLOCK];
             block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            keep(look(&block));
+            keep(at, look(&block), quotes, odd);
         }
         self.is_odd = all != 0;
         count
