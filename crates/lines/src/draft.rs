@@ -7,7 +7,8 @@ use crate::expected::Expected;
 use crate::json::scan::Index;
 use crate::meaning::{self, Severities};
 use crate::options::{Body, Keep, NAMES_MAX, Options, ROLES, Role, Shape};
-use crate::record::{Flags, Record, Records, Span, Value, narrow};
+use crate::record::{Flags, Record, Span, Value, narrow};
+use crate::texts::Texts;
 use crate::time::{self, Calendar};
 use crate::window::Clean;
 
@@ -54,7 +55,7 @@ pub(crate) enum Raw<'t> {
 impl Raw<'_> {
     /// The value of a field; a text that is not in the arena yet is written there.
     #[inline]
-    pub(crate) fn value(self, block: &mut Records) -> Value {
+    pub(crate) fn value(self, block: &mut Texts) -> Value {
         match self {
             Self::Text(_, Some(span)) => Value::Str(span),
             Self::Text(text, None) => Value::Str(block.push_text(text)),
@@ -94,7 +95,7 @@ pub(crate) struct Draft<'a> {
     /// The record, without its fields.
     pub(crate) record: &'a mut Record,
     pub(crate) options: &'a Options,
-    pub(crate) block: &'a mut Records,
+    pub(crate) block: &'a mut Texts,
     pub(crate) scratch: &'a mut Scratch,
     /// The line, when it is known to be clean.
     pub(crate) clean: Option<&'a Clean<'a>>,
@@ -116,7 +117,7 @@ impl<'a> Draft<'a> {
         (line, clean): (&'a str, Option<&'a Clean<'a>>),
         record: &'a mut Record,
         options: &'a Options,
-        block: &'a mut Records,
+        block: &'a mut Texts,
         memory: (&'a mut Scratch, &'a mut Index),
     ) -> Self {
         let (scratch, index) = (memory.0, Some(memory.1));
@@ -292,7 +293,7 @@ impl<'a> Draft<'a> {
         wanted: Wanted,
         key: Span,
         text: &[u8],
-        place: impl FnOnce(&mut Records) -> Span,
+        place: impl FnOnce(&mut Texts) -> Span,
     ) -> bool {
         if !self.is_open(wanted) {
             return false;

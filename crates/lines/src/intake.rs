@@ -250,7 +250,7 @@ impl Intake {
         let base = chunk.offset + (chunk.bytes.len() - rest.len()) as u64;
         let seen = window.look(rest);
         let copied = seen.clean(out.left()).filter(|_| plan.keeps_lines());
-        let mut lies = copied.and_then(|text| out.push_lines(text));
+        let mut lies = copied.and_then(|text| out.texts.push_lines(text));
         let copied = copied.map_or(0, str::len);
         let mut lines = seen.lines();
         // Lines that lie in the block already go into it.

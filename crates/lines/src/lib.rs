@@ -24,6 +24,7 @@ mod plan;
 mod record;
 pub mod redact;
 mod state;
+mod texts;
 pub mod time;
 mod window;
 

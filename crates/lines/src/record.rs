@@ -5,6 +5,7 @@
 //! Times are nanoseconds since the Unix epoch (0 is "none"), offsets are bytes of the file.
 //! Texts are valid UTF-8. No accessor fails: a span that is not one of the block is empty text.
 
+use crate::texts::Texts;
 use std::borrow::Cow;
 
 /// A block is full at this many records; a consumer is handed that many at once.
@@ -14,12 +15,6 @@ pub const BLOCK_RECORDS: usize = 1_000;
 pub const BLOCK_BYTES: usize = 512 * 1024;
 /// An arena never grows beyond this many bytes; what does not fit becomes empty text.
 pub const ARENA_BYTES_MAX: usize = 1 << 30;
-/// An arena grows by this many bytes at least.
-const GROWTH_BYTES: usize = 64 * 1024;
-/// An arena that grew beyond this many bytes gives its memory back when it is cleared.
-const KEPT_BYTES_MAX: usize = 4 * BLOCK_BYTES;
-/// How many names a block remembers so that it writes each of them once.
-const NAMES_MAX: usize = 32;
 
 /// A piece of text in the arena, or a range of fields: the first and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -241,25 +236,11 @@ pub struct Piece {
     pub end: u64,
 }
 
-/// A piece in an earlier file (before a rotation) of a record that ends in a later one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Join {
-    /// Where the record's body begins in the arena; identifies it among the records.
-    line: Span,
-    /// The piece.
-    piece: Piece,
-}
-
 /// A block of records.
 #[derive(Debug, Default, Clone)]
 pub struct Records {
-    arena: String,
+    pub(crate) texts: Texts,
     records: Vec<Record>,
-    fields: Vec<Field>,
-    joins: Vec<Join>,
-    names: Vec<Span>,
-    /// Where the fields of the next record begin.
-    open: usize,
 }
 
 impl Records {
@@ -271,21 +252,14 @@ impl Records {
 
     /// Forgets the content and keeps the memory, unless one huge line made it grow.
     pub fn clear(&mut self) {
-        self.arena.clear();
         self.records.clear();
-        self.fields.clear();
-        self.joins.clear();
-        self.names.clear();
-        self.open = 0;
-        if self.arena.capacity() > KEPT_BYTES_MAX {
-            self.arena.shrink_to(BLOCK_BYTES);
-        }
+        self.texts.clear();
     }
 
     /// Whether it should be handed on before more is written.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.records.len() >= BLOCK_RECORDS || self.arena.len() >= BLOCK_BYTES
+        self.records.len() >= BLOCK_RECORDS || self.text_bytes() >= BLOCK_BYTES
     }
 
     /// Whether there is no record.
@@ -303,17 +277,14 @@ impl Records {
     /// Bytes of memory that it holds.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.arena.capacity()
-            + self.records.capacity() * size_of::<Record>()
-            + self.fields.capacity() * size_of::<Field>()
-            + self.joins.capacity() * size_of::<Join>()
-            + self.names.capacity() * size_of::<Span>()
+        self.texts.memory() + self.records.capacity() * size_of::<Record>()
     }
 
     /// Bytes of text in it.
     #[must_use]
+    #[inline]
     pub fn text_bytes(&self) -> usize {
-        self.arena.len()
+        self.texts.bytes()
     }
 
     /// The records, in the order in which they ended.
@@ -335,7 +306,7 @@ impl Records {
     /// The text of a span.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
-        self.arena.get(span.range()).unwrap_or_default()
+        self.texts.text(span)
     }
 
     /// The text of nested JSON. A surrogate without its partner is U+FFFD in it, as in other texts.
@@ -356,15 +327,14 @@ impl Records {
     #[must_use]
     #[inline]
     pub fn ahead<const N: usize>(&self, span: Span) -> Option<&[u8; N]> {
-        let rest = self.arena.as_bytes().get(span.start as usize..)?;
-        if span.len as usize <= N { rest.first_chunk() } else { None }
+        self.texts.ahead(span)
     }
 
     /// The fields of a record.
     #[must_use]
     #[inline]
     pub fn fields(&self, record: &Record) -> &[Field] {
-        self.fields.get(record.fields.range()).unwrap_or_default()
+        self.texts.fields(record.fields)
     }
 
     /// The value of the field `key` of a record.
@@ -375,80 +345,42 @@ impl Records {
 
     /// The pieces of a record that are in earlier files, oldest first.
     pub fn joins(&self, record: &Record) -> impl Iterator<Item = Piece> + '_ {
-        let line = record.line;
-        self.joins.iter().filter(move |join| join.line == line).map(|join| join.piece)
+        self.texts.joins(record.line)
     }
 
     /// Calls `each` with every piece of every record: no file may be committed beyond the start
     /// of a piece whose record is not acknowledged.
     pub fn pieces(&self, mut each: impl FnMut(Piece)) {
-        for join in &self.joins {
-            each(join.piece);
-        }
+        self.texts.all_joins().for_each(&mut each);
         for record in &self.records {
             each(Piece { source: record.source, start: record.start, end: record.end });
         }
     }
 
-    /// Writes text into the arena.
-    pub fn push_text(&mut self, text: &str) -> Span {
-        if self.arena.len().saturating_add(text.len()) > ARENA_BYTES_MAX {
-            return Span::default();
-        }
-        let start = narrow(self.arena.len());
-        self.arena.push_str(text);
-        Span { start, len: narrow(text.len()) }
+    /// Texts as they lie one behind the other.
+    #[must_use]
+    pub fn arena(&self, range: std::ops::Range<usize>) -> &[u8] {
+        self.texts.arena(range)
     }
 
-    /// Writes a line into the arena, and a newline behind it when there is room for the line.
-    pub(crate) fn push_line(&mut self, line: &str) -> (Span, bool) {
-        let span = self.push_text(line);
-        let fits = span.len as usize == line.len();
-        if fits {
-            self.arena.push('\n');
-        }
-        (span, fits)
+    /// Writes text into the arena.
+    pub fn push_text(&mut self, text: &str) -> Span {
+        self.texts.push_text(text)
+    }
+
+    /// Writes a name that many records share; a name that was written lately is not written again.
+    pub fn push_name(&mut self, name: &str) -> Span {
+        self.texts.push_name(name)
+    }
+
+    /// Adds a field to the record that is pushed next.
+    pub fn push_field(&mut self, key: Span, value: Value) {
+        self.texts.push_field(key, value);
     }
 
     /// How many records may be written before it is full.
     pub(crate) fn left(&self) -> usize {
         BLOCK_RECORDS.saturating_sub(self.records.len())
-    }
-
-    /// Writes lines with their newlines into the arena, when there is room; where they begin.
-    pub(crate) fn push_lines(&mut self, lines: &str) -> Option<u32> {
-        if self.arena.capacity() - self.arena.len() < lines.len() {
-            // In steps: what is reserved counts as memory of the block.
-            self.arena.reserve_exact(GROWTH_BYTES.max(lines.len()));
-        }
-        let span = self.push_text(lines);
-        (span.len as usize == lines.len()).then_some(span.start)
-    }
-
-    /// Texts as they lie one behind the other.
-    #[must_use]
-    pub fn arena(&self, range: std::ops::Range<usize>) -> &[u8] {
-        self.arena.as_bytes().get(range).unwrap_or_default()
-    }
-
-    /// Writes a name that many records share; a name that was written lately is not written again.
-    pub fn push_name(&mut self, name: &str) -> Span {
-        let known = self.names.iter().find(|span| {
-            span.len as usize == name.len() && self.arena.get(span.range()) == Some(name)
-        });
-        if let Some(span) = known {
-            return *span;
-        }
-        let span = self.push_text(name);
-        if self.names.len() < NAMES_MAX {
-            self.names.push(span);
-        }
-        span
-    }
-
-    /// Adds a field to the record that is pushed next.
-    pub fn push_field(&mut self, key: Span, value: Value) {
-        self.fields.push(Field { key, value });
     }
 
     /// Adds a record. Its fields are those that were pushed since the last one.
@@ -459,71 +391,13 @@ impl Records {
     /// The same; the record is finished by `finish` where it lies.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each line")]
-    pub(crate) fn write(&mut self, record: Record, finish: impl FnOnce(&mut Self, &mut Record)) {
-        let mut records = std::mem::take(&mut self.records);
-        records.push(record);
-        if let Some(record) = records.last_mut() {
-            finish(self, record);
-            record.fields = Span { start: narrow(self.open), len: narrow(self.open_fields_len()) };
+    pub(crate) fn write(&mut self, record: Record, finish: impl FnOnce(&mut Texts, &mut Record)) {
+        self.records.push(record);
+        if let Some(record) = self.records.last_mut() {
+            finish(&mut self.texts, record);
+            record.fields = self.texts.end_fields();
         }
-        self.open = self.fields.len();
-        self.records = records;
     }
-
-    /// Remembers that a record of this text has a piece in an earlier file.
-    pub(crate) fn push_join(&mut self, line: Span, piece: Piece) {
-        self.joins.push(Join { line, piece });
-    }
-
-    /// How much is in it, to come back to with [`Records::rewind`].
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { arena: self.arena.len(), fields: self.fields.len(), names: self.names.len() }
-    }
-
-    /// Forgets what was written since the mark and belongs to no record.
-    pub(crate) fn rewind(&mut self, mark: Mark) {
-        if self.arena.is_char_boundary(mark.arena) {
-            self.arena.truncate(mark.arena);
-        }
-        self.fields.truncate(mark.fields);
-        self.names.truncate(mark.names);
-    }
-
-    /// The field with this key among those that were pushed since the last record.
-    pub(crate) fn open_field(&mut self, key: Span) -> Option<&mut Field> {
-        let key = self.arena.get(key.range())?;
-        let open = self.fields.get_mut(self.open..)?;
-        open.iter_mut().find(|field| self.arena.get(field.key.range()) == Some(key))
-    }
-
-    /// The fields that were pushed since the last record.
-    pub(crate) fn unfinished_fields(&self) -> &[Field] {
-        self.fields.get(self.open..).unwrap_or_default()
-    }
-
-    /// Replaces all that was written since `base`: the texts and the fields of the next record.
-    pub(crate) fn replace_open(&mut self, base: u32, text: &str, fields: &[Field]) {
-        if self.arena.is_char_boundary(base as usize) {
-            self.arena.truncate(base as usize);
-        }
-        self.arena.push_str(text);
-        self.names.retain(|name| name.start < base);
-        self.fields.truncate(self.open);
-        self.fields.extend_from_slice(fields);
-    }
-
-    /// How many fields were pushed since the last record.
-    pub(crate) fn open_fields_len(&self) -> usize {
-        self.fields.len().saturating_sub(self.open)
-    }
-}
-
-/// See [`Records::mark`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
-    arena: usize,
-    fields: usize,
-    names: usize,
 }
 
 /// A length as `u32`; every length here is bounded by [`ARENA_BYTES_MAX`].

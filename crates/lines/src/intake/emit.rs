@@ -8,6 +8,7 @@ use crate::parsers::Parser;
 use crate::plan::Plan;
 use crate::record::{Field, Flags, Record, Records, Span, Value};
 use crate::state::Group;
+use crate::texts::Texts;
 use crate::window::Clean;
 
 impl Intake {
@@ -129,6 +130,7 @@ impl Intake {
     /// Whether the one line of a group speaks of an error.
     #[cold]
     fn speaks_of_error(&mut self, plan: &Plan, text: &str, out: &mut Records) -> bool {
+        let out = &mut out.texts;
         let (mark, line) = (out.mark(), out.push_text(text));
         let mut record = Record { body: line, line, ..Record::default() };
         self.parse(plan, &plan.options, (text, None), &mut record, out);
@@ -180,7 +182,7 @@ impl Intake {
     ) {
         let (span, ended) = match line.place() {
             Some(span) => (span, true),
-            None => out.push_line(text),
+            None => out.texts.push_line(text),
         };
         let record = Record {
             body: span,
@@ -229,7 +231,7 @@ impl Intake {
         all: &Options,
         text: (&str, Option<&Clean<'_>>),
         record: &Record,
-        out: &mut Records,
+        out: &mut Texts,
     ) -> Vec<Field> {
         let (mark, mut whole) = (out.mark(), *record);
         // What names are for under these options is true for them alone.
@@ -253,7 +255,7 @@ impl Intake {
         options: &Options,
         text: (&str, Option<&Clean<'_>>),
         record: &mut Record,
-        out: &mut Records,
+        out: &mut Texts,
     ) {
         let (mark, time) = (out.mark(), record.time);
         for parser in &plan.parsers {
@@ -289,7 +291,7 @@ impl Intake {
         options: &Options,
         text: &str,
         record: &mut Record,
-        out: &mut Records,
+        out: &mut Texts,
     ) -> bool {
         let memory = (&mut self.scratch, &mut self.index);
         let mut draft = Draft::new((text, None), record, options, out, memory);

@@ -6,7 +6,8 @@ use super::survey::Survey;
 use super::{Active, Redaction, Replacement};
 use crate::json::scan::Index;
 use crate::json::walk;
-use crate::record::{Field, Record, Records, Span, Value, narrow};
+use crate::record::{Field, Record, Span, Value, narrow};
+use crate::texts::Texts;
 
 /// The least number with the digits of a card.
 const CARD_NUMBER_MIN: u64 = 1_000_000_000_000;
@@ -26,7 +27,7 @@ impl Redaction {
     #[inline]
     pub(crate) fn apply(
         &self,
-        block: &mut Records,
+        block: &mut Texts,
         record: &mut Record,
         message: Span,
         given_up: &[Field],
@@ -62,7 +63,7 @@ impl Redaction {
         &self,
         line: &str,
         survey: &Survey,
-        block: &Records,
+        block: &Texts,
         record: &Record,
         given_up: &[Field],
     ) -> bool {
@@ -115,7 +116,7 @@ impl Redaction {
 
     /// Whether a text that was decoded from the line, and so looks different in it, may have
     /// something to hide.
-    fn suspects_decoded(&self, line: &str, block: &Records, record: &Record) -> bool {
+    fn suspects_decoded(&self, line: &str, block: &Texts, record: &Record) -> bool {
         if !has_escapes(line, record) {
             return false;
         }
@@ -139,7 +140,7 @@ impl Redaction {
     #[cold]
     fn rewrite(
         &self,
-        block: &mut Records,
+        block: &mut Texts,
         record: &mut Record,
         message: Span,
         given_up: &[Field],
@@ -196,7 +197,7 @@ impl Redaction {
 
     /// What is found in the text of a field, or of the message, by what is around it in the line.
     /// Of a text that the line has only with escapes it is all, when its name makes it a secret.
-    fn around(&self, block: &Records, across: &Across, name: Span, text: Span) -> Vec<Found> {
+    fn around(&self, block: &Texts, across: &Across, name: Span, text: Span) -> Vec<Found> {
         if across.place(text).is_some() {
             return across.value(text);
         }
@@ -220,7 +221,7 @@ impl Redaction {
     }
 
     /// Writes a text without what nobody may see. A text of an earlier record stays where it is.
-    fn span(&self, block: &Records, span: Span, found: Vec<Found>, new: &mut Rewrite) -> Span {
+    fn span(&self, block: &Texts, span: Span, found: Vec<Found>, new: &mut Rewrite) -> Span {
         if span.start < new.base {
             return span;
         }
@@ -254,7 +255,7 @@ impl Redaction {
     /// A number that is a secret becomes text.
     fn number(
         &self,
-        block: &Records,
+        block: &Texts,
         name: Span,
         value: Value,
         across: &Across,
@@ -343,7 +344,7 @@ impl Redaction {
     /// What patterns find in fields, which have other ends than the line that they stand in.
     fn search_parts(
         &self,
-        block: &Records,
+        block: &Texts,
         parts: &[Field],
         across: &Across,
         found: &mut Vec<Found>,
