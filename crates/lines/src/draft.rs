@@ -122,8 +122,8 @@ impl<'a> Draft<'a> {
     ) -> Self {
         let (scratch, index) = (memory.0, Some(memory.1));
         // What a full arena did not take is not there.
-        let line = line.get(..record.line.len as usize).unwrap_or_default();
-        let clean = clean.filter(|clean| clean.range().len() == line.len());
+        let is_there = record.line.len as usize == line.len();
+        let (line, clean) = if is_there { (line, clean) } else { ("", None) };
         let (filled, seen) = ([0; ROLES], [0; 4]);
         let (replaced, loose) = (false, false);
         scratch.message = Span::default();
@@ -387,19 +387,12 @@ impl<'a> Draft<'a> {
         !self.fills(wanted, true)
     }
 
-    /// Whether there is room for a field and no other one has its key.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    pub(crate) fn admits(&mut self, wanted: Wanted) -> bool {
-        self.block.open_fields_len() < FIELDS_MAX && self.is_new(wanted.bit)
-    }
-
     /// Adds a field of the record, or replaces the one with the same key.
     pub(crate) fn put(&mut self, wanted: Wanted, key: Span, value: Value) {
-        if self.admits(wanted) {
-            self.block.push_field(key, value);
-        } else if self.block.open_fields_len() >= FIELDS_MAX {
+        if self.block.open_fields_len() >= FIELDS_MAX {
             self.record.flags.set(Flags::FIELDS_CUT);
+        } else if self.is_new(wanted) {
+            self.block.push_field(key, value);
         } else {
             self.replace(key, value);
         }
@@ -422,11 +415,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether no key so far can be this one. Sets its bit.
+    /// Whether no key so far can be this one; it is one of them from now on.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "run for each field of each line")]
-    fn is_new(&mut self, bit: u8) -> bool {
-        let (word, bit) = (usize::from(bit >> 6), 1_u64 << (bit & 63));
+    pub(crate) fn is_new(&mut self, wanted: Wanted) -> bool {
+        let (word, bit) = (usize::from(wanted.bit >> 6), 1_u64 << (wanted.bit & 63));
         let Some(word) = self.seen.get_mut(word) else { return false };
         let new = *word & bit == 0;
         *word |= bit;

@@ -5,12 +5,13 @@
 //! Bytes are expected only when they were read there, with a name without escapes, so equal bytes
 //! mean the same. Memory: [`PLACES_MAX`] times less than 100 bytes.
 
-use crate::draft::Wanted;
+use crate::draft::{FIELDS_MAX, Wanted};
 use crate::json::scan::Marks;
 use crate::json::walk::{GAP, Part, Step};
 
-/// So many places are remembered.
+/// So many places are remembered. Where one is expected there is room for a field.
 const PLACES_MAX: usize = 32;
+const _: () = assert!(PLACES_MAX < FIELDS_MAX);
 
 /// Names by their places in the object.
 #[derive(Debug, Default)]

@@ -88,7 +88,8 @@ pub(crate) struct Severities {
 
 impl Severities {
     /// [`severity`].
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each severity of each line")]
     pub(crate) fn read(&mut self, text: &[u8]) -> Option<u8> {
         let (Some(first), Some(last), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len())
         else {

@@ -29,8 +29,8 @@ pub enum Role {
     Kept,
 }
 
-/// How many roles there are that one name can fill.
-pub(crate) const ROLES: usize = 7;
+/// How many roles there are, that of a plain field with them.
+pub(crate) const ROLES: usize = 8;
 
 /// Which fields become fields of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

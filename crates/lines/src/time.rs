@@ -123,7 +123,8 @@ impl Calendar {
     }
 
     /// [`any`].
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each time of each line")]
     pub(crate) fn any(&mut self, text: &[u8]) -> Option<u64> {
         match self.rfc3339(text, true) {
             Some((time, taken)) if taken == text.len() => Some(time),

@@ -6,7 +6,8 @@ use crate::multiline::{self, Multiline, Verdict, speaks_of_error};
 use crate::options::{Body, Options};
 use crate::parsers::Parser;
 use crate::plan::Plan;
-use crate::record::{Field, Flags, Record, Records, Span, Value};
+use crate::record::{Field, Flags, Piece, Record, Records, Span, Value};
+use crate::redact::Redaction;
 use crate::state::Group;
 use crate::texts::Texts;
 use crate::window::Clean;
@@ -133,7 +134,7 @@ impl Intake {
         let out = &mut out.texts;
         let (mark, line) = (out.mark(), out.push_text(text));
         let mut record = Record { body: line, line, ..Record::default() };
-        self.parse(plan, &plan.options, (text, None), &mut record, out);
+        self.parse_apart(plan, &plan.options, (text, None), &mut record, out);
         out.rewind(mark);
         speaks_of_error(record.severity, record.status, text)
     }
@@ -198,28 +199,41 @@ impl Intake {
             ..Record::default()
         };
         out.write(record, |out, record| {
-            let given_up = match &plan.all {
-                Some(all) => self.given_up(plan, all, (text, line.clean.as_ref()), record, out),
-                None => Vec::new(),
-            };
-            if !plan.parsers.is_empty() {
-                self.parse(plan, &plan.options, (text, line.clean.as_ref()), record, out);
-            }
-            if let Some(redaction) = &plan.redaction
-                && redaction.apply(out, record, self.scratch.message, &given_up)
-            {
-                record.flags.set(Flags::REDACTED);
-                // What replaces a secret may be anything.
-                (record.plain, record.ended) = (false, false);
+            let text = (text, line.clean.as_ref());
+            if let Some(redaction) = &plan.redaction {
+                self.parse_redacted(plan, redaction, text, record, out);
+            } else if !plan.parsers.is_empty() {
+                self.parse(plan, &plan.options, text, record, out);
             }
             if !line.earlier.is_empty() {
-                record.flags.set(Flags::JOINED);
-                for earlier in line.earlier {
-                    out.push_join(record.line, *earlier);
-                }
+                join(line.earlier, record, out);
             }
             self.count(record.flags);
         });
+    }
+
+    /// [`Intake::parse`], and what is secret is replaced.
+    #[inline(never)]
+    fn parse_redacted(
+        &mut self,
+        plan: &Plan,
+        redaction: &Redaction,
+        text: (&str, Option<&Clean<'_>>),
+        record: &mut Record,
+        out: &mut Texts,
+    ) {
+        let given_up = match &plan.all {
+            Some(all) => self.given_up(plan, all, text, record, out),
+            None => Vec::new(),
+        };
+        if !plan.parsers.is_empty() {
+            self.parse_apart(plan, &plan.options, text, record, out);
+        }
+        if redaction.apply(out, record, self.scratch.message, &given_up) {
+            record.flags.set(Flags::REDACTED);
+            // What replaces a secret may be anything.
+            (record.plain, record.ended) = (false, false);
+        }
     }
 
     /// All fields of a line and its message, as far as they lie in it: what its record will not
@@ -236,7 +250,7 @@ impl Intake {
         let (mark, mut whole) = (out.mark(), *record);
         // What names are for under these options is true for them alone.
         self.scratch.expected.follow(0);
-        self.parse(plan, all, text, &mut whole, out);
+        self.parse_apart(plan, all, text, &mut whole, out);
         self.scratch.expected.follow(plan.number);
         let mut fields = out.unfinished_fields().to_vec();
         if whole.body != whole.line {
@@ -246,9 +260,23 @@ impl Intake {
         fields
     }
 
+    /// [`Intake::parse`] where it need not be fast.
+    #[inline(never)]
+    fn parse_apart(
+        &mut self,
+        plan: &Plan,
+        options: &Options,
+        text: (&str, Option<&Clean<'_>>),
+        record: &mut Record,
+        out: &mut Texts,
+    ) {
+        self.parse(plan, options, text, record, out);
+    }
+
     /// The first parser that fits fills the record. One that does not fit several lines is given
     /// the first of them.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "run for each line")]
     fn parse(
         &mut self,
         plan: &Plan,
@@ -306,16 +334,30 @@ impl Intake {
         true
     }
 
+    #[inline]
     fn count(&mut self, flags: Flags) {
-        let counters = &mut self.counters;
-        counters.records += 1;
-        if flags == Flags::default() {
-            return;
+        self.counters.records += 1;
+        if flags != Flags::default() {
+            self.count_special(flags);
         }
+    }
+
+    #[inline(never)]
+    fn count_special(&mut self, flags: Flags) {
+        let counters = &mut self.counters;
         counters.unparsed += u64::from(flags.has(Flags::UNPARSED));
         counters.repaired += u64::from(flags.has(Flags::REPAIRED));
         counters.partial += u64::from(flags.has(Flags::PARTIAL));
         counters.fields_cut += u64::from(flags.has(Flags::FIELDS_CUT));
         counters.redacted += u64::from(flags.has(Flags::REDACTED));
+    }
+}
+
+/// A record has pieces in earlier files.
+#[cold]
+fn join(earlier: &[Piece], record: &mut Record, out: &mut Texts) {
+    record.flags.set(Flags::JOINED);
+    for earlier in earlier {
+        out.push_join(record.line, *earlier);
     }
 }

@@ -119,8 +119,8 @@ pub(crate) trait Members {
     /// the name has no escapes.
     fn learn(&mut self, _place: usize, _gap: &[u8], _step: Step<()>) {}
 
-    /// A member that was expected and has a string without escapes for a value.
-    fn text(&mut self, _known: Self::Known, key: Part, value: Part, _bytes: &[u8]) {
+    /// A member that was expected and has a string without escapes for a value: this text.
+    fn text<A: Marks>(&mut self, _known: Self::Known, key: Part, value: Part, _text: &[u8]) {
         self.any(Member { key: plain(key), value: plain(value) });
     }
 
@@ -206,8 +206,9 @@ fn expected<M: Members, A: Marks>(
         if !A::ARE_QUOTES && mark != b'"' {
             return None;
         }
-        let value = Part { start: start as u32, len: end.wrapping_sub(start) as u32 };
-        members.text(known, key, value, bytes);
+        let text = bytes.get(start..end)?;
+        let value = Part { start: start as u32, len: text.len() as u32 };
+        members.text::<A>(known, key, value, text);
         return Some(end);
     }
     let Some((kind, number, end)) = short_number(bytes, start) else {

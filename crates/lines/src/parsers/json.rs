@@ -15,18 +15,22 @@ pub(super) const PARSER: Parser =
     Parser { name: "json", about: "a JSON object on one line, at most 128 levels deep", parse };
 
 fn parse(draft: &mut Draft<'_>) -> Option<()> {
-    let (line, index) = (draft.line, draft.index.take()?);
-    let base = draft.record.line.start;
-    let Some(clean) = draft.clean else {
-        let outcome = walk::object(line, index, Fields { draft, start: 0, base });
-        draft.record.plain = index.is_plain();
-        return outcome;
-    };
+    let Some(clean) = draft.clean else { return scanned(draft) };
     draft.record.plain = true;
     // A window is small.
-    let start = clean.range().start;
-    let fields = Fields { draft, start: start as u32, base: base.wrapping_sub(start as u32) };
-    clean.members(fields)
+    let start = clean.range().start as u32;
+    let base = draft.record.line.start.wrapping_sub(start);
+    clean.members(Fields { draft, start, base })
+}
+
+/// A line that is not known to be clean.
+#[inline(never)]
+fn scanned(draft: &mut Draft<'_>) -> Option<()> {
+    let (line, index) = (draft.line, draft.index.take()?);
+    let base = draft.record.line.start;
+    let outcome = walk::object(line, index, Fields { draft, start: 0, base });
+    draft.record.plain = index.is_plain();
+    outcome
 }
 
 /// Members become fields.
@@ -76,14 +80,17 @@ impl Members for Fields<'_, '_> {
     }
 
     #[inline(always)]
-    fn text(&mut self, wanted: Option<Wanted>, key: Part, value: Part, bytes: &[u8]) {
+    fn text<A: Marks>(&mut self, wanted: Option<Wanted>, key: Part, value: Part, text: &[u8]) {
         let Some(wanted) = wanted else { return };
-        let text = value.range();
         let (key, value) = (self.place(key), self.place(value));
         let draft = &mut *self.draft;
         if !wanted.is_plain_field() {
-            give_text(draft, wanted, bytes.get(text).unwrap_or_default(), key, value);
-        } else if draft.admits(wanted) {
+            if !A::ARE_QUOTES {
+                give_text(draft, wanted, text, key, value);
+            } else if !draft.fill_text(wanted, key, text, |_| value) {
+                draft.put(wanted, key, Value::Str(value));
+            }
+        } else if draft.is_new(wanted) {
             draft.block.push_field(key, Value::Str(value));
         } else {
             draft.put(wanted, key, Value::Str(value));
@@ -96,7 +103,7 @@ impl Members for Fields<'_, '_> {
         let key = self.place(key);
         let is_status = value.kind == Kind::Int && self.draft.fill_status(wanted, number);
         let is_plain = (is_status || wanted.is_plain_field()) && value.kind != Kind::Whole;
-        if !is_plain || !self.draft.admits(wanted) {
+        if !is_plain || !self.draft.is_new(wanted) {
             let value = self.of_line(value);
             give(self.draft, wanted, key, value);
         } else if value.kind == Kind::Int {
@@ -120,7 +127,7 @@ impl Members for Fields<'_, '_> {
     }
 }
 
-/// A text that has a role.
+/// A text that has a role, in a line that is not clean. In others it is a part of the walk.
 #[inline(never)]
 fn give_text(draft: &mut Draft<'_>, wanted: Wanted, text: &[u8], key: Span, value: Span) {
     if !draft.fill_text(wanted, key, text, |_| value) {
