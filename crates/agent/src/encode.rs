@@ -60,19 +60,22 @@ impl Encoder {
         }
     }
 
-    /// Takes a record.
-    #[inline]
-    pub(crate) fn push(
+    /// Takes the first records, as long as they are of this file and added. Gives how many they are,
+    /// and what became of the next one of the file, when there is one.
+    pub(crate) fn push_row(
         &mut self,
         block: &Arc<Lease<Block>>,
-        record: &Record,
+        records: &[Record],
         source: &Source,
-    ) -> Pushed {
+    ) -> (usize, Pushed) {
+        let slot = source.file.slot;
+        let row = records.iter().take_while(|record| record.source == slot);
+        let (texts, origin) = (&block.records, &source.origin);
         match self {
-            Self::Text(one) => one.push(block, record),
-            Self::Otlp(one) => one.push(&block.records, record, &source.origin),
-            Self::Loki(one) => one.push(&block.records, record, &source.origin),
-            Self::Lines(one) => one.push(&block.records, record, &source.origin),
+            Self::Text(one) => add(row, |record| one.push(block, record)),
+            Self::Otlp(one) => add(row, |record| one.push(texts, record, origin)),
+            Self::Loki(one) => add(row, |record| one.push(texts, record, origin)),
+            Self::Lines(one) => add(row, |record| one.push(texts, record, origin)),
         }
     }
 
@@ -169,6 +172,23 @@ impl Encoder {
             Self::Lines(_) | Self::Text(_) => self.body(at..at + 1, out),
         }
     }
+}
+
+/// Pushes records up to the first one that is not added.
+#[inline]
+fn add<'r>(
+    records: impl Iterator<Item = &'r Record>,
+    mut push: impl FnMut(&Record) -> Pushed,
+) -> (usize, Pushed) {
+    let mut added = 0;
+    for record in records {
+        let pushed = push(record);
+        if pushed != Pushed::Added {
+            return (added, pushed);
+        }
+        added += 1;
+    }
+    (added, Pushed::Added)
 }
 
 /// All of an encoder as it is sent.
@@ -282,6 +302,36 @@ mod tests {
         assert_eq!(Arc::strong_count(&encoder), 2, "nothing is copied");
         drop(sent);
         assert!(Arc::into_inner(encoder).is_some());
+    }
+
+    #[test]
+    fn a_row_ends_where_another_file_begins_and_where_a_record_is_not_added() {
+        use pipeline::ring::{Limits, Mode, Next, ring};
+        let mut block = Block::default();
+        for slot in [0, 0, 1, 0] {
+            let body = block.records.push_text("a line");
+            block.records.push(&Record { body, source: slot, ..Record::default() });
+        }
+        let file = |slot| pipeline::ledger::FileId { slot, generation: 0 };
+        let source = |slot| Source { file: file(slot), serial: 0, origin: Arc::default(), base: 0 };
+        let (mut producer, subscriber) = ring(Limits::for_memory(1 << 20, 1));
+        let mut consumer = subscriber.subscribe(Mode::Lossless);
+        producer.try_push(block, 1).unwrap();
+        let Next::Block(lease) = consumer.try_next() else { panic!("it is there") };
+        let block = Arc::new(lease);
+        for format in [Format::Text, Format::Json(crate::config::Members::ALL)] {
+            let mut encoder = Encoder::lines(Batch { records: 3, ..Batch::default() }, format);
+            let mut push = |from: usize, slot| {
+                encoder.push_row(&block, &block.records.records()[from..], &source(slot))
+            };
+            assert_eq!(push(0, 0), (2, Pushed::Added));
+            assert_eq!(push(2, 1), (1, Pushed::Added));
+            assert_eq!(push(3, 0), (0, Pushed::Full));
+            assert_eq!(encoder.len(), 3);
+        }
+        let mut small = Encoder::otlp(Batch { bytes: 1, ..Batch::default() });
+        let pushed = small.push_row(&block, block.records.records(), &source(0));
+        assert_eq!(pushed, (0, Pushed::TooLarge));
     }
 
     #[test]

@@ -295,17 +295,11 @@ impl Filling {
         }
         let Some((block, mut at)) = self.block.take() else { return };
         let records = block.records.records();
-        let mut source = None;
         while let Some(record) = records.get(at) {
-            let known = match source.take() {
-                Some(known) if slot_of(known) == record.source => Some(known),
-                _ => block.source(record.source),
-            };
-            let Some(known) = known else {
+            let Some(source) = block.source(record.source) else {
                 at += 1;
                 continue;
             };
-            source = Some(known);
             if self.batch.is_none() {
                 // With too many batches that wait, this one waits to be begun.
                 let Ok(batch) = self.tracker.begin() else { break };
@@ -317,20 +311,26 @@ impl Filling {
                 }
             }
             let Some(batch) = self.batch else { break };
-            match self.encoder.push(&block, record, known) {
-                Pushed::Added => match self.owners.last_mut() {
-                    Some((slot, count)) if *slot == record.source => *count += 1,
-                    _ => self.owners.push((record.source, 1)),
-                },
-                Pushed::Full => {
-                    self.full = true;
-                    break;
-                }
-                Pushed::TooLarge => desk.too_large(record.source, record.original_len),
+            let rest = records.get(at..).unwrap_or_default();
+            let (added, pushed) = self.encoder.push_row(&block, rest, source);
+            match self.owners.last_mut() {
+                Some((slot, count)) if *slot == record.source => *count += added as u64,
+                _ if added > 0 => self.owners.push((record.source, added as u64)),
+                _ => {}
             }
-            self.tracker.note(&block, record, batch);
-            self.bytes += record.end.saturating_sub(record.start);
-            at += 1;
+            let mut row = rest.get(..added).unwrap_or_default();
+            if pushed == Pushed::TooLarge
+                && let (Some(with), Some(record)) = (rest.get(..=added), rest.get(added))
+            {
+                desk.too_large(record.source, record.original_len);
+                row = with;
+            }
+            self.bytes += self.tracker.note(&block, row, batch);
+            at += row.len();
+            if pushed == Pushed::Full {
+                self.full = true;
+                break;
+            }
         }
         if at >= records.len() {
             self.tracker.finish(&block);
@@ -377,10 +377,6 @@ fn reordered(owners: &[(u32, u64)], order: &[usize]) -> Vec<(u32, u64)> {
     let slots: Vec<u32> = order.iter().filter_map(|at| each.get(*at)).copied().collect();
     let runs = slots.chunk_by(|one, next| one == next);
     runs.filter_map(|run| Some((*run.first()?, run.len() as u64))).collect()
-}
-
-fn slot_of(source: &crate::block::Source) -> u32 {
-    source.file.slot
 }
 
 #[cfg(test)]

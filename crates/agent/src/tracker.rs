@@ -8,7 +8,7 @@
 
 use crate::block::{Block, End, Source};
 use crate::reader::WINDOW_BYTES;
-use lines::Record;
+use lines::{Flags, Record};
 use pipeline::ledger::{Batch, FileId, Ledger, LedgerError};
 use std::collections::VecDeque;
 
@@ -109,26 +109,42 @@ impl Tracker {
         }
     }
 
-    /// A record of the block goes into a batch.
-    #[inline]
-    pub(crate) fn note(&mut self, block: &Block, record: &Record, batch: Batch) {
-        let at = record.source as usize;
-        if self.open != Some((record.source, batch)) {
+    /// Records of the block go into a batch; all are of one file. Gives how many bytes of it they
+    /// are.
+    pub(crate) fn note(&mut self, block: &Block, records: &[Record], batch: Batch) -> u64 {
+        let Some(source) = records.first().map(|record| record.source) else { return 0 };
+        if self.open != Some((source, batch)) {
             self.tell();
-            self.open = Some((record.source, batch));
+            self.open = Some((source, batch));
         }
-        if let Some(Some(known)) = self.files.get_mut(at) {
-            if record.start < known.noted {
-                let pin = Pin { batch, file: known.file, start: record.start };
-                self.pins.push(pin);
+        let mut nobody = None;
+        let known = self.files.get_mut(source as usize).unwrap_or(&mut nobody);
+        let (mut noted, mut bytes, mut flags) = (known.map_or(0, |known| known.noted), 0, 0);
+        for record in records {
+            if let (true, Some(known)) = (record.start < noted, &known) {
+                self.pins.push(Pin { batch, file: known.file, start: record.start });
             }
-            known.noted = known.noted.max(record.end);
+            noted = noted.max(record.end);
+            bytes += record.end.saturating_sub(record.start);
+            flags |= record.flags.bits();
         }
-        if record.flags.has(lines::Flags::JOINED) {
-            for piece in block.records.joins(record) {
-                if let Some(Some(known)) = self.files.get(piece.source as usize) {
-                    self.pins.push(Pin { batch, file: known.file, start: piece.start });
-                }
+        if let Some(known) = known {
+            known.noted = noted;
+        }
+        if flags & Flags::JOINED.bits() != 0 {
+            for record in records.iter().filter(|record| record.flags.has(Flags::JOINED)) {
+                self.pin_joins(block, record, batch);
+            }
+        }
+        bytes
+    }
+
+    /// Pins the earlier files that have pieces of the record.
+    #[cold]
+    fn pin_joins(&mut self, block: &Block, record: &Record, batch: Batch) {
+        for piece in block.records.joins(record) {
+            if let Some(Some(known)) = self.files.get(piece.source as usize) {
+                self.pins.push(Pin { batch, file: known.file, start: piece.start });
             }
         }
     }
@@ -252,21 +268,38 @@ mod tests {
         let first = block(&[end(0, 300, Some(100))]);
         tracker.see(&first);
         let one = tracker.begin().unwrap();
-        tracker.note(&first, &record(0, 0, 100), one);
-        tracker.note(&first, &record(0, 150, 300), one);
+        tracker.note(&first, &[record(0, 0, 100), record(0, 150, 300)], one);
         tracker.finish(&first);
         tracker.acknowledge(one, 1, &mut moved);
         assert_eq!(moved, [(file(0), 100)]);
         let second = block(&[end(0, 300, None)]);
         tracker.see(&second);
         let two = tracker.begin().unwrap();
-        tracker.note(&second, &record(0, 100, 200), two);
+        tracker.note(&second, &[record(0, 100, 200)], two);
         tracker.finish(&second);
         moved.clear();
         tracker.moves(&mut moved);
         assert_eq!(moved, []);
         tracker.acknowledge(two, 1, &mut moved);
         assert_eq!(moved, [(file(0), 300)]);
+    }
+
+    #[test]
+    fn r12_a_row_of_records_holds_its_file_as_each_of_them_alone_does() {
+        let row =
+            [record(0, 0, 100), record(0, 150, 300), record(0, 100, 200), record(0, 300, 310)];
+        let noted = |parts: &[&[Record]]| {
+            let mut tracker = Tracker::default();
+            let whole = block(&[]);
+            tracker.see(&whole);
+            let batch = tracker.begin().unwrap();
+            let bytes: u64 = parts.iter().map(|part| tracker.note(&whole, part, batch)).sum();
+            let pins: Vec<u64> = tracker.pins.iter().map(|pin| pin.start).collect();
+            (bytes, pins, tracker.files[0].unwrap().noted)
+        };
+        assert_eq!(noted(&[&row]), (360, vec![100], 310));
+        let each: Vec<&[Record]> = row.chunks(1).collect();
+        assert_eq!(noted(&each), noted(&[&row]));
     }
 
     #[test]
@@ -277,7 +310,7 @@ mod tests {
         tracker.see(&whole);
         let batches: Vec<Batch> = (0..3).map(|_| tracker.begin().unwrap()).collect();
         for (index, batch) in (0..3_u64).zip(&batches) {
-            tracker.note(&whole, &record(0, index * 10, index * 10 + 10), *batch);
+            tracker.note(&whole, &[record(0, index * 10, index * 10 + 10)], *batch);
         }
         tracker.finish(&whole);
         tracker.acknowledge(batches[2], 1, &mut moved);
@@ -297,7 +330,7 @@ mod tests {
         let last = block(&[End { closed: true, ..end(0, 10, None) }]);
         tracker.see(&last);
         let batch = tracker.begin().unwrap();
-        tracker.note(&last, &record(0, 0, 10), batch);
+        tracker.note(&last, &[record(0, 0, 10)], batch);
         tracker.finish(&last);
         tracker.acknowledge(batch, 1, &mut moved);
         assert_eq!(moved, [(file(0), 10)]);
@@ -363,7 +396,7 @@ mod tests {
                     let start = ends[slot as usize];
                     ends[slot as usize] += 10;
                     waiting[at].1[slot as usize].get_or_insert(start);
-                    tracker.note(&whole, &record(slot, start, start + 10), waiting[at].0);
+                    tracker.note(&whole, &[record(slot, start, start + 10)], waiting[at].0);
                 } else if !waiting.is_empty() {
                     filling = None;
                     let (batch, _) = waiting.remove(which % waiting.len());
