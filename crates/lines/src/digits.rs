@@ -8,7 +8,8 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// How many digits the bytes begin with, 0 to 8.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each number of each line")]
-pub(crate) fn count(bytes: u64) -> u32 {
+#[must_use]
+pub fn count(bytes: u64) -> u32 {
     // Now a digit is its value.
     let values = bytes ^ ZEROS;
     // A byte beyond 9 reaches its highest bit, with or without its neighbour's carry.
@@ -19,7 +20,8 @@ pub(crate) fn count(bytes: u64) -> u32 {
 /// The number that the first `count` bytes are, which are digits: 1 to 8 of them.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "run for each number of each line")]
-pub(crate) fn number(bytes: u64, count: u32) -> u32 {
+#[must_use]
+pub fn number(bytes: u64, count: u32) -> u32 {
     // Zeros before it instead of what is behind it.
     joined((bytes ^ ZEROS) << (64_u32.saturating_sub(8 * count) & 63))
 }

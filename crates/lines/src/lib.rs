@@ -6,7 +6,7 @@
 //! on a line, and nothing is allocated per line once buffers have grown.
 
 mod cri;
-mod digits;
+pub mod digits;
 mod docker;
 mod draft;
 mod encoding;

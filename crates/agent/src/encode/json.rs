@@ -120,7 +120,7 @@ fn line<'b>(
     if members.has(Members::BODY) {
         let plain = plain && record.body != record.line;
         let named = room.array(&after(&mut before, *b",\"body\":"))?;
-        room = text(named, records, record.body, plain)?;
+        room = body(named, records, record.body, plain)?;
     }
     if members.has(Members::TRACE) {
         if record.has_trace() {
@@ -208,11 +208,15 @@ fn attributes<'b>(
     for field in fields {
         room = room.array(&[lead])?;
         lead = b',';
-        if record.plain
-            && let Some(member) = as_written(*field)
-        {
-            room = copy(room, records, member)?;
-            continue;
+        if record.plain {
+            if let Some(member) = as_written(*field) {
+                room = copy(room, records, member)?;
+                continue;
+            }
+            if let Some((bytes, length)) = number_as_written(records, *field) {
+                room = room.some(bytes, length)?;
+                continue;
+            }
         }
         room = text(room, records, field.key, record.plain)?;
         room = value(room.array(b":")?, records, field.value, record.plain)?;
@@ -237,6 +241,24 @@ fn as_written(field: Field) -> Option<Span> {
     let start = field.key.start.checked_sub(1)?;
     let between = value.start.checked_sub(field.key.start)?.checked_sub(field.key.len)?;
     (between == 2 + quote).then(|| Span { start, len: value.start + value.len + quote - start })
+}
+
+/// The name and the whole number of a field, with more behind them, when they stand in the line as
+/// they are written here: the digits behind the name say whether they do. How many bytes they are.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each field of each record")]
+fn number_as_written(records: &Records, field: Field) -> Option<(&[u8; SHORT], usize)> {
+    let Value::Int(number) = field.value else { return None };
+    // The name with its quotes and the colon.
+    let named = Span { start: field.key.start.checked_sub(1)?, len: field.key.len + 3 };
+    let (bytes, length) = (records.ahead::<SHORT>(named)?, named.len as usize);
+    let (name, rest) = bytes.split_at_checked(length)?;
+    let word = u64::from_le_bytes(*rest.first_chunk()?);
+    let count = lines::digits::count(word);
+    let is_it = name.ends_with(b"\":")
+        && (1..8).contains(&count)
+        && i64::from(lines::digits::number(word, count)) == number;
+    is_it.then_some((bytes, length + count as usize))
 }
 
 /// Attributes that few records have.
@@ -297,6 +319,19 @@ fn text<'b>(room: Room<'b>, records: &Records, span: Span, plain: bool) -> Optio
         return quoted(room, records.text(span));
     }
     copy(room.array(b"\"")?, records, span)?.array(b"\"")
+}
+
+/// The same for the body, which is longer than most.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "run for each record")]
+fn body<'b>(room: Room<'b>, records: &Records, span: Span, plain: bool) -> Option<Room<'b>> {
+    match records.ahead(span).filter(|_| plain) {
+        Some(bytes) => {
+            let room = room.array(b"\"")?.some::<AHEAD>(bytes, span.len as usize)?;
+            room.array(b"\"")
+        }
+        None => text(room, records, span, plain),
+    }
 }
 
 /// A text of the block as it is. Most are short: a fixed number of bytes is copied faster than a

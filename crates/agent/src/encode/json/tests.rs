@@ -236,6 +236,7 @@ proptest! {
                 prop::sample::select(vec![":", " : ", ": ", " :"]),
                 prop::sample::select(vec![
                     "\"x\"", "1.5", "12", "\"\"", "null", "true", "[1, \"b\"]", "-1e3", "30", "99",
+                    "0", "-7", "1234567", "12345678", "9007199254740993",
                     "\"a long text of more than thirty-two bytes, and then more than ninety-six \
                      of them, so that each copy has its turn\"",
                 ]),
