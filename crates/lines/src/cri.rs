@@ -25,11 +25,12 @@ pub(crate) struct Entry<'a> {
 #[expect(clippy::inline_always, reason = "run for each line")]
 pub(crate) fn parse<'a>(line: &'a [u8], calendar: &mut Calendar) -> Option<Entry<'a>> {
     let (time, taken) = calendar.rfc3339(line, false)?;
-    let (stderr, rest) = match line.get(taken..)? {
-        [b' ', b's', b't', b'd', b'o', b'u', b't', b' ', rest @ ..] => (false, rest),
-        [b' ', b's', b't', b'd', b'e', b'r', b'r', b' ', rest @ ..] => (true, rest),
-        _ => return None,
-    };
+    let (stream, rest) = line.get(taken..)?.split_first_chunk()?;
+    // As one number each.
+    let stderr = *stream == *b" stderr ";
+    if !stderr && *stream != *b" stdout " {
+        return None;
+    }
     let (partial, content) = match rest {
         [b'F', b' ', content @ ..] => (false, content),
         [b'P', b' ', content @ ..] => (true, content),
