@@ -10,7 +10,7 @@ use crate::json::scan::Marks;
 use crate::json::walk::{GAP, Part, Step};
 
 /// So many places are remembered. Where one is expected there is room for a field.
-const PLACES_MAX: usize = 32;
+const PLACES_MAX: usize = 64;
 const _: () = assert!(PLACES_MAX < FIELDS_MAX);
 
 /// Names by their places in the object.

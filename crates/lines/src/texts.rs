@@ -172,9 +172,16 @@ impl Texts {
 
     /// The field with this key among those that were pushed since the last record.
     pub(crate) fn open_field(&mut self, key: Span) -> Option<&mut Field> {
-        let key = self.arena.get(key.range())?;
+        let arena = self.arena.as_bytes();
+        let key = arena.get(key.range())?;
         let open = self.fields.get_mut(self.open..)?;
-        open.iter_mut().find(|field| self.arena.get(field.key.range()) == Some(key))
+        open.iter_mut().find(|field| {
+            // Most names differ in their length or at their end.
+            field.key.len as usize == key.len()
+                && arena
+                    .get(field.key.range())
+                    .is_some_and(|name| name.last() == key.last() && name == key)
+        })
     }
 
     /// The fields that were pushed since the last record.
