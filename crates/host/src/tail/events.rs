@@ -167,7 +167,7 @@ impl Tailer {
             }
             let retired = !file.homes.is_empty() && file.state == State::Retired;
             if file.fd.is_none() && !retired {
-                self.find_closed(key, now);
+                self.find_closed(key);
             }
             let Some(file) = self.files.get_mut(key) else { continue };
             let links = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());

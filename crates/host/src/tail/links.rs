@@ -134,6 +134,7 @@ impl Tailer {
                 .collect();
             names.sort_unstable();
             for name in names {
+                self.looks += 1;
                 self.refresh(dir, name.as_bytes(), None, now);
             }
         }

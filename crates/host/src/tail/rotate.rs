@@ -124,7 +124,7 @@ impl Tailer {
 
     /// A file that was closed while it was idle lost its name: it is looked for in the directory
     /// where it was, and beside what its name leads to as a link.
-    pub(super) fn find_closed(&mut self, key: FileKey, now: Instant) {
+    pub(super) fn find_closed(&mut self, key: FileKey) {
         let Some(file) = self.files.get(key) else { return };
         let (path, identity) = (Arc::clone(&file.path), file.identity);
         let beside = file.homes.first().and_then(|home| {
@@ -146,7 +146,6 @@ impl Tailer {
         if let (Some((fd, ..)), Some(file)) = (found, self.files.get_mut(key)) {
             file.fd = Some(fd);
         }
-        let _ = now;
     }
 
     /// The content of a file is not the one that was read: `key` becomes what it held before, and

@@ -194,8 +194,8 @@ pub struct Tailer {
     pub(super) claimed: HashMap<(u64, u64), Claimed>,
     /// The directory in which a copy was looked for last, since the last tend.
     pub(super) listed: Option<(u32, Names)>,
-    /// How often a directory was listed, or a file opened, in the search of copies and of what was
-    /// renamed.
+    /// How often a directory was listed, or a file opened or looked at, in the search of copies and
+    /// of what was renamed.
     pub(super) looks: u64,
     /// Targets that nobody saw before, beside which nobody looked yet.
     pub(super) unseen_targets: Targets,

@@ -4,6 +4,7 @@
 use super::*;
 use std::fs::{File, rename};
 use std::os::unix::fs::{lchown, symlink};
+use std::sync::Arc;
 
 /// The target, whose directory no pattern means.
 const TARGET: &str = "pods/web/0.log";
@@ -349,6 +350,68 @@ fn where_links_are_refused_nothing_is_read_of_what_was_a_target() {
 }
 
 #[test]
+fn r4_a_closed_target_that_gets_a_name_that_is_none_of_a_rotation_is_read_to_its_end() {
+    let mut desk = linked(false);
+    (desk.limits.watches_max, desk.limits.open_idle_max) = (0, 0);
+    desk.restart();
+    desk.write(TARGET, "2\n");
+    rename(desk.path(TARGET), desk.path("pods/web/kept")).unwrap();
+    desk.write(TARGET, "3\n");
+    assert_eq!(desk.pass(Duration::from_secs(20)).take(), "2\n3\n");
+    assert_eq!(desk.stats().possible_losses, 0);
+}
+
+#[test]
+fn r31_a_target_that_we_write_ourselves_by_now_is_not_read_on() {
+    let mut desk = linked(false);
+    let records = desk.leave();
+    desk.write(TARGET, "own\n");
+    let mut own = Own::default();
+    own.add_file(&desk.path(TARGET));
+    desk.inputs[0].own = Arc::new(own);
+    assert_eq!(desk.restart_with(records).pass(Duration::from_secs(5)).take(), "");
+}
+
+#[test]
+fn r6_what_is_renamed_where_a_link_led_before_is_none_of_its_business() {
+    let mut desk = linked(false);
+    desk.write("pods/web/1.log", "2\n");
+    point(&desk, "containers/web.log", "pods/web/1.log");
+    assert_eq!(desk.run().take(), "2\n");
+    std::fs::remove_file(desk.path(TARGET)).unwrap();
+    desk.run();
+    desk.write(TARGET, "no\n");
+    rotate(&desk, 0);
+    assert_eq!(desk.run().take(), "");
+}
+
+#[test]
+fn r30_what_is_renamed_where_a_link_led_is_not_read_once_links_are_refused() {
+    let mut desk = linked(false);
+    desk.inputs[0].symlinks = Symlinks::Refused;
+    let (inputs, now) = (desk.inputs.clone(), desk.now);
+    desk.tail().reconfigure(inputs, now);
+    for round in 0..2 {
+        rotate(&desk, round);
+        desk.write(TARGET, "no\n");
+    }
+    assert_eq!(desk.run().take(), "");
+}
+
+#[test]
+fn r6_a_target_is_followed_over_its_second_link_when_the_first_one_leads_elsewhere() {
+    let mut desk = linked(false);
+    point(&desk, "containers/second.log", TARGET);
+    desk.run();
+    desk.write("pods/web/1.log", "2\n");
+    point(&desk, "containers/web.log", "pods/web/1.log");
+    assert_eq!(desk.run().take(), "2\n");
+    rotate(&desk, 0);
+    desk.write(TARGET, "3\n");
+    assert_eq!(desk.run().take(), "3\n");
+}
+
+#[test]
 fn r10_r19_a_start_lists_no_directory_of_targets_that_are_as_they_were_and_each_other_once() {
     const FILES: usize = 50;
     let mut desk = Desk::new(&["containers/*.log"]);
@@ -369,8 +432,10 @@ fn r10_r19_a_start_lists_no_directory_of_targets_that_are_as_they_were_and_each_
             rename(desk.path(&target(number)), desk.path(&to)).unwrap();
         }
         desk.write(&target(number), "2\n");
+        desk.write(&format!("pods/{}/{number}.txt.1", number % 2), "no\n");
     }
     assert_eq!(desk.restart_with(records).take().lines().count(), 3 * FILES);
-    // One of the links, and of each of the others one for what is known and one for what is not.
-    assert_eq!(desk.tail().looks, 5);
+    // One of the links, and of each of the others one for what is known and one for what is not,
+    // with a look at what each target was renamed to.
+    assert_eq!(desk.tail().looks, 5 + 2 * FILES as u64);
 }
