@@ -178,7 +178,7 @@ fn troubles(value: &Value) -> String {
 }
 
 /// Text that is safe on a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

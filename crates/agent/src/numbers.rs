@@ -74,7 +74,8 @@ pub(crate) struct Numbers {
     pub(crate) spilled_bytes: Count,
     /// Bytes of deleted files that could not be kept aside and wait in memory.
     pub(crate) memory_only_bytes: Count,
-    /// Bytes of deleted or moved files that were lost at the stop.
+    /// Bytes that are lost with the stop: of files that were deleted or moved, truncated without a
+    /// copy, or that no input means any more.
     pub(crate) lost_bytes: Count,
     /// Records of sinks that are not wanted any more and did not take them in time.
     pub(crate) given_up: Count,
@@ -217,7 +218,7 @@ impl Numbers {
         );
         text.counter(
             "orlop_agent_lost_bytes",
-            "Bytes of deleted or moved files that are lost with this stop",
+            "Bytes that no sink has and no start finds again, lost with this stop",
             self.lost_bytes.get(),
         );
         text.counter(
@@ -417,6 +418,7 @@ fn render_tail(text: &mut Text, tail: &host::tail::Stats) {
             "Links that are not followed because of their owner",
             tail.links_refused,
         ),
+        ("orlop_agent_link_loops", "Links that lead back to where they lie", tail.loops),
         (
             "orlop_agent_files_refused",
             "Files and folders that are not followed because of a bound",

@@ -12,6 +12,7 @@ mod farewell;
 mod feed;
 pub(crate) mod inputs;
 mod late;
+mod odd;
 mod pace;
 mod publish;
 mod replan;

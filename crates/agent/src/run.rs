@@ -7,6 +7,7 @@ mod sinks;
 
 use crate::AgentError;
 use crate::admin::Admin;
+use crate::ask::printable;
 use crate::config::{self, Config, Input, InputKind, Kubernetes};
 use crate::journal::{BEGINNING, Journals, source_name};
 use crate::numbers::Numbers;
@@ -412,7 +413,8 @@ fn tell_checkpoint(outcome: Outcome) {
 fn tell_found(config: &Config, tailer: &Tailer, shared: &Shared) {
     let stats = tailer.stats();
     for file in tailer.files().take(FOUND_SHOWN_MAX) {
-        tracing::info!(path = %file.path.display(), from = file.offset, "reading");
+        let path = printable(&file.path.to_string_lossy());
+        tracing::info!(%path, from = file.offset, "reading");
     }
     let more = stats.files.saturating_sub(FOUND_SHOWN_MAX as u64);
     if more > 0 {

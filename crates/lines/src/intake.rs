@@ -46,7 +46,7 @@ pub struct Counters {
     pub records: u64,
     /// Records that no parser fitted.
     pub unparsed: u64,
-    /// Lines with a malformed container framing.
+    /// Records with a malformed container framing.
     pub malformed: u64,
     /// Records cut at the limit.
     pub truncated: u64,
@@ -438,7 +438,6 @@ impl Intake {
         out: &mut Records,
     ) {
         line.flags.set(Flags::MALFORMED);
-        self.counters.malformed += 1;
         self.raw(plan, streams, line, out);
     }
 

@@ -6,6 +6,7 @@ use super::commit::Books;
 use super::control::MakeSinks;
 use super::inputs::Intent;
 use super::late::Waiting;
+use super::odd::Odd;
 use super::sampling::Stage;
 use super::sources::{Joined, NewSource, Sources};
 use super::spill::{Aside, Vanished};
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     /// Files with unfinished pieces.
     open: Vec<u32>,
     pub(crate) counters: Counters,
+    pub(super) odd: Odd,
     pub(crate) numbers: Arc<Numbers>,
     tap: Arc<Tap>,
     pub(crate) say: Say,
@@ -113,6 +115,7 @@ impl Core {
             touched: Vec::new(),
             open: Vec::new(),
             counters: parts.numbers.published().0,
+            odd: Odd::default(),
             numbers: parts.numbers,
             tap: parts.tap,
             say: parts.say,
@@ -356,6 +359,7 @@ impl Core {
     /// Thins the block, adds how far files were read, and pushes it; false when it is stuck.
     fn finish(&mut self) -> bool {
         self.since = None;
+        self.tell_odd();
         self.list_sources();
         let now = super::wall_ns();
         if self.tap.looks_at(tap::Stage::Parsed) {

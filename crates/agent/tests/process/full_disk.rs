@@ -262,6 +262,8 @@ fn r20_with_a_full_disk_under_the_dead_letters_a_refused_record_waits_and_none_i
         reason.is_some_and(|reason| reason.to_string().contains("No space left"))
     });
     assert_eq!(status["sinks"][0]["quarantined"], 0);
+    desk.until_said("a record that is refused waits");
+    assert!(metric(&state, "orlop_agent_sink_failures_total{sink=\"otlp_http-0\"}") > 0);
     // Nothing of it was written by halves.
     let kept = || std::fs::read_to_string(state.join("dead-letter.jsonl")).unwrap_or_default();
     assert_eq!(kept(), "");

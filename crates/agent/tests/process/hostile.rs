@@ -1,5 +1,6 @@
 //! Files that nobody would write on purpose.
 
+use super::full_disk::said;
 use super::support::{Desk, Sink, lines, metric, sink};
 use std::io::{Seek, SeekFrom, Write};
 use testkit::log_sink::Reply;
@@ -30,8 +31,73 @@ fn a_file_of_a_hundred_gigabytes_that_is_mostly_holes_is_read_at_once_and_withou
     assert!(memory < 64_000, "{memory} kB");
     let bytes = metric(&desk.path("state"), "orlop_agent_line_bytes_total");
     assert!(bytes < 1 << 20, "holes were read");
+    assert!(metric(&desk.path("state"), "orlop_agent_hole_bytes_total") > 99 << 30);
+    desk.until_said("a.log has a hole of ");
     assert_eq!(agent.stop(), 0);
     sink.each_once(30);
+}
+
+/// How many records have something of this kind to say of them.
+fn odd(desk: &Desk, kind: &str) -> u64 {
+    let name = format!("orlop_agent_records_odd_total{{kind=\"{kind}\"}}");
+    metric(&desk.path("state"), &name)
+}
+
+#[test]
+fn r31_a_binary_file_is_told_once_with_its_first_place_and_all_of_it_is_counted_and_delivered() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink));
+    for name in ["logs/a.log", "logs/b.log"] {
+        desk.append(name, &lines(0, 1));
+    }
+    let binary: Vec<u8> = (0..5_000_u32)
+        .flat_map(|number| [&number.to_le_bytes()[..], &[0xff, b'\n']].concat())
+        .collect();
+    let path = desk.path("logs/a.log");
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    let begin = file.metadata().unwrap().len();
+    file.write_all(&binary).unwrap();
+    let agent = desk.start();
+    let state = desk.path("state");
+    agent.until_status(&state, |status| {
+        status["files"]["shown"][0]["delivered"] == status["files"]["shown"][0]["size"]
+    });
+    // Once also after a rotation.
+    std::fs::rename(&path, desk.path("logs/a.log.1")).unwrap();
+    std::fs::write(&path, [&b"\xff\n"[..], lines(7, 8).as_bytes()].concat()).unwrap();
+    agent.until_status(&state, |_| sink.bodies().contains_key(lines(7, 8).trim_end()));
+    assert!(odd(&desk, "repaired") > 5_000);
+    assert_eq!(agent.stop(), 0);
+    let said = said(&desk);
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("is no text in its")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    assert!(told[0].contains("a.log ") && told[0].contains(&format!("at byte {begin},")), "{said}");
+}
+
+#[test]
+fn r13_r31_what_only_looks_like_an_entry_is_text_and_what_is_none_is_told_once_and_counted() {
+    let (desk, sink) = (Desk::new(), sink(|_, _| Reply::Take));
+    desk.config(&config(&sink).replace("start_at", "framing: cri, start_at"));
+    let (stamp, clear) = ("2026-01-02T03:04:05Z", "\u{1b}[2J\u{1b}]0;title\u{7}");
+    let alike = format!("{stamp} stderr F {{\"level\":\"fatal\"}}");
+    let name = format!("logs/{clear}.log");
+    desk.append(&name, &format!("{stamp} stdout F {alike}\n{stamp} stdout F {clear}\n"));
+    let begin = std::fs::metadata(desk.path(&name)).unwrap().len();
+    for number in 0..1_000 {
+        desk.append(&name, &format!("{clear} {number} of no entry\n"));
+    }
+    desk.append("logs/well.log", &format!("{stamp} stdout F well\n"));
+    let agent = desk.start();
+    sink.until(1_003);
+    assert_eq!(odd(&desk, "malformed"), 1_000);
+    assert_eq!(agent.stop(), 0);
+    for body in [alike.as_str(), clear, "well", &format!("{clear} 0 of no entry")] {
+        assert_eq!(sink.bodies().get(body), Some(&1), "{body:?}");
+    }
+    let said = said(&desk);
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("is no entry of a")).collect();
+    assert!(told.len() == 1 && told[0].contains(&format!("at byte {begin},")), "{said}");
+    assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
 }
 
 /// The size of the line can be set with `ORLOP_TEST_LINE_MIB`; 10,240 is the one of R14.

@@ -415,8 +415,12 @@ fn a_sink_that_answers_garbage_or_not_at_all_is_tried_until_it_is_well() {
     desk.append("logs/a.log", &lines(0, 100));
     let agent = desk.start();
     agent.until_status(&desk.path("state"), |status| status["sinks"][0]["sent"] == 100);
+    let failures = metric(&desk.path("state"), "orlop_agent_sink_failures_total{sink=\"s\"}");
+    assert!(failures >= 7, "each of them counts: {failures}");
     assert_eq!(agent.stop(), 0);
     let said = full_disk::said(&desk);
+    let ways = said.lines().filter(|line| line.contains("WARN") && line.contains("sink `s`"));
+    assert!(ways.count() > 3, "garbage, too: {said}");
     for status in [503, 302, 401] {
         assert!(said.contains(&format!(" answered {status}")), "each way to fail is told: {said}");
     }

@@ -235,7 +235,7 @@ pub(crate) fn ask(state: &Path, path: &str) -> Option<String> {
     Some(text.split_once("\r\n\r\n")?.1.to_owned())
 }
 
-/// A number of an agent that has no labels.
+/// A number of an agent, by its name with all of its labels.
 pub(crate) fn metric(state: &Path, name: &str) -> u64 {
     let metrics = ask(state, "/metrics").unwrap();
     let line = metrics.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();

@@ -124,7 +124,12 @@ impl Tailer {
         if let Some(known) = known {
             let dir = self.dirs.get_mut(*known as usize)?.as_mut()?;
             dir.by_link |= by_link;
-            if !is_news(&dir.reach, reach) {
+            let is_loop = *path != *dir.path && path.starts_with(&dir.path);
+            let is_news = is_news(&dir.reach, reach);
+            if is_loop {
+                self.tell_loop(path);
+            }
+            if !is_news {
                 return None;
             }
         }
@@ -285,8 +290,10 @@ impl Tailer {
             link = Some(stat.stx_uid);
             stat = match look(&path, true) {
                 Ok(stat) => stat,
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                    return self.gone(dir, name, &path);
+                Err(Errno::NOENT | Errno::NOTDIR) => return self.gone(dir, name, &path),
+                Err(Errno::LOOP) => {
+                    self.tell_loop(&path);
+                    return self.no_file(dir, name);
                 }
                 Err(errno) => return self.cannot_read(&path, errno, now),
             };

@@ -63,6 +63,8 @@ pub struct Stats {
     pub special: u64,
     /// Links that were not followed because of their owner.
     pub links_refused: u64,
+    /// Links that lead to themselves or to a directory that they lie in.
+    pub loops: u64,
     /// Files and directories that were passed over because this process writes them.
     pub own: u64,
     /// Files and directories that were not followed because of a bound.
@@ -89,6 +91,7 @@ impl Tailer {
         stats.failures += before.failures;
         stats.special += before.special;
         stats.links_refused += before.links_refused;
+        stats.loops += before.loops;
         stats.own += before.own;
         stats.refused += before.refused;
         self.notices.lost += before.notices_lost;
@@ -140,6 +143,14 @@ impl Tailer {
     /// Remembers a path of which something is told once; whether it is the first time.
     pub(super) fn is_odd(&mut self, path: &Path) -> bool {
         self.odd.len() < ODD_MAX && self.odd.insert(path.to_owned())
+    }
+
+    /// A link leads back to where it lies, or to itself.
+    pub(super) fn tell_loop(&mut self, path: &Path) {
+        if self.is_odd(path) {
+            self.stats.loops += 1;
+            self.notices.say(Notice::Loop { path: path.to_owned() });
+        }
     }
 
     pub(super) fn too_many(&mut self, path: &Path) {
@@ -205,6 +216,11 @@ pub enum Notice {
     },
     /// A link belongs to somebody else than what it points to.
     LinkRefused {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A link leads to itself, or to a directory that it lies in.
+    Loop {
         /// The link.
         path: PathBuf,
     },
@@ -283,6 +299,11 @@ impl fmt::Display for Notice {
             Self::LinkRefused { path } => write!(
                 f,
                 "{} is a link of somebody who does not own what it points to, and is not followed",
+                path.display()
+            ),
+            Self::Loop { path } => write!(
+                f,
+                "{} leads back to where it lies: nothing is read twice for that",
                 path.display()
             ),
             Self::Own { path } => write!(

@@ -346,6 +346,7 @@ impl Intake {
     fn count_special(&mut self, flags: Flags) {
         let counters = &mut self.counters;
         counters.unparsed += u64::from(flags.has(Flags::UNPARSED));
+        counters.malformed += u64::from(flags.has(Flags::MALFORMED));
         counters.repaired += u64::from(flags.has(Flags::REPAIRED));
         counters.partial += u64::from(flags.has(Flags::PARTIAL));
         counters.fields_cut += u64::from(flags.has(Flags::FIELDS_CUT));
