@@ -16,6 +16,7 @@ mod rotation;
 mod unseen;
 
 use super::*;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -199,6 +200,13 @@ impl Desk {
     }
 }
 
+/// Takes these from what this thread may do.
+pub(super) fn give_up(these: CapabilitySet) {
+    let mut sets = capabilities(None).unwrap();
+    sets.effective.remove(these);
+    set_capabilities(None, sets).unwrap();
+}
+
 pub(super) fn append(path: &Path, text: &[u8]) {
     use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -309,7 +317,6 @@ fn reading_a_file_does_not_change_when_it_was_read_last() {
 
 #[test]
 fn a_file_of_somebody_else_is_read_all_the_same() {
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
     let mut desk = Desk::new(&["*.log"]);
     desk.write("a.log", "a\n");
     let nobody = Some(65_534);
@@ -318,9 +325,7 @@ fn a_file_of_somebody_else_is_read_all_the_same() {
         return;
     }
     // Of this thread alone: without it only the owner may leave no trace.
-    let mut sets = capabilities(None).unwrap();
-    sets.effective.remove(CapabilitySet::FOWNER);
-    set_capabilities(None, sets).unwrap();
+    give_up(CapabilitySet::FOWNER);
     assert_eq!(desk.start().take(), "a\n");
 }
 
