@@ -15,6 +15,7 @@ mod block;
 pub mod config;
 mod encode;
 mod error;
+pub mod fuzzing;
 mod journal;
 mod manifests;
 mod numbers;

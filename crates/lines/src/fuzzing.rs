@@ -69,6 +69,38 @@ pub fn parsers(bytes: &[u8]) {
     }
 }
 
+/// A redaction pattern of one's own: what is before the first newline; behind it are lines. The
+/// first byte picks the parsers, what is shown, and whether a built-in rule is there, too.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn own_pattern(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let Some((pattern, lines)) =
+        std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n'))
+    else {
+        return;
+    };
+    let Some(plan) = own_plan(usize::from(*choice), pattern) else { return };
+    let whole = run(&plan, lines.as_bytes(), usize::MAX);
+    assert_eq!(run(&plan, lines.as_bytes(), 7), whole, "however the lines are cut");
+}
+
+fn own_plan(choice: usize, pattern: &str) -> Option<Plan> {
+    let rules = (choice % 2 == 1).then_some("ipv4");
+    let redaction = Redaction::builtin(rules).ok()?.with_pattern("own", pattern, None).ok()?;
+    let parsers = [&["json", "logfmt"][..], &["access", "syslog-rfc5424"], &["regex"], &[]];
+    let parsers = parsers.get(choice / 4 % 4).copied().unwrap_or_default();
+    let settings = Settings {
+        parsers: parsers.iter().map(|name| (*name).to_owned()).collect(),
+        pattern: Some(r"(?P<a>\w+)=(?P<b>[^ ]*)".to_owned()),
+        line_bytes_max: Some(LIMIT),
+        redaction: Some(if choice / 2 % 2 == 1 { redaction.with_stars() } else { redaction }),
+        ..Settings::default()
+    };
+    Plan::new(settings).ok()
+}
+
 fn parser_settings(choice: usize) -> Settings {
     let mut parsers = crate::parsers::names().map(str::to_owned).to_vec();
     parsers.rotate_left(choice / 2);
@@ -98,7 +130,9 @@ pub fn json(bytes: &[u8]) {
     });
 }
 
-fn run(plan: &Plan, bytes: &[u8], size: usize) {
+/// The bodies and fields of the records of some bytes, as one text.
+fn run(plan: &Plan, bytes: &[u8], size: usize) -> String {
+    let mut said = String::new();
     let (mut intake, mut file, mut streams) = (Intake::new(), File::default(), Streams::default());
     let (mut out, mut offset, mut records) = (Records::new(), 0, 0);
     for piece in bytes.chunks(size.max(1)) {
@@ -110,30 +144,33 @@ fn run(plan: &Plan, bytes: &[u8], size: usize) {
             offset += taken as u64;
             assert!(crate::hold(&file, &streams, 0) <= offset);
             if out.is_full() {
-                records += check(&mut out);
+                records += check(&mut out, &mut said);
             }
         }
     }
     let end = Chunk { offset, last: true, now: offset + 1, ..Chunk::default() };
     intake.feed(plan, &mut file, &mut streams, &end, &mut out);
     intake.close(plan, &mut streams, offset, &mut out);
-    records += check(&mut out);
+    records += check(&mut out, &mut said);
     assert_eq!(records, intake.counters().records);
     assert_eq!((file.settled(), streams.is_idle()), (offset, true));
     assert_eq!(intake.counters().bytes, offset);
+    said
 }
 
 /// Every span of the block is a text of it.
-fn check(out: &mut Records) -> u64 {
+fn check(out: &mut Records, said: &mut String) -> u64 {
     let within = |span: crate::Span| out.text(span).len() == span.len as usize;
     for record in out.records() {
         assert!(within(record.body) && within(record.line) && within(record.severity_text));
         assert!(record.start <= record.end);
         assert_eq!(out.fields(record).len(), record.fields.len as usize);
+        said.extend([out.text(record.body), "\n"]);
         for field in out.fields(record) {
             assert!(within(field.key));
             if let Value::Str(span) | Value::Number(span) | Value::Json(span) = field.value {
                 assert!(within(span));
+                said.extend([out.text(field.key), "=", out.text(span), "\n"]);
             }
         }
     }
@@ -156,6 +193,15 @@ mod tests {
         ) {
             intake(&[&[choice], raw.as_slice()].concat());
             intake(&[&[choice], text.as_bytes()].concat());
+        }
+
+        #[test]
+        fn no_pattern_of_ones_own_makes_a_rule_panic(
+            choice in any::<u8>(),
+            pattern in "([a-c.^$|()?*+\\[\\]é\"=-]|\\\\[bBdDwWsSAz<>n\"]|\\{1,3\\}|\\(\\?[isx:]|\\\\x\\{41\\}|\\\\p\\{L\\}){0,8}",
+            text in "([a-c {}\\[\\]:,\"=\n.-]|\\\\u00[46]1|\\\\n|\"msg\":|level=|10\\.0\\.0\\.1|[0-9]{1,9}|é|\u{1b}\\[36m){0,40}",
+        ) {
+            own_pattern(&[&[choice], pattern.as_bytes(), b"\n", text.as_bytes()].concat());
         }
 
         #[test]
