@@ -1,8 +1,8 @@
 //! What is unfinished: the open line of a file, and per stream of a container (or per path) the
 //! chain of partial entries and the open multi-line group.
 //!
-//! A caller keeps one [`File`] for each file it reads and one [`Streams`] for each container
-//! directory or path, so that what began before a rotation ends after it. Both tell where the
+//! A caller keeps one [`File`] for each file it reads and one [`Streams`] for each instance of a
+//! container or path, so that what began before a rotation ends after it. Both tell where the
 //! oldest unfinished piece begins: no file may be committed beyond it.
 
 use crate::intake::Chunk;
@@ -80,7 +80,7 @@ impl File {
     }
 }
 
-/// The joining state of a container directory (or of a path).
+/// The joining state of an instance of a container, which a restart ends (or of a path).
 #[derive(Debug, Default, Clone)]
 pub struct Streams {
     pub(crate) stdout: Stream,
