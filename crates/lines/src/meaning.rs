@@ -8,10 +8,12 @@ use crate::hex;
 /// Begins a colour of a terminal.
 const ESCAPE: u8 = 0x1b;
 
-/// The severity that a word, a letter or a number stands for, whatever its case and colours.
+/// The severity that a word, a letter or a number stands for, whatever its case, its colours and
+/// the blanks around it.
 #[must_use]
 #[inline(never)]
 pub fn severity(bytes: &[u8]) -> Option<u8> {
+    let bytes = bytes.trim_ascii();
     if bytes.first() == Some(&ESCAPE) {
         return severity(uncoloured(bytes)?);
     }
@@ -51,8 +53,9 @@ fn counted(name: &[u8], steps: &[u8]) -> Option<u8> {
     u8::try_from(severity.clamp(1, 24)).ok()
 }
 
-/// The text that a severity was read from, without its colours.
+/// The text that a severity was read from, without its colours and the blanks around it.
 pub(crate) fn plain(text: &str) -> &str {
+    let text = text.trim_ascii();
     let inside =
         text.starts_with(char::from(ESCAPE)).then(|| uncoloured(text.as_bytes())).flatten();
     inside.and_then(|inside| std::str::from_utf8(inside).ok()).unwrap_or(text)
@@ -258,6 +261,14 @@ mod tests {
             ("\u{1b}[1m\u{1b}[38;5;196mWARNING\u{1b}[0m\u{1b}[22m", Some(13)),
             ("\u{1b}[31m50\u{1b}[39m", Some(17)),
             ("\u{1b}[32m INFO \u{1b}[0m", Some(9)),
+            // Padded.
+            ("ERROR ", Some(17)),
+            (" info", Some(9)),
+            ("\tWARN\t ", Some(13)),
+            ("error               ", Some(17)),
+            (" \u{1b}[31mERROR \u{1b}[39m ", Some(17)),
+            ("err or", None),
+            (" ", None),
             ("\u{1b}[31m\u{1b}[39m", None),
             ("\u{1b}[31", None),
             ("\u{1b}[31x error\u{1b}[39m", None),
@@ -287,7 +298,7 @@ mod tests {
     fn what_was_read_before_changes_no_severity() {
         let mut severities = Severities::default();
         let texts =
-            ["INFO", "info", "in", "infinfo", "warn", "warning", "ERROR", "errors", "", "critical"];
+            ["INFO", "info", "in", "infinfo", "warn", "warning", "WARN ", "errors", "", "critical"];
         for text in texts.iter().chain(&texts).chain(texts.iter().rev()) {
             for _ in 0..2 {
                 let text = text.as_bytes();

@@ -71,13 +71,15 @@ fn fields_with_a_role_fill_the_record() {
 }
 
 #[test]
-fn the_text_of_a_severity_has_no_colours() {
+fn the_text_of_a_severity_has_no_colours_and_no_blanks_around_it() {
     let mut regex = with("regex");
     regex.options.pattern = Some(regex::Regex::new(r"(?<level>\S+ ?\S*): (?<msg>.*)").unwrap());
     for (settings, line, wanted) in [
         (with("json"), r#"{"level":"\u001b[32mINFO\u001b[0m","msg":"m"}"#, ("INFO", 9)),
         (with("json"), r#"{"level":"\u001b[33m WARN \u001b[0m","msg":"m"}"#, ("WARN", 13)),
         (with("logfmt"), "level=\u{1b}[31merror\u{1b}[0m msg=m", ("error", 17)),
+        (with("json"), r#"{"level":"ERROR ","msg":"m"}"#, ("ERROR", 17)),
+        (with("logfmt"), r#"level="WARN  " msg=m"#, ("WARN", 13)),
         (regex.clone(), "\u{1b}[1;31mERROR \u{1b}[0m: m", ("ERROR", 17)),
         (regex, "ERROR: m", ("ERROR", 17)),
         // What is no level stays as it is.
