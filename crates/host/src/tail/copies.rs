@@ -281,7 +281,8 @@ impl Tailer {
         wanted: &Wanted,
     ) -> Option<Copied> {
         let (parent, number) = (path.parent()?, self.directory_at(path.parent()?)?);
-        let own = path.file_name()?.as_bytes();
+        // The copies of a file that was renamed right behind its truncation have its name before.
+        let own = stem(path.file_name()?.as_bytes());
         if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
             return None;
         }

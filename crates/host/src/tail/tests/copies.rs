@@ -265,6 +265,25 @@ fn r5_r19_a_copy_is_not_read_once_more_after_a_stop_right_behind_the_truncation(
 }
 
 #[test]
+fn r5_the_copy_of_a_file_that_was_renamed_right_behind_its_truncation_is_known_as_one() {
+    for unread in ["", "2\n"] {
+        for pattern in ["app.log*", "app.log"] {
+            let mut desk = Desk::new(&[pattern]);
+            desk.write("app.log", "1\n");
+            desk.start().take();
+            desk.write("app.log", unread);
+            copy_and_truncate(&desk);
+            rename(desk.path("app.log"), desk.path("app.log.2")).unwrap();
+            desk.write("app.log", "3\n");
+            desk.run().pass(Duration::from_secs(5));
+            assert_eq!(desk.take(), format!("{unread}3\n"), "{pattern}");
+            assert_eq!(desk.stats().possible_losses, 0);
+            assert_eq!(desk.restart().take(), "");
+        }
+    }
+}
+
+#[test]
 fn r5_what_a_new_file_holds_beyond_what_its_truncated_neighbour_had_is_read() {
     let header = "#Fields: date time s-ip cs-method cs-uri-stem sc-status\n".repeat(30);
     for seen in ["", &header] {
