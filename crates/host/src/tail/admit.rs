@@ -39,7 +39,8 @@ impl Tailer {
             return None;
         }
         let mut file = File::new(found.path.as_path().into(), found.input, identity, now);
-        file.called = found.of.as_ref().and_then(|link| self.path_of_link(link));
+        file.called =
+            found.of.as_ref().and_then(|(dir, name)| Some(self.path_in(*dir, name)?.into()));
         file.group = group;
         file.head = Head::of(beginning);
         file.size = stat.stx_size;

@@ -225,7 +225,7 @@ impl Tailer {
         if usize::from(file.head.len) <= beginning.len() && !file.head.fits(beginning) {
             return None;
         }
-        let closed = file.fd.is_none().then(|| peek(&file.path)).flatten();
+        let closed = file.fd.is_none().then(|| peek(&file.path).ok()).flatten();
         let opened = closed.filter(|(_, found, _)| found.same(&file.identity)).map(|(fd, ..)| fd);
         let whole = file.fd.as_ref().or(opened.as_ref());
         let read = Marker::of(file.tail.bytes());
@@ -286,7 +286,7 @@ impl Tailer {
         if *self.dirs.get(number as usize)?.as_ref()?.path != *parent {
             return None;
         }
-        let dir = self.open_dir(number).ok()?;
+        let dir = self.within_bound(|it| it.open_dir(number)).ok()?;
         // What was listed a moment ago for another file may lack the copy.
         let mut listed = self.listed.take().filter(|(of, _)| *of == number).map(|(_, names)| names);
         let mut best = listed
@@ -352,8 +352,9 @@ impl Tailer {
                 continue;
             }
             self.looks += 1;
+            self.opens += 1;
             let opened = peek_in(dir.as_fd(), name.as_bytes());
-            let Some((fd, identity, stat)) = opened else { continue };
+            let Ok((fd, identity, stat)) = opened else { continue };
             let is_read = self.reads(&identity, wanted).is_some();
             if is_read || identity.same(&wanted.not) || !may_lead(owner, &stat) {
                 continue;

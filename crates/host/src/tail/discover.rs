@@ -452,8 +452,7 @@ impl Tailer {
     /// A known file has one more name.
     fn attach(&mut self, key: FileKey, found: &Candidate, now: Instant) {
         self.left_by(found);
-        let rotated = self.rotated_from(found.dir, &found.name);
-        let is_looked_for = found.wanted || rotated.is_some_and(|meant| meant.link.is_none());
+        let is_looked_for = found.wanted || self.is_rotated(found.dir, &found.name);
         let Some(Some(dir)) = self.dirs.get_mut(found.dir as usize) else { return };
         dir.entries.insert(found.name.clone(), key);
         let Some(file) = self.files.get_mut(key) else { return };
@@ -473,8 +472,10 @@ impl Tailer {
         self.ready(key);
     }
 
-    /// A name leads elsewhere or is gone.
+    /// A name leads elsewhere or is gone. When it was that of its path, a file goes by another one
+    /// that it has.
     pub(super) fn detach(&mut self, key: FileKey, dir: u32, name: &[u8]) {
+        let lost = self.path_in(dir, name);
         if let Some(Some(known)) = self.dirs.get_mut(dir as usize) {
             known.entries.remove(name);
         }
@@ -483,6 +484,26 @@ impl Tailer {
         if !file.is_wanted() {
             self.unnamed.push(key);
         }
+        if lost.is_none_or(|lost| *lost != *file.path) {
+            return;
+        }
+        let Some(home) = file.homes.first().cloned() else { return };
+        let is_looked_for = home.wanted || self.is_rotated(home.directory, &home.name);
+        let path = self.path_in(home.directory, &home.name);
+        if let (Some(path), Some(file)) = (path, self.files.get_mut(key)) {
+            file.go_by(path.into(), is_looked_for);
+        }
+    }
+
+    /// Whether a start looks for a file by a name because of what a rotation has appended to it.
+    fn is_rotated(&self, dir: u32, name: &[u8]) -> bool {
+        self.rotated_from(dir, name).is_some_and(|meant| meant.link.is_none())
+    }
+
+    /// The path of a name in a directory that is known.
+    pub(super) fn path_in(&self, dir: u32, name: &[u8]) -> Option<PathBuf> {
+        let known = self.dirs.get(dir as usize)?.as_ref()?;
+        Some(known.path.join(OsStr::from_bytes(name)))
     }
 
     /// A name is gone.

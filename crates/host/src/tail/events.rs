@@ -7,6 +7,7 @@ use super::links::Meant;
 use super::stats::Notice;
 use super::tailer::{Moves, TICK, Tailer};
 use super::watch::{ReadFlags, Watch};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -162,13 +163,11 @@ impl Tailer {
     pub(super) fn settle(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.unnamed) {
             let Some(file) = self.files.get(key) else { continue };
-            if file.is_wanted() || file.state != State::Live {
+            if file.is_wanted() || (file.state != State::Live && !file.has_moved()) {
                 continue;
             }
-            let retired = !file.homes.is_empty() && file.state == State::Retired;
-            if file.fd.is_none() && !retired {
-                self.find_closed(key);
-            }
+            // One that cannot be opened is there, and looked for again.
+            let is_there = file.fd.is_some() || self.find_closed(key) != Err(Errno::NOENT);
             let Some(file) = self.files.get_mut(key) else { continue };
             let links = file.fd.as_ref().and_then(|fd| rustix::fs::fstat(fd).ok());
             match links {
@@ -178,22 +177,26 @@ impl Tailer {
                     file.size = u64::try_from(stat.st_size).unwrap_or(0);
                     file.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
                 }
+                None if is_there => file.state = State::Renamed,
                 None => {
                     file.state = State::Deleted;
-                    file.ending = Ending::Pending { dropped: 0 };
+                    if file.ending == Ending::Open {
+                        file.ending = Ending::Pending { dropped: 0 };
+                    }
                 }
             }
             file.since = now;
             file.grown = now;
             file.drained = false;
             file.hold_until = None;
-            if file.fd.is_none() {
+            if !is_there {
                 // Most of the time nothing: it was idle when it was closed.
                 let unread = file.lag();
                 self.tell_not_held(key);
                 if unread > 0 {
                     self.lose(key, unread);
                 }
+                self.let_go(key);
             }
             self.attended.push(key);
             self.ready(key);

@@ -4,10 +4,12 @@ use super::config::is_no_text;
 use super::copies::Likeness;
 use super::discover::Place;
 use super::identity::{
-    HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, read_at,
+    HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Resume, from_stat, look, look_at,
+    read_at,
 };
 use super::open::may_lead;
 use super::stats::FileStat;
+use rustix::fs::Statx;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -255,15 +257,36 @@ impl File {
         is_gone && self.ending == Ending::Open && self.last_end.is_none_or(|end| self.offset < end)
     }
 
+    /// Whether its name leads to it, as far as is known, and it can be opened again by that.
+    pub(crate) fn has_its_name(&self) -> bool {
+        self.state == State::Live && self.hold_until.is_none() && self.is_wanted()
+    }
+
+    /// It is opened again when it is read again. A marker before an offset that was committed by
+    /// now must be taken while it is open.
+    pub(crate) fn close(&mut self) {
+        self.resume();
+        self.fd = None;
+    }
+
+    /// What its path says of it, when it leads to it.
+    fn look(&self) -> Option<Statx> {
+        let stat = look(&self.path, false).ok()?;
+        from_stat(&stat).same(&self.identity).then_some(stat)
+    }
+
+    /// Whether it was renamed and closed, and is not where it was then.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.state == State::Renamed && self.fd.is_none() && self.look().is_none()
+    }
+
     /// Whether it lies in one of these directories by a name that may be text, and the owner of
     /// the link that leads there may have it read.
     pub(crate) fn lies_in(&self, folders: &[(PathBuf, Option<u32>)]) -> bool {
         let is_text = |name: &OsStr| !is_no_text(name.as_bytes());
         let folder = folders.iter().find(|(folder, _)| self.path.parent() == Some(folder));
         self.path.file_name().is_some_and(is_text)
-            && folder.zip(look(&self.path, false).ok()).is_some_and(|((_, owner), stat)| {
-                may_lead(*owner, &stat) && from_stat(&stat).same(&self.identity)
-            })
+            && folder.zip(self.look()).is_some_and(|((_, owner), stat)| may_lead(*owner, &stat))
     }
 
     /// It has another path now; `is_looked_for` says whether a start looks for that.
@@ -295,22 +318,28 @@ impl File {
         }
     }
 
-    /// How many names an open file has; one that was renamed and has none any more is deleted.
-    pub(crate) fn look_at_links(&mut self, now: Instant) -> Option<u64> {
-        let stat = rustix::fs::fstat(self.fd.as_ref()?).ok()?;
+    /// How many names a file has, when it is open, or was renamed and lies where it was when it was
+    /// closed; one that was renamed and has none any more is deleted.
+    pub(crate) fn look_at_links(&mut self, now: Instant) -> Option<u32> {
+        let stat = match &self.fd {
+            Some(fd) => look_at(fd.as_fd()).ok()?,
+            None if self.state == State::Renamed => self.look()?,
+            None => return None,
+        };
         if self.state != State::Live && self.ending != Ending::Told {
-            self.size = u64::try_from(stat.st_size).unwrap_or(0);
-            self.disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+            self.size = stat.stx_size;
+            self.disk = stat.stx_blocks.saturating_mul(512);
             // Room may have been filled while nobody read.
-            if self.has_room() && self.written != (stat.st_mtime, stat.st_mtime_nsec) {
+            let written = (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into());
+            if self.has_room() && self.written != written {
                 self.nuls = 0;
             }
         }
-        if stat.st_nlink == 0 && self.state == State::Renamed {
+        if stat.stx_nlink == 0 && self.state == State::Renamed {
             self.state = State::Deleted;
             self.since = now;
         }
-        Some(stat.st_nlink)
+        Some(stat.stx_nlink)
     }
 
     /// Whether it was truncated and there is no copy: nothing of it can be read again.

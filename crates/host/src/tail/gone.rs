@@ -159,12 +159,15 @@ impl Tailer {
     fn finds(&self, file: &File) -> bool {
         match file.state {
             State::Live | State::Copy | State::Retired => true,
-            State::Renamed => {
-                let is_looked_for = self.looks_for(file.called()).is_some();
-                is_looked_for && file.lies_in(&self.folders(file.called()))
-            }
+            State::Renamed => self.finds_renamed(file),
             State::Deleted => false,
         }
+    }
+
+    /// The same of a file that has no name that is meant.
+    pub(super) fn finds_renamed(&self, file: &File) -> bool {
+        let is_looked_for = self.looks_for(file.called()).is_some();
+        is_looked_for && file.lies_in(&self.folders(file.called()))
     }
 
     /// The files that are still held and have no name any more, or none that a start finds, each

@@ -85,11 +85,6 @@ impl Tailer {
         })
     }
 
-    pub(super) fn path_of_link(&self, (dir, name): &Place) -> Option<Arc<Path>> {
-        let known = self.dirs.get(*dir as usize)?.as_ref()?;
-        Some(known.path.join(OsStr::from_bytes(name)).into())
-    }
-
     /// The directory that a link leads to is watched too, because writes are told there.
     pub(super) fn watch_target(&mut self, key: FileKey, found: &Candidate, now: Instant) {
         let Some((parent, name)) = end_of(found.path.clone()) else { return };

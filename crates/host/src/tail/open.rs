@@ -6,18 +6,19 @@
 //! opened once more is compared with what it was.
 
 use super::discover::kind;
-use super::identity::{Identity, from_stat, look_at};
+use super::file::{FileKey, State};
+use super::identity::{Identity, from_stat, look, look_at};
 use super::tailer::Tailer;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Statx, readlinkat};
 use rustix::io::Errno;
 use std::ffi::CString;
+use std::fs::DirEntry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
-
-/// Open files are counted after so many were opened.
-pub(super) const OPENS_PER_COUNT: u64 = 64;
 
 /// A directory by its number, and the owner of the link when a name in it is one.
 pub(crate) type Via = (u32, Option<u32>);
@@ -31,21 +32,12 @@ impl Tailer {
         dir: Option<u32>,
         link: Option<u32>,
         now: Instant,
-    ) -> Option<(OwnedFd, Identity, Statx)> {
+    ) -> Option<Opened> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        self.opens += 1;
-        if self.opens.is_multiple_of(OPENS_PER_COUNT) {
-            self.bound_open(self.limits.open_max);
-        }
-        let mut opened = self.open_path(path, dir, link, flags);
-        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
-            self.bound_open(self.files.len() / 2);
-            opened = self.open_path(path, dir, link, flags);
-        }
-        let (fd, link) = match opened {
+        let (fd, link) = match self.within_bound(|it| it.open_path(path, dir, link, flags)) {
             Ok(opened) => opened,
             // It changed under our hands; the event of that comes.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return None,
+            Err(errno) if is_elsewhere(errno) => return None,
             Err(errno) => {
                 self.cannot_read(path, errno, now);
                 return None;
@@ -54,6 +46,91 @@ impl Tailer {
         let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
         (kind(&stat) == FileType::RegularFile && may_lead(link, &stat))
             .then_some((fd, identity, stat))
+    }
+
+    /// Opens a file that was closed, when its name still leads to it, or it can be found again.
+    pub(super) fn ensure_open(&mut self, key: FileKey, now: Instant) -> Option<()> {
+        let file = self.files.get(key)?;
+        if file.fd.is_some() {
+            return Some(());
+        }
+        let (path, identity) = (Arc::clone(&file.path), file.identity);
+        if file.state == State::Renamed {
+            let errno = self.find_closed(key).err();
+            if let Some(errno) = errno {
+                if errno != Errno::NOENT {
+                    self.cannot_read_nameless(&path, errno);
+                }
+                self.unnamed.push(key);
+                self.at_end(key);
+            }
+            return errno.is_none().then_some(());
+        }
+        let links = std::fs::symlink_metadata(&path).ok();
+        let link = links
+            .filter(|meta| meta.file_type().is_symlink())
+            .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+        match self.open_regular(&path, None, link, now) {
+            Some((fd, found, _)) if found.same(&identity) => {
+                self.files.get_mut(key)?.fd = Some(fd);
+                return Some(());
+            }
+            Some(_) => {
+                // Another file under the same inode number: the name was taken over.
+                let homes = self.files.get(key)?.homes.clone();
+                for home in homes {
+                    self.detach(key, home.directory, &home.name);
+                    self.refresh(home.directory, &home.name, None, now);
+                }
+                self.settle(now);
+            }
+            None => {}
+        }
+        // Nobody waits for a file that cannot be read.
+        self.at_end(key);
+        None
+    }
+
+    /// Opens a file that was closed and has lost its name, or was renamed before: it is looked for
+    /// at its path, by the name that it has, in the directory where it was, and beside what its
+    /// name leads to as a link.
+    ///
+    /// # Errors
+    /// `NOENT` when it is not there; any other one says nothing of that.
+    pub(super) fn find_closed(&mut self, key: FileKey) -> rustix::io::Result<()> {
+        let file = self.files.get(key).ok_or(Errno::NOENT)?;
+        let (path, identity) = (Arc::clone(&file.path), file.identity);
+        let home = file.homes.first();
+        let named = home.and_then(|home| self.path_in(home.directory, &home.name));
+        let (fd, ..) = self.within_bound(|tailer| {
+            let named = [Some(&*path), named.as_deref()].into_iter().flatten();
+            let named = named.map(|at| open_as(at, &identity, None));
+            let folders = std::iter::once_with(|| tailer.folders(&path)).flatten();
+            let listed = folders.map(|(folder, owner)| {
+                open_as(&at_inode(&folder, identity.inode)?, &identity, owner)
+            });
+            first_of(named.chain(listed))
+        })?;
+        self.files.get_mut(key).ok_or(Errno::NOENT)?.fd = Some(fd);
+        Ok(())
+    }
+
+    /// Opens a file, or what it is looked for in, with no more open than the bound allows, and once
+    /// more with half as many when no descriptor is left.
+    pub(super) fn within_bound<T>(
+        &mut self,
+        open: impl Fn(&Self) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        self.opens += 1;
+        if self.opens > self.limits.open_max {
+            self.bound_open(self.limits.open_max.saturating_sub(1));
+        }
+        let opened = open(self);
+        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
+            self.bound_open(self.count_open() / 2);
+            return open(self);
+        }
+        opened
     }
 
     /// What a path leads to that was just looked at, when its directory is still the known one and
@@ -120,15 +197,65 @@ fn open(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> rustix::io::Result<O
     }
 }
 
+/// Whether this says that a file is not there, and nothing of whether it can be opened.
+pub(super) fn is_elsewhere(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO)
+}
+
+/// A file that is open, and what it is.
+pub(super) type Opened = (OwnedFd, Identity, Statx);
+
+/// A file of a directory with this inode number.
+fn at_inode(directory: &Path, inode: u64) -> rustix::io::Result<PathBuf> {
+    let found = entries(directory)?.find(|entry| entry.ino() == inode);
+    found.map(|entry| entry.path()).ok_or(Errno::NOENT)
+}
+
+pub(super) fn entries(directory: &Path) -> rustix::io::Result<impl Iterator<Item = DirEntry>> {
+    let entries = std::fs::read_dir(directory);
+    Ok(entries.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?.flatten())
+}
+
+/// Opens what lies at a path when it is this file, and the owner of a link may have it read.
+pub(super) fn open_as(
+    at: &Path,
+    identity: &Identity,
+    owner: Option<u32>,
+) -> rustix::io::Result<Opened> {
+    // That another file cannot be opened says nothing of this one.
+    if !from_stat(&look(at, false)?).same(identity) {
+        return Err(Errno::NOENT);
+    }
+    let opened = peek(at)?;
+    let is_it = identity.same(&opened.1) && may_lead(owner, &opened.2);
+    is_it.then_some(opened).ok_or(Errno::NOENT)
+}
+
+/// The first that is found; when none is, what went wrong but for that they are not there.
+pub(super) fn first_of<T>(
+    found: impl Iterator<Item = rustix::io::Result<T>>,
+) -> rustix::io::Result<T> {
+    let mut failed = Errno::NOENT;
+    for one in found {
+        match one {
+            Ok(one) => return Ok(one),
+            Err(errno) if is_elsewhere(errno) => {}
+            Err(errno) => failed = errno,
+        }
+    }
+    Err(failed)
+}
+
 /// Opens a file read-only for a comparison, without following a link.
-pub(super) fn peek(path: &Path) -> Option<(OwnedFd, Identity, Statx)> {
+pub(super) fn peek(path: &Path) -> rustix::io::Result<Opened> {
     peek_in(CWD, path.as_os_str().as_bytes())
 }
 
 /// The same in a directory.
-pub(super) fn peek_in(dir: BorrowedFd<'_>, name: &[u8]) -> Option<(OwnedFd, Identity, Statx)> {
+pub(super) fn peek_in(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Opened> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let fd = open(dir, name, flags).ok()?;
-    let (identity, stat) = Identity::of(fd.as_fd()).ok()?;
-    (kind(&stat) == FileType::RegularFile).then_some((fd, identity, stat))
+    let fd = open(dir, name, flags)?;
+    let (identity, stat) = Identity::of(fd.as_fd())?;
+    let is_file = kind(&stat) == FileType::RegularFile;
+    is_file.then_some((fd, identity, stat)).ok_or(Errno::NOENT)
 }

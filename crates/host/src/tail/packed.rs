@@ -81,7 +81,7 @@ fn means(input: &Input, path: &Path) -> bool {
 }
 
 fn known(path: PathBuf, input: usize) -> Option<PackedFile> {
-    let (_, identity, stat) = peek(&path)?;
+    let (_, identity, stat) = peek(&path).ok()?;
     let seconds = u64::try_from(stat.stx_mtime.tv_sec).unwrap_or(0);
     let written_ns = seconds.saturating_mul(1_000_000_000) + u64::from(stat.stx_mtime.tv_nsec);
     Some(PackedFile { path, input, identity, size: stat.stx_size, written_ns })
@@ -93,7 +93,7 @@ impl PackedFile {
     /// # Errors
     /// When it is gone, replaced, or cannot be read.
     pub fn open(&self) -> io::Result<File> {
-        let (fd, identity, _) = peek(&self.path).ok_or(io::ErrorKind::NotFound)?;
+        let (fd, identity, _) = peek(&self.path)?;
         if !identity.same(&self.identity) {
             return Err(io::ErrorKind::NotFound.into());
         }

@@ -16,6 +16,7 @@ use super::stats::{HOLE_TOLD_BYTES, Notice};
 use super::tailer::{CHUNK_BYTES_MAX, Flags, Given, Tailer};
 use rustix::fs::{SeekFrom, Stat, seek};
 use rustix::io::Errno;
+use std::cmp::Reverse;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -367,31 +368,60 @@ impl Tailer {
         self.close_idle(over);
     }
 
-    /// Leaves at most so many files open, as far as they can be found again by their names: idle
-    /// ones are closed first, then those that were read, then those that wait for a turn. What of
+    /// Leaves at most so many files open, as far as they can be found again: idle ones are closed
+    /// first, then those that were read, then those that wait for a turn, and last of all those
+    /// that were renamed, the last ones first, because the others are deleted before them. What of
     /// them has not arrived or was not read cannot be had again when they are deleted meanwhile.
     pub(super) fn bound_open(&mut self, most: usize) {
-        let open = self.files.iter().filter(|(_, file)| file.fd.is_some()).count();
-        if open <= most {
-            return;
+        let open = self.count_open();
+        if open > most {
+            // A quarter less, so that this is not done again at once.
+            self.close(open - most / 4 * 3);
         }
-        // A quarter less, so that this is not done again at once.
-        let mut over = open - most / 4 * 3;
+        // Where they cannot be closed, that is not tried with each one more.
+        let most = self.limits.open_max;
+        self.opens = self.count_open().min(most - most / 16);
+    }
+
+    pub(super) fn count_open(&self) -> usize {
+        self.files.iter().filter(|(_, file)| file.fd.is_some()).count()
+    }
+
+    fn close(&mut self, mut over: usize) {
         let idle = self.lru.len().min(over);
         self.close_idle(idle);
         over -= idle;
         for is_read in [true, false] {
             let may_close = |file: &File| {
-                let has_name = file.state == State::Live && file.hold_until.is_none();
-                file.fd.is_some() && has_name && (file.lag() == 0) == is_read
+                file.fd.is_some() && file.has_its_name() && (file.lag() == 0) == is_read
             };
             let mut closed = 0;
             for (_, file) in self.files.iter_mut().filter(|(_, file)| may_close(file)).take(over) {
-                file.resume();
-                file.fd = None;
+                file.close();
                 closed += 1;
             }
             over -= closed;
+        }
+        if over == 0 {
+            return;
+        }
+        // Also those that were just now, which is not settled.
+        let is_renamed = |file: &File| match file.state {
+            State::Live => file.hold_until.is_none() && !file.is_wanted(),
+            state => state == State::Renamed,
+        };
+        let renamed = self.files.iter().filter(|(_, file)| file.fd.is_some() && is_renamed(file));
+        let mut renamed: Vec<_> =
+            renamed.map(|(key, file)| (file.lag() > 0, Reverse(file.since), key)).collect();
+        renamed.sort_unstable();
+        for (.., key) in renamed {
+            if over > 0
+                && self.files.get(key).is_some_and(|file| self.finds_renamed(file))
+                && let Some(file) = self.files.get_mut(key)
+            {
+                file.close();
+                over -= 1;
+            }
         }
     }
 
@@ -403,11 +433,8 @@ impl Tailer {
             let Some(file) = self.files.get_mut(key) else { continue };
             let is_done = file.lag() == 0 && file.committed >= file.offset;
             let idle = file.drained && !file.queued && is_done;
-            if idle && file.state == State::Live && file.hold_until.is_none() {
-                // A marker before an offset that was committed by now must be taken while the
-                // file is open.
-                file.resume();
-                file.fd = None;
+            if idle && file.has_its_name() {
+                file.close();
             }
         }
     }

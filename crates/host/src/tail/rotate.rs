@@ -9,15 +9,17 @@ use super::config::{is_no_text, stem};
 use super::copies::Wanted;
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
-use super::identity::{HEAD_BYTES_MAX, Identity, Marker, Resume, look, read_at};
-use super::open::{may_lead, peek};
+use super::identity::{HEAD_BYTES_MAX, Marker, Resume, look, read_at};
+use super::open::{Opened, entries, first_of, open_as};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
 use rustix::fs::Statx;
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,64 +90,6 @@ impl Tailer {
             self.dormant.push(Dormant { until, record: file.resume(), is_saved });
         }
         self.forget(key);
-    }
-
-    /// Opens a file that was closed while it was idle, when its name still leads to it.
-    pub(super) fn ensure_open(&mut self, key: FileKey, now: Instant) -> Option<()> {
-        let file = self.files.get(key)?;
-        if file.fd.is_some() {
-            return Some(());
-        }
-        let (path, identity) = (Arc::clone(&file.path), file.identity);
-        let links = std::fs::symlink_metadata(&path).ok();
-        let link = links
-            .filter(|meta| meta.file_type().is_symlink())
-            .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-        match self.open_regular(&path, None, link, now) {
-            Some((fd, found, _)) if found.same(&identity) => {
-                self.files.get_mut(key)?.fd = Some(fd);
-                return Some(());
-            }
-            Some(_) => {
-                // Another file under the same inode number: the name was taken over.
-                let homes = self.files.get(key)?.homes.clone();
-                for home in homes {
-                    self.detach(key, home.directory, &home.name);
-                    self.refresh(home.directory, &home.name, None, now);
-                }
-                self.settle(now);
-            }
-            None => {}
-        }
-        // Nobody waits for a file that cannot be read.
-        self.at_end(key);
-        None
-    }
-
-    /// A file that was closed while it was idle lost its name: it is looked for in the directory
-    /// where it was, and beside what its name leads to as a link.
-    pub(super) fn find_closed(&mut self, key: FileKey) {
-        let Some(file) = self.files.get(key) else { return };
-        let (path, identity) = (Arc::clone(&file.path), file.identity);
-        let beside = file.homes.first().and_then(|home| {
-            let dir = self.dirs.get(home.directory as usize)?.as_ref()?;
-            Some(dir.path.join(OsStr::from_bytes(&home.name)))
-        });
-        let open = |at: &Path, owner: Option<u32>| {
-            peek(at).filter(|(_, found, stat)| found.same(&identity) && may_lead(owner, stat))
-        };
-        let found = beside.and_then(|at| open(&at, None)).or_else(|| {
-            self.folders(&path).into_iter().find_map(|(folder, owner)| {
-                let inode = |entry: &std::fs::DirEntry| {
-                    std::os::unix::fs::DirEntryExt::ino(entry) == identity.inode
-                };
-                let entries = std::fs::read_dir(folder).ok()?.flatten();
-                entries.filter(inode).find_map(|entry| open(&entry.path(), owner))
-            })
-        });
-        if let (Some((fd, ..)), Some(file)) = (found, self.files.get_mut(key)) {
-            file.fd = Some(fd);
-        }
     }
 
     /// The content of a file is not the one that was read: `key` becomes what it held before, and
@@ -228,13 +172,18 @@ impl Tailer {
                 }
                 continue;
             }
-            // Of one that ends, not all has arrived while it is open.
-            let is_gone = matches!(file.state, State::Renamed | State::Deleted);
-            let is_held = is_gone && file.fd.is_some();
+            // Of one that ends, not all has arrived while it is known, or open.
+            let is_held = match file.state {
+                State::Renamed => true,
+                State::Deleted => file.fd.is_some(),
+                _ => false,
+            };
             if file.state == State::Live || (file.ending != Ending::Open && !is_held) {
                 continue;
             }
-            file.look_at_links(now);
+            if file.look_at_links(now).is_none() && file.state == State::Renamed {
+                self.unnamed.push(key);
+            }
             let waits = self.waits_for_room(key);
             let Some(file) = self.files.get_mut(key) else { continue };
             if file.ending != Ending::Open {
@@ -251,7 +200,10 @@ impl Tailer {
                 _ => self.limits.renamed_quiet,
             };
             let is_quiet = now.saturating_duration_since(file.grown) >= quiet;
-            if file.drained && file.lag() == 0 && is_quiet && !waits {
+            let is_open = file.state == State::Deleted || file.fd.is_some();
+            let has_changed = file.lag() > 0 || file.size < file.offset;
+            let ends = file.drained && file.lag() == 0 && is_quiet && !waits;
+            if ends {
                 file.ending = Ending::Pending { dropped: 0 };
                 // Its room is given back even while nobody asks for the end.
                 if file.state == State::Deleted {
@@ -259,7 +211,9 @@ impl Tailer {
                 }
             }
             kept.push(key);
-            self.ready(key);
+            if is_open || has_changed || ends {
+                self.ready(key);
+            }
         }
         self.attended = kept;
         self.drop_deleted(now);
@@ -343,10 +297,10 @@ impl Tailer {
             match self.find_renamed(&record, &mut listings) {
                 // It is where it was, so it is no longer meant; unless a rotation gave it this name
                 // a while ago.
-                Some((at, _)) if self.is_at(&record, &at) && self.was_meant_by(&at).is_none() => {
+                Ok((at, _)) if self.is_at(&record, &at) && self.was_meant_by(&at).is_none() => {
                     self.keep_dormant(record, now);
                 }
-                Some((at, (fd, identity, stat))) => {
+                Ok((at, (fd, identity, stat))) => {
                     let mut beginning = [0; HEAD_BYTES_MAX];
                     let read = read_at(fd.as_fd(), &mut beginning, 0);
                     let beginning = beginning.get(..read).unwrap_or_default();
@@ -356,8 +310,8 @@ impl Tailer {
                         rewritten.push(record);
                     }
                 }
-                _ if record.path.exists() => rewritten.push(record),
-                _ => self.keep_dormant(record, now),
+                Err(Errno::NOENT) if record.path.exists() => rewritten.push(record),
+                Err(_) => self.keep_dormant(record, now),
             }
         }
         self.order_fresh();
@@ -369,18 +323,23 @@ impl Tailer {
     }
 
     /// Looks for the file of a record beside its path, and beside what that leads to as a link.
-    fn find_renamed(&mut self, record: &Resume, listings: &mut Listings) -> Option<Renamed> {
-        self.folders(&record.path).into_iter().find_map(|(folder, owner)| {
-            let by_inode = listings.entry(folder).or_insert_with_key(|folder| {
+    fn find_renamed(
+        &mut self,
+        record: &Resume,
+        listings: &mut Listings,
+    ) -> rustix::io::Result<Renamed> {
+        let folders = self.folders(&record.path).into_iter();
+        first_of(folders.map(|(folder, owner)| {
+            if !listings.contains_key(&folder) {
                 self.looks += 1;
-                list(folder)
-            });
-            let at = by_inode.get(&record.identity.inode)?;
-            let opened = peek(at).filter(|(_, identity, stat)| {
-                record.identity.same(identity) && may_lead(owner, stat)
-            })?;
-            Some((at.clone(), opened))
-        })
+                let by_inode = self.within_bound(|_| list(&folder))?;
+                listings.insert(folder.clone(), by_inode);
+            }
+            let by_inode = listings.get(&folder).ok_or(Errno::NOENT)?;
+            let at = by_inode.get(&record.identity.inode).ok_or(Errno::NOENT)?;
+            let opened = self.within_bound(|_| open_as(at, &record.identity, owner))?;
+            Ok((at.clone(), opened))
+        }))
     }
 
     /// Whether the path of a record is this one, or leads there.
@@ -415,13 +374,7 @@ impl Tailer {
 
     /// A file that was renamed is read on, and until it was quiet for a while: its writer may not
     /// know.
-    fn adopt(
-        &mut self,
-        record: &Resume,
-        at: &Path,
-        (fd, identity, stat): (OwnedFd, Identity, Statx),
-        now: Instant,
-    ) {
+    fn adopt(&mut self, record: &Resume, at: &Path, (fd, identity, stat): Opened, now: Instant) {
         let size = stat.stx_size;
         if self.known(&identity).is_some() {
             return;
@@ -494,16 +447,12 @@ impl Tailer {
 /// Directories with their files by inode number.
 type Listings = HashMap<PathBuf, HashMap<u64, PathBuf>>;
 /// Where a file is now, and the open file.
-type Renamed = (PathBuf, (OwnedFd, Identity, Statx));
+type Renamed = (PathBuf, Opened);
 
 /// The regular files of a directory by inode number.
-fn list(directory: &Path) -> HashMap<u64, PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return HashMap::new() };
-    entries
-        .flatten()
-        .filter(|entry| !is_no_text(entry.file_name().as_bytes()))
-        .map(|entry| (std::os::unix::fs::DirEntryExt::ino(&entry), entry.path()))
-        .collect()
+fn list(directory: &Path) -> rustix::io::Result<HashMap<u64, PathBuf>> {
+    let texts = entries(directory)?.filter(|entry| !is_no_text(entry.file_name().as_bytes()));
+    Ok(texts.map(|entry| (entry.ino(), entry.path())).collect())
 }
 
 /// Whether so many bytes are more than a part of the file system.

@@ -175,7 +175,8 @@ pub struct Tailer {
     pub(super) tokens_at: Instant,
     pub(super) lru: BTreeMap<u64, FileKey>,
     pub(super) uses: u64,
-    pub(super) opens: u64,
+    /// So many files are open, or fewer.
+    pub(super) opens: usize,
     /// Files that lost their last wanted name.
     pub(super) unnamed: Vec<FileKey>,
     /// Files whose end was told with the last chunk.

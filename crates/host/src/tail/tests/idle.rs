@@ -53,7 +53,7 @@ fn r10_a_backlog_of_many_files_is_read_with_few_descriptors() {
     }
     let tailer = Tailer::new(desk.inputs.clone(), desk.limits.clone(), Vec::new(), None, desk.now);
     desk.tailer = Some(tailer.unwrap());
-    let most = 100 + open::OPENS_PER_COUNT;
+    let most = 100;
     assert!(desk.stats().open <= most, "{} are open", desk.stats().open);
     let mut turns = 0;
     while desk.turn() {
@@ -148,6 +148,112 @@ fn r10_at_the_bound_what_has_arrived_is_closed_first_and_what_is_unread_last() {
     let is_lost = |notice: &&Notice| matches!(notice, Notice::PossibleLoss { bytes: 2, .. });
     let told = (notices.iter().filter(not_held).count(), notices.iter().filter(is_lost).count());
     assert_eq!((told, desk.stats().possible_loss_bytes), ((5, 1), 2), "{notices:?}");
+}
+
+/// Twelve files with a line each that were renamed five times through an outage of all sinks, each
+/// time for a new file with a line.
+fn rotated_through_an_outage(open_max: usize) -> Desk {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.commit = false;
+    desk.limits.open_max = open_max;
+    desk.start();
+    for round in 0..6 {
+        for number in 0..12 {
+            for older in (0..round).rev() {
+                let name = |older: i32| match older {
+                    0 => desk.path(&format!("{number}.log")),
+                    older => desk.path(&format!("{number}.log.{older}")),
+                };
+                std::fs::rename(name(older), name(older + 1)).unwrap();
+            }
+            desk.write(&format!("{number}.log"), format!("{number} {round}\n"));
+        }
+        desk.run().pass(TICK);
+        assert!(desk.stats().open <= open_max as u64, "{} are open", desk.stats().open);
+    }
+    desk
+}
+
+/// Each of its lines, once.
+fn each_once(text: &str) {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    let count = lines.len();
+    lines.dedup();
+    assert_eq!((count, lines.len()), (72, 72), "{text}");
+}
+
+#[test]
+fn r10_r19_files_that_are_renamed_through_an_outage_take_no_more_descriptors_than_the_bound() {
+    let mut desk = rotated_through_an_outage(16);
+    each_once(&desk.take());
+    // They are not opened again to see that nothing comes, and what comes is read.
+    let opens = desk.tail().opens;
+    desk.pass(TICK);
+    assert_eq!(desk.tail().opens, opens);
+    for number in 0..12 {
+        desk.write(&format!("{number}.log.4"), "more\n");
+    }
+    assert_eq!(desk.run().take(), "more\n".repeat(12));
+    // They end in their time, and are found by the next start, within the bound, too.
+    let quiet = desk.limits.renamed_quiet;
+    desk.pass(quiet + TICK);
+    assert_eq!((desk.take().as_str(), desk.ended.len()), ("", 60));
+    let records = desk.leave();
+    each_once(&desk.restart_with(records).take().replace("more\n", ""));
+    assert!(desk.stats().open <= 16, "{} are open", desk.stats().open);
+    desk.pass(quiet + TICK);
+    assert_eq!(desk.notices(), []);
+    // What has arrived is let go.
+    for (key, end) in desk.next.clone() {
+        desk.tail().commit(key, end);
+    }
+    assert_eq!((desk.run().stats().files, desk.stats().possible_losses), (12, 0));
+}
+
+#[test]
+fn r10_r20_a_renamed_file_that_is_gone_while_it_is_closed_is_told_and_one_that_moved_is_found() {
+    let mut desk = rotated_through_an_outage(16);
+    desk.take();
+    for number in 0..12 {
+        desk.write(&format!("{number}.log.5"), "unread\n");
+        let path = |end: &str| desk.path(&format!("{number}.log{end}"));
+        std::fs::rename(path(".5"), path(".6")).unwrap();
+        for gone in [".2", ".3", ".4"] {
+            std::fs::remove_file(path(gone)).unwrap();
+        }
+    }
+    let gone: u64 = desk.tail().files().map(|file| u64::from(file.deleted)).sum();
+    assert_eq!(gone, 0);
+    desk.run().pass(TICK + TICK);
+    assert_eq!(desk.take(), "unread\n".repeat(12));
+    let told = desk.notices();
+    let is_told = |notice: &&Notice| matches!(notice, Notice::NotHeld { bytes: 4 | 5, .. });
+    let told = (told.iter().filter(is_told).count(), told.len());
+    assert!(told.0 > 20 && told.0 == told.1, "{told:?}");
+    assert_eq!(desk.stats().possible_losses, 0);
+    let quiet = desk.limits.renamed_quiet;
+    desk.pass(quiet + TICK);
+    assert_eq!(desk.ended.len(), 60);
+}
+
+#[test]
+fn r10_r20_of_renamed_files_those_stay_open_that_no_start_finds() {
+    let mut desk = Desk::new(&["*.log"]);
+    desk.commit = false;
+    desk.write("a.log", "1\n");
+    desk.write("b.log", "2\n");
+    desk.start();
+    let keys = ["a.log", "b.log"].map(|name| {
+        let path = desk.path(name);
+        desk.tail().key_at(&path).unwrap()
+    });
+    std::fs::create_dir(desk.path("old")).unwrap();
+    std::fs::rename(desk.path("a.log"), desk.path("old/a.log")).unwrap();
+    std::fs::rename(desk.path("b.log"), desk.path("b.log.1")).unwrap();
+    desk.run().tail().bound_open(0);
+    let is_open = keys.iter().map(|key| desk.tail().file(*key).unwrap().fd.is_some());
+    assert_eq!(is_open.collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]
