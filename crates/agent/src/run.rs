@@ -23,6 +23,7 @@ use crate::tap::Tap;
 use host::tail::{Limits, Resume, StartAt, Tailer};
 use model::{Build, Exit};
 use pipeline::ring::{self, Subscriber};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -38,6 +39,9 @@ pub(crate) use sinks::Spawner;
 const RING_BLOCKS: usize = 4_096;
 /// The socket of `status` and `tap` in the state folder.
 pub(crate) const SOCKET: &str = "agent.sock";
+/// Descriptors that are asked for where more than these are allowed; as many as the unit of systemd
+/// gives. Each costs memory of the kernel.
+const OPEN_FILES_MAX: u64 = 65_536;
 /// Files that are named on stderr at the start.
 const FOUND_SHOWN_MAX: usize = 20;
 /// A file that is made this long before a checkpoint is written may be missing in it, nanoseconds.
@@ -129,8 +133,19 @@ fn same_watch(one: &Kubernetes, other: &Kubernetes) -> bool {
         && (&one.labels, &one.annotations) == (&other.labels, &other.annotations)
 }
 
+/// Takes as many descriptors as this process may have: a shell or a container gives it 1,024 at
+/// first. With fewer, files are closed sooner.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(OPEN_FILES_MAX, |most| most.min(OPEN_FILES_MAX));
+    if limit.current.is_some_and(|current| current < most) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
+}
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(options: &RunOptions, build: &Build) -> Result<Exit, AgentError> {
+    raise_open_files();
     let mut config = load(options)?;
     let numbers = Arc::new(Numbers::default());
     let shared = Shared {

@@ -2,7 +2,9 @@
 //! long as the figure says.
 
 use super::{all_well, config};
-use crate::support::{Desk, closed_port, lines, metric, sink, sink_at};
+use crate::support::{Agent, Desk, closed_port, lines, metric, sink, sink_at};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -151,4 +153,84 @@ fn r20_a_dead_sink_stops_reading_with_flat_memory_and_everything_comes_when_it_i
     agent.until_status(&state, |_| blocks() <= at_rest);
     assert_eq!(agent.stop(), 0);
     sink.each_once(written);
+}
+
+/// An agent that may have so few files open, and at first fewer.
+fn start_with_few_descriptors(desk: &Desk) -> Agent {
+    let by = ["sh", "-c", "ulimit -Sn 64; ulimit -Hn 160; exec \"$0\" \"$@\""];
+    let agent = desk.start_by(&by, Stdio::null());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", agent.pid())).unwrap();
+    let limit = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(limit.split_whitespace().nth(3), Some("160"), "{limit}");
+    agent
+}
+
+#[test]
+fn r10_r19_files_that_are_rotated_through_an_outage_leave_descriptors_for_the_sink() {
+    const FILES: usize = 40;
+    const ROUNDS: usize = 6;
+    let (desk, closed) = (Desk::new(), closed_port());
+    let address = closed.local_addr().unwrap();
+    desk.config(&crate::full_disk::config(&address.to_string(), "shutdown_timeout: 300ms\n"));
+    let agent = start_with_few_descriptors(&desk);
+    let state = desk.path("state");
+    for round in 0..ROUNDS {
+        for file in 0..FILES {
+            let name = |older: usize| match older {
+                0 => format!("logs/{file}.log"),
+                older => format!("logs/{file}.log.{older}"),
+            };
+            for older in (0..round).rev() {
+                std::fs::rename(desk.path(&name(older)), desk.path(&name(older + 1))).unwrap();
+            }
+            let line = round * FILES + file;
+            desk.append(&name(0), &lines(line, line + 1));
+        }
+        agent.until_status(&state, |status| status["records"]["read"] == (round + 1) * FILES);
+    }
+    let open = std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap().count();
+    assert!(open < 150, "{open} are open");
+    assert_eq!(agent.stop(), 1);
+    let agent = start_with_few_descriptors(&desk);
+    agent.until_status(&state, |status| status["records"]["read"] == ROUNDS * FILES);
+    let sink = sink_at(closed, |_, _| Reply::Take);
+    sink.until(ROUNDS * FILES);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(ROUNDS * FILES);
+}
+
+#[test]
+fn r10_r19_a_file_that_is_renamed_while_no_descriptor_is_left_is_not_taken_for_deleted() {
+    const FILES: usize = 150;
+    let (desk, closed) = (Desk::new(), closed_port());
+    let address = closed.local_addr().unwrap();
+    desk.config(&crate::full_disk::config(&address.to_string(), ""));
+    let name = |file: usize| format!("logs/{file}.log");
+    (0..FILES).for_each(|file| desk.append(&name(file), &lines(file, file + 1)));
+    let agent = start_with_few_descriptors(&desk);
+    let state = desk.path("state");
+    agent.until_status(&state, |status| status["records"]["read"] == FILES);
+    // Not all of them are open, and none can be opened for a while.
+    let pid = Pid::from_raw(agent.pid().cast_signed()).unwrap();
+    let limit = |current| {
+        let limits = Rlimit { current: Some(current), maximum: Some(160) };
+        prlimit(Some(pid), Resource::Nofile, limits).unwrap();
+    };
+    limit(3);
+    for file in 0..FILES {
+        std::fs::rename(desk.path(&name(file)), desk.path(&format!("{}.1", name(file)))).unwrap();
+    }
+    desk.until_said("Too many open files");
+    limit(160);
+    for file in 0..FILES {
+        let line = FILES + file;
+        desk.append(&format!("{}.1", name(file)), &lines(line, line + 1));
+    }
+    agent.until_status(&state, |status| status["records"]["read"] == 2 * FILES);
+    let said = std::fs::read_to_string(desk.path("agent.log")).unwrap();
+    assert!(!said.contains("is gone") && !said.contains("lost"), "{said}");
+    let sink = sink_at(closed, |_, _| Reply::Take);
+    sink.until(2 * FILES);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(2 * FILES);
 }
