@@ -2,9 +2,11 @@
 
 use super::admit::{after_last_line, end_of_text};
 use super::config::{is_no_text, live_name, stem};
-use super::discover::kind;
+use super::discover::{BIRTH_LATE_NS, kind, wall_ns};
 use super::file::{Ending, File, FileKey, State, Tail};
-use super::identity::{HEAD_BYTES_MAX, Head, Identity, Marker, Resume, from_stat, look, read_at};
+use super::identity::{
+    HEAD_BYTES_MAX, Head, Identity, Marker, Resume, changed_ns, from_stat, look, read_at,
+};
 use super::open::{may_lead, peek, peek_in};
 use super::stats::Notice;
 use super::tailer::Tailer;
@@ -21,7 +23,25 @@ use std::time::Instant;
 const COPY_LOOKS_MAX: usize = 10_000;
 
 /// The names of a directory, by the names that they are rotated names of.
-pub(super) type Names = HashMap<Vec<u8>, Vec<OsString>>;
+type Names = HashMap<Vec<u8>, Vec<OsString>>;
+
+/// What a directory held when it was listed for the search of a copy. Many files of one may be
+/// truncated at once, so it serves all of those that were changed before that.
+pub(super) struct Listing {
+    /// In nanoseconds since 1970.
+    at_ns: u64,
+    names: Names,
+    /// Nothing before it was asked for.
+    others: Option<Others>,
+}
+
+/// What may be a copy although its name does not say so, the longest first.
+struct Others {
+    /// For whom, as [`Wanted`] has it.
+    is_saved: bool,
+    sizes: Vec<u64>,
+    names: Vec<OsString>,
+}
 
 /// What a copy must look like.
 pub(super) struct Wanted {
@@ -30,6 +50,8 @@ pub(super) struct Wanted {
     pub(super) offset: u64,
     /// Whether a checkpoint wants it: what that says of a copy was not read in this process.
     pub(super) is_saved: bool,
+    /// When the file was changed last, in nanoseconds since 1970: its copy was made before that.
+    pub(super) changed_ns: u64,
     /// The file itself is no copy of itself.
     pub(super) not: Identity,
 }
@@ -63,18 +85,19 @@ pub(super) struct Claimed {
 
 impl Tailer {
     /// Copies beside a file that were made since a time, and that nobody knows, hold what it held
-    /// between two truncations: they are read before `live`, which has its path. Of a link they lie
-    /// beside what it leads to, or beside it.
+    /// between two truncations, the last of which was not later than its last change: they are read
+    /// before `live`, which has its path. Of a link they lie beside what it leads to, or beside it.
     pub(super) fn read_copies_since(
         &mut self,
-        since: u64,
+        (since, changed_ns): (u64, u64),
         path: &Path,
         live: Option<FileKey>,
         now: Instant,
     ) {
-        let mut copies = self.copies_since(since, path, now);
+        let times = (since, changed_ns);
+        let mut copies = self.copies_since(times, path, now);
         if let Some(target) = self.target_of(path) {
-            copies.append(&mut self.copies_since(since, &target.path, now));
+            copies.append(&mut self.copies_since(times, &target.path, now));
         }
         copies.sort_unstable();
         for (_, copy) in copies {
@@ -85,16 +108,22 @@ impl Tailer {
     }
 
     /// Such copies in the directory of a path, each with the time when it was made.
-    fn copies_since(&mut self, since: u64, path: &Path, now: Instant) -> Vec<(u64, FileKey)> {
+    fn copies_since(
+        &mut self,
+        (since, changed_ns): (u64, u64),
+        path: &Path,
+        now: Instant,
+    ) -> Vec<(u64, FileKey)> {
         let mut copies = Vec::new();
         let (Some(parent), Some(own)) = (path.parent(), path.file_name()) else { return copies };
         let Some(dir) = self.directory_at(parent) else { return copies };
-        self.looks += 1;
-        let names = std::fs::read_dir(parent).into_iter().flatten().flatten();
-        let names = names.map(|entry| entry.file_name());
-        let is_copy = |name: &OsString| name != own && stem(name.as_bytes()) == own.as_bytes();
+        let is_copy = |name: &&OsString| *name != own && stem(name.as_bytes()) == own.as_bytes();
+        let listing = self.listing(dir, parent, changed_ns);
+        let names = listing.names.get(own.as_bytes()).into_iter().flatten();
+        let names: Vec<OsString> = names.filter(is_copy).cloned().collect();
+        self.listed.insert(dir, listing);
         let unseen_since = self.unseen_since.replace(since);
-        for name in names.take(COPY_LOOKS_MAX).filter(is_copy) {
+        for name in names {
             self.refresh(dir, name.as_bytes(), None, now);
             let entry = self.dirs.get(dir as usize).and_then(Option::as_ref);
             let key = entry.and_then(|known| known.entries.get(name.as_bytes()).copied());
@@ -260,8 +289,7 @@ impl Tailer {
     }
 
     /// Looks for a copy of what a file held beside what its path leads to as a link, and beside it:
-    /// first among the rotated names that it may have. Many files of one directory may be truncated
-    /// at once, so that is not listed for each.
+    /// first among the rotated names that it may have.
     pub(super) fn find_copy(&mut self, path: &Path, wanted: &Wanted) -> Option<Copied> {
         // A file that was never read is known by its beginning alone, one that begins with a hole
         // by what stands before the offset.
@@ -287,30 +315,30 @@ impl Tailer {
             return None;
         }
         let dir = self.within_bound(|it| it.open_dir(number)).ok()?;
-        // What was listed a moment ago for another file may lack the copy.
-        let mut listed = self.listed.take().filter(|(of, _)| *of == number).map(|(_, names)| names);
-        let mut best = listed
-            .as_ref()
-            .and_then(|names| self.newest_copy((path, &dir, owner), names.get(own)?, wanted));
+        let mut listing = self.listing(number, parent, wanted.changed_ns);
+        let named = listing.names.get(own);
+        let mut best = named.and_then(|names| self.newest_copy((path, &dir, owner), names, wanted));
         if best.is_none() {
-            let names = self.list_by_live_name(parent);
-            best = names
-                .get(own)
-                .and_then(|names| self.newest_copy((path, &dir, owner), names, wanted));
-            if best.is_none() {
-                let others = self.not_of_others(number, own, &names);
-                best = self.newest_copy((path, &dir, owner), &others, wanted);
-            }
-            listed = Some(names);
+            let others = listing.others.take().filter(|it| it.is_saved == wanted.is_saved);
+            let others =
+                others.unwrap_or_else(|| self.others((number, parent), &listing.names, wanted));
+            let long = others.sizes.partition_point(|size| *size >= wanted.offset);
+            let long = others.names.get(..long).unwrap_or_default();
+            best = self.newest_copy((path, &dir, owner), long, wanted);
+            listing.others = Some(others);
         }
-        self.listed = listed.map(|names| (number, names));
+        self.listed.insert(number, listing);
         best
     }
 
-    /// The names of a directory by the names that they are rotated names of.
-    fn list_by_live_name(&mut self, dir: &Path) -> Names {
+    /// What a directory holds, listed after a file in it was changed.
+    fn listing(&mut self, number: u32, dir: &Path, changed_ns: u64) -> Listing {
+        let is_later = |listing: &Listing| changed_ns.saturating_add(BIRTH_LATE_NS) < listing.at_ns;
+        if let Some(listing) = self.listed.remove(&number).filter(is_later) {
+            return listing;
+        }
         self.looks += 1;
-        let mut names = Names::new();
+        let (at_ns, mut names) = (wall_ns(), Names::new());
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten().take(COPY_LOOKS_MAX) {
             let name = entry.file_name();
             if !is_no_text(name.as_bytes()) {
@@ -318,21 +346,33 @@ impl Tailer {
                 names.entry(live).or_default().push(name);
             }
         }
-        names
+        Listing { at_ns, names, others: None }
     }
 
-    /// The names that are neither rotated names of a file nor of others that are followed.
-    fn not_of_others(&self, dir: u32, own: &[u8], names: &Names) -> Vec<OsString> {
-        let dir = self.dirs.get(dir as usize).and_then(Option::as_ref);
+    /// The files that are neither called as a rotation calls those that are followed, nor read as
+    /// files of their own, the longest first.
+    fn others(&mut self, (number, parent): (u32, &Path), names: &Names, wanted: &Wanted) -> Others {
+        self.looks += 1;
+        let dir = self.dirs.get(number as usize).and_then(Option::as_ref);
         let is_followed = |live: &[u8]| dir.is_some_and(|dir| dir.entries.contains_key(live));
-        let of_others = names.iter().filter(|(live, _)| **live != own);
-        of_others
-            .flat_map(|(live, names)| {
-                let is_followed = is_followed(live);
-                names.iter().filter(move |name| !is_followed || name.as_bytes() == live.as_slice())
-            })
-            .cloned()
-            .collect()
+        let mut others = Vec::new();
+        for (live, names) in names {
+            let of_itself = is_followed(live);
+            for name in names.iter().filter(|name| !of_itself || name.as_bytes() == live.as_slice())
+            {
+                let Ok(seen) = look(&parent.join(name), false) else { continue };
+                // Nothing else has its inode while it is open, nor was made at its time.
+                let is_read = self
+                    .reads(&from_stat(&seen), wanted)
+                    .is_some_and(|file| file.fd.is_some() || file.identity.birth_ns != 0);
+                if kind(&seen) == FileType::RegularFile && !is_read {
+                    others.push((seen.stx_size, name.clone()));
+                }
+            }
+        }
+        others.sort_unstable_by(|one, other| other.cmp(one));
+        let (sizes, names) = others.into_iter().unzip();
+        Others { is_saved: wanted.is_saved, sizes, names }
     }
 
     /// Of these names the copy that was written to last.
@@ -385,6 +425,7 @@ impl Tailer {
             marker: record.marker,
             offset: record.offset,
             is_saved: true,
+            changed_ns: look(&record.path, true).map_or(u64::MAX, |stat| changed_ns(&stat)),
             not: record.identity,
         };
         let live = self.key_at(&record.path);
@@ -417,7 +458,8 @@ impl Tailer {
         });
         self.put_before(key, live);
         if let Some(made) = made {
-            self.read_copies_since(made + 1, &record.path, live, now);
+            let times = (made + 1, wanted.changed_ns);
+            self.read_copies_since(times, &record.path, live, now);
         }
     }
 }

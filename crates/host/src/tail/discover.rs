@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 /// How many odd names are remembered, so that each is told once.
 pub(super) const ODD_MAX: usize = 1024;
 /// File systems say of a file that it was made up to so much earlier, in nanoseconds.
-const BIRTH_LATE_NS: u64 = 10_000_000;
+pub(super) const BIRTH_LATE_NS: u64 = 10_000_000;
 /// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
 const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
 

@@ -92,6 +92,7 @@ impl Tailer {
             return;
         }
         self.unsettled_until = now + SETTLED_AFTER;
+        self.listed.remove(&dir);
         let is_gone = mask.intersects(ReadFlags::MOVED_FROM | ReadFlags::DELETE);
         if mask.contains(ReadFlags::ISDIR) && is_gone {
             let known = self.dirs.get(dir as usize).and_then(Option::as_ref);
@@ -225,6 +226,7 @@ impl Tailer {
     /// Looks at what no event tells.
     pub(super) fn tick(&mut self, now: Instant) {
         self.next_tick = now + TICK.min(self.limits.poll_every.0);
+        self.listed.clear();
         self.attend(now);
         self.measure_waiting();
         if self.ways.is_missing && now >= self.next_base {

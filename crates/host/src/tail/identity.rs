@@ -74,6 +74,12 @@ pub(crate) fn look_at(file: BorrowedFd<'_>) -> rustix::io::Result<Statx> {
     rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())
 }
 
+/// When a file was changed last, its content or what is known of it, in nanoseconds since 1970.
+pub(crate) fn changed_ns(stat: &Statx) -> u64 {
+    let seconds = u64::try_from(stat.stx_ctime.tv_sec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000) + u64::from(stat.stx_ctime.tv_nsec)
+}
+
 /// The identity without the handle.
 pub(crate) fn from_stat(stat: &Statx) -> Identity {
     Identity {

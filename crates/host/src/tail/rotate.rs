@@ -9,7 +9,7 @@ use super::config::{is_no_text, stem};
 use super::copies::Wanted;
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
-use super::identity::{HEAD_BYTES_MAX, Marker, Resume, look, read_at};
+use super::identity::{HEAD_BYTES_MAX, Marker, Resume, changed_ns, look, look_at, read_at};
 use super::open::{Opened, entries, first_of, open_as};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
@@ -105,6 +105,8 @@ impl Tailer {
         }
         file.fd = old.fd.take();
         file.meet();
+        let stat = file.fd.as_ref().and_then(|fd| look_at(fd.as_fd()).ok());
+        let changed_ns = stat.map_or(u64::MAX, |stat| changed_ns(&stat));
         let since = (old.state == State::Live).then(|| old.unread_since());
         file.homes = std::mem::take(&mut old.homes);
         file.group = old.group;
@@ -126,6 +128,7 @@ impl Tailer {
             marker: Marker::of(old.tail.bytes()),
             offset: old.offset,
             is_saved: false,
+            changed_ns,
             not: place,
         };
         let next = old.before.take();
@@ -149,7 +152,7 @@ impl Tailer {
             self.queue_after(new, next);
         }
         if let Some(since) = since {
-            self.read_copies_since(since, &path, Some(new), now);
+            self.read_copies_since((since, changed_ns), &path, Some(new), now);
         }
         if self.files.get(new).is_some_and(|file| file.state != State::Live) {
             self.attended.push(new);

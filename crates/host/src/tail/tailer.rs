@@ -7,7 +7,7 @@
 
 use super::bases::Ways;
 use super::config::{Input, Limits};
-use super::copies::{Claimed, Names};
+use super::copies::{Claimed, Listing};
 use super::discover::{Dir, Found, Place, Reach};
 use super::file::{Ending, File, FileKey, State, Table};
 use super::gone::Gone;
@@ -193,8 +193,8 @@ pub struct Tailer {
     pub(super) resumed: HashMap<FileKey, Vec<FileKey>>,
     /// Copies that were read for the file that they are a copy of, and up to where.
     pub(super) claimed: HashMap<(u64, u64), Claimed>,
-    /// The directory in which a copy was looked for last, since the last tend.
-    pub(super) listed: Option<(u32, Names)>,
+    /// The directories in which copies were looked for since the last tick.
+    pub(super) listed: HashMap<u32, Listing>,
     /// How often a directory was listed, or a file opened or looked at, in the search of copies and
     /// of what was renamed.
     pub(super) looks: u64,
@@ -300,7 +300,7 @@ impl Tailer {
             dormant: Vec::new(),
             resumed: HashMap::new(),
             claimed: HashMap::new(),
-            listed: None,
+            listed: HashMap::new(),
             looks: 0,
             unseen_targets: Targets::new(),
             fresh: Vec::new(),
@@ -377,7 +377,6 @@ impl Tailer {
     /// Takes what the kernel has to tell and keeps the bounds, without reading a file.
     pub fn tend(&mut self, now: Instant) {
         self.next_tend = now + TEND_EVERY;
-        self.listed = None;
         self.collect_told();
         self.pump(now);
         if std::mem::take(&mut self.overflow) {

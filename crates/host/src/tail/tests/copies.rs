@@ -331,6 +331,39 @@ fn r5_a_new_file_with_a_rotated_name_is_read_as_soon_as_it_holds_what_its_neighb
 }
 
 #[test]
+fn r5_r10_a_directory_is_not_listed_for_each_of_many_files_that_are_truncated_without_a_copy() {
+    const FILES: u64 = 200;
+    for (is_link, is_away) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut desk = Desk::new(&["l/*.log"]);
+        let dir = if is_link { "d" } else { "l" };
+        std::fs::create_dir(desk.path("l")).unwrap();
+        for number in 0..FILES {
+            desk.write(&format!("{dir}/f{number}.log"), format!("{number} is longer\n"));
+            if is_link {
+                let link = desk.path(&format!("l/f{number}.log"));
+                std::os::unix::fs::symlink(format!("../d/f{number}.log"), link).unwrap();
+            }
+        }
+        desk.start().take();
+        let records = is_away.then(|| desk.leave());
+        for number in 0..FILES {
+            std::fs::write(desk.path(&format!("{dir}/f{number}.log")), "new\n").unwrap();
+        }
+        // What was changed a moment ago may not be in a listing yet.
+        let changed = desk.later();
+        while desk.later() < changed + 2 * discover::BIRTH_LATE_NS {}
+        match records {
+            Some(records) => desk.restart_with(records),
+            None => desk.run(),
+        };
+        assert_eq!(desk.take(), "new\n".repeat(FILES as usize));
+        assert_eq!(desk.stats().rewritten, FILES);
+        let looks = desk.tail().looks;
+        assert!(looks < 20, "{looks} looks, {is_link} {is_away}");
+    }
+}
+
+#[test]
 fn r5_r10_the_search_of_copies_costs_no_more_per_file_where_there_are_many() {
     const FILES: u64 = 100;
     const COPIES: u64 = 4;
