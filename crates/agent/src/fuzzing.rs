@@ -29,11 +29,12 @@ mod tests {
     use proptest::prelude::{any, prop, proptest};
 
     /// Fields with values of any kind, in a shape that comes far.
-    const TEXT: &str = "((inputs|sinks|sampling|redaction|resource|listen|state_dir|memory_max_bytes|- type|  type|  paths|  \
-                        endpoint|  batch|  patterns|  pattern|  name|  rules|  rate|  multiline|  path|  headers|x): ?\
-                        (files|kubernetes|journald|otlp_http|otlp_grpc|loki|file|stdout|\\[|\\]|\\{|\\}|'/a/\\*'|http://a|\
-                        [0-9]{1,20}|1[kKMG]i?|[0-9]{1,9}(ms|s|m|h|d|%)|-1|1e9|~|null|\"|&a|\\*a|!!x|\\||>|a: b|\\(\\?P<|é|)\
-                        (\n|, | #)){0,12}";
+    const TEXT: &str = "((inputs|sinks|sampling|redaction|resource|listen|state_dir|- type|  type|\
+        memory_max_bytes|  paths|  endpoint|  batch|  patterns|  pattern|  name|  rules|  rate|\
+        multiline|  path|  headers|x): ?\
+        (files|kubernetes|journald|otlp_http|otlp_grpc|loki|file|stdout|\\[|\\]|\\{|\\}|'/a/\\*'|\
+        http://a|[0-9]{1,20}|1[kKMG]i?|[0-9]{1,9}(ms|s|m|h|d|%)|-1|1e9|~|null|\"|&a|\\*a|!!x|\\||>|\
+        a: b|\\(\\?P<|é|)(\n|, | #)){0,12}";
 
     proptest! {
         #[test]
