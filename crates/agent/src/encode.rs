@@ -60,8 +60,8 @@ impl Encoder {
         }
     }
 
-    /// Takes the first records, as long as they are of this file and added. Gives how many they are,
-    /// and what became of the next one of the file, when there is one.
+    /// Takes the first records, as long as they are of this file and added. Gives how many they
+    /// are, and what became of the next one of the file, when there is one.
     pub(crate) fn push_row(
         &mut self,
         block: &Arc<Lease<Block>>,

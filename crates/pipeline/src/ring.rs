@@ -6,8 +6,8 @@
 //! watches) never does: what finds no room is counted and not given to it.
 //!
 //! Passing a block waits for nobody. Locks are taken to sleep, to wake, to join and to give memory
-//! back: each is held for a few instructions. The taking end of a queue is its consumer's until what
-//! waits there is taken back ([`Retirement::take_back`]): the two never wait for each other.
+//! back: each is held for a few instructions. The taking end of a queue is its consumer's until
+//! what waits there is taken back ([`Retirement::take_back`]), and a consumer never waits for that.
 //!
 //! The ceiling: blocks that are alive anywhere, those in a sink's hands included, have at most
 //! [`Limits::bytes_max`] bytes together, and with the blocks that wait for reuse at most

@@ -419,6 +419,11 @@ impl Tailer {
         is_meant
     }
 
+    /// Whether a start looks for a file by a name because of what a rotation has appended to it.
+    pub(super) fn is_rotated(&self, dir: u32, name: &[u8]) -> bool {
+        self.rotated_from(dir, name).is_some_and(|meant| meant.link.is_none())
+    }
+
     /// By what a name is meant without what a rotation has appended to it.
     pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<Meant> {
         let live = stem(name);
@@ -493,11 +498,6 @@ impl Tailer {
         if let (Some(path), Some(file)) = (path, self.files.get_mut(key)) {
             file.go_by(path.into(), is_looked_for);
         }
-    }
-
-    /// Whether a start looks for a file by a name because of what a rotation has appended to it.
-    fn is_rotated(&self, dir: u32, name: &[u8]) -> bool {
-        self.rotated_from(dir, name).is_some_and(|meant| meant.link.is_none())
     }
 
     /// The path of a name in a directory that is known.
