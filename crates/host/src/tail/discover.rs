@@ -419,18 +419,6 @@ impl Tailer {
         is_meant
     }
 
-    /// Whether a start looks for a file by a name because of what a rotation has appended to it.
-    pub(super) fn is_rotated(&self, dir: u32, name: &[u8]) -> bool {
-        self.rotated_from(dir, name).is_some_and(|meant| meant.link.is_none())
-    }
-
-    /// By what a name is meant without what a rotation has appended to it.
-    pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<Meant> {
-        let live = stem(name);
-        let is_rotated = live.len() < name.len() && !is_no_text(name);
-        if is_rotated { self.meant(dir, live) } else { None }
-    }
-
     /// Whether a file was made while nobody watched.
     pub(super) fn is_unseen(&self, file: &Identity) -> bool {
         self.unseen_since.is_some_and(|since| file.birth_ns >= since)

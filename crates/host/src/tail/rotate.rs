@@ -10,6 +10,7 @@ use super::copies::Wanted;
 use super::discover::{Found, group};
 use super::file::{Ending, File, FileKey, State};
 use super::identity::{HEAD_BYTES_MAX, Marker, Resume, changed_ns, look, look_at, read_at};
+use super::links::Meant;
 use super::open::{Opened, entries, first_of, open_as};
 use super::stats::Notice;
 use super::tailer::{DORMANT_KEPT, DORMANT_MAX, Dormant, Tailer};
@@ -25,6 +26,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Tailer {
+    /// Whether a start looks for a file by a name because of what a rotation has appended to it.
+    pub(super) fn is_rotated(&self, dir: u32, name: &[u8]) -> bool {
+        self.rotated_from(dir, name).is_some_and(|meant| meant.link.is_none())
+    }
+
+    /// By what a name is meant without what a rotation has appended to it.
+    pub(super) fn rotated_from(&self, dir: u32, name: &[u8]) -> Option<Meant> {
+        let live = stem(name);
+        let is_rotated = live.len() < name.len() && !is_no_text(name);
+        if is_rotated { self.meant(dir, live) } else { None }
+    }
+
     /// `new` is read after `old` was read to its end.
     pub(super) fn queue_after(&mut self, old: FileKey, new: FileKey) {
         let Some(first) = self.files.get_mut(old) else { return };
