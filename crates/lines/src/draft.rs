@@ -219,14 +219,15 @@ impl<'a> Draft<'a> {
         let is_doubtful = match (wanted.role, raw) {
             (Role::Time, _) => true,
             (Role::Severity, Raw::Text(text, _)) => {
-                text.starts_with(|at: char| at.is_ascii_digit())
+                text.trim_ascii_start().starts_with(|at: char| at.is_ascii_digit())
             }
             _ => false,
         };
         if self.loose && is_doubtful {
             wanted.role = Role::Kept;
         }
-        if self.filled.get(wanted.role as usize).is_some_and(|filled| *filled == wanted.name) {
+        let filled = self.filled.get(wanted.role as usize);
+        if wanted.role != Role::Kept && filled.is_some_and(|filled| *filled == wanted.name) {
             self.give_again(wanted, at, raw);
         } else {
             self.give(wanted, at, raw);
@@ -240,7 +241,8 @@ impl<'a> Draft<'a> {
         let before = *self.record;
         self.give(wanted, key, raw);
         let Record { body, severity_text, .. } = before;
-        let is_same = |one, other| self.block.text(one) == self.block.text(other);
+        // Most of them stay as they were, and may be as long as the line.
+        let is_same = |one, other| one == other || self.block.text(one) == self.block.text(other);
         self.replaced |= !is_same(body, self.record.body)
             || !is_same(severity_text, self.record.severity_text)
             || Record { body, severity_text, ..*self.record } != before;
@@ -304,7 +306,7 @@ impl<'a> Draft<'a> {
             Role::Severity => {
                 let done = set(&mut record.severity, self.scratch.severities.read(text));
                 if done {
-                    record.severity_text = place(self.block);
+                    record.severity_text = without_blanks(place(self.block), text);
                 }
                 done
             }
@@ -425,6 +427,17 @@ impl<'a> Draft<'a> {
         *word |= bit;
         new
     }
+}
+
+/// Where a text is in the arena, without the blanks around it, unless it was written there anew.
+#[inline]
+fn without_blanks(at: Span, text: &[u8]) -> Span {
+    let (trimmed, rest) = (text.trim_ascii().len(), text.trim_ascii_start().len());
+    if trimmed == text.len() || at.len as usize != text.len() {
+        return at;
+    }
+    let lead = narrow(text.len() - rest);
+    at.part(lead, lead + narrow(trimmed))
 }
 
 #[inline]

@@ -21,12 +21,17 @@ use crate::{
 const NOW: u64 = 1_714_979_289_000_000_000;
 
 fn read(settings: Settings, line: &str) -> Records {
+    read_times(settings, line, 1)
+}
+
+/// The same line so often.
+fn read_times(settings: Settings, line: &str, times: usize) -> Records {
     let plan = Plan::new(settings).unwrap();
     let (mut file, mut streams, mut out) = (File::default(), Streams::default(), Records::new());
-    let text = format!("{line}\n");
+    let text = format!("{line}\n").repeat(times);
     let chunk = Chunk { bytes: text.as_bytes(), now: NOW, offset: 9, ..Chunk::default() };
     Intake::new().feed(&plan, &mut file, &mut streams, &chunk, &mut out);
-    assert_eq!(out.len(), 1, "{line}");
+    assert_eq!(out.len(), times, "{line}");
     out
 }
 

@@ -79,16 +79,34 @@ fn the_text_of_a_severity_has_no_colours_and_no_blanks_around_it() {
         (with("json"), r#"{"level":"\u001b[33m WARN \u001b[0m","msg":"m"}"#, ("WARN", 13)),
         (with("logfmt"), "level=\u{1b}[31merror\u{1b}[0m msg=m", ("error", 17)),
         (with("json"), r#"{"level":"ERROR ","msg":"m"}"#, ("ERROR", 17)),
+        (with("json"), r#"{"level":" info","msg":"m"}"#, ("info", 9)),
+        (with("json"), r#"{"level":"info\u0020\t","msg":"m"}"#, ("info", 9)),
         (with("logfmt"), r#"level="WARN  " msg=m"#, ("WARN", 13)),
         (regex.clone(), "\u{1b}[1;31mERROR \u{1b}[0m: m", ("ERROR", 17)),
         (regex, "ERROR: m", ("ERROR", 17)),
         // What is no level stays as it is.
         (with("json"), r#"{"level":"\u001b[32modd\u001b[0m","msg":"m"}"#, ("", 0)),
     ] {
-        let out = read(settings, line);
+        // What a name is for is learned from the first line.
+        let out = read_times(settings, line, 2);
+        for record in out.records() {
+            let found = (out.text(record.severity_text), record.severity);
+            assert_eq!((found, out.body(record)), (wanted, "m"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn r14_a_long_line_of_pairs_takes_time_as_its_length_does() {
+    const BYTES: usize = 16 << 20;
+    // Were a pair compared with the line, this would take half an hour.
+    for pair in ["a=1 ", "k=\"v\" ", "level=info "] {
+        let mut settings = with("logfmt");
+        settings.line_bytes_max = Some(2 * BYTES as u64);
+        let out = read(settings, &pair.repeat(BYTES / pair.len()));
         let record = out.records()[0];
-        let found = (out.text(record.severity_text), record.severity);
-        assert_eq!((found, out.body(&record)), (wanted, "m"), "{line}");
+        assert!(out.body(&record).len() > BYTES - 20);
+        assert!(out.fields(&record).len() <= 1);
     }
 }
 
