@@ -16,6 +16,10 @@ use std::time::{Duration, SystemTime};
 pub(crate) const SYSLOG_FILES: [&str; 4] =
     ["/var/log/syslog", "/var/log/messages", "/var/log/daemon.log", "/var/log/user.log"];
 
+/// The name of the syslog daemon that is enabled, whichever it is. Of one that was removed the link
+/// leads nowhere, when it is there.
+const SYSLOG_SERVICE: &str = "/etc/systemd/system/syslog.service";
+
 /// A daemon that runs writes to its file at least so often, if only of the daily timers. One that
 /// was removed leaves its file behind.
 const LIVE_WITHIN: Duration = Duration::from_hours(48);
@@ -46,10 +50,14 @@ fn journal_among(now: SystemTime, modified: impl Fn(&Path) -> Option<SystemTime>
     if !is_any(&JOURNALS) || !is_any(&host::journal::PROGRAMS) {
         return HostJournal::Absent;
     }
+    // A machine that was off for days starts us before the daemon wrote anything.
+    let is_enabled = is_any(&[SYSLOG_SERVICE]);
     let is_live = |path: &&'static str| {
         let modified = modified(Path::new(path));
         // After a clock was set back it may be in the future.
-        modified.is_some_and(|then| now.duration_since(then).unwrap_or_default() < LIVE_WITHIN)
+        modified.is_some_and(|then| {
+            is_enabled || now.duration_since(then).unwrap_or_default() < LIVE_WITHIN
+        })
     };
     let live = SYSLOG_FILES.into_iter().find(is_live);
     live.map_or(HostJournal::Read, HostJournal::RepeatedIn)
@@ -217,6 +225,9 @@ mod tests {
             (vec![messages], vec![run, program], RepeatedIn(messages)),
             (vec![], vec![run, program, syslog, messages], Read),
             (vec![messages], vec![run, program, syslog], RepeatedIn(messages)),
+            // It was off with the machine.
+            (vec![], vec![run, program, messages, SYSLOG_SERVICE], RepeatedIn(messages)),
+            (vec![], vec![run, program, SYSLOG_SERVICE], Read),
         ] {
             let is_among =
                 |paths: &[&str], path: &Path| paths.iter().any(|one| path == Path::new(one));

@@ -476,8 +476,9 @@ pub fn page() -> String {
     let mut text = format!(
         "# The agent's config file\n\n\
          One YAML file, given as `orlop agent run --config FILE`. Without one the agent reads the \
-         standard logs of the host ({logs}) and its journal, unless a syslog daemon has written \
-         that within two days to one of {syslog}; it writes JSON lines to stdout. `orlop agent \
+         standard logs of the host ({logs}) and its journal, unless a syslog daemon that is \
+         enabled, or has written within two days, writes that to one of {syslog}; it writes JSON \
+         lines to stdout. `orlop agent \
          check-config FILE` tells every mistake with its line. Sizes are written as `64Mi`, \
          durations as `1m30s`. SIGHUP or a change of the file loads it again; a wrong one changes \
          nothing, and neither does one without the `inputs` or `sinks` that the one in use \
