@@ -84,15 +84,16 @@ impl Reader {
         for (path, bytes, unfound) in lost.iter().take(LOST_TOLD_MAX) {
             let fate = match unfound {
                 Unfound::Gone => {
-                    "was deleted or moved to where no start looks, reached no sink and could not \
-                     be kept aside: they are lost"
+                    "was deleted or moved to where no start looks, did not reach every sink and could \
+                     not be kept aside: they are lost"
                 }
                 Unfound::Rewritten => {
-                    "was truncated or written anew and has no copy, reached no sink: they are lost"
+                    "was truncated or written anew and has no copy, did not reach every sink: they are \
+                     lost"
                 }
                 Unfound::Unmeant => {
-                    "no input means any more, reached no sink: they are lost, unless one means it \
-                     again"
+                    "no input means any more, did not reach every sink: they are lost, unless one means \
+                     it again"
                 }
             };
             tracing::warn!("{bytes} bytes of {}, which {fate}", path.display());

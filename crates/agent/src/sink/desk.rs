@@ -277,7 +277,9 @@ impl Desk {
                 }
                 Class::Poisoned | Class::TooLarge => Outcome::Poisoned,
                 Class::PerhapsTooLarge | Class::Exhausted => {
-                    let again = self.pause(this, &mut tries, None, words).await;
+                    // A limit that let one request pass is no better for the others.
+                    let asked = (answer.class == Class::Exhausted).then_some(Duration::ZERO);
+                    let again = self.pause(this, &mut tries, asked, words).await;
                     let is_size = answer.class == Class::PerhapsTooLarge;
                     let halves = !is_alone && (is_size || tries.halves(part.len()));
                     if halves { Outcome::TooLarge } else { again }

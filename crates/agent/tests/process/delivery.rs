@@ -100,19 +100,20 @@ fn r20_statuses_of_grpc_are_retried_bisected_or_waited_for_as_their_meaning_is()
     sink.each_once(1_000);
 }
 
-#[test]
-fn r20_when_a_batch_is_taken_after_an_outage_the_others_are_tried_at_once() {
-    // How often the two batches under way were refused, and what was first in those taken.
+/// The places, among all batches that are taken, of two that were refused with this status until
+/// one of them had so many tries: the pauses are seconds then, and end at different times.
+fn places_after_an_outage(status: u16, tries: usize) -> Vec<usize> {
+    // How often each batch was refused, by its first line, and those that were taken.
     let seen = Arc::new(Mutex::new((BTreeMap::<String, usize>::new(), Vec::new())));
     let seen_there = seen.clone();
     let answers = move |_: usize, bodies: &[String]| {
-        let (mut seen, first) = (seen_there.lock().unwrap(), bodies[0].clone());
+        let (mut seen, first) = (seen_there.lock().unwrap(), bodies.first().cloned());
+        let first = first.unwrap_or_default();
         let (refused, taken) = &mut *seen;
-        // By then the next pauses are seconds, and begin and end at different times.
-        let is_down = refused.len() < 2 || refused.values().any(|times| *times < 5);
+        let is_down = refused.len() < 2 || refused.values().all(|times| *times < tries);
         if taken.is_empty() && is_down {
             *refused.entry(first).or_default() += 1;
-            return Reply::Status(503);
+            return Reply::Status(status);
         }
         taken.push(first);
         Reply::Take
@@ -127,9 +128,21 @@ fn r20_when_a_batch_is_taken_after_an_outage_the_others_are_tried_at_once() {
     assert_eq!(agent.stop(), 0);
     sink.each_once(5_000);
     let (refused, taken) = &*seen.lock().unwrap();
-    let at = |first: &String| taken.iter().position(|one| one == first);
-    let at: Vec<_> = refused.keys().map(at).collect();
-    assert!(at.iter().all(|at| at.is_some_and(|at| at < 4)), "they were taken as {at:?}");
+    assert_eq!(refused.len(), 2);
+    refused.keys().map(|first| taken.iter().position(|one| one == first).unwrap()).collect()
+}
+
+#[test]
+fn r20_when_a_batch_is_taken_after_an_outage_the_others_are_tried_at_once() {
+    let places = places_after_an_outage(503, 5);
+    assert!(places.iter().all(|place| *place < 4), "{places:?}");
+}
+
+#[test]
+fn r20_when_a_limit_of_rate_lets_a_batch_pass_the_others_wait_for_their_pauses() {
+    // Both pauses may end together, but not each time.
+    let waits = |_| places_after_an_outage(429, 4).iter().any(|place| *place >= 4);
+    assert!((0..5).any(waits));
 }
 
 #[test]
