@@ -307,7 +307,9 @@ impl Core {
             let Some(file) = self.sources.id(key) else { continue };
             let Some(outcome) = self.keep_read(file, offset, false, read) else { continue };
             is_kept |= outcome.is_kept;
-            if outcome.left > 0 && self.aside.short.insert(file, outcome.end).is_none() {
+            // One that ended meanwhile is held, and tried there.
+            let is_short = outcome.left > 0 && !self.aside.holds(file);
+            if is_short && self.aside.short.insert(file, outcome.end).is_none() {
                 self.tell_short(&outcome);
             }
         }

@@ -178,19 +178,24 @@ fn whole(sink: &Sink, text: &str) {
 
 #[test]
 fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() {
-    // Memory does not hold it whole: the rest is read when it has its other name.
-    let (alone, written) = (Alone::new("shutdown_timeout: 300ms\n"), 200_000);
-    alone.desk.append("logs/a.log", &lines(0, written));
-    let agent = alone.start(&[]);
-    let (old, new) = (alone.desk.path("logs/a.log"), alone.desk.path("logs/a.log.1"));
-    std::fs::rename(old, &new).unwrap();
-    agent.until_status(&alone.desk.path("state"), |status| {
-        status["files"]["shown"][0]["path"].as_str().is_some_and(|path| path.ends_with(".1"))
-    });
-    std::fs::remove_file(new).unwrap();
-    assert_eq!(agent.stop(), 1);
-    let sink = alone.all_come(written);
-    whole(&sink, &lines(0, written));
+    // Once memory does not hold it whole: the rest is read when it has its other name.
+    for written in [1_000, 200_000] {
+        let alone = Alone::new("shutdown_timeout: 300ms\n");
+        alone.desk.append("logs/a.log", &lines(0, written));
+        let agent = alone.start(&[]);
+        let (old, new) = (alone.desk.path("logs/a.log"), alone.desk.path("logs/a.log.1"));
+        std::fs::rename(old, &new).unwrap();
+        agent.until_status(&alone.desk.path("state"), |status| {
+            let path = status["files"]["shown"][0]["path"].as_str();
+            path.is_some_and(|path| path.ends_with(".1"))
+        });
+        std::fs::remove_file(new).unwrap();
+        assert_eq!(agent.stop(), 1);
+        let said = said(&alone.desk);
+        assert!(!said.contains("lost"), "{said}");
+        let sink = alone.all_come(written);
+        whole(&sink, &lines(0, written));
+    }
 }
 
 #[test]

@@ -339,23 +339,40 @@ impl Tailer {
     }
 
     /// Looks for the file of a record beside its path, and beside what that leads to as a link.
-    fn find_renamed(
+    pub(super) fn find_renamed(
         &mut self,
         record: &Resume,
         listings: &mut Listings,
     ) -> rustix::io::Result<Renamed> {
         let folders = self.folders(&record.path).into_iter();
-        first_of(folders.map(|(folder, owner)| {
+        first_of(folders.map(|place| self.find_renamed_in(place, record, listings)))
+    }
+
+    /// The same in a folder, given with the owner of the link that led there. One that a rotation
+    /// changed since it was listed is listed anew, a few times.
+    fn find_renamed_in(
+        &mut self,
+        (folder, owner): (PathBuf, Option<u32>),
+        record: &Resume,
+        listings: &mut Listings,
+    ) -> rustix::io::Result<Renamed> {
+        let inode = record.identity.inode;
+        for is_last in [false, false, false, true] {
             if !listings.contains_key(&folder) {
                 self.looks += 1;
                 let by_inode = self.within_bound(|_| list(&folder))?;
                 listings.insert(folder.clone(), by_inode);
             }
-            let by_inode = listings.get(&folder).ok_or(Errno::NOENT)?;
-            let at = by_inode.get(&record.identity.inode).ok_or(Errno::NOENT)?;
-            let opened = self.within_bound(|_| open_as(at, &record.identity, owner))?;
-            Ok((at.clone(), opened))
-        }))
+            let at = listings.get(&folder).and_then(|by_inode| by_inode.get(&inode));
+            let at = at.ok_or(Errno::NOENT)?.clone();
+            let opened = self.within_bound(|_| open_as(&at, &record.identity, owner));
+            let is_there = || look(&at, false).is_ok_and(|stat| stat.stx_ino == inode);
+            if is_last || opened.as_ref().err() != Some(&Errno::NOENT) || is_there() {
+                return opened.map(|opened| (at, opened));
+            }
+            listings.remove(&folder);
+        }
+        Err(Errno::NOENT)
     }
 
     /// Whether the path of a record is this one, or leads there.
@@ -461,9 +478,9 @@ impl Tailer {
 }
 
 /// Directories with their files by inode number.
-type Listings = HashMap<PathBuf, HashMap<u64, PathBuf>>;
+pub(super) type Listings = HashMap<PathBuf, HashMap<u64, PathBuf>>;
 /// Where a file is now, and the open file.
-type Renamed = (PathBuf, Opened);
+pub(super) type Renamed = (PathBuf, Opened);
 
 /// The regular files of a directory by inode number.
 fn list(directory: &Path) -> rustix::io::Result<HashMap<u64, PathBuf>> {

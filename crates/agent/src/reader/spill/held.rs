@@ -31,6 +31,11 @@ impl Aside {
         !self.held.is_empty()
     }
 
+    /// Whether this file is among them.
+    pub(super) fn holds(&self, file: FileId) -> bool {
+        self.held.iter().any(|held| held.file == file)
+    }
+
     /// So much that was read of a file, which was deleted then, is in memory alone.
     fn short_of(&self, file: FileId, sources: &Sources) -> u64 {
         let end = self.short.get(&file).copied().unwrap_or(0);

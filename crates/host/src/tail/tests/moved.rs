@@ -1,5 +1,6 @@
 //! Files that are renamed out of the patterns while they are followed, over a restart (R4, R19).
 
+use super::super::rotate::Listings;
 use super::*;
 
 /// A file of which a line was delivered and another one was not read, with its name taken away.
@@ -39,6 +40,28 @@ fn r4_r19_a_file_that_was_renamed_in_its_directory_is_read_on_after_each_restart
             assert_eq!(desk.take(), if is_replaced { "2\n3\n" } else { "2\n" }, "{name}");
         }
     }
+}
+
+#[test]
+fn r4_r19_a_file_that_is_renamed_while_a_start_looks_for_it_is_found() {
+    let mut desk = renamed(&["*.log"], "a.log.1");
+    let records = desk.leave();
+    desk.restart_with(Vec::new());
+    // What was listed before a rotation.
+    let mut listings = Listings::new();
+    let inode = records[0].identity.inode;
+    let stale = HashMap::from([(inode, desk.path("a.log.1"))]);
+    listings.insert(desk.dir.path().to_owned(), stale);
+    std::fs::rename(desk.path("a.log.1"), desk.path("a.log.2")).unwrap();
+    desk.write("a.log.1", "the next one\n");
+    let found = desk.tail().find_renamed(&records[0], &mut listings);
+    assert_eq!(found.unwrap().0, desk.path("a.log.2"));
+    // What is there no more is not looked for again and again.
+    std::fs::remove_file(desk.path("a.log.2")).unwrap();
+    let looks = desk.tail().looks;
+    let found = desk.tail().find_renamed(&records[0], &mut listings);
+    assert_eq!(found.err(), Some(rustix::io::Errno::NOENT));
+    assert_eq!(desk.tail().looks, looks + 1);
 }
 
 #[test]
