@@ -149,11 +149,11 @@ pub fn help() -> String {
     }
     let _ = writeln!(
         text,
-        "and its journal, unless a syslog daemon that is enabled, or has written within two\n\
-         days, writes that to one of\n  {files}.\nIt says on stderr what it found, writes JSON \
-         lines to stdout and serves metrics on\n{LISTEN_DEFAULT}. `status` and `tap` ask through the socket in the state \
-         folder\n({STATE_DIR_DEFAULT}), which its owner alone may use.\n\nExamples:\n  orlop \
-         agent\n  orlop agent run --config /etc/orlop/agent.yaml\n  orlop agent check-config \
+        "and its journal, unless a syslog daemon that is enabled, or has written within two\ndays, \
+         writes that to one of\n  {files}.\nIt says on stderr what it found, writes JSON lines to \
+         stdout and serves metrics on\n{LISTEN_DEFAULT}. `status` and `tap` ask through the socket \
+         in the state folder\n({STATE_DIR_DEFAULT}), which its owner alone may use.\n\n\
+         Examples:\n  orlop agent\n  orlop agent run --config /etc/orlop/agent.yaml\n  orlop agent check-config \
          /etc/orlop/agent.yaml\n  orlop agent status\n  orlop agent tap --stage parsed --pod \
          shop/\n\nExit codes:"
     );
