@@ -153,9 +153,9 @@ pub fn help() -> String {
          writes that to one of\n  {files}.\nIt says on stderr what it found, writes JSON lines to \
          stdout and serves metrics on\n{LISTEN_DEFAULT}. `status` and `tap` ask through the socket \
          in the state folder\n({STATE_DIR_DEFAULT}), which its owner alone may use.\n\n\
-         Examples:\n  orlop agent\n  orlop agent run --config /etc/orlop/agent.yaml\n  orlop agent check-config \
-         /etc/orlop/agent.yaml\n  orlop agent status\n  orlop agent tap --stage parsed --pod \
-         shop/\n\nExit codes:"
+         Examples:\n  orlop agent\n  orlop agent run --config /etc/orlop/agent.yaml\n  orlop agent \
+         check-config /etc/orlop/agent.yaml\n  orlop agent status\n  orlop agent tap --stage \
+         parsed --pod shop/\n\nExit codes:"
     );
     for (exit, meaning) in EXITS {
         let _ = writeln!(text, "  {:<5} {meaning}", exit.code());
