@@ -135,13 +135,13 @@ fn places_after_an_outage(status: u16, tries: usize) -> Vec<usize> {
 #[test]
 fn r20_when_a_batch_is_taken_after_an_outage_the_others_are_tried_at_once() {
     let places = places_after_an_outage(503, 5);
-    assert!(places.iter().all(|place| *place < 4), "{places:?}");
+    assert!(places.iter().all(|place| *place < 50), "{places:?} of 500");
 }
 
 #[test]
 fn r20_when_a_limit_of_rate_lets_a_batch_pass_the_others_wait_for_their_pauses() {
     // Both pauses may end together, but not each time.
-    let waits = |_| places_after_an_outage(429, 4).iter().any(|place| *place >= 4);
+    let waits = |_| places_after_an_outage(429, 4).iter().any(|place| *place >= 50);
     assert!((0..5).any(waits));
 }
 
