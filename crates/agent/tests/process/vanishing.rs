@@ -199,6 +199,27 @@ fn r20_a_file_that_was_renamed_and_then_deleted_is_one_file_to_the_next_start() 
 }
 
 #[test]
+fn r20_a_stop_tells_nothing_as_lost_of_rotated_files_that_were_deleted_right_before_it() {
+    const FILES: usize = 60;
+    let alone = Alone::new("");
+    let name = |file: usize| format!("logs/{file}.log");
+    (0..FILES).for_each(|file| alone.desk.append(&name(file), &lines(file, file + 1)));
+    let (agent, state) = (alone.start(&[]), alone.desk.path("state"));
+    for file in 0..FILES {
+        alone.rename(&name(file), &format!("{}.1", name(file)));
+        alone.desk.append(&name(file), &lines(FILES + file, FILES + file + 1));
+    }
+    agent.until_status(&state, |status| status["records"]["read"] == 2 * FILES);
+    for file in 0..FILES {
+        std::fs::remove_file(alone.desk.path(&format!("{}.1", name(file)))).unwrap();
+    }
+    assert_eq!(agent.stop(), 1);
+    let said = said(&alone.desk);
+    assert!(!said.contains("lost"), "{said}");
+    alone.all_come(2 * FILES);
+}
+
+#[test]
 fn r19_r20_what_a_stop_has_of_a_file_that_no_start_finds_is_kept_for_the_next_start() {
     // Moved by itself, and with its folder; once more than memory holds.
     for (written, from, to) in [
