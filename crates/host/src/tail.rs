@@ -21,6 +21,7 @@ mod own;
 mod packed;
 mod pod;
 mod read;
+mod remote;
 mod rotate;
 mod stats;
 mod tailer;
@@ -36,6 +37,7 @@ pub use identity::{HEAD_BYTES_MAX, Head, Identity, MARKER_BYTES_MAX, Marker, Res
 pub use own::Own;
 pub use packed::{DEPTH_MAX, PACKED_MAX, PackedFile, packed};
 pub use pod::PodLog;
+pub use remote::RemoteFile;
 pub use stats::{FileStat, NOTICES_MAX, Notice, Stats};
 pub use tailer::{
     CHUNK_BYTES_MAX, Chunk, DORMANT_KEPT, DORMANT_MAX, Flags, TICK, TailError, Tailer,

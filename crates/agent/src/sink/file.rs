@@ -8,16 +8,18 @@
 //! Input: whole lines. Errors: those of the disk; the caller tries again.
 
 use crate::config::FileSink;
+use host::tail::RemoteFile;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who may read the file: its owner and group. It holds what was logged.
 const MODE: u32 = 0o640;
@@ -42,6 +44,7 @@ enum State {
     Stdout,
     File {
         config: FileSink,
+        remote: Arc<RemoteFile>,
         open: Option<Open>,
         /// The last rotation failed, which was told.
         stuck: bool,
@@ -58,7 +61,9 @@ impl Appender {
 
     /// To a file.
     pub(crate) fn file(config: FileSink) -> Self {
-        Self(RefCell::new(State::File { config, open: None, stuck: false, unsynced: false }))
+        let remote = remote_file(&config.path);
+        let (open, stuck, unsynced) = (None, false, false);
+        Self(RefCell::new(State::File { config, remote, open, stuck, unsynced }))
     }
 
     /// Appends whole lines, which come in pieces; gives how many bytes they are.
@@ -70,12 +75,17 @@ impl Appender {
                 let mut torn = TORN.lock().unwrap_or_else(PoisonError::into_inner);
                 print(&stdout, lines, &mut torn)
             }
-            State::File { config, open, stuck, unsynced } => {
+            State::File { config, remote, open, stuck, unsynced } => {
                 let _turn = Turn::take(&config.path)?;
                 let known = open.take().filter(|known| known.is_at(&config.path));
                 let mut file = match known {
                     Some(known) => known,
-                    None => Open::new(config)?,
+                    None => {
+                        remote.check(&config.path);
+                        let file = Open::new(config)?;
+                        remote.tell(&config.path, &file.file);
+                        file
+                    }
                 };
                 let before = file.length;
                 let written = file.write(lines, config).and_then(|()| file.sync(config, unsynced));
@@ -123,6 +133,16 @@ fn print<'l>(
         length += piece.len() as u64;
     }
     Ok(length)
+}
+
+/// What sinks say of where their files lie, by their paths.
+static REMOTE: Mutex<BTreeMap<PathBuf, Arc<RemoteFile>>> = Mutex::new(BTreeMap::new());
+
+/// What a sink that writes to this path says of where that is.
+pub(crate) fn remote_file(path: &Path) -> Arc<RemoteFile> {
+    let mut known = REMOTE.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|_, remote| Arc::strong_count(remote) > 1);
+    known.entry(path.to_owned()).or_default().clone()
 }
 
 /// Paths that are being written to.

@@ -9,6 +9,7 @@
 
 mod balance;
 mod collector;
+mod dead_disk;
 mod delivery;
 mod full_disk;
 mod hostile;

@@ -167,18 +167,37 @@ fn start_with_few_descriptors(desk: &Desk) -> Agent {
 
 #[test]
 fn r10_r19_files_that_are_rotated_through_an_outage_leave_descriptors_for_the_sink() {
+    rotate_through_an_outage("logs");
+}
+
+#[test]
+fn r10_r19_so_do_files_that_are_read_over_links() {
+    rotate_through_an_outage("targets");
+}
+
+/// Files of this folder, perhaps with links to them.
+fn rotate_through_an_outage(folder: &str) {
     const FILES: usize = 40;
     const ROUNDS: usize = 6;
     let (desk, closed) = (Desk::new(), closed_port());
     let address = closed.local_addr().unwrap();
     desk.config(&crate::full_disk::config(&address.to_string(), "shutdown_timeout: 300ms\n"));
+    if folder != "logs" {
+        std::fs::create_dir_all(desk.path("logs")).unwrap();
+        for file in 0..FILES {
+            let target = format!("{folder}/{file}.log");
+            desk.append(&target, "");
+            let target = desk.path(&target);
+            std::os::unix::fs::symlink(target, desk.path(&format!("logs/{file}.log"))).unwrap();
+        }
+    }
     let agent = start_with_few_descriptors(&desk);
     let state = desk.path("state");
     for round in 0..ROUNDS {
         for file in 0..FILES {
             let name = |older: usize| match older {
-                0 => format!("logs/{file}.log"),
-                older => format!("logs/{file}.log.{older}"),
+                0 => format!("{folder}/{file}.log"),
+                older => format!("{folder}/{file}.log.{older}"),
             };
             for older in (0..round).rev() {
                 std::fs::rename(desk.path(&name(older)), desk.path(&name(older + 1))).unwrap();
@@ -186,13 +205,15 @@ fn r10_r19_files_that_are_rotated_through_an_outage_leave_descriptors_for_the_si
             let line = round * FILES + file;
             desk.append(&name(0), &lines(line, line + 1));
         }
-        agent.until_status(&state, |status| status["records"]["read"] == (round + 1) * FILES);
+        agent.until_status(&state, |status| {
+            status.pointer("/records/read").unwrap() == (round + 1) * FILES
+        });
     }
     let open = std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap().count();
     assert!(open < 150, "{open} are open");
     assert_eq!(agent.stop(), 1);
     let agent = start_with_few_descriptors(&desk);
-    agent.until_status(&state, |status| status["records"]["read"] == ROUNDS * FILES);
+    agent.until_status(&state, |status| status.pointer("/records/read").unwrap() == ROUNDS * FILES);
     let sink = sink_at(closed, |_, _| Reply::Take);
     sink.until(ROUNDS * FILES);
     assert_eq!(agent.stop(), 0);
@@ -211,17 +232,12 @@ fn r10_r19_a_file_that_is_renamed_while_no_descriptor_is_left_is_not_taken_for_d
     let state = desk.path("state");
     agent.until_status(&state, |status| status["records"]["read"] == FILES);
     // Not all of them are open, and none can be opened for a while.
-    let pid = Pid::from_raw(agent.pid().cast_signed()).unwrap();
-    let limit = |current| {
-        let limits = Rlimit { current: Some(current), maximum: Some(160) };
-        prlimit(Some(pid), Resource::Nofile, limits).unwrap();
-    };
-    limit(3);
+    limit(&agent, 3);
     for file in 0..FILES {
         std::fs::rename(desk.path(&name(file)), desk.path(&format!("{}.1", name(file)))).unwrap();
     }
     desk.until_said("Too many open files");
-    limit(160);
+    limit(&agent, 160);
     for file in 0..FILES {
         let line = FILES + file;
         desk.append(&format!("{}.1", name(file)), &lines(line, line + 1));
@@ -233,4 +249,35 @@ fn r10_r19_a_file_that_is_renamed_while_no_descriptor_is_left_is_not_taken_for_d
     sink.until(2 * FILES);
     assert_eq!(agent.stop(), 0);
     sink.each_once(2 * FILES);
+}
+
+/// From now on it may open so many files.
+fn limit(agent: &Agent, current: u64) {
+    let pid = Pid::from_raw(agent.pid().cast_signed()).unwrap();
+    let limits = Rlimit { current: Some(current), maximum: Some(160) };
+    prlimit(Some(pid), Resource::Nofile, limits).unwrap();
+}
+
+#[test]
+fn r1_r10_a_file_that_no_descriptor_was_left_for_is_read_under_the_names_that_it_has_later() {
+    let (desk, sink) = (Desk::new(), all_well());
+    desk.config(&crate::full_disk::config(&sink.address().to_string(), ""));
+    desk.append("logs/a.log", &lines(0, 1));
+    let agent = start_with_few_descriptors(&desk);
+    sink.until(1);
+    limit(&agent, 3);
+    let name = |older: usize| match older {
+        0 => "logs/new.log".to_owned(),
+        older => format!("logs/new.log.{older}"),
+    };
+    desk.append(&name(0), &lines(1, 2));
+    for older in 0..3 {
+        desk.until_said(&format!("{}: Too many open files", name(older)));
+        std::fs::rename(desk.path(&name(older)), desk.path(&name(older + 1))).unwrap();
+    }
+    desk.until_said(&format!("{}: Too many open files", name(3)));
+    limit(&agent, 160);
+    sink.until(2);
+    assert_eq!(agent.stop(), 0);
+    sink.each_once(2);
 }

@@ -29,7 +29,7 @@ pub enum Symlinks {
 }
 
 /// A set of files that are read in the same way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Input {
     /// Its name, for messages.
     pub name: String,
@@ -124,7 +124,7 @@ pub struct Limits {
     pub watches_max: usize,
     /// Files that are held open. What must wait beyond that is closed and opened again in its
     /// turn; if it is deleted before, its bytes are lost, and told. By default three quarters of
-    /// what this process may open.
+    /// what this process may open without what it needs itself.
     pub open_max: usize,
     /// Files that are held open although nothing happens to them and everything has arrived.
     pub open_idle_max: usize,
@@ -160,7 +160,7 @@ impl Default for Limits {
             files_max: 100_000,
             directories_max: 100_000,
             watches_max: 65_536,
-            open_max: process_limit() / 4 * 3,
+            open_max: open_max(process_limit()),
             open_idle_max: 1024,
             backlog_bytes_per_s: None,
             deleted_bytes_max: 4 << 30,
@@ -174,6 +174,14 @@ impl Default for Limits {
             retry_every: (seconds(5), seconds(300)),
         }
     }
+}
+
+/// So many descriptors a process needs for other things than files, unless it has few at all.
+const OTHERS: usize = 64;
+
+/// How many files a process may hold open that may have so many descriptors.
+fn open_max(limit: usize) -> usize {
+    (limit - OTHERS.min(limit / 2)) / 4 * 3
 }
 
 /// How many files this process may open.

@@ -96,7 +96,7 @@ impl Tailer {
     ) {
         let times = (since, changed_ns);
         let mut copies = self.copies_since(times, path, now);
-        if let Some(target) = self.target_of(path) {
+        if let Ok(Some(target)) = self.within_bound(|it| it.target_of(path)) {
             copies.append(&mut self.copies_since(times, &target.path, now));
         }
         copies.sort_unstable();
@@ -296,8 +296,10 @@ impl Tailer {
         if wanted.marker.len == 0 && (wanted.head.len == 0 || wanted.offset > 0) {
             return None;
         }
-        let target = self.target_of(path);
+        let target = self.within_bound(|it| it.target_of(path));
         target
+            .ok()
+            .flatten()
             .and_then(|to| self.find_copy_beside((&to.path, Some(to.owner)), wanted))
             .or_else(|| self.find_copy_beside((path, None), wanted))
     }
@@ -392,7 +394,7 @@ impl Tailer {
                 continue;
             }
             self.looks += 1;
-            self.opens += 1;
+            self.open.files += 1;
             let opened = peek_in(dir.as_fd(), name.as_bytes());
             let Ok((fd, identity, stat)) = opened else { continue };
             let is_read = self.reads(&identity, wanted).is_some();

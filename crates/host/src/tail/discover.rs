@@ -12,6 +12,7 @@ use super::identity::{Identity, from_stat, look};
 use super::links::Meant;
 use super::mute::Writes;
 use super::open::Via;
+use super::remote::is_remote;
 use super::stats::Notice;
 use super::tailer::Tailer;
 use super::watch::Watches;
@@ -29,8 +30,6 @@ use std::time::{Duration, Instant};
 pub(super) const ODD_MAX: usize = 1024;
 /// File systems say of a file that it was made up to so much earlier, in nanoseconds.
 pub(super) const BIRTH_LATE_NS: u64 = 10_000_000;
-/// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
-const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
 
 /// How far one pattern has come: the numbers of input and pattern, and what matched.
 pub(crate) type Reach = (u16, u16, Progress);
@@ -564,11 +563,6 @@ impl Candidate {
 
 pub(super) fn kind(stat: &Statx) -> FileType {
     FileType::from_raw_mode(stat.stx_mode.into())
-}
-
-fn is_remote(path: &Path) -> bool {
-    rustix::fs::statfs(path)
-        .is_ok_and(|stat| REMOTE.iter().any(|magic| i128::from(*magic) == i128::from(stat.f_type)))
 }
 
 /// Whether this adds to how far the patterns have come.

@@ -4,13 +4,14 @@ use super::discover::wall_ns;
 use super::file::{Ending, FileKey, State};
 use super::identity::{from_stat, look};
 use super::links::Meant;
-use super::stats::Notice;
+use super::open::is_short;
+use super::stats::{Notice, Retry};
 use super::tailer::{Moves, TICK, Tailer};
 use super::watch::{ReadFlags, Watch};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,7 @@ impl Tailer {
         }
         if mask.contains(ReadFlags::MOVED_FROM) {
             let stands_for = self.take_moved_name(dir, name).or_else(|| self.meant(dir, name));
+            let stands_for = stands_for.or_else(|| self.retry_at(dir, name)?.meant.clone());
             if let Some(meant) = stands_for {
                 self.moves.cookies.insert(cookie, meant);
             }
@@ -115,8 +117,21 @@ impl Tailer {
                 self.moves.names.insert((dir, name.into()), meant);
             }
         }
-        self.refresh(dir, name, adopt, now);
+        self.refresh(dir, name, adopt.clone(), now);
         self.refresh_links(dir, name, now);
+        if let Some(retry) = self.retry_at(dir, name) {
+            retry.meant = adopt.or_else(|| retry.meant.take());
+        }
+    }
+
+    /// When what has this name is tried again, if it was not opened for want of descriptors.
+    fn retry_at(&mut self, dir: u32, name: &[u8]) -> Option<&mut Retry> {
+        if self.unreadable.is_empty() {
+            return None;
+        }
+        let path = self.path_in(dir, name)?;
+        let retry = self.unreadable.get_mut(&path)?;
+        is_short(retry.errno).then_some(retry)
     }
 
     /// What meant the file that was renamed to this name a moment ago.
@@ -254,12 +269,13 @@ impl Tailer {
 
     fn retry_unreadable(&mut self, now: Instant) {
         let due = self.unreadable.iter().filter(|(_, retry)| now >= retry.at);
-        for path in due.map(|(path, _)| path.clone()).collect::<Vec<PathBuf>>() {
+        let due = due.map(|(path, retry)| (path.clone(), retry.meant.clone()));
+        for (path, meant) in due.collect::<Vec<_>>() {
             if let Some(dir) = self.directory_at(&path) {
                 self.scan(dir, now);
             } else if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
                 match self.directory_at(parent) {
-                    Some(dir) => self.refresh(dir, name.as_bytes(), None, now),
+                    Some(dir) => self.refresh(dir, name.as_bytes(), meant, now),
                     None => drop(self.unreadable.remove(&path)),
                 }
             }

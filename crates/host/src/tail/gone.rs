@@ -167,7 +167,7 @@ impl Tailer {
     /// The same of a file that has no name that is meant.
     pub(super) fn finds_renamed(&self, file: &File) -> bool {
         let is_looked_for = self.looks_for(file.called()).is_some();
-        is_looked_for && file.lies_in(&self.folders(file.called()))
+        is_looked_for && self.folders(file.called()).is_ok_and(|folders| file.lies_in(&folders))
     }
 
     /// The files that are still held and have no name any more, or none that a start finds, each

@@ -10,7 +10,7 @@ use super::bases::LINKS_MAX;
 use super::config::{Symlinks, stem};
 use super::discover::{Candidate, Place};
 use super::file::{FileKey, Home};
-use super::open::may_lead;
+use super::open::{is_short, may_lead};
 use super::tailer::Tailer;
 use rustix::fs::Statx;
 use std::collections::{HashMap, HashSet};
@@ -59,23 +59,38 @@ impl Tailer {
     }
 
     /// Where a path that is meant leads when it is a link.
-    pub(super) fn target_of(&self, path: &Path) -> Option<Target> {
-        self.looks_for(path).filter(|input| self.follows(*input))?;
-        let (parent, name) = (path.parent()?, path.file_name()?.as_bytes());
-        let (target, owner) = self.read_link(self.directory_at(parent)?, name).ok()?;
-        let (parent, name) = end_of(parent.join(OsStr::from_bytes(target.as_bytes())))?;
-        let known =
-            self.directory_at(&parent).and_then(|dir| self.dirs.get(dir as usize)?.as_ref());
-        Some(Target { path: known.map_or(&*parent, |known| &known.path).join(name), owner })
+    ///
+    /// # Errors
+    /// `MFILE` and `NFILE`: there is no descriptor to look it up with.
+    pub(super) fn target_of(&self, path: &Path) -> rustix::io::Result<Option<Target>> {
+        let is_followed = self.looks_for(path).is_some_and(|input| self.follows(input));
+        let at = path.parent().zip(path.file_name()).filter(|_| is_followed);
+        let at = at.and_then(|(parent, name)| Some((parent, self.directory_at(parent)?, name)));
+        let Some((parent, dir, name)) = at else { return Ok(None) };
+        let (target, owner) = match self.read_link(dir, name.as_bytes()) {
+            Ok(link) => link,
+            Err(errno) if is_short(errno) => return Err(errno),
+            // It is no link, or none that may be read.
+            Err(_) => return Ok(None),
+        };
+        let end = end_of(parent.join(OsStr::from_bytes(target.as_bytes())));
+        Ok(end.map(|(parent, name)| {
+            let known =
+                self.directory_at(&parent).and_then(|dir| self.dirs.get(dir as usize)?.as_ref());
+            Target { path: known.map_or(&*parent, |known| &known.path).join(name), owner }
+        }))
     }
 
     /// Where a file may have another name that is known by this path, with the owner of the link
     /// that leads there.
-    pub(super) fn folders(&self, path: &Path) -> Vec<(PathBuf, Option<u32>)> {
+    ///
+    /// # Errors
+    /// Those of [`Tailer::target_of`].
+    pub(super) fn folders(&self, path: &Path) -> rustix::io::Result<Vec<(PathBuf, Option<u32>)>> {
         let beside = path.parent().map(|parent| (parent.to_owned(), None));
-        let target = self.target_of(path);
+        let target = self.target_of(path)?;
         let behind = target.and_then(|to| Some((to.path.parent()?.to_owned(), Some(to.owner))));
-        beside.into_iter().chain(behind).collect()
+        Ok(beside.into_iter().chain(behind).collect())
     }
 
     /// Whether the owner of a link, if it is for one, may have this read.

@@ -23,6 +23,34 @@ use std::time::Instant;
 /// A directory by its number, and the owner of the link when a name in it is one.
 pub(crate) type Via = (u32, Option<u32>);
 
+/// Descriptors to look up where a link leads: one of its directory, and one of itself.
+const SPARE: usize = 2;
+
+/// What is open.
+#[derive(Default)]
+pub(crate) struct Open {
+    /// So many files, or fewer.
+    pub(super) files: usize,
+    /// Kept for when there are no other descriptors.
+    spare: Vec<OwnedFd>,
+}
+
+impl Open {
+    /// Gives the spare descriptors away.
+    pub(super) fn spend(&mut self) {
+        self.spare.clear();
+    }
+
+    /// Has spare descriptors, as far as there are any.
+    pub(super) fn save(&mut self) {
+        while self.spare.len() < SPARE
+            && let Ok(fd) = open(CWD, b"/", OFlags::PATH | OFlags::DIRECTORY)
+        {
+            self.spare.push(fd);
+        }
+    }
+}
+
 impl Tailer {
     /// Opens a path that was seen to be a regular file, in a directory of this number. It may have
     /// become something else meanwhile, so nothing that could block or act is done with it.
@@ -105,9 +133,10 @@ impl Tailer {
         let (fd, ..) = self.within_bound(|tailer| {
             let named = [Some(&*path), named.as_deref()].into_iter().flatten();
             let named = named.map(|at| open_as(at, &identity, None));
-            let folders = std::iter::once_with(|| tailer.folders(&path)).flatten();
-            let listed = folders.map(|(folder, owner)| {
-                open_as(&at_inode(&folder, identity.inode)?, &identity, owner)
+            let listed = std::iter::once_with(|| {
+                first_of(tailer.folders(&path)?.into_iter().map(|(folder, owner)| {
+                    open_as(&at_inode(&folder, identity.inode)?, &identity, owner)
+                }))
             });
             first_of(named.chain(listed))
         })?;
@@ -121,12 +150,12 @@ impl Tailer {
         &mut self,
         open: impl Fn(&Self) -> rustix::io::Result<T>,
     ) -> rustix::io::Result<T> {
-        self.opens += 1;
-        if self.opens > self.limits.open_max {
+        self.open.files += 1;
+        if self.open.files > self.limits.open_max {
             self.bound_open(self.limits.open_max.saturating_sub(1));
         }
         let opened = open(self);
-        if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
+        if opened.as_ref().is_err_and(|errno| is_short(*errno)) {
             self.bound_open(self.count_open() / 2);
             return open(self);
         }
@@ -195,6 +224,11 @@ fn open(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> rustix::io::Result<O
         Err(Errno::PERM) => rustix::fs::openat(dir, name, flags, Mode::empty()),
         opened => opened,
     }
+}
+
+/// Whether there was no descriptor left.
+pub(super) fn is_short(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE)
 }
 
 /// Whether this says that a file is not there, and nothing of whether it can be opened.

@@ -6,7 +6,9 @@
 //! gives in the same directory. So it is known from the moment it is made, also by an earlier
 //! process. What was passed over once is not read under another name either.
 
+use super::discover::kind;
 use super::identity::{Identity, from_stat, look, look_at};
+use super::remote::RemoteFile;
 use super::stats::Notice;
 use super::tailer::Tailer;
 use rustix::fs::FileType;
@@ -21,18 +23,18 @@ use std::sync::Arc;
 const PASSED_MAX: usize = 1024;
 
 /// What this process writes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Own {
     /// Where files are written to, rotated and begun anew.
-    files: Vec<PathBuf>,
+    files: Vec<(PathBuf, Arc<RemoteFile>)>,
     /// Files that stay open, and directories whose files are all written by this process.
     places: Vec<(u64, u64)>,
 }
 
 impl Own {
     /// Whatever is at this path at any time, and what a rotation makes of it.
-    pub fn add_file(&mut self, path: &Path) {
-        self.files.push(path.to_owned());
+    pub fn add_file(&mut self, path: &Path, remote: Arc<RemoteFile>) {
+        self.files.push((path.to_owned(), remote));
     }
 
     /// The files of a folder that is there, but not what is in folders below.
@@ -44,11 +46,17 @@ impl Own {
     /// copies that a rotation makes of it.
     pub fn add_open(&mut self, file: &(impl AsFd + AsRawFd)) {
         let Ok(stat) = look_at(file.as_fd()) else { return };
-        if super::discover::kind(&stat) == FileType::RegularFile {
+        if kind(&stat) == FileType::RegularFile {
             self.places.push(from_stat(&stat).place());
             let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-            self.files.extend(std::fs::read_link(link));
+            if let Ok(path) = std::fs::read_link(link) {
+                self.add_file(&path, Arc::default());
+            }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.places.is_empty()
     }
 
     /// Whether a file is one of these that has this name in the directory at this place.
@@ -57,7 +65,10 @@ impl Own {
             look(path, true).is_ok_and(|stat| from_stat(&stat).place() == place)
         };
         self.places.contains(&file)
-            || self.files.iter().any(|own| {
+            || self.files.iter().any(|(own, remote)| {
+                if remote.is_elsewhere([directory.0, file.0]) {
+                    return false;
+                }
                 let (parent, own_name) = (own.parent(), own.file_name());
                 let is_named = own_name.is_some_and(|own| is_of(own.as_bytes(), name));
                 (is_named && parent.is_some_and(|parent| is_at(parent, directory)))
@@ -108,7 +119,7 @@ impl Tailer {
     ) -> bool {
         let Some(input) = self.inputs.get(input as usize) else { return false };
         let Some(Some(known)) = self.dirs.get(dir as usize) else { return false };
-        if *input.own == Own::default() {
+        if input.own.is_empty() {
             return false;
         }
         let (own, mut path) = (Arc::clone(&input.own), known.path.join(OsStr::from_bytes(name)));

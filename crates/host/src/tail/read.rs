@@ -375,16 +375,20 @@ impl Tailer {
     pub(super) fn bound_open(&mut self, most: usize) {
         let open = self.count_open();
         if open > most {
+            self.open.spend();
             // A quarter less, so that this is not done again at once.
             self.close(open - most / 4 * 3);
         }
+        self.open.save();
         // Where they cannot be closed, that is not tried with each one more.
         let most = self.limits.open_max;
-        self.opens = self.count_open().min(most - most / 16);
+        self.open.files = self.count_open().min(most - most / 16);
     }
 
+    /// So many files are open, also deleted ones that others hold.
     pub(super) fn count_open(&self) -> usize {
-        self.files.iter().filter(|(_, file)| file.fd.is_some()).count()
+        let open = self.files.iter().filter(|(_, file)| file.fd.is_some()).count();
+        open + self.gone.len() + self.gone_held
     }
 
     fn close(&mut self, mut over: usize) {

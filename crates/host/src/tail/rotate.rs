@@ -344,7 +344,7 @@ impl Tailer {
         record: &Resume,
         listings: &mut Listings,
     ) -> rustix::io::Result<Renamed> {
-        let folders = self.folders(&record.path).into_iter();
+        let folders = self.within_bound(|it| it.folders(&record.path))?.into_iter();
         first_of(folders.map(|place| self.find_renamed_in(place, record, listings)))
     }
 
@@ -377,7 +377,8 @@ impl Tailer {
 
     /// Whether the path of a record is this one, or leads there.
     fn is_at(&self, record: &Resume, at: &Path) -> bool {
-        *at == *record.path || self.target_of(&record.path).is_some_and(|target| target.path == at)
+        let target = || self.target_of(&record.path).ok().flatten();
+        *at == *record.path || target().is_some_and(|target| target.path == at)
     }
 
     /// The input of a file that a start looks for in the directory of this path.

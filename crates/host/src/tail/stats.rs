@@ -2,12 +2,13 @@
 
 use super::discover::ODD_MAX;
 use super::file::FileKey;
-use super::tailer::{Retry, Tailer};
+use super::links::Meant;
+use super::tailer::Tailer;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A shorter hole is not told.
 pub(super) const HOLE_TOLD_BYTES: u64 = 1 << 20;
@@ -73,6 +74,16 @@ pub struct Stats {
     pub notices_lost: u64,
 }
 
+/// A file or directory that could not be read, and when it is tried again.
+pub(crate) struct Retry {
+    pub(super) at: Instant,
+    pub(super) pause: Duration,
+    /// What was wrong last.
+    pub(super) errno: Errno,
+    /// By what it is meant when it was renamed meanwhile.
+    pub(super) meant: Option<Meant>,
+}
+
 impl Tailer {
     /// Counts on from the sums of a tailer that was there before.
     pub fn count_on(&mut self, before: &Stats) {
@@ -103,13 +114,14 @@ impl Tailer {
         let (first, longest) = self.limits.retry_every;
         if let Some(retry) = self.unreadable.get_mut(path) {
             retry.pause = (retry.pause * 2).min(longest);
-            retry.at = now + retry.pause;
+            (retry.at, retry.errno) = (now + retry.pause, errno);
             return;
         }
         if self.unreadable.len() >= self.limits.files_max {
             return;
         }
-        self.unreadable.insert(path.to_owned(), Retry { at: now + first, pause: first });
+        let retry = Retry { at: now + first, pause: first, errno, meant: None };
+        self.unreadable.insert(path.to_owned(), retry);
         self.say_unreadable(path, errno);
     }
 

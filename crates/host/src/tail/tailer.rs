@@ -15,7 +15,7 @@ use super::identity::{Identity, MARKER_BYTES_MAX, Marker, Resume, read_at};
 use super::links::{Meant, Targets};
 use super::mute::LOOK_EVERY;
 use super::open::Via;
-use super::stats::{FileStat, Notice, Notices, Stats};
+use super::stats::{FileStat, Notice, Notices, Retry, Stats};
 use super::watch::{Waker, Watch, Woken};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
@@ -128,12 +128,6 @@ impl Buffer {
     }
 }
 
-/// A file or directory that could not be read, and when it is tried again.
-pub(crate) struct Retry {
-    pub(crate) at: Instant,
-    pub(crate) pause: Duration,
-}
-
 /// The record of a file that is not followed, and until when it is kept.
 pub(crate) struct Dormant {
     pub(crate) until: Instant,
@@ -175,8 +169,7 @@ pub struct Tailer {
     pub(super) tokens_at: Instant,
     pub(super) lru: BTreeMap<u64, FileKey>,
     pub(super) uses: u64,
-    /// So many files are open, or fewer.
-    pub(super) opens: usize,
+    pub(super) open: super::open::Open,
     /// Files that lost their last wanted name.
     pub(super) unnamed: Vec<FileKey>,
     /// Files whose end was told with the last chunk.
@@ -289,7 +282,7 @@ impl Tailer {
             tokens_at: now,
             lru: BTreeMap::new(),
             uses: 0,
-            opens: 0,
+            open: super::open::Open::default(),
             unnamed: Vec::new(),
             told: Vec::new(),
             gone: Vec::new(),

@@ -188,9 +188,9 @@ fn r10_r19_files_that_are_renamed_through_an_outage_take_no_more_descriptors_tha
     let mut desk = rotated_through_an_outage(16);
     each_once(&desk.take());
     // They are not opened again to see that nothing comes, and what comes is read.
-    let opens = desk.tail().opens;
+    let opens = desk.tail().open.files;
     desk.pass(TICK);
-    assert_eq!(desk.tail().opens, opens);
+    assert_eq!(desk.tail().open.files, opens);
     for number in 0..12 {
         desk.write(&format!("{number}.log.4"), "more\n");
     }

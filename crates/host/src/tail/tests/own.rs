@@ -10,7 +10,7 @@ fn desk_with(pattern: &str, files: &[&str]) -> Desk {
     let mut desk = Desk::new(&[pattern]);
     let mut own = Own::default();
     for file in files {
-        own.add_file(&desk.path(file));
+        own.add_file(&desk.path(file), Arc::default());
     }
     desk.inputs[0].own = Arc::new(own);
     for dir in ["logs", "out"] {
@@ -160,7 +160,7 @@ fn r31_r30_a_file_that_a_reload_makes_our_own_is_read_no_further() {
     desk.write("logs/own.log", "before\n");
     desk.start().take();
     let mut own = Own::default();
-    own.add_file(&desk.path("way/own.log"));
+    own.add_file(&desk.path("way/own.log"), Arc::default());
     desk.inputs[0].own = Arc::new(own);
     let (inputs, now) = (desk.inputs.clone(), desk.now);
     desk.tail().reconfigure(inputs, now);
@@ -168,4 +168,41 @@ fn r31_r30_a_file_that_a_reload_makes_our_own_is_read_no_further() {
     desk.write("logs/a.log", "more\n");
     desk.pass(Duration::from_secs(120));
     assert_eq!((desk.take().as_str(), desk.ended.len()), ("more\n", 1));
+}
+
+#[test]
+fn r31_nobody_asks_a_remote_file_system_about_a_file_that_lies_elsewhere() {
+    let mut desk = desk_with("logs/*.log", &[]);
+    // It leads to a file that is read, which only who asks can know.
+    desk.write("logs/a.log", "a\n");
+    symlink(desk.path("logs/a.log"), desk.path("out/own.log")).unwrap();
+    let mut own = Own::default();
+    let remote = Arc::new(RemoteFile::default());
+    own.add_file(&desk.path("out/own.log"), remote.clone());
+    desk.inputs[0].own = Arc::new(own);
+    let device = std::os::unix::fs::MetadataExt::dev(&desk.path("logs").metadata().unwrap());
+    remote.set(device + 1);
+    desk.start();
+    assert_eq!(desk.take(), "a\n");
+    // On the same one it is asked.
+    remote.set(device);
+    rename(desk.path("logs/a.log"), desk.path("logs/b.log")).unwrap();
+    symlink(desk.path("logs/c.log"), desk.path("out/new")).unwrap();
+    rename(desk.path("out/new"), desk.path("out/own.log")).unwrap();
+    desk.write("logs/c.log", "own\n");
+    assert_eq!(desk.run().take(), "");
+    // What is opened on a local one, and what leads elsewhere, is asked for.
+    remote.set(device + 1);
+    remote.check(&desk.path("out/own.log"));
+    desk.write("logs/d.log", "d\n");
+    assert_eq!(desk.run().take(), "d\n");
+    assert!(!remote.is_elsewhere([0, 0]));
+    remote.set(device + 1);
+    let file = File::open(desk.path("logs/d.log")).unwrap();
+    remote.tell(&desk.path("logs/d.log"), &file);
+    assert!(!remote.is_elsewhere([0, 0]));
+    remote.set(device);
+    remote.check(&desk.path("logs/d.log"));
+    remote.check(&desk.path("logs/e.log"));
+    assert!(remote.is_elsewhere([0, 0]), "it is there, or will be");
 }
