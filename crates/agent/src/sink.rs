@@ -19,7 +19,6 @@ use crate::numbers::SinkNumbers;
 use crate::say::Say;
 use crate::tracker::Tracker;
 use desk::{Current, Desk};
-pub(crate) use file::remote_file;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use pipeline::ledger::{Batch, FileId};

@@ -122,7 +122,7 @@ fn own(config: &Config) -> tail::Own {
     own.add_open(&std::io::stderr());
     own.add_folder(&config.state_dir);
     for path in config.sinks.iter().filter_map(|sink| sink.kind.file()) {
-        own.add_file(path, crate::sink::remote_file(path));
+        own.add_file(path);
     }
     own
 }

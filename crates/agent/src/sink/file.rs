@@ -13,7 +13,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -61,7 +60,7 @@ impl Appender {
 
     /// To a file.
     pub(crate) fn file(config: FileSink) -> Self {
-        let remote = remote_file(&config.path);
+        let remote = RemoteFile::of(&config.path);
         let (open, stuck, unsynced) = (None, false, false);
         Self(RefCell::new(State::File { config, remote, open, stuck, unsynced }))
     }
@@ -133,16 +132,6 @@ fn print<'l>(
         length += piece.len() as u64;
     }
     Ok(length)
-}
-
-/// What sinks say of where their files lie, by their paths.
-static REMOTE: Mutex<BTreeMap<PathBuf, Arc<RemoteFile>>> = Mutex::new(BTreeMap::new());
-
-/// What a sink that writes to this path says of where that is.
-pub(crate) fn remote_file(path: &Path) -> Arc<RemoteFile> {
-    let mut known = REMOTE.lock().unwrap_or_else(PoisonError::into_inner);
-    known.retain(|_, remote| Arc::strong_count(remote) > 1);
-    known.entry(path.to_owned()).or_default().clone()
 }
 
 /// Paths that are being written to.

@@ -232,7 +232,7 @@ fn r10_r19_a_file_that_is_renamed_while_no_descriptor_is_left_is_not_taken_for_d
     let state = desk.path("state");
     agent.until_status(&state, |status| status["records"]["read"] == FILES);
     // Not all of them are open, and none can be opened for a while.
-    limit(&agent, 3);
+    limit(&agent, 4);
     for file in 0..FILES {
         std::fs::rename(desk.path(&name(file)), desk.path(&format!("{}.1", name(file)))).unwrap();
     }
@@ -265,7 +265,7 @@ fn r1_r10_a_file_that_no_descriptor_was_left_for_is_read_under_the_names_that_it
     desk.append("logs/a.log", &lines(0, 1));
     let agent = start_with_few_descriptors(&desk);
     sink.until(1);
-    limit(&agent, 3);
+    limit(&agent, 4);
     let name = |older: usize| match older {
         0 => "logs/new.log".to_owned(),
         older => format!("logs/new.log.{older}"),

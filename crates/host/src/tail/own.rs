@@ -33,8 +33,8 @@ pub struct Own {
 
 impl Own {
     /// Whatever is at this path at any time, and what a rotation makes of it.
-    pub fn add_file(&mut self, path: &Path, remote: Arc<RemoteFile>) {
-        self.files.push((path.to_owned(), remote));
+    pub fn add_file(&mut self, path: &Path) {
+        self.files.push((path.to_owned(), RemoteFile::of(path)));
     }
 
     /// The files of a folder that is there, but not what is in folders below.
@@ -50,7 +50,7 @@ impl Own {
             self.places.push(from_stat(&stat).place());
             let link = format!("/proc/self/fd/{}", file.as_raw_fd());
             if let Ok(path) = std::fs::read_link(link) {
-                self.add_file(&path, Arc::default());
+                self.add_file(&path);
             }
         }
     }

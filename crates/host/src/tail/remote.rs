@@ -4,8 +4,9 @@ use super::discover::kind;
 use super::identity::{from_stat, look, look_at};
 use rustix::fs::{FileType, StatFs, Statx};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// File systems whose changes by other machines no event tells: NFS, SMB, CIFS, FUSE, 9P, Ceph.
 const REMOTE: [u32; 6] = [0x6969, 0xFE53_4D42, 0xFF53_4D42, 0x6573_5546, 0x0102_1997, 0x00C3_6400];
@@ -23,6 +24,9 @@ fn device(stat: &Statx) -> u64 {
     from_stat(stat).place().0
 }
 
+/// What is said of files, by their paths.
+static SAID: Mutex<Vec<(PathBuf, Arc<RemoteFile>)>> = Mutex::new(Vec::new());
+
 /// On which remote file system a file lies that this process writes, as the one who writes it says.
 ///
 /// Such a file system may answer nothing. Who finds another file elsewhere must not wait for that.
@@ -30,6 +34,18 @@ fn device(stat: &Statx) -> u64 {
 pub struct RemoteFile(AtomicU64);
 
 impl RemoteFile {
+    /// What anybody in this process says of this path.
+    pub fn of(path: &Path) -> Arc<Self> {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|(_, file)| Arc::strong_count(file) > 1);
+        if let Some((_, file)) = said.iter().find(|(at, _)| at == path) {
+            return file.clone();
+        }
+        let file = Arc::<Self>::default();
+        said.push((path.to_owned(), file.clone()));
+        file
+    }
+
     /// The path is opened next. It may lead elsewhere by now.
     pub fn check(&self, path: &Path) {
         let at = look(path, false).or_else(|_| look(path.parent().unwrap_or(path), true));

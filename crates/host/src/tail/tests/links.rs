@@ -367,7 +367,7 @@ fn r31_a_target_that_we_write_ourselves_by_now_is_not_read_on() {
     let records = desk.leave();
     desk.write(TARGET, "own\n");
     let mut own = Own::default();
-    own.add_file(&desk.path(TARGET), Arc::default());
+    own.add_file(&desk.path(TARGET));
     desk.inputs[0].own = Arc::new(own);
     assert_eq!(desk.restart_with(records).pass(Duration::from_secs(5)).take(), "");
 }

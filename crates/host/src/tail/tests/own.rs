@@ -10,7 +10,7 @@ fn desk_with(pattern: &str, files: &[&str]) -> Desk {
     let mut desk = Desk::new(&[pattern]);
     let mut own = Own::default();
     for file in files {
-        own.add_file(&desk.path(file), Arc::default());
+        own.add_file(&desk.path(file));
     }
     desk.inputs[0].own = Arc::new(own);
     for dir in ["logs", "out"] {
@@ -160,7 +160,7 @@ fn r31_r30_a_file_that_a_reload_makes_our_own_is_read_no_further() {
     desk.write("logs/own.log", "before\n");
     desk.start().take();
     let mut own = Own::default();
-    own.add_file(&desk.path("way/own.log"), Arc::default());
+    own.add_file(&desk.path("way/own.log"));
     desk.inputs[0].own = Arc::new(own);
     let (inputs, now) = (desk.inputs.clone(), desk.now);
     desk.tail().reconfigure(inputs, now);
@@ -177,8 +177,8 @@ fn r31_nobody_asks_a_remote_file_system_about_a_file_that_lies_elsewhere() {
     desk.write("logs/a.log", "a\n");
     symlink(desk.path("logs/a.log"), desk.path("out/own.log")).unwrap();
     let mut own = Own::default();
-    let remote = Arc::new(RemoteFile::default());
-    own.add_file(&desk.path("out/own.log"), remote.clone());
+    let remote = RemoteFile::of(&desk.path("out/own.log"));
+    own.add_file(&desk.path("out/own.log"));
     desk.inputs[0].own = Arc::new(own);
     let device = std::os::unix::fs::MetadataExt::dev(&desk.path("logs").metadata().unwrap());
     remote.set(device + 1);
