@@ -393,8 +393,8 @@ impl Desk {
         if answer.is_unread && !self.current().is_unread.replace(true) {
             self.say.warn(&format!(
                 "sink `{sink}` took a batch, and what it says of it cannot be read; records that \
-                 it left out count as sent (answers are read without compression or with gzip, \
-                 and many servers use that of the request)"
+                 it left out count as sent (answers are read without compression, with gzip, or as \
+                 short ones of zstd, and many servers use that of the request)"
             ));
         }
         if self.numbers.succeeded(this, true) {

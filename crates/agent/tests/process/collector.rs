@@ -141,6 +141,9 @@ fn a_real_collector_understands_every_record_as_we_wrote_it() {
             let endpoint = format!("http://127.0.0.1:{port}");
             let theirs = sent(&desk, &behind, kind, &endpoint, compression);
             assert_eq!(theirs.len(), ours.len(), "{kind} {compression}");
+            // Its answers are compressed as the requests are.
+            let said = crate::full_disk::said(&desk);
+            assert!(!said.contains("cannot be read"), "{said}");
             for (their, our) in theirs.iter().map(meaning).zip(&ours) {
                 assert_eq!(&their, our, "{kind} {compression}");
             }
