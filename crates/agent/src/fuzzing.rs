@@ -23,6 +23,15 @@ pub fn config(bytes: &[u8]) {
     assert!(told.lines().count() > 1);
 }
 
+/// An answer with zstd: its content is within the bound.
+///
+/// # Panics
+/// When the promise is broken.
+pub fn zstd_frame(bytes: &[u8]) {
+    let content = crate::sink::zstd::stored(bytes, 60).unwrap_or_default();
+    assert!(content.len() <= 60);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

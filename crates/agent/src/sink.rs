@@ -10,7 +10,7 @@
 mod desk;
 mod file;
 mod transport;
-mod zstd;
+pub(crate) mod zstd;
 
 use crate::block::Block;
 use crate::config::{Sink, SinkKind};
