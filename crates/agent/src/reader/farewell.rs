@@ -88,8 +88,8 @@ impl Reader {
                      not be kept aside: they are lost"
                 }
                 Unfound::Rewritten => {
-                    "was truncated or written anew and has no copy, did not reach every sink: they are \
-                     lost"
+                    "was truncated or written anew and has no copy with them, did not reach every sink: \
+                     they are lost"
                 }
                 Unfound::Unmeant => {
                     "no input means any more, did not reach every sink: they are lost, unless one means \
@@ -131,12 +131,12 @@ impl Core {
             }
         }
         for source in self.sources.iter().filter(|source| !source.is_made_here()) {
-            let Some(unfound) = tailer.unfound(source.key) else { continue };
+            let Some((unfound, from)) = tailer.unfound(source.key) else { continue };
             // What was not read of another file was told before, or is not wanted.
             let file = tailer.file_stat(source.key).filter(|file| file.deleted);
             let end = file.map_or(0, |file| end(&file));
             let slot = source.id.slot;
-            let whole = source.lowest()..end.max(source.base).max(self.waiting_end(slot));
+            let whole = source.lowest().max(from)..end.max(source.base).max(self.waiting_end(slot));
             let bytes = missing(&whole, self.aside.kept(source.id));
             if bytes > 0 {
                 lost.push((source.path.to_path_buf(), bytes, unfound));

@@ -152,7 +152,7 @@ impl Tailer {
             let recovered = end_of_text(&copy.fd, copy.size).saturating_sub(file.offset);
             file.size = copy.size;
             file.nuls = 0;
-            file.is_copied = true;
+            file.copied = Some(u64::MAX);
             let record = Resume {
                 path: copy.path.into(),
                 identity: copy.identity,
@@ -170,6 +170,20 @@ impl Tailer {
         self.lose(key, lost);
         self.ready(key);
         None
+    }
+
+    /// A copy that ends before what was read of a file is for the next start: it has what of that
+    /// has not arrived, up to there.
+    pub(super) fn remember_copy(&mut self, key: FileKey, wanted: &Wanted) {
+        let Some(file) = self.files.get_mut(key).filter(|file| file.committed < file.offset) else {
+            return;
+        };
+        let (path, record) = (Arc::clone(&file.path), file.resume());
+        let wanted = Wanted { marker: record.marker, offset: record.offset, ..*wanted };
+        let copied = self.find_copy(&path, &wanted).map(|copy| copy.size);
+        if let Some(file) = self.files.get_mut(key) {
+            file.copied = copied;
+        }
     }
 
     /// A copy is read as the file that it was made of, not once more as a file of its own.

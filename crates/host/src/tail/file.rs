@@ -162,8 +162,9 @@ pub(crate) struct File {
     pub(crate) used: u64,
     /// This process ends, and nobody finds it after that: it is read up to here and no further.
     pub(crate) last_end: Option<u64>,
-    /// What it held before it was truncated lies in a copy beside it.
-    pub(crate) is_copied: bool,
+    /// Up to where a copy has what it held before it was truncated, if there is one; the maximum
+    /// when it is read from there.
+    pub(crate) copied: Option<u64>,
     pub(crate) read_bytes: u64,
     pub(crate) possible_loss_bytes: u64,
 }
@@ -204,7 +205,7 @@ impl File {
             copied_from: None,
             used: 0,
             last_end: None,
-            is_copied: false,
+            copied: None,
             read_bytes: 0,
             possible_loss_bytes: 0,
         }
@@ -344,7 +345,14 @@ impl File {
 
     /// Whether it was truncated and there is no copy: nothing of it can be read again.
     pub(crate) fn is_beyond_recall(&self) -> bool {
-        self.state == State::Copy && self.fd.is_none() && !self.is_copied
+        self.state == State::Copy && self.fd.is_none() && self.copied.is_none()
+    }
+
+    /// From where on nothing of a file that was truncated can be read again.
+    pub(crate) fn lost_from(&self) -> Option<u64> {
+        let is_truncated = self.state == State::Copy && self.fd.is_none();
+        let from = is_truncated.then(|| self.copied.unwrap_or(0));
+        from.filter(|from| *from < self.offset)
     }
 
     /// It is not read until then, when it is like another file.

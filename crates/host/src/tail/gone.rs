@@ -28,7 +28,7 @@ pub struct Gone {
 pub enum Unfound {
     /// It is deleted, or has no name that a start looks for.
     Gone,
-    /// It was truncated or written anew, and there is no copy of what it held.
+    /// It was truncated or written anew, and no copy has what it held.
     Rewritten,
     /// No input means it any more.
     Unmeant,
@@ -139,19 +139,20 @@ impl Tailer {
         }
     }
 
-    /// Why the next start does not read on behind what has arrived of a file, unless it does. Only
-    /// a deleted file is not known any more before all of it has arrived.
+    /// Why the next start does not read on behind what has arrived of a file, unless it does, and
+    /// from which offset on it does not. Only a deleted file is not known any more before all of it
+    /// has arrived.
     #[must_use]
-    pub fn unfound(&self, key: FileKey) -> Option<Unfound> {
-        let Some(file) = self.files.get(key) else { return Some(Unfound::Gone) };
-        if file.is_beyond_recall() {
-            return Some(Unfound::Rewritten);
+    pub fn unfound(&self, key: FileKey) -> Option<(Unfound, u64)> {
+        let Some(file) = self.files.get(key) else { return Some((Unfound::Gone, 0)) };
+        if let Some(from) = file.lost_from() {
+            return Some((Unfound::Rewritten, from));
         }
         // Should an input mean it again, it is read on under another key.
         let is_last = self.by_place.get(&file.identity.place()) == Some(&key);
         match file.state {
-            State::Retired if is_last => Some(Unfound::Unmeant),
-            _ => file.stat(key).deleted.then_some(Unfound::Gone),
+            State::Retired if is_last => Some((Unfound::Unmeant, 0)),
+            _ => file.stat(key).deleted.then_some((Unfound::Gone, 0)),
         }
     }
 

@@ -159,6 +159,9 @@ impl Tailer {
         self.groups.insert((group, new));
         let recovered = self.become_copy(key, copy, lost);
         self.claim_held(key, wanted.offset);
+        if recovered.is_none() {
+            self.remember_copy(key, &wanted);
+        }
         self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
         self.queue_after(key, new);
         if let Some(next) = next {

@@ -393,3 +393,42 @@ fn r5_r10_the_search_of_copies_costs_no_more_per_file_where_there_are_many() {
         assert!(looks <= most, "{looks} looks, and not {most}");
     }
 }
+
+#[test]
+fn r5_r19_what_a_copy_has_and_has_not_arrived_is_read_from_it_after_a_stop_although_more_was_read()
+{
+    let first = format!("1 {}\n2\n", "x".repeat(HEAD_BYTES_MAX));
+    let long = first.len() as u64;
+    for (pattern, arrived) in
+        [("app.log", 0), ("app.log", long), ("app.log", long + 2), ("*.log", long)]
+    {
+        let mut desk = Desk::new(&[pattern]);
+        desk.commit = false;
+        desk.write("app.log", &first);
+        desk.start();
+        let path = desk.path("app.log");
+        let key = desk.tail().key_at(&path).unwrap();
+        desk.tail().commit(key, arrived.min(long));
+        desk.tail().records().count();
+        desk.write("app.log", "3\n");
+        desk.run();
+        // More is written before the truncation, and has not arrived either.
+        std::fs::copy(&path, desk.path("app.log.1")).unwrap();
+        desk.write("app.log", "4\n");
+        desk.run();
+        desk.tail().commit(key, arrived);
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        desk.later();
+        desk.write("app.log", "5\n");
+        assert_eq!(desk.run().take(), format!("{first}3\n4\n5\n"));
+        assert_eq!(
+            desk.tail().unfound(key),
+            Some((Unfound::Rewritten, long + 2)),
+            "{pattern} {arrived}"
+        );
+        let records = desk.leave();
+        // The marker of what had arrived is that of the last checkpoint.
+        let again = format!("{}3\n5\n", if arrived == 0 { &first } else { "" });
+        assert_eq!(desk.restart_with(records).take(), again, "{pattern} {arrived}");
+    }
+}
