@@ -174,12 +174,12 @@ impl Tailer {
 
     /// A copy that ends before what was read of a file is for the next start: it has what of that
     /// has not arrived, up to there.
-    pub(super) fn remember_copy(&mut self, key: FileKey, wanted: &Wanted) {
+    pub(super) fn remember_copy(&mut self, key: FileKey) {
         let Some(file) = self.files.get_mut(key).filter(|file| file.committed < file.offset) else {
             return;
         };
         let (path, record) = (Arc::clone(&file.path), file.resume());
-        let wanted = Wanted { marker: record.marker, offset: record.offset, ..*wanted };
+        let wanted = Wanted::saved(&record, false);
         let copied = self.find_copy(&path, &wanted).map(|copy| copy.size);
         if let Some(file) = self.files.get_mut(key) {
             file.copied = copied;
@@ -436,14 +436,7 @@ impl Tailer {
     /// What a record meant was truncated away, once or several times, or its file is gone, since
     /// nobody watched or read.
     pub(super) fn look_for_copy(&mut self, record: &Resume, now: Instant) {
-        let wanted = Wanted {
-            head: record.head,
-            marker: record.marker,
-            offset: record.offset,
-            is_saved: true,
-            changed_ns: look(&record.path, true).map_or(u64::MAX, |stat| changed_ns(&stat)),
-            not: record.identity,
-        };
+        let wanted = Wanted::saved(record, true);
         let live = self.key_at(&record.path);
         let copy = self.find_copy(&record.path, &wanted);
         let mut file = File::new(Arc::clone(&record.path), 0, record.identity, now);
@@ -481,6 +474,18 @@ impl Tailer {
 }
 
 impl Wanted {
+    /// What a record says, perhaps one of a checkpoint.
+    fn saved(record: &Resume, is_saved: bool) -> Self {
+        Self {
+            head: record.head,
+            marker: record.marker,
+            offset: record.offset,
+            is_saved,
+            changed_ns: look(&record.path, true).map_or(u64::MAX, |stat| changed_ns(&stat)),
+            not: record.identity,
+        }
+    }
+
     fn fits(&self, file: BorrowedFd<'_>, size: u64) -> bool {
         let mut beginning = [0; HEAD_BYTES_MAX];
         let read = read_at(file, &mut beginning, 0);

@@ -130,6 +130,12 @@ impl Tailer {
     /// more, so that keeping them has an end.
     pub fn prepare_end(&mut self, now: Instant) {
         self.tend(now);
+        // What was a copy then may be compressed or deleted by now.
+        let is_remembered = |file: &File| file.copied.is_some_and(|end| end < u64::MAX);
+        let remembered = self.files.iter().filter(|(_, file)| is_remembered(file));
+        for key in remembered.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.remember_copy(key);
+        }
         for key in self.attended.clone() {
             self.files.get_mut(key).and_then(|file| file.look_at_links(now));
             let end = self.files.get(key).filter(|file| !self.finds(file)).map(|file| file.size);

@@ -160,7 +160,7 @@ impl Tailer {
         let recovered = self.become_copy(key, copy, lost);
         self.claim_held(key, wanted.offset);
         if recovered.is_none() {
-            self.remember_copy(key, &wanted);
+            self.remember_copy(key);
         }
         self.notices.say(Notice::Rewritten { path: path.to_path_buf(), recovered });
         self.queue_after(key, new);

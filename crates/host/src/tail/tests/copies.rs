@@ -426,6 +426,13 @@ fn r5_r19_what_a_copy_has_and_has_not_arrived_is_read_from_it_after_a_stop_altho
             Some((Unfound::Rewritten, long + 2)),
             "{pattern} {arrived}"
         );
+        // A stop looks for the copy once more.
+        let (copy, now) = (desk.path("app.log.1"), desk.now);
+        rename(&copy, desk.path("app.log.1.gz")).unwrap();
+        desk.tail().prepare_end(now);
+        assert_eq!(desk.tail().unfound(key), Some((Unfound::Rewritten, 0)), "{pattern} {arrived}");
+        rename(desk.path("app.log.1.gz"), &copy).unwrap();
+        desk.tail().remember_copy(key);
         let records = desk.leave();
         // The marker of what had arrived is that of the last checkpoint.
         let again = format!("{}3\n5\n", if arrived == 0 { &first } else { "" });
